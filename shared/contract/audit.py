@@ -1,0 +1,82 @@
+"""Entries of the audit log. They hold ids and field names, never a personal value."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from shared.contract.registry import MessageData, message
+from shared.contract.types import DisclosureId, EventId, FieldName, Moment, PlanName, SubjectId
+
+TOPIC = "audit"
+
+
+class Entry(MessageData):
+    """What every entry says. `actor` is an account id, or `cli:` and the operating system's user."""
+
+    at: Moment
+    actor: str
+    plan_digest: str
+    service: PlanName
+
+
+class _Handed(Entry):
+    disclosure_id: DisclosureId
+    subject_id: SubjectId
+    recipient: PlanName
+    purpose: PlanName
+    legal_basis: PlanName
+    categories: tuple[PlanName, ...]
+    fields: tuple[FieldName, ...]
+    event_id: EventId | None = None
+
+
+@message(topic=TOPIC)
+class DataDisclosed(_Handed):
+    """One person's data was handed to a third party or to participants (article 15(1)(c))."""
+
+    content_digest: str
+    """HMAC-SHA256, hex, of what left, under a salt that is destroyed with the subject's keys."""
+
+
+@message(topic=TOPIC)
+class DataTransmitted(_Handed):
+    """One person's data was sent to a processor (article 28)."""
+
+    content_digest: str
+
+
+@message(topic=TOPIC)
+class DisclosureRefused(_Handed):
+    """One person's data was asked for and not handed over."""
+
+    reason: PlanName
+
+
+@message(topic=TOPIC)
+class DisclosureDelivered(Entry):
+    """What a disclosure released has reached its recipient."""
+
+    disclosure_id: DisclosureId
+    recipient: PlanName
+    people: int
+
+
+@message(topic=TOPIC)
+class DisclosureFailed(Entry):
+    """What a disclosure released did not reach its recipient."""
+
+    disclosure_id: DisclosureId
+    recipient: PlanName
+    people: int
+    reason: PlanName
+
+
+@message(topic=TOPIC)
+class DataAccessed(Entry):
+    """A person with a duty read personal data."""
+
+    subject_id: SubjectId | None
+    purpose: PlanName
+    categories: tuple[PlanName, ...]
+    fields: tuple[FieldName, ...]
+    by: Literal["staff", "system"] = "staff"

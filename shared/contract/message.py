@@ -1,0 +1,83 @@
+"""A message as handlers meet it, and a fact as they say it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Generic, Protocol, TypeVar
+from uuid import UUID
+
+from shared.contract.registry import MessageData
+
+D_co = TypeVar("D_co", bound=MessageData, covariant=True)
+
+
+class Record(Protocol):
+    """One Kafka record, as aiokafka's `ConsumerRecord` has it. `timestamp` is in milliseconds."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> tuple[tuple[str, bytes], ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The context attributes of a CloudEvent (CloudEvents 1.0, section 3) that Steward reads."""
+
+    id: str
+    source: str
+    type: str
+    version: int
+    subject: str | None = None
+    time: datetime | None = None
+    causation_id: str | None = None
+    traceparent: str | None = None
+    snapshot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Message(Generic[D_co]):
+    """A decoded, valid message: where it stood, what its envelope says, and its data."""
+
+    record: Record
+    envelope: Envelope
+    data: D_co
+
+    @property
+    def received_at_ms(self) -> int:
+        """When the broker appended it, in milliseconds since 1970 (topics use LogAppendTime)."""
+        return self.record.timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class Undecodable:
+    """A record that is no valid message: why, in words that name fields and never values."""
+
+    record: Record
+    reason: str
+    detail: str
+    envelope: Envelope | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A fact to be published once the transaction that says it has committed."""
+
+    data: MessageData
+    key: UUID | None
+    subject: UUID | None = None
+    causation_id: str | None = None
+    snapshot: bool = False
+    attributes: Mapping[str, str] = field(default_factory=dict)

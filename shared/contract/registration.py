@@ -1,0 +1,151 @@
+"""Facts of the registration service. Key: the subject for a person's facts, else the event."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from shared.contract.inbound import ConsentAnswer, FormField
+from shared.contract.registry import MessageData, message
+from shared.contract.types import (
+    Contract,
+    EventId,
+    Language,
+    Moment,
+    Money,
+    PlanName,
+    RegistrationId,
+    Sealed,
+    SubjectId,
+)
+
+TOPIC = "registration"
+
+
+class EventState(Contract):
+    """What readers need to know of an event. They keep the highest `version` they have seen."""
+
+    event_id: EventId
+    version: Annotated[int, Field(ge=1)]
+    title: dict[Language, str]
+    unit: PlanName
+    starts_at: Moment
+    ends_at: Moment
+    time_zone: str
+    fee: Money | None = None
+    vat_class: PlanName | None = None
+    status: Literal["open", "cancelled", "ended"] = "open"
+
+
+class _EventFact(MessageData):
+    event: EventState
+    capacity: int | None = None
+    recipients: tuple[PlanName, ...] = ()
+    form: tuple[FormField, ...] = ()
+
+
+@message(topic=TOPIC)
+class EventOpened(_EventFact):
+    """An event can be registered for."""
+
+
+@message(topic=TOPIC)
+class EventChanged(_EventFact):
+    """What was announced of an event is different now."""
+
+
+@message(topic=TOPIC)
+class EventCancelled(MessageData):
+    """The event will not take place."""
+
+    event: EventState
+
+
+@message(topic=TOPIC)
+class EventEnded(MessageData):
+    """The event is over: the anchor of what is kept for a time after it."""
+
+    event: EventState
+
+
+class _Participation(MessageData):
+    registration_id: RegistrationId
+    subject_id: SubjectId
+    event: EventState
+    language: Language
+    source: PlanName
+    personal: dict[PlanName, Sealed]
+    """Sealed values by category."""
+    consents: tuple[ConsentAnswer, ...] = ()
+
+
+@message(topic=TOPIC)
+class ParticipantRegistered(_Participation):
+    """The person has a place."""
+
+    registered_at: Moment
+
+
+@message(topic=TOPIC)
+class ParticipantUpdated(_Participation):
+    """The person's answers were corrected: all categories as they are now."""
+
+    updated_at: Moment
+
+
+@message(topic=TOPIC)
+class RegistrationWaitlisted(_Participation):
+    """The event is full; the person is on its waiting list."""
+
+    position: Annotated[int, Field(ge=1)]
+    waitlisted_at: Moment
+
+
+@message(topic=TOPIC)
+class RegistrationRejected(MessageData):
+    """A valid request that was declined. Carries no personal data; the person may be unknown."""
+
+    reason: Literal[
+        "event_full",
+        "registration_closed",
+        "event_cancelled",
+        "event_ended",
+        "event_unknown",
+        "registration_unknown",
+        "registration_cancelled",
+        "already_registered",
+    ]
+    request: Literal[
+        "RegistrationSubmitted",
+        "RegistrationChanged",
+        "CancellationRequested",
+        "EventCancellationRequested",
+    ]
+    source: PlanName
+    event_id: EventId | None = None
+    registration_id: RegistrationId | None = None
+    subject_id: SubjectId | None = None
+    rejected_at: Moment
+
+
+@message(topic=TOPIC)
+class RegistrationCancelled(MessageData):
+    """The person does not take part after all."""
+
+    registration_id: RegistrationId
+    subject_id: SubjectId
+    event: EventState
+    cancelled_at: Moment
+    by: Literal["person", "organiser"]
+
+
+@message(topic=TOPIC)
+class ParticipationRecorded(MessageData):
+    """Whether the person was there."""
+
+    registration_id: RegistrationId
+    subject_id: SubjectId
+    event_id: EventId
+    took_part: bool
+    recorded_at: Moment

@@ -1,0 +1,72 @@
+"""The register of message types: which type, in which version, travels on which topic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, TypeVar
+
+from shared.contract.types import Contract
+
+Upcaster = Callable[[Mapping[str, object]], Mapping[str, object]]
+"""Turns the JSON object of one version into the JSON object of the next."""
+
+
+class MessageData(Contract):
+    """The `data` of a message; its class is registered with `@message`."""
+
+    message_type: ClassVar[str]
+    version: ClassVar[int]
+    topic: ClassVar[str]
+
+
+M = TypeVar("M", bound=type[MessageData])
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """One type as this release knows it: its newest model, and how older versions become it."""
+
+    name: str
+    version: int
+    topic: str
+    model: type[MessageData]
+    upcasters: Mapping[int, Upcaster]
+
+
+class Registry:
+    """All message types by name. One instance, filled when the contract modules are imported."""
+
+    def __init__(self) -> None:
+        self._types: dict[str, Registered] = {}
+
+    def __iter__(self) -> Iterator[Registered]:
+        return iter(sorted(self._types.values(), key=lambda registered: registered.name))
+
+    def get(self, name: str) -> Registered | None:
+        """The type of this name, or None where the registry has none."""
+        return self._types.get(name)
+
+    def add(self, registered: Registered) -> None:
+        """Register a type; two of one name are a mistake in the code."""
+        if registered.name in self._types:
+            raise ValueError(f"message type {registered.name} is registered twice")
+        self._types[registered.name] = registered
+
+
+REGISTRY = Registry()
+
+
+def message(
+    *, topic: str, version: int = 1, upcasters: Mapping[int, Upcaster] | None = None
+) -> Callable[[M], M]:
+    """Register a model as the `data` of the message type that has the model's name."""
+
+    def register(model: M) -> M:
+        model.message_type = model.__name__
+        model.version = version
+        model.topic = topic
+        REGISTRY.add(Registered(model.__name__, version, topic, model, dict(upcasters or {})))
+        return model
+
+    return register

@@ -1,0 +1,124 @@
+"""The words that contracts are written in: identifiers, money, sealed values, frozen models."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, Any, NewType
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+)
+from pydantic_core import core_schema
+
+SubjectId = NewType("SubjectId", UUID)
+"""A data subject: a random UUID (version 4) that only the keyring can lead back to a person."""
+
+EventId = NewType("EventId", UUID)
+RegistrationId = NewType("RegistrationId", UUID)
+InvoiceId = NewType("InvoiceId", UUID)
+DisclosureId = NewType("DisclosureId", UUID)
+
+
+class Contract(BaseModel):
+    """What crosses a service's wall: frozen; a field that the contract does not know is dropped."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", hide_input_in_errors=True, str_max_length=100_000
+    )
+
+
+class Money(Contract):
+    """An amount in the currency's minor unit (ISO 4217): 4990 EUR is 49.90 euros."""
+
+    minor_units: int
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+
+
+class Sealed(bytes):
+    """Ciphertext of one person's data of one category; base64 in JSON. Says nothing when printed.
+
+    Its layout belongs to `shared.privacy`; a contract only carries it.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<Sealed {len(self)} bytes>"
+
+    __str__ = __repr__
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: type[Any], handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            cls._from_contract,
+            json_schema_input_schema=core_schema.str_schema(),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda value: base64.b64encode(value).decode("ascii"), when_used="json"
+            ),
+        )
+
+    @classmethod
+    def _from_contract(cls, value: object) -> Sealed:
+        if isinstance(value, Sealed):
+            return value
+        if isinstance(value, bytes):
+            return cls(value)
+        if isinstance(value, str):
+            try:
+                return cls(base64.b64decode(value, validate=True))
+            except binascii.Error:
+                raise ValueError("a sealed value is written in base64") from None
+        raise ValueError("a sealed value is written in base64")
+
+
+def _has_no_control_characters(value: str) -> str:
+    if any(ord(character) < 32 or ord(character) == 127 for character in value):
+        raise ValueError("control characters are not allowed")
+    return value
+
+
+Reference = Annotated[
+    str, Field(min_length=1, max_length=200), AfterValidator(_has_no_control_characters)
+]
+"""A number or code that an upstream system gives to a thing of its own. Personal until matched."""
+
+FieldName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$", max_length=100)]
+"""`category.name`, as the plan registers it."""
+
+InputName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=100)]
+"""The name of an input on a form of an upstream system."""
+
+PlanName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=100)]
+"""A name that the plan gives: of a purpose, a recipient, a category, a unit, a retention class."""
+
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
+"""ISO 639 code."""
+
+Moment = AwareDatetime
+"""A point in time, always with its offset from UTC."""
+
+__all__ = [
+    "Contract",
+    "DisclosureId",
+    "EventId",
+    "FieldName",
+    "InputName",
+    "InvoiceId",
+    "Language",
+    "Moment",
+    "Money",
+    "PlanName",
+    "Reference",
+    "RegistrationId",
+    "Sealed",
+    "SubjectId",
+]
