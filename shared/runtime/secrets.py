@@ -1,0 +1,172 @@
+"""The folder of secrets: keys, peppers and database passwords, readable by nobody else.
+
+`steward init` makes it. Losing it is losing all personal data, so nothing here ever replaces or
+completes a folder that was in use: a missing key is an error with a remedy, not a new key.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import secrets
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+KEY_BYTES = 32
+KEY_ENCRYPTION_KEY = "key-encryption-key"
+SUPPRESSION_PEPPER = "suppression-pepper"
+REFERENCE_KEY = "reference-key"
+INBOX_KEY = "inbox-key"
+FIRST_PEPPER = "pepper-1"
+KEYS = (KEY_ENCRYPTION_KEY, FIRST_PEPPER, SUPPRESSION_PEPPER, REFERENCE_KEY, INBOX_KEY)
+
+_PEPPER = re.compile(r"^pepper-(\d+)$")
+_UNFINISHED = ".unfinished"
+_NAME = re.compile(r"^[a-z][a-z0-9_]*$")
+
+
+class SecretsError(Exception):
+    """The folder cannot be used as it is. The text says what to do and shows no secret."""
+
+
+class SecretsFolder:
+    """Keys are files of 64 hexadecimal digits (32 bytes); passwords are in `database/`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def create(self) -> None:
+        """Make what is missing of a new folder; leave a folder that was finished as it is.
+
+        Raises `SecretsError` when a finished folder lacks a key or others can read it.
+        """
+        self._make_folder()
+        with self._alone():
+            unfinished = self.path / _UNFINISHED
+            if unfinished.exists() or not any(self.path.iterdir()):
+                unfinished.touch(mode=0o600)
+                for name in KEYS:
+                    if not (self.path / name).exists():
+                        _write(self.path / name, secrets.token_hex(KEY_BYTES))
+                # Until here nobody could use the folder, so a crash lost nothing: start over.
+                unfinished.unlink()
+        self.check()
+
+    def create_database_passwords(self, services: Iterable[str]) -> None:
+        """Make a password for each service that has none yet. A lost one is harmless."""
+        folder = self.path / "database"
+        with self._alone():
+            folder.mkdir(mode=0o700, exist_ok=True)
+            for service in services:
+                if not self._password_file(service).exists():
+                    _write(self._password_file(service), secrets.token_urlsafe(KEY_BYTES))
+
+    def check(self) -> None:
+        """Raise `SecretsError` unless the folder is complete and nobody else can read it."""
+        if not self.path.is_dir():
+            raise SecretsError(f"there is no folder {self.path}: run `steward init`")
+        _refuse_others(self.path)
+        if (self.path / _UNFINISHED).exists():
+            raise SecretsError(f"{self.path} was left unfinished: run `steward init`")
+        for name in KEYS:
+            self._key(name)
+
+    def key_encryption_key(self) -> bytes:
+        """Wraps the data keys of the keyring; 32 bytes; never enters the database."""
+        return self._key(KEY_ENCRYPTION_KEY)
+
+    def peppers(self) -> tuple[bytes, ...]:
+        """Peppers of the aliases of subjects, newest first; 32 bytes each."""
+        if not self.path.is_dir():
+            raise SecretsError(f"there is no folder {self.path}: run `steward init`")
+        numbers = [int(m.group(1)) for f in self.path.iterdir() if (m := _PEPPER.match(f.name))]
+        if 1 not in numbers:
+            self._key(FIRST_PEPPER)
+        return tuple(self._key(f"pepper-{number}") for number in sorted(numbers, reverse=True))
+
+    def suppression_pepper(self) -> bytes:
+        """Pepper of the suppression list; 32 bytes."""
+        return self._key(SUPPRESSION_PEPPER)
+
+    def reference_key(self) -> bytes:
+        """Key of the HMAC that stands for text from upstream; 32 bytes."""
+        return self._key(REFERENCE_KEY)
+
+    def inbox_key(self) -> bytes:
+        """Key of the digests of message identities; 32 bytes."""
+        return self._key(INBOX_KEY)
+
+    def database_password(self, service: str) -> str:
+        """Password of the role `steward_<service>`."""
+        return _read(self._password_file(service), "run `steward migrate`")
+
+    def _password_file(self, service: str) -> Path:
+        if _NAME.match(service) is None:
+            raise ValueError("the name of a service has lower-case letters, digits and _")
+        return self.path / "database" / service
+
+    def _key(self, name: str) -> bytes:
+        file = self.path / name
+        remedy = "restore the folder from its backup (`steward init` only makes a new one)"
+        try:
+            key = bytes.fromhex(_read(file, remedy))
+        except ValueError:
+            raise SecretsError(f"{file} is not hexadecimal: {remedy}") from None
+        if len(key) != KEY_BYTES:
+            raise SecretsError(f"{file} does not hold {KEY_BYTES} bytes: {remedy}")
+        return key
+
+    def _make_folder(self) -> None:
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise SecretsError(f"cannot make {self.path}: {error.strerror}") from None
+        if not any(self.path.iterdir()):
+            # A new volume or a folder made by hand; once it holds secrets, this would be too late.
+            self.path.chmod(0o700)
+        _refuse_others(self.path)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Two processes that start at once must not make two sets of keys."""
+        handle = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+
+def _refuse_others(path: Path) -> None:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        wanted = "700" if path.is_dir() else "600"
+        raise SecretsError(f"others may read {path} (mode {mode:o}): run `chmod {wanted} {path}`")
+
+
+def _read(file: Path, remedy: str) -> str:
+    try:
+        _refuse_others(file)
+        text = file.read_text("ascii").strip()
+    except UnicodeDecodeError:
+        raise SecretsError(f"{file} is not text: {remedy}") from None
+    except OSError as error:
+        raise SecretsError(f"cannot read {file} ({error.strerror}): {remedy}") from None
+    if not text:
+        raise SecretsError(f"{file} is empty: {remedy}")
+    return text
+
+
+def _write(file: Path, text: str) -> None:
+    """Whole or not at all, also when the machine stops: a half-written key would pass for one."""
+    new = file.with_name(f".{file.name}.new")
+    new.unlink(missing_ok=True)
+    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="ascii") as stream:
+        stream.write(text + "\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+    new.rename(file)

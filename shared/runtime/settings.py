@@ -1,0 +1,147 @@
+"""Settings come from the environment, are checked once, and never change while a process runs.
+
+A service's `settings.py` extends `ServiceSettings`; `load` alone reads the environment, so that
+tests and commands can build settings from arguments without any variable leaking in.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+from pydantic_settings import SettingsError as UnreadableValueError
+
+
+class SettingsError(Exception):
+    """Some variables are wrong. The text names each and what was expected, and shows no value."""
+
+
+def _is_database_url(value: str) -> str:
+    if re.match(r"^postgres(ql)?://", value) is None:
+        raise ValueError("expected postgresql://[user[:password]@]host[:port]/database")
+    return value
+
+
+def _are_bootstrap_servers(value: str) -> str:
+    servers = [server.strip() for server in value.split(",")]
+    if not all(re.match(r"^[^\s:/]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$", s) for s in servers):
+        raise ValueError("expected host:port, several separated by commas")
+    return ",".join(servers)
+
+
+DatabaseUrl = Annotated[str, AfterValidator(_is_database_url)]
+BootstrapServers = Annotated[str, AfterValidator(_are_bootstrap_servers)]
+
+
+class SettingsBase(BaseSettings):
+    """Values of the variables with the prefix `STEWARD_`; built from arguments or by `load`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="STEWARD_",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+        populate_by_name=True,
+        validate_default=True,
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Read the environment (or `environ` instead of it). Raises `SettingsError`."""
+        source = EnvSettingsSource(cls)
+        given = os.environ if environ is None else environ
+        source.env_vars = {name.lower(): value for name, value in given.items() if value != ""}
+        try:
+            return cls(**source())
+        except UnreadableValueError as error:
+            raise SettingsError(_hide_values(str(error))) from None
+        except ValidationError as error:
+            raise SettingsError(_explain(cls, error)) from None
+
+
+def variable_of(settings: type[SettingsBase], field: str) -> str:
+    """The name of the environment variable that a field is read from."""
+    info = settings.model_fields.get(field)
+    alias = info.validation_alias if info is not None else None
+    return alias if isinstance(alias, str) else f"STEWARD_{field.upper()}"
+
+
+def _explain(settings: type[SettingsBase], error: ValidationError) -> str:
+    lines = []
+    for fault in error.errors(include_input=False, include_context=False, include_url=False):
+        location = str(fault["loc"][0]) if fault["loc"] else ""
+        known = {variable_of(settings, name): name for name in settings.model_fields}
+        name = known.get(location, location)
+        info = settings.model_fields.get(name)
+        about = f" ({info.description})" if info is not None and info.description else ""
+        if fault["type"] == "missing":
+            lines.append(f"{variable_of(settings, name)} is not set{about}")
+        else:
+            expected = fault["msg"].removeprefix("Value error, ")
+            lines.append(f"{variable_of(settings, name)}: {expected}{about}")
+    return "\n".join(lines)
+
+
+def _hide_values(text: str) -> str:
+    """Keep the name of the field of pydantic-settings' sentence and nothing that follows it."""
+    named = re.search(r'field "(\w+)"', text)
+    field = named.group(1) if named else "?"
+    return f"STEWARD_{field.upper()}: expected JSON"
+
+
+class ServiceSettings(SettingsBase):
+    """What every service needs to know. Times are in the unit that a name ends with."""
+
+    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(protected_namespaces=())
+
+    kafka_bootstrap_servers: BootstrapServers = Field(
+        validation_alias="KAFKA_BOOTSTRAP_SERVERS", description="the brokers, as host:port"
+    )
+    database_url: DatabaseUrl = Field(
+        validation_alias="DATABASE_URL",
+        description="postgresql://host:port/database; a service ignores user and password in it",
+        repr=False,
+    )
+    secrets: Path = Field(
+        default=Path(".local/secrets"), description="the folder that `steward init` made"
+    )
+    plan: Path = Field(default=Path("plan.toml"), description="the information management plan")
+
+    log_format: Literal["auto", "json", "console"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(default=0, ge=0, le=65_535, description="0: any free port")
+    http_port_file: Path | None = Field(
+        default=None, description="where the chosen port is written, for who starts the service"
+    )
+
+    # One poll, one transaction: larger is faster until a transaction nears its time limit.
+    batch_max_records: int = Field(default=1000, ge=1, le=10_000)
+    # A consumer that is silent for so long loses its partitions; database time limits derive from
+    # it, so that a stopped process has lost its transaction before another has its partitions.
+    session_timeout_ms: int = Field(default=10_000, ge=1_000, le=300_000)
+    # A stop takes no longer than this: then what still runs is cancelled and rolled back.
+    stop_timeout_s: float = Field(default=10.0, gt=0, le=60)
