@@ -1,0 +1,1 @@
+"""The composition of a service's process: consumer, relay, maintenance, health, metrics."""

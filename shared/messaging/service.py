@@ -1,0 +1,49 @@
+"""What a service is made of, as its own `app.py` puts it together."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Protocol
+
+import asyncpg
+
+from shared.contract.types import Sealed
+from shared.messaging.subscription import Subscription
+from shared.runtime.database import Connection
+from shared.runtime.settings import ServiceSettings
+
+Loop = Callable[[], Awaitable[None]]
+
+
+class RecordSealer(Protocol):
+    """Seals what may hold personal data and cannot be read by anything else: whole records.
+
+    `shared.privacy` has one. Bodies are sealed under a key of (service, day) that is destroyed
+    after 30 days; what was sealed under a destroyed key opens as None.
+    """
+
+    def reference(self, text: bytes) -> bytes:
+        """A keyed digest (HMAC-SHA256, 32 bytes) that stands for text from upstream."""
+        ...
+
+    async def seal_records(
+        self, connection: Connection, day: date, bodies: Sequence[bytes]
+    ) -> list[Sealed]: ...
+
+    async def open_records(
+        self, connection: Connection, sealed: Sequence[Sealed]
+    ) -> list[bytes | None]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service, ready to be run, or to be asked by a command."""
+
+    name: str
+    settings: ServiceSettings
+    pool: asyncpg.Pool
+    sealer: RecordSealer
+    subscriptions: Sequence[Subscription]
+    loops: Mapping[str, Loop] = field(default_factory=dict)

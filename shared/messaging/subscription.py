@@ -1,0 +1,57 @@
+"""What a service wants to hear of one topic, and what handles it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shared.contract.message import Message
+from shared.contract.registry import MessageData
+from shared.messaging.unit_of_work import Transaction
+
+Handler = Callable[[Transaction, Sequence[Message[Any]]], Awaitable[None]]
+"""A use case: many messages of one type, no key twice, and the transaction they belong to.
+
+It writes through `transaction.connection` and speaks through `transaction.say`. What it raises is
+either transient (`shared.runtime.database.is_transient`: all of it is tried again) or the fault of
+one of the messages, which is then looked for. A handler may be called again with the same messages,
+or fewer of them, after a roll back: it keeps nothing outside of the transaction.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why one message cannot be handled: a reason code, and a sentence that names no value."""
+
+    reason: str
+    detail: str
+
+
+class Permanent(Exception):
+    """Raised by a handler for a single message that will never be handled as it is."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One topic of a service.
+
+    The order of `handlers` is the order of types among messages that have nothing else to order
+    them. `ignored` are known types that this service does not need. `never_waits` are handled even
+    when an earlier message of their key failed (withdrawal, objection, restriction, erasure).
+    `prepare` is called once for a batch, before any handler, with all its messages: it locks the
+    rows that many of them need, sorted. `admit` is pure and says whether a message may come from
+    where it comes.
+    """
+
+    topic: str
+    handlers: Mapping[type[MessageData], Handler]
+    ignored: frozenset[type[MessageData]] = frozenset()
+    never_waits: frozenset[type[MessageData]] = frozenset()
+    prepare: Handler | None = None
+    admit: Callable[[Message[Any]], Fault | None] | None = None
