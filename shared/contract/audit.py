@@ -11,7 +11,7 @@ TOPIC = "audit"
 
 
 class Entry(MessageData):
-    """What every entry says. `actor` is an account id, or `cli:` and the operating system's user."""
+    """What every entry says. `actor` is an account id, or `cli:` and the system's user name."""
 
     at: Moment
     actor: str

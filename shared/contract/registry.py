@@ -32,6 +32,26 @@ class Registered:
     topic: str
     model: type[MessageData]
     upcasters: Mapping[int, Upcaster]
+    """By the version that they start from; one for each version before the newest."""
+
+    @property
+    def schema_uri(self) -> str:
+        """The `dataschema` attribute of what is said in the newest version (a URI)."""
+        return schema_uri(self.name, self.version)
+
+    def upcast(self, data: Mapping[str, object], version: int) -> Mapping[str, object]:
+        """Data of an older version as data of the newest, step by step.
+
+        Raises what an upcaster raises on data that does not have the form of its version.
+        """
+        for step in range(version, self.version):
+            data = self.upcasters[step](data)
+        return data
+
+
+def schema_uri(name: str, version: int) -> str:
+    """Names one version of one type, as `steward:ParticipantRegistered/1`."""
+    return f"steward:{name}/{version}"
 
 
 class Registry:
@@ -51,6 +71,10 @@ class Registry:
         """Register a type; two of one name are a mistake in the code."""
         if registered.name in self._types:
             raise ValueError(f"message type {registered.name} is registered twice")
+        if set(registered.upcasters) != set(range(1, registered.version)):
+            raise ValueError(
+                f"message type {registered.name} lacks an upcaster, or has one too many"
+            )
         self._types[registered.name] = registered
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import base64
 import binascii
+from datetime import UTC, datetime
 from typing import Annotated, Any, NewType
 from uuid import UUID
 
 from pydantic import (
-    AfterValidator,
-    AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
+    Strict,
 )
 from pydantic_core import core_schema
 
@@ -24,6 +25,12 @@ EventId = NewType("EventId", UUID)
 RegistrationId = NewType("RegistrationId", UUID)
 InvoiceId = NewType("InvoiceId", UUID)
 DisclosureId = NewType("DisclosureId", UUID)
+
+
+class ContractError(ValueError):
+    """A value breaks a rule of its contract. The text names fields and rules, never the value:
+    the codec shows it, and of other exceptions it shows nothing.
+    """
 
 
 class Contract(BaseModel):
@@ -37,7 +44,7 @@ class Contract(BaseModel):
 class Money(Contract):
     """An amount in the currency's minor unit (ISO 4217): 4990 EUR is 49.90 euros."""
 
-    minor_units: int
+    minor_units: Annotated[int, Strict(), Field(ge=-(10**15), le=10**15)]
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 
 
@@ -76,20 +83,43 @@ class Sealed(bytes):
             try:
                 return cls(base64.b64decode(value, validate=True))
             except binascii.Error:
-                raise ValueError("a sealed value is written in base64") from None
-        raise ValueError("a sealed value is written in base64")
+                raise ContractError("must be base64") from None
+        raise ContractError("must be base64")
 
 
-def _has_no_control_characters(value: str) -> str:
-    if any(ord(character) < 32 or ord(character) == 127 for character in value):
-        raise ValueError("control characters are not allowed")
-    return value
+def _moment(value: object) -> datetime:
+    """RFC 3339 text (a number would be a moment to pydantic) or an aware datetime, as UTC."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise ContractError("must be a time as RFC 3339 writes it") from None
+    if not isinstance(value, datetime):
+        raise ContractError("must be a time as RFC 3339 writes it")
+    if value.tzinfo is None:
+        raise ContractError("must say its offset from UTC")
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ContractError("must be a time between the years 1 and 9999") from None
 
 
-Reference = Annotated[
-    str, Field(min_length=1, max_length=200), AfterValidator(_has_no_control_characters)
-]
+Whole = Annotated[int, Strict()]
+"""A JSON number that is whole; text or true is none."""
+
+Flag = Annotated[bool, Strict()]
+"""true or false; "yes" and 1 are neither."""
+
+Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+"""Text for people. NUL is the one character that PostgreSQL does not store."""
+
+Reference = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 """A number or code that an upstream system gives to a thing of its own. Personal until matched."""
+
+Email = Annotated[
+    str, Field(max_length=254, pattern=r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$")
+]
+"""An e-mail address by its form (RFC 5321 limits its length); keyring aliases normalise it."""
 
 FieldName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$", max_length=100)]
 """`category.name`, as the plan registers it."""
@@ -103,14 +133,17 @@ PlanName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=100)]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 """ISO 639 code."""
 
-Moment = AwareDatetime
-"""A point in time, always with its offset from UTC."""
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+"""A point in time: read with any offset, kept in UTC."""
 
 __all__ = [
     "Contract",
+    "ContractError",
     "DisclosureId",
+    "Email",
     "EventId",
     "FieldName",
+    "Flag",
     "InputName",
     "InvoiceId",
     "Language",
@@ -121,4 +154,6 @@ __all__ = [
     "RegistrationId",
     "Sealed",
     "SubjectId",
+    "Text",
+    "Whole",
 ]

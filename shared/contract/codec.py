@@ -1,0 +1,172 @@
+"""CloudEvents 1.0 over Kafka: records to messages, facts to records.
+
+CloudEvents 1.0.2 and its Kafka protocol binding: binary and structured mode are read, binary mode
+is written. Reading is pure and never raises, whatever the bytes are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from pydantic import ValidationError
+
+# The registry is filled when these are imported: a record may hold any of their types.
+from shared.contract import audit, consent, finance, headers, inbound, registration, retention
+from shared.contract.envelope import (
+    NoMessageError,
+    from_body,
+    from_headers,
+    read_envelope,
+    read_json,
+)
+from shared.contract.faults import sentence
+from shared.contract.message import Envelope, Message, Outgoing, Record, Undecodable
+from shared.contract.registry import REGISTRY, MessageData, Registered, Registry, schema_uri
+from shared.contract.topics import MAX_MESSAGE_BYTES
+
+CONTRACTS: Final = (audit, consent, finance, inbound, registration, retention)
+
+UNREGISTERED: Final = "unregistered"
+"""Stands for the name of a surplus field that no contract has."""
+
+_CLOUD_EVENTS: Final = headers.CLOUD_EVENT.encode()
+_EXTENSION: Final = re.compile(r"[a-z0-9]{1,20}")
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A record to be produced."""
+
+    topic: str
+    key: bytes | None
+    value: bytes
+    headers: list[tuple[str, bytes]]
+
+
+class Codec:
+    """Reads records as the types of one registry. Holds no state: one serves everybody."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._types = {registered.name: registered for registered in registry}
+        self._field_names = frozenset(_field_names(registry))
+
+    def decode(self, record: Record) -> Message[MessageData] | Undecodable:
+        """The record as a valid message, or why it is none. Pure; never raises."""
+        envelope = None
+        try:
+            value = record.value
+            if value is None:
+                raise NoMessageError("json_broken", "the record has no body")
+            if len(value) > MAX_MESSAGE_BYTES:
+                raise NoMessageError("too_large", f"the body exceeds {MAX_MESSAGE_BYTES} bytes")
+            given = dict(record.headers)
+            content_type = given.get(headers.CONTENT_TYPE)
+            if content_type is not None and content_type.startswith(_CLOUD_EVENTS):
+                attributes, data = from_body(content_type, value)
+                envelope = read_envelope(attributes)
+                registered = self._registered(envelope)
+            else:
+                envelope = read_envelope(from_headers(given))
+                registered = self._registered(envelope)
+                data = read_json(value)
+            return self._message(record, envelope, registered, data)
+        except NoMessageError as fault:
+            return Undecodable(record, fault.reason, fault.detail, envelope)
+
+    def _registered(self, envelope: Envelope) -> Registered:
+        registered = self._types.get(envelope.type)
+        if registered is None:
+            raise NoMessageError("type_unknown", "type is none that the registry knows")
+        if not 1 <= envelope.version <= registered.version:
+            raise NoMessageError(
+                "version_unknown",
+                f"dataschema: of {registered.name} the newest known version is"
+                f" {registered.version}",
+            )
+        return registered
+
+    def _message(
+        self, record: Record, envelope: Envelope, registered: Registered, data: object
+    ) -> Message[MessageData]:
+        if not isinstance(data, dict):
+            raise NoMessageError("field_invalid", "the data must be a JSON object")
+        if envelope.version != registered.version:
+            data = _upcast(registered, envelope.version, data)
+        try:
+            model = registered.model.model_validate(data)
+        except ValidationError as error:
+            missing, detail = sentence(error, self._field_names)
+            raise NoMessageError("field_missing" if missing else "field_invalid", detail) from None
+        if len(data) == len(model.model_fields_set):
+            return Message(record, envelope, model)
+        return Message(record, envelope, model, tuple(self._surplus(data, registered)))
+
+    def _surplus(self, data: dict[str, object], registered: Registered) -> Iterator[str]:
+        for name in data.keys() - registered.model.model_fields.keys():
+            yield name if name in self._field_names else UNREGISTERED
+
+
+def _upcast(registered: Registered, version: int, data: dict[str, object]) -> dict[str, object]:
+    try:
+        return dict(registered.upcast(data, version))
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
+        raise NoMessageError(
+            "field_invalid", f"the data does not have the form of version {version}"
+        ) from None
+
+
+def _field_names(registry: Registry) -> Iterator[str]:
+    """Names of fields at any depth of the contracts: these may be shown."""
+    for registered in registry:
+        schema = registered.model.model_json_schema()
+        for definition in (schema, *schema.get("$defs", {}).values()):
+            yield from definition.get("properties", {})
+
+
+_CODEC: Final = Codec(REGISTRY)
+decode = _CODEC.decode
+
+
+def decode_many(records: Iterable[Record]) -> list[Message[MessageData] | Undecodable]:
+    """Each record decoded, in order."""
+    return [decode(record) for record in records]
+
+
+def encode(outgoing: Outgoing, *, id: UUID, source: str, now: datetime) -> Encoded:  # noqa: A002 - CloudEvents' own name for it
+    """The fact as a record in binary mode. `source` is `/steward/<service>`, `now` aware.
+
+    Raises ValueError for an extension attribute whose name CloudEvents does not allow (section
+    3.1.1) or that would stand in for one of the attributes written here.
+    """
+    data = outgoing.data
+    written = [
+        (headers.SPEC_VERSION, b"1.0"),
+        (headers.ID, str(id).encode()),
+        (headers.SOURCE, source.encode()),
+        (headers.TYPE, data.message_type.encode()),
+        (headers.TIME, now.astimezone(UTC).isoformat().encode()),
+        (headers.DATA_SCHEMA, schema_uri(data.message_type, data.version).encode()),
+        (headers.CONTENT_TYPE, headers.JSON.encode()),
+    ]
+    if outgoing.subject is not None:
+        written.append((headers.SUBJECT, str(outgoing.subject).encode()))
+    if outgoing.causation_id is not None:
+        written.append((headers.CAUSATION_ID, outgoing.causation_id.encode()))
+    if outgoing.snapshot:
+        written.append((headers.SNAPSHOT, b"true"))
+    written.extend(_extensions(outgoing, {name for name, _ in written}))
+    key = None if outgoing.key is None else str(outgoing.key).encode()
+    return Encoded(data.topic, key, data.__pydantic_serializer__.to_json(data), written)
+
+
+def _extensions(outgoing: Outgoing, taken: set[str]) -> Iterator[tuple[str, bytes]]:
+    for name, value in outgoing.attributes.items():
+        header = name if name == headers.TRACE_PARENT else headers.PREFIX + name
+        if not _EXTENSION.fullmatch(name) or header in taken:
+            raise ValueError(f"{name} cannot be an extension attribute")
+        yield header, value.encode()

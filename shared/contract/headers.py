@@ -1,0 +1,25 @@
+"""Names of record headers: CloudEvents 1.0, Kafka protocol binding (section 3.2.3), and W3C."""
+
+from __future__ import annotations
+
+from typing import Final
+
+CONTENT_TYPE: Final = "content-type"
+PREFIX: Final = "ce_"
+SPEC_VERSION: Final = "ce_specversion"
+ID: Final = "ce_id"
+SOURCE: Final = "ce_source"
+TYPE: Final = "ce_type"
+SUBJECT: Final = "ce_subject"
+TIME: Final = "ce_time"
+DATA_SCHEMA: Final = "ce_dataschema"
+CAUSATION_ID: Final = "ce_causationid"
+"""Our extension: the id of the message that led to this one."""
+SNAPSHOT: Final = "ce_snapshot"
+"""Our extension: `true` on a fact that is said again for readers who came late."""
+TRACE_PARENT: Final = "traceparent"
+"""W3C Trace Context, level 1, section 3.2."""
+
+JSON: Final = "application/json"
+CLOUD_EVENT: Final = "application/cloudevents"
+STRUCTURED: Final = "application/cloudevents+json"
