@@ -10,11 +10,10 @@ import re
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
 import aiosql
 import asyncpg
-from aiosql.queries import Queries
 
 from shared.runtime.secrets import SecretsFolder
 from shared.runtime.settings import ServiceSettings
@@ -23,6 +22,13 @@ Connection: TypeAlias = (
     "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 )
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+
+
+class Queries(Protocol):
+    """The queries of one file. Their names and parameters stand in SQL, out of sight of types."""
+
+    def __getattr__(self, name: str) -> Any: ...  # noqa: ANN401 - see above
+
 
 OWNER = "steward_owner"
 """Owns every schema and everything in it; nobody can sign in as it."""
@@ -142,8 +148,7 @@ def queries(name: str, module: str) -> Queries:
     Every query declares its parameters (`-- name: find_seats(event_ids)`). A select is an
     asynchronous generator of rows; `^` gives one row, `$` one value, `!` runs a statement.
     """
-    loaded: Queries = aiosql.from_path(Path(module).resolve().parent / name, "asyncpg")
-    return loaded
+    return cast("Queries", aiosql.from_path(Path(module).resolve().parent / name, "asyncpg"))
 
 
 def is_transient(error: BaseException) -> bool:

@@ -1,0 +1,134 @@
+"""Topics made and kept as they are specified; safe to repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+_DYNAMIC_TOPIC_CONFIG = 1  # ConfigSource of DescribeConfigs: set on the topic itself
+_REQUEST_TIMEOUT_MS = 20_000
+
+
+class TopicLike(Protocol):
+    """A topic as it should be."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def partitions(self) -> int: ...
+    @property
+    def settings(self) -> Mapping[str, str]: ...
+
+
+class TopicError(Exception):
+    """Some topics are not as they should be; the text names them and says what to do."""
+
+
+async def create_topics(
+    bootstrap_servers: str, topics: Sequence[TopicLike], *, replication_factor: int = 1
+) -> tuple[str, ...]:
+    """Make the topics that are missing, set the settings of those that differ; return the made.
+
+    Raises `TopicError` when a topic has fewer partitions than it should (adding some would send
+    later messages of a key elsewhere and lose their order) or the brokers refuse, and
+    `KafkaConnectionError` when none answers.
+    """
+    client = AIOKafkaAdminClient(
+        bootstrap_servers=bootstrap_servers,
+        client_id="steward-migrate",
+        request_timeout_ms=_REQUEST_TIMEOUT_MS,
+    )
+    try:
+        await client.start()
+        present = await _partitions(client)
+        made = await _make(client, [t for t in topics if t.name not in present], replication_factor)
+        existing = [topic for topic in topics if topic.name in present]
+        _refuse_fewer_partitions(existing, present)
+        await _set_settings(client, existing)
+    finally:
+        await client.close()
+    return made
+
+
+async def _partitions(client: AIOKafkaAdminClient) -> dict[str, int]:
+    return {topic["topic"]: len(topic["partitions"]) for topic in await client.describe_topics()}
+
+
+async def _make(
+    client: AIOKafkaAdminClient, missing: Sequence[TopicLike], replication_factor: int
+) -> tuple[str, ...]:
+    if not missing:
+        return ()
+    response = await client.create_topics(
+        [
+            NewTopic(
+                name=topic.name,
+                num_partitions=topic.partitions,
+                replication_factor=replication_factor,
+                topic_configs=dict(topic.settings),
+            )
+            for topic in missing
+        ]
+    )
+    # Another migration may have been faster; its topics are checked by the next run.
+    harmless = (0, TopicAlreadyExistsError.errno)
+    _refuse_errors(
+        (error[0], error[1]) for error in response.topic_errors if error[1] not in harmless
+    )
+    return tuple(topic.name for topic in missing)
+
+
+def _refuse_fewer_partitions(topics: Sequence[TopicLike], present: Mapping[str, int]) -> None:
+    findings = [
+        f"{topic.name} has {present[topic.name]} partitions and needs {topic.partitions}: adding"
+        " some would break the order of its keys, so make the topic anew while it is empty"
+        for topic in topics
+        if present[topic.name] < topic.partitions
+    ]
+    if findings:
+        raise TopicError("\n".join(findings))
+
+
+async def _set_settings(client: AIOKafkaAdminClient, topics: Sequence[TopicLike]) -> None:
+    """Alter only what differs. The request replaces all settings of a topic, so it carries all."""
+    if not topics:
+        return
+    wanted = {topic.name: dict(topic.settings) for topic in topics}
+    found = await client.describe_configs(
+        [ConfigResource(ConfigResourceType.TOPIC, name, configs=None) for name in wanted]
+    )
+    different = []
+    for response in found:
+        for resource in response.resources:
+            _refuse_errors([(resource[3], resource[0])] if resource[0] else [])
+            if dict(_own_settings(resource[4])) != wanted[resource[3]]:
+                different.append(resource[3])
+    if different:
+        answers = await client.alter_configs(
+            [
+                ConfigResource(ConfigResourceType.TOPIC, name, configs=wanted[name])
+                for name in different
+            ]
+        )
+        _refuse_errors(
+            (resource[3], resource[0])
+            for answer in answers
+            for resource in answer.resources
+            if resource[0]
+        )
+
+
+def _own_settings(entries: Sequence[Sequence[object]]) -> Iterator[tuple[str, str]]:
+    for name, value, _read_only, source, *_ in entries:
+        if source == _DYNAMIC_TOPIC_CONFIG:
+            yield str(name), str(value)
+
+
+def _refuse_errors(errors: Iterator[tuple[str, int]] | Sequence[tuple[str, int]]) -> None:
+    findings = [f"{topic}: {for_code(code).__name__}" for topic, code in errors]
+    if findings:
+        raise TopicError("the brokers refused: " + ", ".join(findings))
