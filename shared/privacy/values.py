@@ -1,0 +1,80 @@
+"""What goes through the doors: values to seal, values to open, and values that have been opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NoReturn, SupportsIndex
+
+from pydantic import JsonValue
+
+from shared.contract.types import Sealed, SubjectId
+
+
+@dataclass(frozen=True, slots=True)
+class ToSeal:
+    """One person's data of one category, in clear, by the names inside the category.
+
+    `context` is what the key belongs to besides person and category: `event:<uuid>`, `year:2026`,
+    or nothing. `at` is when the fact came about, where the batch's own time is not precise enough.
+    """
+
+    subject_id: SubjectId
+    category: str
+    context: str
+    content: Mapping[str, JsonValue] = field(repr=False)
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToOpen:
+    """One sealed value, and whose and of which category it is thought to be."""
+
+    subject_id: SubjectId
+    category: str
+    sealed: Sealed
+
+
+class Disclosed:
+    """Opened personal data. Says nothing of itself when printed, logged, formatted or serialised.
+
+    Reads like a mapping from the names inside the category (or whole field names, after
+    `disclose()`) to values; `reveal()` gives the mapping itself, for whoever hands it on.
+    """
+
+    __slots__ = ("_content",)
+
+    def __init__(self, content: Mapping[str, JsonValue]) -> None:
+        self._content = dict(content)
+
+    def reveal(self) -> Mapping[str, JsonValue]:
+        """The values in clear. Whoever calls this answers for where they go."""
+        return dict(self._content)
+
+    def get(self, name: str, default: JsonValue = None) -> JsonValue:
+        """The value of one name, in clear."""
+        return self._content.get(name, default)
+
+    def __getitem__(self, name: str) -> JsonValue:
+        return self._content[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._content
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._content)
+
+    def __len__(self) -> int:
+        return len(self._content)
+
+    def __repr__(self) -> str:
+        return f"<Disclosed, {len(self._content)} fields>"
+
+    __str__ = __repr__
+
+    def __format__(self, specification: str) -> str:
+        return repr(self)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        raise TypeError("opened personal data is not copied, pickled or written anywhere")
