@@ -1,0 +1,272 @@
+"""What an entry of the log is, which entries a reader asked for, and what they say of a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+from uuid import UUID
+
+import orjson
+from pydantic import JsonValue
+
+from shared.contract.audit import (
+    DataAccessed,
+    DataDisclosed,
+    DataTransmitted,
+    DisclosureDelivered,
+    DisclosureFailed,
+    DisclosureRefused,
+    Entry,
+)
+from shared.contract.message import Message
+from shared.contract.registry import schema_uri
+
+ENTRY_TYPES: tuple[type[Entry], ...] = (
+    DataDisclosed,
+    DataTransmitted,
+    DisclosureRefused,
+    DisclosureDelivered,
+    DisclosureFailed,
+    DataAccessed,
+)
+
+Handed = Literal["disclosed", "transmitted", "refused"]
+_HANDED: Mapping[str, Handed] = {
+    "DataDisclosed": "disclosed",
+    "DataTransmitted": "transmitted",
+    "DisclosureRefused": "refused",
+}
+
+
+class NoEntryError(Exception):
+    """A valid message that cannot be an entry; the text names what is missing, never a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One entry, ready to be appended: what it is found by, and the bytes that it is."""
+
+    id: UUID
+    topic_offset: int
+    type: str
+    at: datetime
+    actor: str
+    subject_id: UUID | None
+    recipient: str | None
+    purpose: str | None
+    event_id: UUID | None
+    disclosure_id: UUID | None
+    categories: tuple[str, ...]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEntry:
+    """An entry as the log has it: its place from 0, and its bytes."""
+
+    sequence: int
+    body: bytes
+
+    @property
+    def event(self) -> dict[str, JsonValue]:
+        """The CloudEvent that the bytes are (JSON format, structured mode)."""
+        event: dict[str, JsonValue] = orjson.loads(self.body)
+        return event
+
+
+@dataclass(frozen=True, slots=True)
+class EntryFilter:
+    """Which entries a reader asked for: all that are given hold. `since <= at < until`."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    subject_id: UUID | None = None
+    recipient: str | None = None
+    event_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """What the log says of one person in one disclosure (article 15(1)(c))."""
+
+    sequence: int
+    at: datetime
+    kind: Handed
+    disclosure_id: UUID
+    recipient: str
+    purpose: str
+    legal_basis: str
+    fields: tuple[str, ...]
+    event_id: UUID | None
+    actor: str
+    reason: str | None
+    outcome: Literal["delivered", "failed", "not delivered yet", "refused"]
+    outcome_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A reading of one person's data."""
+
+    sequence: int
+    at: datetime
+    purpose: str
+    fields: tuple[str, ...]
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Everything that the log says of one person, in the order of the log."""
+
+    subject_id: UUID
+    disclosures: tuple[Disclosure, ...]
+    accesses: tuple[Access, ...]
+
+
+def log_entry(message: Message[Entry]) -> LogEntry:
+    """The message as an entry. Raises `NoEntryError` where its id is no UUID."""
+    data = message.data
+    return LogEntry(
+        id=_entry_id(message.envelope.id),
+        topic_offset=message.record.offset,
+        type=message.envelope.type,
+        at=data.at,
+        actor=data.actor,
+        subject_id=getattr(data, "subject_id", None),
+        recipient=getattr(data, "recipient", None),
+        purpose=getattr(data, "purpose", None),
+        event_id=getattr(data, "event_id", None),
+        disclosure_id=getattr(data, "disclosure_id", None),
+        categories=getattr(data, "categories", ()),
+        body=entry_bytes(message),
+    )
+
+
+def entry_bytes(message: Message[Entry]) -> bytes:
+    """The CloudEvent as UTF-8 JSON with sorted keys: the same bytes from the same record, always.
+
+    The data are taken from the record, not from the model: a model of a later release may know
+    more fields, and a log that is made anew from the topic must come out the same.
+    """
+    envelope = message.envelope
+    data = orjson.loads(message.record.value or b"")
+    event = {
+        "specversion": "1.0",
+        "id": envelope.id,
+        "source": envelope.source,
+        "type": envelope.type,
+        "subject": envelope.subject,
+        "time": None if envelope.time is None else _rfc3339(envelope.time),
+        "datacontenttype": "application/json",
+        "dataschema": schema_uri(envelope.type, envelope.version),
+        "causationid": envelope.causation_id,
+        # In structured mode the record is the whole event, in binary mode only its data.
+        "data": data["data"] if "specversion" in data else data,
+    }
+    given = {name: value for name, value in event.items() if value is not None}
+    return orjson.dumps(given, option=orjson.OPT_SORT_KEYS)
+
+
+def new_entries(entries: Sequence[LogEntry], known: Iterable[UUID]) -> list[LogEntry]:
+    """Those that the log does not have, each once, in the order of the topic."""
+    seen = set(known)
+    fresh = []
+    for entry in sorted(entries, key=lambda entry: entry.topic_offset):
+        if entry.id not in seen:
+            seen.add(entry.id)
+            fresh.append(entry)
+    return fresh
+
+
+def history(
+    subject_id: UUID, entries: Iterable[StoredEntry], outcomes: Iterable[StoredEntry]
+) -> History:
+    """What the entries of one person say, with what became of each disclosure."""
+    last_word = {}
+    for outcome in outcomes:
+        event = outcome.event
+        last_word[_data(event)["disclosure_id"]] = event
+    disclosures, accesses = [], []
+    for entry in entries:
+        event = entry.event
+        data = _data(event)
+        kind = _HANDED.get(str(event["type"]))
+        if kind is not None:
+            said = last_word.get(data["disclosure_id"])
+            disclosures.append(_disclosure(entry.sequence, kind, data, said))
+        elif event["type"] == "DataAccessed":
+            accesses.append(_access(entry.sequence, data))
+    return History(subject_id, tuple(disclosures), tuple(accesses))
+
+
+def _disclosure(
+    sequence: int,
+    kind: Handed,
+    data: Mapping[str, JsonValue],
+    outcome: Mapping[str, JsonValue] | None,
+) -> Disclosure:
+    event_id = data.get("event_id")
+    said = None if outcome is None else _data(outcome)
+    reason = data.get("reason") or (said or {}).get("reason")
+    return Disclosure(
+        sequence=sequence,
+        at=_moment(data["at"]),
+        kind=kind,
+        disclosure_id=UUID(str(data["disclosure_id"])),
+        recipient=str(data["recipient"]),
+        purpose=str(data["purpose"]),
+        legal_basis=str(data["legal_basis"]),
+        fields=_names(data["fields"]),
+        event_id=None if event_id is None else UUID(str(event_id)),
+        actor=str(data["actor"]),
+        reason=None if reason is None else str(reason),
+        outcome=_outcome(kind, outcome),
+        outcome_at=None if said is None or kind == "refused" else _moment(said["at"]),
+    )
+
+
+def _outcome(
+    kind: Handed, outcome: Mapping[str, JsonValue] | None
+) -> Literal["delivered", "failed", "not delivered yet", "refused"]:
+    if kind == "refused":
+        return "refused"
+    if outcome is None:
+        return "not delivered yet"
+    return "delivered" if outcome["type"] == "DisclosureDelivered" else "failed"
+
+
+def _access(sequence: int, data: Mapping[str, JsonValue]) -> Access:
+    return Access(
+        sequence=sequence,
+        at=_moment(data["at"]),
+        purpose=str(data["purpose"]),
+        fields=_names(data["fields"]),
+        by=str(data.get("by", "staff")),
+    )
+
+
+def _data(event: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    data = event["data"]
+    return data if isinstance(data, dict) else {}
+
+
+def _names(value: JsonValue) -> tuple[str, ...]:
+    return tuple(str(name) for name in value) if isinstance(value, list) else ()
+
+
+def _moment(value: JsonValue) -> datetime:
+    return datetime.fromisoformat(str(value)).astimezone(UTC)
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _entry_id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NoEntryError("the id of an entry must be a UUID") from None

@@ -1,0 +1,162 @@
+"""What a consent is, which record holds, and whether a purpose may rest on it (article 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from shared.contract.inbound import ConsentAnswer
+from shared.contract.types import SubjectId
+
+State = Literal["given", "refused", "withdrawn"]
+CollectedBy = Literal["registration", "contact"]
+
+WEIGHT: Mapping[State, int] = {"given": 0, "refused": 1, "withdrawn": 2}
+"""Of two records of one moment the heavier holds: in doubt the data are not used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the plan lets one ask consent for: purposes that rest on it, and wordings shown."""
+
+    purposes: frozenset[str]
+    wordings: frozenset[tuple[str, str, str]]
+    """(purpose, language, wording)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """Where a statement came from: `origin` is the same however often it is told."""
+
+    by: CollectedBy
+    source: str
+    origin: bytes
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What one person said of one purpose. `wording` and `language` are None in a withdrawal."""
+
+    subject_id: SubjectId
+    purpose: str
+    state: State
+    collected: Collected
+    wording: str | None = None
+    language: str | None = None
+
+    @property
+    def rank(self) -> tuple[datetime, int]:
+        """The statement of the highest rank holds."""
+        return (self.collected.at, WEIGHT[self.state])
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why answers are no proof of anything: a reason code, and the field that is at fault."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Whether data may be used for a purpose, and why not."""
+
+    may_be_used: bool
+    reason: Literal["given", "never_asked", "refused", "withdrawn", "not_based_on_consent"]
+    since: datetime | None = None
+
+
+def moment_of(said_at: datetime | None, received_at: datetime) -> datetime:
+    """When something was said: what the source says, but never later than it reached us.
+
+    A source whose clock runs ahead could else give a consent that no withdrawal overtakes.
+    """
+    return received_at if said_at is None else min(said_at, received_at)
+
+
+def check_answers(answers: Sequence[ConsentAnswer], asked: Asked) -> Refusal | None:
+    """None where every answer is to something that the plan lets one ask, in words it knows."""
+    for index, answer in enumerate(answers):
+        if answer.purpose not in asked.purposes:
+            return Refusal(
+                "purpose_unknown", f"consents.{index}.purpose: no purpose that rests on consent"
+            )
+        if (answer.purpose, answer.language, answer.wording) not in asked.wordings:
+            return Refusal(
+                "wording_unknown",
+                f"consents.{index}.wording: not among the plan's wordings of this purpose",
+            )
+    purposes = [answer.purpose for answer in answers]
+    if len(set(purposes)) < len(purposes):
+        return Refusal("field_invalid", "consents: one purpose is answered twice")
+    return None
+
+
+def statements_of(
+    subject_id: SubjectId, answers: Iterable[ConsentAnswer], collected: Collected
+) -> list[Statement]:
+    """The answers of one person, one statement each."""
+    return [
+        Statement(
+            subject_id=subject_id,
+            purpose=answer.purpose,
+            state="given" if answer.given else "refused",
+            collected=collected,
+            wording=answer.wording,
+            language=answer.language,
+        )
+        for answer in answers
+    ]
+
+
+def withdrawn_purposes(named: Sequence[str], asked: Asked) -> list[str]:
+    """What a withdrawal takes back: the named purposes, or everything that rests on consent.
+
+    Names that are no such purpose take nothing back, and keep nothing else from being taken back.
+    """
+    return sorted(asked.purposes.intersection(named) if named else asked.purposes)
+
+
+def withdrawals(
+    subject_id: SubjectId, purposes: Iterable[str], collected: Collected
+) -> list[Statement]:
+    """One withdrawal per purpose: also of what was never given, as it may be on its way."""
+    return [Statement(subject_id, purpose, "withdrawn", collected) for purpose in purposes]
+
+
+def unrecorded(
+    statements: Iterable[Statement], known: Iterable[tuple[bytes, str]]
+) -> list[Statement]:
+    """The statements that were not recorded before, each (origin, purpose) once."""
+    seen = set(known)
+    fresh = []
+    for statement in statements:
+        identity = (statement.collected.origin, statement.purpose)
+        if identity not in seen:
+            seen.add(identity)
+            fresh.append(statement)
+    return fresh
+
+
+def latest(statements: Iterable[Statement]) -> dict[tuple[SubjectId, str], Statement]:
+    """What holds of these, per person and purpose, in whichever order they come."""
+    held: dict[tuple[SubjectId, str], Statement] = {}
+    for statement in statements:
+        key = (statement.subject_id, statement.purpose)
+        if key not in held or statement.rank > held[key].rank:
+            held[key] = statement
+    return held
+
+
+def answer(purpose: str, asked: Asked, held: tuple[State, datetime] | None) -> Answer:
+    """Whether the purpose may rest on this person's consent now."""
+    if purpose not in asked.purposes:
+        return Answer(False, "not_based_on_consent")
+    if held is None:
+        return Answer(False, "never_asked")
+    state, since = held
+    return Answer(state == "given", state, since)

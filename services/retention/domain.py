@@ -1,0 +1,185 @@
+"""When what is kept must go: anchors, periods and due dates, from the plan's retention classes.
+
+A period that is given in days, months or years begins on the day after its anchor and ends with the
+last hour of its last day (Regulation (EEC, Euratom) No 1182/71, article 3): what is kept for it is
+due on the day after that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Literal, Protocol
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from shared.contract.registration import EventState
+from shared.contract.types import EventId, SubjectId
+
+Kind = Literal["registration", "category", "invoice", "consent"]
+
+
+class Period(Protocol):
+    """A length of time in years, months and days, as the plan has it."""
+
+    def after(self, anchor: date) -> date:
+        """The last day of the period that begins on the day after `anchor`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionClass:
+    """How long data of a class are kept, and from when on."""
+
+    name: str
+    anchor: str
+    period: Period
+
+
+@dataclass(frozen=True, slots=True)
+class EventAnchor:
+    """What is known of an event; of two the higher version holds."""
+
+    event_id: EventId
+    version: int
+    unit: str
+    ends_on: date
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing that is kept, and by when it must go. `due_on` is None until its anchor is."""
+
+    kind: Kind
+    item_id: UUID
+    part: str
+    subject_id: SubjectId
+    event_id: EventId | None
+    retention_class: str
+    anchor: str
+    anchor_date: date | None
+    due_on: date | None
+    as_of: datetime
+
+    @property
+    def key(self) -> tuple[str, UUID, str]:
+        """What it is: the same thing is in the schedule once."""
+        return (self.kind, self.item_id, self.part)
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """Something that is kept, before it is known how long.
+
+    `item_id` is the registration, the invoice or, for what rests on consent, the person; `part` is
+    what of it: a category of its data, or the class that an invoice is kept in.
+    """
+
+    kind: Kind
+    item_id: UUID
+    part: str
+    subject_id: SubjectId
+    event_id: EventId | None
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DueGroup:
+    """How much of one event and class is due: items, the people they are of, the first day."""
+
+    event_id: UUID | None
+    unit: str | None
+    retention_class: str
+    anchor: str
+    items: int
+    people: int
+    due_since: date
+
+
+def event_anchor(event: EventState) -> EventAnchor:
+    """The day on which the event ends, in its own time zone: that is the day people know."""
+    ends_on = event.ends_at.astimezone(ZoneInfo(event.time_zone)).date()
+    return EventAnchor(event.event_id, event.version, event.unit, ends_on)
+
+
+def newest(anchors: Iterable[EventAnchor]) -> dict[EventId, EventAnchor]:
+    """Of each event the highest version, in whichever order they come."""
+    known: dict[EventId, EventAnchor] = {}
+    for anchor in anchors:
+        held = known.get(anchor.event_id)
+        if held is None or anchor.version > held.version:
+            known[anchor.event_id] = anchor
+    return known
+
+
+def end_of_calendar_year(day: date) -> date:
+    """The last day of the calendar year in which the day is."""
+    return date(day.year, 12, 31)
+
+
+def due_on(anchor: date, period: Period) -> date:
+    """The first day on which what is kept for the period may be kept no longer."""
+    return period.after(anchor) + timedelta(days=1)
+
+
+def anchor_date(anchor: str, start: date) -> date:
+    """The day from which a class with this anchor counts, for a start that its things have.
+
+    A voucher is kept from the end of the calendar year in which its financial year ended, the
+    ledger from the end of the financial year itself (Accounting Act 1336/1997, chapter 2,
+    section 10): the two differ where a financial year does not end in December.
+    """
+    return end_of_calendar_year(start) if anchor == "financial_year_calendar_end" else start
+
+
+def schedule(thing: Thing, retention_class: RetentionClass, start: date | None) -> Item:
+    """The thing with its due date; `start` is None while its period has not begun."""
+    begins = None if start is None else anchor_date(retention_class.anchor, start)
+    return Item(
+        kind=thing.kind,
+        item_id=thing.item_id,
+        part=thing.part,
+        subject_id=thing.subject_id,
+        event_id=thing.event_id,
+        retention_class=retention_class.name,
+        anchor=retention_class.anchor,
+        anchor_date=begins,
+        due_on=None if begins is None else due_on(begins, retention_class.period),
+        as_of=thing.as_of,
+    )
+
+
+def longest(classes: Iterable[RetentionClass], start: date) -> RetentionClass | None:
+    """The class that keeps longest from the same start; None where there is none."""
+    return max(classes, key=lambda kept: (kept.period.after(start), kept.name), default=None)
+
+
+def latest(items: Iterable[Item]) -> list[Item]:
+    """Each thing once, as it was told last."""
+    held: dict[tuple[str, UUID, str], Item] = {}
+    for item in items:
+        known = held.get(item.key)
+        if known is None or item.as_of >= known.as_of:
+            held[item.key] = item
+    return list(held.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A new due date of everything of one event and class."""
+
+    event_id: EventId
+    retention_class: str
+    anchor_date: date
+    due_on: date
+
+
+def moves(anchors: Iterable[EventAnchor], classes: Mapping[str, RetentionClass]) -> list[Move]:
+    """What follows from events that end on other days than was known."""
+    return [
+        Move(anchor.event_id, name, anchor.ends_on, due_on(anchor.ends_on, kept.period))
+        for anchor in anchors
+        for name, kept in sorted(classes.items())
+        if kept.anchor == "event_end"
+    ]
