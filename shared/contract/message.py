@@ -77,6 +77,14 @@ class Undecodable:
 
 
 @dataclass(frozen=True, slots=True)
+class Fault:
+    """Why one message cannot be handled: a reason code, and a sentence that names no value."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Outgoing:
     """A fact to be published once the transaction that says it has committed."""
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from shared.contract.message import Fault as Fault
 from shared.contract.message import Message
 from shared.contract.registry import MessageData
 from shared.messaging.unit_of_work import Transaction
@@ -18,14 +19,6 @@ either transient (`shared.runtime.database.is_transient`: all of it is tried aga
 one of the messages, which is then looked for. A handler may be called again with the same messages,
 or fewer of them, after a roll back: it keeps nothing outside of the transaction.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Why one message cannot be handled: a reason code, and a sentence that names no value."""
-
-    reason: str
-    detail: str
 
 
 class Permanent(Exception):

@@ -16,11 +16,10 @@ from shared.privacy.plan.models import (
     VatClass,
     Wording,
 )
-from shared.privacy.plan.plan import Fault, Plan
+from shared.privacy.plan.plan import Plan
 
 __all__ = [
     "Category",
-    "Fault",
     "FieldOfData",
     "Finding",
     "Organisation",

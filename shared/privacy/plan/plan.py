@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from shared.contract.message import Message
+from shared.contract.message import Fault, Message
 from shared.privacy.plan.models import (
     Category,
     CategoryName,
@@ -27,13 +27,6 @@ from shared.privacy.plan.models import (
     VatClass,
     Wording,
 )
-
-
-class Fault(NamedTuple):
-    """Why a message is not admitted: a reason code and a sentence without any of its values."""
-
-    reason: str
-    detail: str
 
 
 _SOURCE_UNKNOWN = Fault("source_unknown", "ce_source is not a source of the plan")
