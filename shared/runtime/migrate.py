@@ -11,6 +11,7 @@ import asyncio
 import os
 import re
 import sysconfig
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit, urlunsplit
@@ -22,7 +23,7 @@ from shared.runtime.migration_files import (
     MigrationError,
     MigrationFile,
     Schema,
-    folders_with_migrations,
+    copy_for_dbmate,
     read_migrations,
     refuse_repeated_names,
 )
@@ -172,35 +173,33 @@ async def _run_all(
         if pending[schema.name]:
             if progress is not None:
                 progress(schema.name, done, total)
-            await _run_dbmate(database_url, schema)
+            with tempfile.TemporaryDirectory(prefix="steward-migrate-") as folder:
+                copy_for_dbmate(schema, Path(folder))
+                await _run_dbmate(database_url, schema.name, Path(folder))
             done += len(pending[schema.name])
     if progress is not None:
         progress("", done, total)
 
 
-async def _run_dbmate(database_url: str, schema: Schema) -> None:
-    folders = [
-        part
-        for folder in folders_with_migrations(schema)
-        for part in ("--migrations-dir", str(folder))
-    ]
+async def _run_dbmate(database_url: str, schema: str, folder: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         str(Path(sysconfig.get_path("scripts")) / "dbmate"),
         "--env-file",
         os.devnull,  # else it reads a .env of the folder it is started in
-        *folders,
+        "--migrations-dir",
+        str(folder),
         "--migrations-table",
-        f"{schema.name}.schema_migrations",
+        f"{schema}.schema_migrations",
         "--no-dump-schema",
         "migrate",
-        env={**_without_dbmate(os.environ), "DATABASE_URL": _for_schema(database_url, schema.name)},
+        env={**_without_dbmate(os.environ), "DATABASE_URL": _for_schema(database_url, schema)},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     output, errors = await process.communicate()
     if process.returncode != 0:
-        raise MigrationError(_explain(schema.name, output.decode(), errors.decode()))
+        raise MigrationError(_explain(schema, output.decode(), errors.decode()))
 
 
 def _without_dbmate(environ: Mapping[str, str]) -> dict[str, str]:

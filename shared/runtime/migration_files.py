@@ -68,9 +68,15 @@ def read_migrations(schema: Schema) -> tuple[MigrationFile, ...]:
     return tuple(files)
 
 
-def folders_with_migrations(schema: Schema) -> list[Path]:
-    """The folders that dbmate can be given: it refuses one that does not exist."""
-    return [folder for folder in schema.folders if folder.is_dir()]
+def copy_for_dbmate(schema: Schema, folder: Path) -> None:
+    """Put all files of a schema into one folder, as dbmate wants them: with a way back.
+
+    Migrations here only go forward, so the way back that is added does nothing.
+    """
+    for path in _sql_files(schema.folders):
+        text = path.read_text("utf-8")
+        ending = "" if _DOWN.search(text) else "\n-- migrate:down\n"
+        (folder / path.name).write_text(text + ending, "utf-8")
 
 
 def refuse_repeated_names(schemas: Sequence[Schema]) -> None:
@@ -93,7 +99,5 @@ def _faults(name: str, text: str) -> Iterator[str]:
     up, down = _UP.search(text), _DOWN.search(text)
     if up is None:
         yield "needs a line `-- migrate:up`"
-    if down is None:
-        yield "needs a last line `-- migrate:down` (dbmate asks for it; nothing follows it)"
-    elif re.sub(r"--.*", "", text[down.end() :]).strip():
+    if down is not None and re.sub(r"--.*", "", text[down.end() :]).strip():
         yield "has statements after `-- migrate:down`: migrations only go forward"
