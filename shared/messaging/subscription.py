@@ -6,8 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shared.contract.message import Fault as Fault
-from shared.contract.message import Message
+from shared.contract.message import Fault, Message
 from shared.contract.registry import MessageData
 from shared.messaging.unit_of_work import Transaction
 

@@ -28,7 +28,6 @@ from shared.privacy.plan.models import (
     Wording,
 )
 
-
 _SOURCE_UNKNOWN = Fault("source_unknown", "ce_source is not a source of the plan")
 _TYPE_NOT_ALLOWED = Fault("type_not_allowed", "the plan does not let this source send this type")
 
