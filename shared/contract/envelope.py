@@ -112,12 +112,11 @@ def _data(event: Mapping[str, object]) -> object:
 
 def _checked(attributes: Mapping[str, object]) -> Attributes:
     """One look at all of them together, as nearly all are well; only then one by one."""
-    texts = [value for value in attributes.values() if isinstance(value, str)]
-    if (
-        len(texts) == len(attributes)
-        and max(map(len, texts), default=0) <= MAX_ATTRIBUTE
-        and "".join(texts).isprintable()
-    ):
+    try:
+        together = "".join(attributes.values())  # type: ignore[arg-type]  # then a TypeError
+    except TypeError:
+        together = ""
+    if 0 < len(together) <= MAX_ATTRIBUTE and together.isprintable():
         return attributes  # type: ignore[return-value]  # each value was seen to be text
     return {name: _text(name, value) for name, value in attributes.items()}
 
