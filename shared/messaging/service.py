@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Protocol
 
-import asyncpg
-
 from shared.contract.types import Sealed
 from shared.messaging.subscription import Subscription
-from shared.runtime.database import Connection
+from shared.runtime.application import LoopFunction
+from shared.runtime.database import Connection, Pool
 from shared.runtime.settings import ServiceSettings
-
-Loop = Callable[[], Awaitable[None]]
 
 
 class RecordSealer(Protocol):
@@ -43,7 +40,7 @@ class Service:
 
     name: str
     settings: ServiceSettings
-    pool: asyncpg.Pool
+    pool: Pool
     sealer: RecordSealer
     subscriptions: Sequence[Subscription]
-    loops: Mapping[str, Loop] = field(default_factory=dict)
+    loops: Mapping[str, LoopFunction] = field(default_factory=dict)

@@ -20,7 +20,7 @@ or fewer of them, after a roll back: it keeps nothing outside of the transaction
 """
 
 
-class Permanent(Exception):
+class Permanent(Exception):  # noqa: N818 - the opposite of transient, and known by that name
     """Raised by a handler for a single message that will never be handled as it is."""
 
     def __init__(self, reason: str, detail: str) -> None:

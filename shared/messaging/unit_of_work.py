@@ -2,46 +2,75 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import re
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
-import asyncpg
-
 from shared.contract.codec import Encoded, encode
+from shared.contract.headers import TRACE_PARENT
 from shared.contract.message import Message, Outgoing
 from shared.contract.registry import MessageData
+from shared.contract.topics import MAX_MESSAGE_BYTES, TOPICS
 from shared.messaging import store
-from shared.runtime.database import Connection
+from shared.messaging.places import Place, place_of
+from shared.runtime.database import Connection, Pool
 
 Outcome = Literal[
     "accepted", "refused", "waiting", "duplicate", "dead_letter", "parked", "ignored", "discarded"
 ]
 """What became of a message that was taken. Every message has exactly one at any time."""
 
-Place = tuple[str, int, int]
-"""Topic, partition and offset: where a record stands."""
+_RECORD_OVERHEAD: Final = 200
+"""Bytes that a record batch of one record has around key, headers and value, generously."""
+
+_HEADER_OVERHEAD: Final = 10
+_OUR_SOURCES: Final = "/steward/"
+_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-def place_of(message: Message[Any]) -> Place:
-    """Where the message's record stands."""
-    record = message.record
-    return (record.topic, record.partition, record.offset)
+class Unsayable(Exception):  # noqa: N818 - what it is, not that it is an error
+    """A fact that may not be published: a mistake in the code of the service that says it."""
+
+
+class Settled(NamedTuple):
+    """So many messages of a partition that were waiting have come to this outcome."""
+
+    topic: str
+    partition: int
+    outcome: Outcome
+    messages: int
+
+
+class Marked(NamedTuple):
+    """A message that its handler found at fault."""
+
+    place: Place
+    reason: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """How much a transaction had collected at some moment; see `Transaction.undo_to`."""
+class Speaker:
+    """Who says facts: the service, where its ids come from, and the topics that it may say to.
 
-    said: int
-    outcomes: int
-    settled: int
-    faults: int
-    dropped: int
+    `reference` digests the id of a message from upstream before it is named as a cause; without
+    it such a cause is left out.
+    """
+
+    service: str
+    ids: Callable[[], UUID]
+    topics: Collection[str]
+    reference: Callable[[bytes], bytes] | None = None
+
+
+def topics_said_by(service: str) -> frozenset[str]:
+    """A service says facts to its own topics, and what it does with personal data to `audit`."""
+    own = {spec.name for spec in TOPICS if spec.owner == service and not spec.inbound}
+    return frozenset(own | {"audit"})
 
 
 class Transaction:
@@ -51,29 +80,20 @@ class Transaction:
     it; what is rolled back was never said.
     """
 
-    def __init__(
-        self,
-        connection: Connection,
-        *,
-        service: str,
-        now: datetime,
-        ids: Callable[[], UUID],
-        topics: Collection[str],
-    ) -> None:
+    def __init__(self, connection: Connection, *, now: datetime, speaker: Speaker) -> None:
         self.connection = connection
         self.now = now
-        self._source = f"/steward/{service}"
-        self._ids = ids
-        self._topics = topics
-        self._said: list[Encoded] = []
-        self._outcomes: list[tuple[Place, Outcome]] = []
-        self._settled: list[tuple[tuple[str, int, Outcome], int]] = []
-        self._faults: list[tuple[Place, str, str]] = []
-        self._dropped: list[str] = []
+        self._speaker = speaker
+        self._source = f"{_OUR_SOURCES}{speaker.service}"
+        self.said: list[Encoded] = []
+        self.outcomes: list[tuple[Place, Outcome]] = []
+        self.settled: list[Settled] = []
+        self.marked: list[Marked] = []
+        self.surplus: list[str] = []
 
     def new_id(self) -> UUID:
         """A new UUID, version 7."""
-        return self._ids()
+        return self._speaker.ids()
 
     def say(
         self,
@@ -82,40 +102,125 @@ class Transaction:
         key: UUID | None,
         subject: UUID | None = None,
         because: Message[Any] | None = None,
+        snapshot: bool = False,
     ) -> None:
         """Publish a fact once this transaction has committed.
 
         Facts of one key reach their topic in the order in which they are said, across all
-        transactions. Raises `Unsayable` where the topic is not this service's or the fact is larger
-        than its topic takes: a mistake in the code, found before anything is committed.
+        transactions. `snapshot`: the fact was said before, and is repeated for those who missed it.
+        Raises `Unsayable` where the topic is not this service's or the fact is larger than its
+        topic takes: a mistake in the code, found before anything is committed.
         """
-        raise NotImplementedError
+        if data.topic not in self._speaker.topics:
+            raise Unsayable(f"{self._speaker.service} may not say {data.message_type}")
+        trace = None if because is None else because.envelope.traceparent
+        outgoing = Outgoing(
+            data,
+            key,
+            subject,
+            None if because is None else self._causation(because),
+            snapshot,
+            {} if trace is None else {TRACE_PARENT: trace},
+        )
+        encoded = encode(outgoing, id=self.new_id(), source=self._source, now=self.now)
+        if _size(encoded) > MAX_MESSAGE_BYTES:
+            raise Unsayable(f"a {data.message_type} is larger than its topic takes")
+        self.said.append(encoded)
+
+    def _causation(self, message: Message[Any]) -> str | None:
+        """An id from upstream is text from upstream, which counts as personal."""
+        envelope = message.envelope
+        if envelope.source.startswith(_OUR_SOURCES) and _UUID.fullmatch(envelope.id):
+            return envelope.id
+        if self._speaker.reference is None:
+            return None
+        return self._speaker.reference(f"{envelope.source} {envelope.id}".encode()).hex()
 
     def decline(self, message: Message[Any]) -> None:
         """The message is valid and the domain's answer is no, given by a fact of its own."""
-        self._outcomes.append((place_of(message), "refused"))
+        self.outcomes.append((place_of(message.record), "refused"))
 
     def wait(self, message: Message[Any]) -> None:
         """The message is valid and kept until what it needs is known; see `settle`."""
-        self._outcomes.append((place_of(message), "waiting"))
+        self.outcomes.append((place_of(message.record), "waiting"))
 
     def settle(self, topic: str, partition: int, outcome: Outcome, count: int = 1) -> None:
         """So many messages of a partition that were waiting have come to this outcome."""
-        self._settled.append(((topic, partition, outcome), count))
+        self.settled.append(Settled(topic, partition, outcome, count))
 
     def dead_letter(self, message: Message[Any], reason: str, detail: str) -> None:
-        """This message is at fault. What was written for others stays; nothing may be for it."""
-        self._faults.append((place_of(message), reason, detail))
+        """The message is at fault: nothing was written for it; the work for others stays."""
+        self.marked.append(Marked(place_of(message.record), reason, detail))
 
     def dropped(self, names: Iterable[str]) -> None:
-        """Fields that came and were not kept; only names that are registered, never values."""
-        self._dropped.extend(names)
+        """Fields that came and were not kept; only names that are registered, never values.
+
+        Fields outside of the contract (`Message.surplus`) are counted without this.
+        """
+        self.surplus.extend(names)
+
+    def mark(self) -> Mark:
+        """Where a savepoint begins."""
+        return Mark(*(len(collected) for collected in self._collected()))
+
+    def undo_to(self, mark: Mark) -> None:
+        """Forget what was collected since: the savepoint was rolled back."""
+        for collected, length in zip(self._collected(), mark, strict=True):
+            del collected[length:]
+
+    def _collected(self) -> tuple[list[Any], ...]:
+        return (self.said, self.outcomes, self.settled, self.marked, self.surplus)
+
+    def settled_counts(self) -> list[tuple[str, int, Outcome, int]]:
+        """What `settle` changes in the counts: as many fewer wait as came to an outcome."""
+        return [
+            change
+            for topic, partition, outcome, messages in self.settled
+            for change in (
+                (topic, partition, "waiting", -messages),
+                (topic, partition, outcome, messages),
+            )
+        ]
+
+    async def close(self) -> None:
+        """Write to the outbox what was said; the last statement before the commit."""
+        if self.said:
+            await store.publish(self.connection, self.said, self.now)
+
+
+class Mark(NamedTuple):
+    """How much a transaction had collected at some moment."""
+
+    said: int
+    outcomes: int
+    settled: int
+    marked: int
+    surplus: int
+
+
+def _size(encoded: Encoded) -> int:
+    size = len(encoded.value) + len(encoded.key or b"") + _RECORD_OVERHEAD
+    for name, value in encoded.headers:
+        size += len(name) + len(value) + _HEADER_OVERHEAD
+    return size
 
 
 @asynccontextmanager
 async def unit_of_work(
-    pool: asyncpg.Pool, *, service: str, now: datetime, ids: Callable[[], UUID]
+    pool: Pool,
+    *,
+    service: str,
+    now: datetime,
+    ids: Callable[[], UUID],
+    topics: Collection[str] | None = None,
 ) -> AsyncIterator[Transaction]:
-    """A transaction for commands and periodic work; what it says is written last, before commit."""
-    raise NotImplementedError
-    yield
+    """A transaction for commands and periodic work; what it says is written last, before commit.
+
+    `topics`: those it may say to, if not the service's own.
+    """
+    speaker = Speaker(service, ids, topics_said_by(service) if topics is None else topics)
+    async with pool.acquire() as connection, connection.transaction():
+        transaction = Transaction(connection, now=now, speaker=speaker)
+        yield transaction
+        await store.count_outcomes(connection, transaction.settled_counts())
+        await transaction.close()

@@ -1,0 +1,29 @@
+"""Words for where a record stands."""
+
+from __future__ import annotations
+
+from shared.contract.message import Record
+
+Partition = tuple[str, int]
+"""A topic and the number of a partition of it."""
+
+Place = tuple[str, int, int]
+"""A topic, the number of a partition of it, and an offset there."""
+
+Key = tuple[str, bytes]
+"""A topic and the key of a record in it. Order is kept inside of one."""
+
+
+def partition_of(record: Record) -> Partition:
+    """The partition that the record stands in."""
+    return (record.topic, record.partition)
+
+
+def place_of(record: Record) -> Place:
+    """Where the record stands."""
+    return (record.topic, record.partition, record.offset)
+
+
+def key_of(record: Record) -> Key | None:
+    """What the record must keep its order with; None for a record without a key."""
+    return None if record.key is None else (record.topic, record.key)

@@ -1,0 +1,196 @@
+"""What to do with the records of one poll, decided without doing any of it. All of it is pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from hashlib import blake2b
+from typing import Any, TypeVar
+
+from shared.contract.message import Fault, Message, Record, Undecodable
+from shared.contract.registry import MessageData
+from shared.messaging.places import Key, Partition, key_of, partition_of
+from shared.messaging.subscription import Handler, Subscription
+
+Decoded = Message[MessageData] | Undecodable
+Decode = Callable[[Record], Decoded]
+
+KEEP_DAYS = 40
+"""So long the inbox remembers; longer than any topic but `audit` keeps a message."""
+
+_DIGEST_BYTES = 16
+_DAY_MS = 86_400_000
+_EPOCH = date(1970, 1, 1).toordinal()
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)  # not frozen: there is one for every message, and freezing takes time
+class Taken:
+    """One record as it was taken. `fault` is what makes it a dead letter whatever else happens.
+
+    `type` is the name of a registered type; `handler` is None for what is not to be handled;
+    `waits` says whether it waits behind an earlier message of its key that failed.
+    """
+
+    record: Record
+    message: Message[Any] | None
+    type: str | None
+    fault: Fault | None
+    handler: Handler | None
+    waits: bool
+    day: date
+    identity: bytes
+    body: bytes
+
+    @property
+    def ignored(self) -> bool:
+        return self.handler is None and self.fault is None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Messages for one call of one handler: no key twice, in the order of the log."""
+
+    handler: Handler
+    taken: Sequence[Taken]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records of one poll, those of a partition together and in order, and where they begin.
+
+    `begins` is the stored position of each partition. It can be before the first record: offsets
+    are not without gaps.
+    """
+
+    taken: Sequence[Taken]
+    begins: Mapping[Partition, int]
+
+    def __len__(self) -> int:
+        return len(self.taken)
+
+    @property
+    def ends(self) -> dict[Partition, int]:
+        """The position of each partition once this batch is done."""
+        ends = {}
+        for one in self.taken:
+            ends[partition_of(one.record)] = one.record.offset + 1
+        return ends
+
+    def split(self, most: int) -> Iterator[Batch]:
+        """Batches of at most so many records, which, done one after the other, are this one."""
+        begins = dict(self.begins)
+        for first in range(0, len(self.taken), most):
+            taken = self.taken[first : first + most]
+            touched = {partition_of(one.record) for one in taken}
+            part = Batch(taken, {partition: begins[partition] for partition in touched})
+            begins.update(part.ends)
+            yield part
+
+
+class Digests:
+    """Keyed digests (BLAKE2b, RFC 7693, 128 bits) of what upstream systems call their messages."""
+
+    def __init__(self, inbox_key: bytes) -> None:
+        self._keyed = blake2b(key=inbox_key, digest_size=_DIGEST_BYTES)
+
+    def of(self, *parts: bytes) -> bytes:
+        digest = self._keyed.copy()
+        for part in parts:
+            # With the lengths before the parts, ("ab", "c") is not ("a", "bc").
+            digest.update(len(part).to_bytes(4, "big"))
+            digest.update(part)
+        return digest.digest()
+
+
+def sort_out(
+    decoded: Iterable[Decoded], subscriptions: Mapping[str, Subscription], digests: Digests
+) -> list[Taken]:
+    """Say of each record what it is to this service."""
+    return [_sort(one, subscriptions[one.record.topic], digests) for one in decoded]
+
+
+def _sort(decoded: Decoded, subscription: Subscription, digests: Digests) -> Taken:
+    record = decoded.record
+    day, identity = _identify(decoded, digests)
+    body = digests.of(record.value or b"")
+    if isinstance(decoded, Undecodable):
+        fault = Fault(decoded.reason, decoded.detail)
+        return Taken(record, None, None, fault, None, False, day, identity, body)
+    kind = type(decoded.data)
+    name = kind.message_type
+    if kind in subscription.ignored:
+        return Taken(record, decoded, name, None, None, False, day, identity, body)
+    refused = subscription.admit(decoded) if subscription.admit is not None else None
+    handler = subscription.handlers.get(kind)
+    if handler is None:
+        refused = Fault("type_unexpected", "type is one that this topic does not carry")
+    if refused is not None:
+        return Taken(record, decoded, name, refused, None, False, day, identity, body)
+    waits = kind not in subscription.never_waits
+    return Taken(record, decoded, name, None, handler, waits, day, identity, body)
+
+
+def _identify(decoded: Decoded, digests: Digests) -> tuple[date, bytes]:
+    """What a producer that sends twice repeats; see docs/adr/0002 for the day."""
+    record, envelope = decoded.record, decoded.envelope
+    taken_on = _EPOCH + record.timestamp // _DAY_MS
+    if envelope is None:
+        place = f"{record.topic} {record.partition} {record.offset}"
+        return date.fromordinal(taken_on), digests.of(place.encode())
+    identity = digests.of(envelope.source.encode(), envelope.id.encode())
+    if envelope.time is not None:
+        said_on = envelope.time.toordinal()
+        if taken_on - KEEP_DAYS <= said_on <= taken_on + 1:
+            return date.fromordinal(said_on), identity
+    return date.fromordinal(taken_on), identity
+
+
+def first_copies(taken: Iterable[Taken]) -> dict[tuple[date, bytes], Taken]:
+    """Of each identity the record that stands first."""
+    first: dict[tuple[date, bytes], Taken] = {}
+    for one in taken:
+        first.setdefault((one.day, one.identity), one)
+    return first
+
+
+def waves(taken: Iterable[Taken], order: Mapping[Handler, int]) -> list[list[Group]]:
+    """Cut what is to be handled so that messages of one key keep their order.
+
+    In a wave each key appears once; a wave is grouped by handler, and `order` says which handler
+    comes first. Messages without a key have no order to keep among handlers: they are all in the
+    first wave.
+    """
+    cut: list[dict[Handler, list[Taken]]] = []
+    seen: dict[Key, int] = {}
+    for one in taken:
+        key = key_of(one.record)
+        number = 0
+        if key is not None:
+            number = seen.get(key, 0)
+            seen[key] = number + 1
+        if number == len(cut):
+            cut.append({})
+        assert one.handler is not None  # noqa: S101 - what has none is never handed to this
+        cut[number].setdefault(one.handler, []).append(one)
+    return [
+        [Group(handler, wave[handler]) for handler in sorted(wave, key=order.__getitem__)]
+        for wave in cut
+    ]
+
+
+def handler_order(subscriptions: Iterable[Subscription]) -> dict[Handler, int]:
+    """The order of handlers inside a wave: of topics, then of types, as they are written down."""
+    order: dict[Handler, int] = {}
+    for subscription in subscriptions:
+        for handler in subscription.handlers.values():
+            order.setdefault(handler, len(order))
+    return order
+
+
+def halves(items: Sequence[T]) -> tuple[Sequence[T], Sequence[T]]:
+    """The first and the second half of two or more."""
+    middle = len(items) // 2
+    return items[:middle], items[middle:]

@@ -1,0 +1,182 @@
+-- The inbox, the outbox and what lies between, in the schema of the service that connects.
+
+-- name: positions(topics, partitions)
+select p.topic, p.partition, p.next_offset
+from position p
+join unnest(:topics::text[], :partitions::int[]) as asked (topic, partition)
+  using (topic, partition);
+
+-- name: all_positions()
+select topic, partition, next_offset from position;
+
+-- name: begin_positions(topics, partitions, offsets)!
+-- Another process may be first; then its row counts.
+insert into position (topic, partition, next_offset)
+select * from unnest(:topics::text[], :partitions::int[], :offsets::bigint[])
+on conflict do nothing;
+
+-- name: advance(topics, partitions, before, after)$
+-- Compare and set: fewer rows than asked means that somebody else took the batch. Rows are locked
+-- in the order of the primary key, so that two processes wait for each other and never both ways.
+with asked as materialized (
+  select p.topic, p.partition, a.before, a.after
+  from position p
+  join unnest(:topics::text[], :partitions::int[], :before::bigint[], :after::bigint[])
+    as a (topic, partition, before, after) using (topic, partition)
+  order by p.topic, p.partition
+  for update of p
+), moved as (
+  update position p set next_offset = asked.after
+  from asked
+  where (p.topic, p.partition) = (asked.topic, asked.partition) and p.next_offset = asked.before
+  returning 1
+)
+select count(*) from moved;
+
+-- name: claim(days, identities, bodies)
+-- Sorted, so that two processes that meet on the same identities wait in the same order. A
+-- duplicate key error would abort the transaction; `do nothing` waits for the other one's end.
+insert into inbox (day, identity, body)
+select * from unnest(:days::date[], :identities::bytea[], :bodies::bytea[]) as claimed (d, i, b)
+order by d, i
+on conflict do nothing
+returning identity;
+
+-- name: claimed_bodies(days, identities)
+-- A new statement and so a new snapshot: what kept a claim from succeeding is visible by now.
+select inbox.identity, inbox.body
+from unnest(:days::date[], :identities::bytea[]) as asked (day, identity)
+join inbox using (day, identity);
+
+-- name: parked_among(topics, references)
+-- Shared locks: a redrive of the key ends first, or begins after this batch.
+select p.topic, p.key_reference
+from parked_key p
+join unnest(:topics::text[], :references::bytea[]) as asked (topic, key_reference)
+  using (topic, key_reference)
+order by p.topic, p.key_reference
+for share of p;
+
+-- name: park(topics, references, at)!
+insert into parked_key (topic, key_reference, parked_at)
+select t, r, :at::timestamptz
+from unnest(:topics::text[], :references::bytea[]) as parked (t, r)
+order by t, r
+on conflict do nothing;
+
+-- name: bury(topics, partitions, offsets, statuses, types, type_references, key_references, reasons, details, sealed, at)!
+insert into dead_letter (topic, partition, record_offset, status, type, type_reference,
+                         key_reference, reason, detail, sealed, taken_at)
+select d.*, :at::timestamptz
+from unnest(:topics::text[], :partitions::int[], :offsets::bigint[], :statuses::text[],
+            :types::text[], :type_references::bytea[], :key_references::bytea[],
+            :reasons::text[], :details::text[], :sealed::bytea[]) as d;
+
+-- name: count_outcomes(topics, partitions, outcomes, messages)!
+insert into outcome_count (topic, partition, outcome, messages)
+select t, p, o, m
+from unnest(:topics::text[], :partitions::int[], :outcomes::text[], :messages::bigint[])
+  as counted (t, p, o, m)
+order by t, p, o
+on conflict (topic, partition, outcome)
+do update set messages = outcome_count.messages + excluded.messages;
+
+-- name: publish(topics, keys, headers, bodies, at)!
+-- The last statement of a transaction. The locks are held until it has committed, so that in a lane
+-- a smaller id is never committed after a larger one: a reader that has seen an id has seen
+-- all before it. The join makes the insert wait for the locks; one order of lanes, no deadlock.
+-- The channel is the schema's own; PostgreSQL sends equal notifications of a transaction once.
+with turn as materialized (
+  select pg_advisory_xact_lock(hashtext(current_schema() || ' outbox'), lane),
+         pg_notify(current_schema() || ' outbox', '')
+  from (select distinct outbox_lane(key) as lane from unnest(:keys::bytea[]) as key order by 1) used
+), held as materialized (select count(*) from turn)
+insert into outbox (topic, key, headers, value, said_at)
+select s.topic, s.key, s.headers::json, s.value, :at::timestamptz
+from held,
+     unnest(:topics::text[], :keys::bytea[], :headers::text[], :bodies::bytea[]) with ordinality
+       as s (topic, key, headers, value, place)
+order by s.place;
+
+-- name: lanes()
+-- As the function deals them out.
+select generate_series(0, 1) as lane;
+
+-- name: take_lane(lane)$
+-- A session lock: it ends with the connection, whatever becomes of its holder.
+select pg_try_advisory_lock(hashtext(current_schema() || ' relay'), :lane::int);
+
+-- name: read_lane(lane, after, most)
+-- `after` spares the scan the rows that were deleted and not yet vacuumed.
+select id, topic, key, headers, value
+from outbox
+where lane = :lane and id > :after
+order by id
+limit :most;
+
+-- name: forget(lane, ids)!
+delete from outbox where lane = :lane and id = any(:ids::bigint[]);
+
+-- name: outbox_depth(now)^
+select count(*) as messages,
+       coalesce(extract(epoch from :now::timestamptz - min(said_at)), 0)::float8 as oldest_s
+from outbox;
+
+-- name: keep_inbox(today, keep)!
+select keep_inbox(:today, :keep);
+
+-- name: list_dead_letters(topic, status, most)
+select id, topic, partition, record_offset, status, type, type_reference, key_reference, reason,
+       detail, taken_at
+from dead_letter
+where (:topic::text is null or topic = :topic) and (:status::text is null or status = :status)
+order by id
+limit :most;
+
+-- name: dead_letters(ids)
+select id, topic, partition, record_offset, status, type, type_reference, key_reference, reason,
+       detail, taken_at, sealed
+from dead_letter
+where id = any(:ids::bigint[])
+order by topic, partition, record_offset;
+
+-- name: lock_key(topic, reference)!
+-- Batches that meet this key wait here; they hold their shared locks for one batch at most.
+select from parked_key where topic = :topic and key_reference = :reference for update;
+
+-- name: queue_of_key(topic, reference, most)
+-- The head and what waits behind it, in the order in which they came.
+select id, topic, partition, record_offset, status, type, type_reference, key_reference, reason,
+       detail, taken_at, sealed
+from dead_letter
+where topic = :topic and key_reference = :reference
+order by partition, record_offset
+limit :most
+for update;
+
+-- name: lock_dead_letter(id)^
+select id, topic, partition, record_offset, status, type, type_reference, key_reference, reason,
+       detail, taken_at, sealed
+from dead_letter
+where id = :id
+for update;
+
+-- name: change_dead_letter(id, status, reason, detail)!
+update dead_letter set status = :status, reason = :reason, detail = :detail where id = :id;
+
+-- name: remove_dead_letters(ids)!
+delete from dead_letter where id = any(:ids::bigint[]);
+
+-- name: is_parked(topic, reference)$
+select exists (
+  select from parked_key where topic = :topic and key_reference = :reference);
+
+-- name: unpark_if_empty(topic, reference)!
+delete from parked_key p
+where topic = :topic and key_reference = :reference
+  and not exists (
+    select from dead_letter d
+    where d.topic = p.topic and d.key_reference = p.key_reference);
+
+-- name: count_parked()$
+select count(*) from parked_key;

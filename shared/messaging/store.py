@@ -1,0 +1,297 @@
+"""Rows of inbox, outbox and what lies between. One statement for many rows, always."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal
+
+import asyncpg
+import orjson
+
+from shared.contract.codec import Encoded
+from shared.contract.types import Sealed
+from shared.messaging.places import Partition
+from shared.runtime.database import Connection, queries
+
+_sql = queries("queries.sql", __file__)
+
+Identity = tuple[date, bytes]
+KeyReference = tuple[str, bytes]
+"""A topic and the keyed digest of a key in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A row of `dead_letter`. `status` is dead for what failed, parked for what waits behind it.
+
+    Of type and key, only what is registered is kept in clear: `type`; the others are digests.
+    """
+
+    topic: str
+    partition: int
+    record_offset: int
+    status: Literal["dead", "parked"]
+    type: str | None
+    type_reference: bytes | None
+    key_reference: bytes | None
+    reason: str
+    detail: str
+    sealed: Sealed | None
+    taken_at: datetime
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """A fact on its way to Kafka."""
+
+    id: int
+    topic: str
+    key: bytes | None
+    headers: list[tuple[str, bytes]]
+    value: bytes
+
+
+async def positions(
+    connection: Connection, partitions: Collection[Partition]
+) -> dict[Partition, int]:
+    """The next offset of those partitions that have one."""
+    rows = _sql.positions(
+        connection,
+        topics=[topic for topic, _ in partitions],
+        partitions=[number for _, number in partitions],
+    )
+    return {(row["topic"], row["partition"]): row["next_offset"] async for row in rows}
+
+
+async def begin_positions(connection: Connection, offsets: Mapping[Partition, int]) -> None:
+    """Give partitions that have none their first position."""
+    await _sql.begin_positions(
+        connection,
+        topics=[topic for topic, _ in offsets],
+        partitions=[number for _, number in offsets],
+        offsets=list(offsets.values()),
+    )
+
+
+async def advance(
+    connection: Connection, begins: Mapping[Partition, int], ends: Mapping[Partition, int]
+) -> bool:
+    """Move positions, if all are still where they are thought to be."""
+    moved = await _sql.advance(
+        connection,
+        topics=[topic for topic, _ in begins],
+        partitions=[number for _, number in begins],
+        before=list(begins.values()),
+        after=[ends[partition] for partition in begins],
+    )
+    return bool(moved == len(begins))
+
+
+async def claim(connection: Connection, claims: Mapping[Identity, bytes]) -> set[bytes]:
+    """Claim identities, each with the digest of its body; those that nobody had claimed before."""
+    rows = _sql.claim(
+        connection,
+        days=[day for day, _ in claims],
+        identities=[identity for _, identity in claims],
+        bodies=list(claims.values()),
+    )
+    return {row["identity"] async for row in rows}
+
+
+async def claimed_bodies(
+    connection: Connection, identities: Collection[Identity]
+) -> dict[bytes, bytes]:
+    """Of identities claimed before, the digests of their bodies."""
+    rows = _sql.claimed_bodies(
+        connection,
+        days=[day for day, _ in identities],
+        identities=[identity for _, identity in identities],
+    )
+    return {row["identity"]: row["body"] async for row in rows}
+
+
+async def parked_among(connection: Connection, keys: Collection[KeyReference]) -> set[KeyReference]:
+    """Which of these keys are parked; they stay so until the transaction ends."""
+    rows = _sql.parked_among(
+        connection,
+        topics=[topic for topic, _ in keys],
+        references=[reference for _, reference in keys],
+    )
+    return {(row["topic"], row["key_reference"]) async for row in rows}
+
+
+async def park(connection: Connection, keys: Collection[KeyReference], at: datetime) -> None:
+    """Let later messages of these keys wait."""
+    await _sql.park(
+        connection,
+        topics=[topic for topic, _ in keys],
+        references=[reference for _, reference in keys],
+        at=at,
+    )
+
+
+async def bury(connection: Connection, letters: Sequence[DeadLetter], at: datetime) -> None:
+    """Keep what could not be handled and what waits behind it."""
+    await _sql.bury(
+        connection,
+        topics=[letter.topic for letter in letters],
+        partitions=[letter.partition for letter in letters],
+        offsets=[letter.record_offset for letter in letters],
+        statuses=[letter.status for letter in letters],
+        types=[letter.type for letter in letters],
+        type_references=[letter.type_reference for letter in letters],
+        key_references=[letter.key_reference for letter in letters],
+        reasons=[letter.reason for letter in letters],
+        details=[letter.detail for letter in letters],
+        sealed=[letter.sealed for letter in letters],
+        at=at,
+    )
+
+
+async def count_outcomes(
+    connection: Connection, changes: Iterable[tuple[str, int, str, int]]
+) -> None:
+    """Add to the counts of outcomes: topic, partition, outcome, how many (or how many fewer)."""
+    total: dict[tuple[str, int, str], int] = {}
+    for topic, partition, outcome, count in changes:
+        place = (topic, partition, outcome)
+        total[place] = total.get(place, 0) + count
+    if total:
+        await _sql.count_outcomes(
+            connection,
+            topics=[topic for topic, _, _ in total],
+            partitions=[partition for _, partition, _ in total],
+            outcomes=[outcome for _, _, outcome in total],
+            messages=list(total.values()),
+        )
+
+
+async def publish(connection: Connection, said: Sequence[Encoded], at: datetime) -> None:
+    """Put facts into the outbox, in order. Must be the last statement of its transaction."""
+    await _sql.publish(
+        connection,
+        topics=[encoded.topic for encoded in said],
+        keys=[encoded.key for encoded in said],
+        headers=[
+            orjson.dumps({name: value.decode() for name, value in encoded.headers}).decode()
+            for encoded in said
+        ],
+        bodies=[encoded.value for encoded in said],
+        at=at,
+    )
+
+
+async def lanes(connection: Connection) -> list[int]:
+    """The lanes of the outbox."""
+    return [row["lane"] async for row in _sql.lanes(connection)]
+
+
+async def take_lane(connection: Connection, lane: int) -> bool:
+    """Whether this connection is now the one that publishes the lane."""
+    return bool(await _sql.take_lane(connection, lane=lane))
+
+
+async def read_lane(connection: Connection, lane: int, after: int, most: int) -> list[OutboxRow]:
+    """The next facts of a lane, with ids above `after`, in order."""
+    return [
+        OutboxRow(
+            row["id"],
+            row["topic"],
+            row["key"],
+            [(name, value.encode()) for name, value in orjson.loads(row["headers"]).items()],
+            row["value"],
+        )
+        async for row in _sql.read_lane(connection, lane=lane, after=after, most=most)
+    ]
+
+
+async def forget(connection: Connection, lane: int, ids: Sequence[int]) -> None:
+    """Remove facts that have reached Kafka."""
+    await _sql.forget(connection, lane=lane, ids=ids)
+
+
+async def outbox_depth(connection: Connection, now: datetime) -> tuple[int, float]:
+    """How many facts wait in the outbox, and for how many seconds the oldest has."""
+    row = await _sql.outbox_depth(connection, now=now)
+    return row["messages"], row["oldest_s"]
+
+
+async def keep_inbox(connection: Connection, today: date, keep: int) -> None:
+    """Make the inbox's partitions ahead, and drop those that are older than `keep` days."""
+    await _sql.keep_inbox(connection, today=today, keep=keep)
+
+
+async def list_dead_letters(
+    connection: Connection, topic: str | None, status: str | None, most: int
+) -> list[DeadLetter]:
+    """Dead letters, the oldest first, without their content."""
+    rows = _sql.list_dead_letters(connection, topic=topic, status=status, most=most)
+    return [_dead_letter(row) async for row in rows]
+
+
+async def dead_letters(connection: Connection, ids: Sequence[int]) -> list[DeadLetter]:
+    """Those of these ids that exist."""
+    return [_dead_letter(row) async for row in _sql.dead_letters(connection, ids=ids)]
+
+
+async def lock_dead_letter(connection: Connection, id: int) -> DeadLetter | None:  # noqa: A002 - the column's name
+    """One dead letter, to be changed by this transaction alone."""
+    row = await _sql.lock_dead_letter(connection, id=id)
+    return None if row is None else _dead_letter(row)
+
+
+async def lock_key(connection: Connection, key: KeyReference) -> None:
+    """Let batches that meet this key wait until this transaction ends."""
+    await _sql.lock_key(connection, topic=key[0], reference=key[1])
+
+
+async def queue_of_key(connection: Connection, key: KeyReference, most: int) -> list[DeadLetter]:
+    """The head of a parked key and what waits behind it, in order."""
+    rows = _sql.queue_of_key(connection, topic=key[0], reference=key[1], most=most)
+    return [_dead_letter(row) async for row in rows]
+
+
+async def change_dead_letter(
+    connection: Connection,
+    id: int,
+    status: str,
+    reason: str,
+    detail: str,
+) -> None:
+    """Say what is wrong now."""
+    await _sql.change_dead_letter(connection, id=id, status=status, reason=reason, detail=detail)
+
+
+async def remove_dead_letters(connection: Connection, ids: Sequence[int]) -> None:
+    """They are handled, or given up."""
+    await _sql.remove_dead_letters(connection, ids=ids)
+
+
+async def is_parked(connection: Connection, key: KeyReference) -> bool:
+    """Whether messages of this key wait."""
+    return bool(await _sql.is_parked(connection, topic=key[0], reference=key[1]))
+
+
+async def unpark_if_empty(connection: Connection, key: KeyReference) -> None:
+    """Let messages of this key pass again, unless some still wait."""
+    await _sql.unpark_if_empty(connection, topic=key[0], reference=key[1])
+
+
+async def count_parked(connection: Connection) -> int:
+    """How many keys are parked."""
+    return int(await _sql.count_parked(connection))
+
+
+async def all_positions(connection: Connection) -> dict[Partition, int]:
+    """Every position that the service has."""
+    rows = _sql.all_positions(connection)
+    return {(row["topic"], row["partition"]): row["next_offset"] async for row in rows}
+
+
+def _dead_letter(row: asyncpg.Record) -> DeadLetter:
+    columns = dict(row)
+    sealed = columns.pop("sealed", None)
+    return DeadLetter(sealed=None if sealed is None else Sealed(sealed), **columns)
