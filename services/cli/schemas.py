@@ -1,30 +1,34 @@
-"""Which schemas Steward has and where their migrations are."""
+"""Which services there are, and which folders of migrations make their schemas."""
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from shared.runtime.migration_files import Schema
+if TYPE_CHECKING:
+    from shared.runtime.migrate import Schema
 
 SERVICES = ("registration", "audit", "consent", "finance", "retention")
 
-
-def _folder(package: str, *parts: str) -> Path:
-    # Migrations are read by another program, so they must be files: Steward is never a zip.
-    return Path(str(resources.files(package))).joinpath(*parts)
+_ROOT = Path(__file__).parents[2]
 
 
-_EVERY_SERVICE = (
-    _folder("shared.messaging", "migrations"),
-    _folder("shared.privacy", "migrations", "service"),
-)
+def schemas() -> tuple[Schema, ...]:
+    """The keyring first: the grants of a service's schema may name what is in it."""
+    from shared.runtime.migrate import Schema
 
-SCHEMAS: tuple[Schema, ...] = (
-    # First: what services' migrations grant or call is there.
-    Schema("keyring", (_folder("shared.privacy", "migrations", "keyring"),), service=False),
-    *(
-        Schema(service, (*_EVERY_SERVICE, _folder(f"services.{service}", "migrations")))
-        for service in SERVICES
-    ),
-)
+    keyring = Schema("keyring", (_ROOT / "shared/privacy/migrations/keyring",), service=False)
+    return (
+        keyring,
+        *(
+            Schema(
+                service,
+                (
+                    _ROOT / "shared/messaging/migrations",
+                    _ROOT / "shared/privacy/migrations/service",
+                    _ROOT / "services" / service / "migrations",
+                ),
+            )
+            for service in SERVICES
+        ),
+    )

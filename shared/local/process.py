@@ -1,0 +1,149 @@
+"""A process to run: what a supervisor needs to know of it, and how it is recognised later."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import psutil
+
+# Every process that we start carries this variable; with process id and creation time it proves
+# whose it is.
+MARKER_VARIABLE = "STEWARD_SUPERVISOR"
+
+# Linux derives creation times from the time of boot, which moves a little when the clock is set.
+_SAME_TIME_S = 2.0
+
+
+async def nothing_to_do() -> None:
+    """The step before the start of a process that needs none."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process to run. `env` is its whole environment; `user` needs root.
+
+    `ready` returns None when the process does its work, else a sentence that says what is missing.
+    `before_start` comes before every start, also after a crash; it clears what a killed process
+    left behind. A `required` process that ends before it was ready fails the start; another is
+    started again.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    ready: Callable[[], Awaitable[str | None]]
+    before_start: Callable[[], Awaitable[None]] = nothing_to_do
+    ports: Mapping[str, int] = field(default_factory=dict)
+    cwd: Path | None = None
+    user: str | None = None
+    required: bool = True
+    stop_signal: int = signal.SIGTERM
+    stop_within_s: float = 10.0
+    start_within_s: float = 60.0
+
+    async def spawn(self, output: BinaryIO, marker: str) -> asyncio.subprocess.Process:
+        """Start it in a session of its own: a terminal's Ctrl-C reaches the supervisor alone."""
+        account = pwd.getpwnam(self.user) if self.user else None
+        return await asyncio.create_subprocess_exec(
+            *self.argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**self.env, MARKER_VARIABLE: marker},
+            cwd=self.cwd,
+            start_new_session=True,
+            user=account.pw_uid if account else None,
+            group=account.pw_gid if account else None,
+            extra_groups=[] if account else None,
+        )
+
+
+def plain_environment() -> dict[str, str]:
+    """What a server needs of ours; variables such as PGDATA or JAVA_TOOL_OPTIONS would change what
+    it does.
+    """
+    return {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ} | {
+        "LC_ALL": "C",
+        "TZ": "UTC",
+    }
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A process as it can be recognised after the supervisor that started it is gone."""
+
+    pid: int
+    created: float
+    marker: str | None = None
+
+    @classmethod
+    def of(cls, pid: int, marker: str | None = None) -> Identity | None:
+        """None where no such process lives any more."""
+        try:
+            return cls(pid, psutil.Process(pid).create_time(), marker)
+        except psutil.NoSuchProcess:
+            return None
+
+    def alive(self) -> bool:
+        """Whether this very process still runs. A zombie does not: nobody may ever reap it."""
+        try:
+            process = psutil.Process(self.pid)
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return False
+            return abs(process.create_time() - self.created) < _SAME_TIME_S and self._has_marker(
+                process
+            )
+        except psutil.NoSuchProcess:
+            return False
+
+    def _has_marker(self, process: psutil.Process) -> bool:
+        if self.marker is None:
+            return True
+        try:
+            found = process.environ().get(MARKER_VARIABLE)
+        except (psutil.AccessDenied, OSError):
+            return True  # another user's, whose environment is not ours to read
+        # A server that rewrites its title overwrites its environment too; then number and time must
+        # do.
+        return found in (self.marker, None)
+
+    def send(self, signal_number: int) -> None:
+        """Send a signal if it is still this process."""
+        if self.alive():
+            os.kill(self.pid, signal_number)
+
+    async def gone(self, within_s: float) -> bool:
+        """Wait for its end; False when it outlives the bound. It need not be our child."""
+        deadline = asyncio.get_running_loop().time() + within_s
+        while self.alive():
+            if asyncio.get_running_loop().time() > deadline:
+                return False
+            await asyncio.sleep(0.05)
+        return True
+
+
+async def run_tool(
+    argv: tuple[str, ...], *, user: str | None = None, cwd: Path | None = None
+) -> tuple[int, str]:
+    """Run a tool to its end; its exit code and what it printed."""
+    account = pwd.getpwnam(user) if user else None
+    tool = await asyncio.create_subprocess_exec(
+        *argv,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=plain_environment(),
+        cwd=cwd,
+        user=account.pw_uid if account else None,
+        group=account.pw_gid if account else None,
+        extra_groups=[] if account else None,
+    )
+    output, _ = await tool.communicate()
+    return tool.returncode or 0, output.decode("utf-8", "replace")

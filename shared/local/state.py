@@ -1,0 +1,120 @@
+"""What a supervisor leaves on disk: a lock while it lives, and who its processes are, for whoever
+comes after it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO
+
+from shared.local.errors import AlreadyRunningError
+from shared.local.process import Identity
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One process that was started."""
+
+    name: str
+    pid: int
+    created: float
+    ports: Mapping[str, int]
+    log: str
+    stop_signal: int
+    restarts: int
+
+
+@dataclass(frozen=True)
+class State:
+    """`phase` is starting, running or stopping; `addresses` is what the starter noted (never a
+    password).
+    """
+
+    pid: int
+    created: float
+    marker: str
+    phase: str = "starting"
+    processes: tuple[Entry, ...] = ()
+    addresses: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def supervisor(self) -> Identity:
+        return Identity(self.pid, self.created)
+
+    def identity(self, entry: Entry) -> Identity:
+        return Identity(entry.pid, entry.created, self.marker)
+
+    def running(self) -> bool:
+        """Whether the supervisor that wrote this still lives."""
+        return self.supervisor.alive()
+
+
+def state_file(folder: Path) -> Path:
+    """Where the state lies below the folder of a supervisor."""
+    return folder / "state.json"
+
+
+def read_state(folder: Path) -> State | None:
+    """The state that the last supervisor of this folder wrote; None where there was none."""
+    try:
+        found = json.loads(state_file(folder).read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    entries = tuple(Entry(**entry) for entry in found.pop("processes"))
+    return State(**found, processes=entries)
+
+
+def write_state(folder: Path, state: State) -> None:
+    """Whole or not at all, so that a reader never sees half of it."""
+    partial = state_file(folder).with_suffix(".part")
+    partial.write_text(json.dumps(asdict(state), indent=2), "utf-8")
+    partial.replace(state_file(folder))
+
+
+def take_lock(folder: Path) -> IO[str]:
+    """Hold the folder for as long as the returned file is open.
+
+    The kernel releases it when the holder dies, however it dies, so there is no stale lock to
+    clear.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = (folder / "lock").open("a", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        state = read_state(folder)
+        holder = f" (process {state.pid})" if state else ""
+        raise AlreadyRunningError(
+            f"it is already running here{holder}; `steward status` shows it, "
+            "`steward down` stops it"
+        ) from None
+    return lock
+
+
+async def clear_orphans(folder: Path, *, within_s: float = 10.0) -> list[str]:
+    """Stop what a former supervisor started and could not stop itself; the names of what was still
+    alive.
+
+    A process is known by its id, its time of creation and our marker in its environment, never by
+    its name.
+    """
+    state = read_state(folder)
+    if state is None or state.running():
+        return []
+    cleared = []
+    for entry in reversed(state.processes):
+        orphan = state.identity(entry)
+        if orphan.alive():
+            cleared.append(entry.name)
+            orphan.send(entry.stop_signal)
+            if not await orphan.gone(within_s):
+                os.killpg(entry.pid, signal.SIGKILL)
+                await orphan.gone(within_s)
+    return cleared

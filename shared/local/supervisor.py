@@ -1,0 +1,253 @@
+"""Runs processes: starts them in order, reaps them, starts again what died, stops all in reverse
+order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+import psutil
+
+from shared.local.errors import LocalError, NotReadyError
+from shared.local.logs import open_log, rotate, tail
+from shared.local.process import Identity, Process
+from shared.local.state import Entry, State, clear_orphans, take_lock, write_state
+
+Say = Callable[[str], None]
+
+_ROTATE_EVERY_S = 5.0
+_STEADY_AFTER_S = 30.0
+"""A process that lived this long has got over what killed it: its next death is a first one again.
+"""
+
+
+def back_off(deaths: int) -> float:
+    """Seconds to wait before the next start after so many deaths in a row: 0.2, 0.4, 0.8 … at most
+    30.
+    """
+    return float(min(30.0, 0.2 * 2 ** min(deaths - 1, 10)))
+
+
+@dataclass
+class _Kept:
+    """A process under supervision, through all its lives."""
+
+    process: Process
+    log: Path
+    keeper: asyncio.Task[None] | None = None
+    life: asyncio.subprocess.Process | None = None
+    identity: Identity | None = None
+    restarts: int = 0
+    stopping: bool = False
+
+
+class Supervisor:
+    """Owns the folder `run` while it lives (AlreadyRunningError otherwise); logs go to `logs`.
+
+    As a context: takes the lock, clears what a killed predecessor left, and stops everything at the
+    end.
+    """
+
+    def __init__(self, run: Path, logs: Path, *, say: Say = lambda _: None) -> None:
+        self._run = run
+        self._logs = logs
+        self._say = say
+        self._lock: IO[str] | None = None
+        self._groups: list[list[_Kept]] = []
+        self._rotation: asyncio.Task[None] | None = None
+        self._state = State(os.getpid(), psutil.Process().create_time(), uuid.uuid4().hex)
+
+    @classmethod
+    async def alone(cls, folder: Path, process: Process) -> Supervisor:
+        """A supervisor for one process, already started and ready."""
+        supervisor = cls(folder / "run", folder / "logs")
+        await supervisor.open()
+        await supervisor.start(process)
+        return supervisor
+
+    async def open(self) -> None:
+        """Take the folder and clear orphans."""
+        self._lock = take_lock(self._run)
+        for name in await clear_orphans(self._run):
+            self._say(f"stopped {name}, left by a former run that was killed")
+        self._write()
+        self._rotation = asyncio.create_task(self._rotate())
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    async def start(self, *processes: Process) -> dict[str, str]:
+        """Start these together and wait until each is ready.
+
+        Raises NotReadyError, with the end of its log, for a required process that ends or is not
+        ready in time. For the others, returns by name what is still missing: they stay under
+        supervision.
+        """
+        group = [_Kept(process, self._logs / f"{process.name}.log") for process in processes]
+        self._groups.append(group)
+        try:
+            missing = await asyncio.gather(*(self._start(kept) for kept in group))
+        except LocalError:
+            await self.stop()
+            raise
+        return {kept.process.name: what for kept, what in zip(group, missing, strict=True) if what}
+
+    def note(self, *, phase: str | None = None, **addresses: str) -> None:
+        """Write down, for `status`, how far it is and where things are. No passwords."""
+        known = {**self._state.addresses, **addresses}
+        self._state = replace(self._state, phase=phase or self._state.phase, addresses=known)
+        self._write()
+
+    def pid(self, name: str) -> int:
+        """The process id of the present life of a process; KeyError when it does not live now."""
+        return next(entry.pid for entry in self._entries() if entry.name == name)
+
+    def restarts(self, name: str) -> int:
+        """How often it was started again."""
+        return next(kept.restarts for kept in self._all() if kept.process.name == name)
+
+    async def stop(self) -> None:
+        """Stop what was started last first; those that were started together, together."""
+        self.note(phase="stopping")
+        while self._groups:
+            await asyncio.gather(*(self._stop(kept) for kept in self._groups[-1]))
+            self._groups.pop()
+        if self._rotation:
+            self._rotation.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._rotation
+        self.note(phase="stopped")
+        if self._lock:
+            self._lock.close()
+
+    async def _start(self, kept: _Kept) -> str | None:
+        await kept.process.before_start()
+        await self._spawn(kept)
+        kept.keeper = asyncio.create_task(self._keep(kept))
+        missing = await self._await_ready(kept)
+        if missing and kept.process.required:
+            last = "\n".join(tail(kept.log, 15))
+            raise NotReadyError(
+                f"{kept.process.name} did not start: {missing}. The end of {kept.log}:\n{last}"
+            )
+        return missing
+
+    async def _await_ready(self, kept: _Kept) -> str | None:
+        """What is missing when the time is up; None as soon as nothing is."""
+        missing: str | None = "it was not ready in time"
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(kept.process.start_within_s):
+                while missing := await kept.process.ready():
+                    if kept.process.required and kept.restarts:
+                        return "it ended by itself"
+                    await asyncio.sleep(0.05)
+        return missing
+
+    async def _spawn(self, kept: _Kept) -> None:
+        with open_log(kept.log) as output:
+            kept.life = await kept.process.spawn(output, self._state.marker)
+        kept.identity = Identity.of(kept.life.pid, self._state.marker)
+        self._write()
+
+    async def _keep(self, kept: _Kept) -> None:
+        """Wait for each death, and start again after a while, until it is to stop."""
+        clock = asyncio.get_running_loop().time
+        deaths, born = 0, clock()
+        while kept.life:
+            code = await kept.life.wait()
+            kept.identity = None
+            if kept.stopping:
+                return
+            deaths = 1 if clock() - born > _STEADY_AFTER_S else deaths + 1
+            kept.restarts += 1
+            pause = back_off(deaths)
+            self._say(
+                f"{kept.process.name} ended ({_ending(code)}); starting again in {pause:.1f} s"
+            )
+            self._write()
+            await asyncio.sleep(pause)
+            born = clock()
+            await self._again(kept)
+
+    async def _again(self, kept: _Kept) -> None:
+        """Start once more. What keeps it from starting is said and tried again."""
+        while True:
+            try:
+                await kept.process.before_start()
+                await self._spawn(kept)
+            except (LocalError, OSError) as error:
+                self._say(f"{kept.process.name} cannot be started ({error}); trying again")
+                await asyncio.sleep(back_off(kept.restarts))
+            else:
+                return
+
+    async def _stop(self, kept: _Kept) -> None:
+        kept.stopping = True
+        if kept.identity and kept.life:
+            with contextlib.suppress(ProcessLookupError):
+                kept.life.send_signal(kept.process.stop_signal)
+            try:
+                await asyncio.wait_for(kept.life.wait(), kept.process.stop_within_s)
+            except TimeoutError:
+                self._say(
+                    f"{kept.process.name} did not stop in {kept.process.stop_within_s} s; killed"
+                )
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(kept.life.pid, signal.SIGKILL)
+                await kept.life.wait()
+        if kept.keeper:
+            kept.keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await kept.keeper
+        kept.identity = None
+
+    async def _rotate(self) -> None:
+        while True:
+            await asyncio.sleep(_ROTATE_EVERY_S)
+            for kept in self._all():
+                await asyncio.to_thread(rotate, kept.log)
+
+    def _all(self) -> list[_Kept]:
+        return [kept for group in self._groups for kept in group]
+
+    def _entries(self) -> list[Entry]:
+        return [
+            Entry(
+                name=kept.process.name,
+                pid=kept.identity.pid,
+                created=kept.identity.created,
+                ports=kept.process.ports,
+                log=str(kept.log),
+                stop_signal=kept.process.stop_signal,
+                restarts=kept.restarts,
+            )
+            for kept in self._all()
+            if kept.identity
+        ]
+
+    def _write(self) -> None:
+        self._state = replace(self._state, processes=tuple(self._entries()))
+        write_state(self._run, self._state)
+
+
+def _ending(code: int) -> str:
+    """How a process ended, for a person to read."""
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

@@ -1,0 +1,161 @@
+"""Real servers for tests, and what services need to use them.
+
+One Kafka and one Postgres serve a whole session; KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL in the
+environment make given ones serve instead. A test gets a database of its own, cloned from a
+migrated template, and topics with names of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from services.cli.schemas import schemas
+from shared.runtime.migrate import migrate
+from shared.runtime.secrets import SecretsFolder
+from shared.runtime.settings import ServiceSettings
+from tests.support.databases import create_database, drop_database
+from tests.support.local_stack import LocalStack
+
+ROOT = Path(__file__).parents[1]
+
+
+class SettingsFactory(Protocol):
+    """`service_settings("registration", batch_max_records=10)`."""
+
+    def __call__(self, service: str, **over: object) -> ServiceSettings: ...
+
+
+class TopicFactory(Protocol):
+    """`await topic_factory("inbound", partitions=4)` gives the name of a new topic."""
+
+    def __call__(
+        self, hint: str = "topic", *, partitions: int = 1, settings: Mapping[str, str] | None = None
+    ) -> Awaitable[str]: ...
+
+
+@pytest.fixture(scope="session")
+def local_stack() -> Iterator[LocalStack]:
+    stack = LocalStack()
+    yield stack
+    stack.stop()
+
+
+@pytest.fixture(scope="session")
+def kafka(request: pytest.FixtureRequest) -> str:
+    """Bootstrap servers of the session's Kafka."""
+    given = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+    return given or request.getfixturevalue("local_stack").kafka()
+
+
+@pytest.fixture(scope="session")
+def postgres(request: pytest.FixtureRequest) -> str:
+    """The administrator's address of the session's Postgres."""
+    given = os.environ.get("DATABASE_URL")
+    return given or request.getfixturevalue("local_stack").postgres()
+
+
+@pytest.fixture(scope="session")
+def secrets_folder(tmp_path_factory: pytest.TempPathFactory) -> SecretsFolder:
+    """One for the session: roles, and so their passwords, belong to the server, not to a database.
+
+    A test that changes secrets makes a folder of its own.
+    """
+    folder = SecretsFolder(tmp_path_factory.mktemp("steward") / "secrets")
+    folder.create()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def template_database(postgres: str, secrets_folder: SecretsFolder) -> Iterator[str]:
+    """A database that `migrate` has made, for cloning; nothing may be connected to it."""
+
+    async def make() -> str:
+        url = await create_database(postgres)
+        await migrate(url, schemas(), secrets_folder)
+        return url
+
+    url = asyncio.run(make())
+    yield url
+    asyncio.run(drop_database(url))
+
+
+@pytest.fixture
+async def empty_database(postgres: str) -> AsyncIterator[str]:
+    """The administrator's address of a new database with nothing in it."""
+    url = await create_database(postgres)
+    yield url
+    await drop_database(url)
+
+
+@pytest.fixture
+async def database(postgres: str, template_database: str) -> AsyncIterator[str]:
+    """The administrator's address of a new, migrated database (DATABASE_URL)."""
+    template = urlsplit(template_database).path.removeprefix("/")
+    url = await create_database(postgres, template=template)
+    yield url
+    await drop_database(url)
+
+
+@pytest.fixture
+def service_settings(
+    request: pytest.FixtureRequest, database: str, secrets_folder: SecretsFolder
+) -> SettingsFactory:
+    """Settings of a service that uses the session's servers and this test's database.
+
+    Kafka is started only where the call does not name another one.
+    """
+
+    def make(service: str, **over: object) -> ServiceSettings:
+        given: dict[str, object] = {
+            "database_url": database,
+            "secrets": secrets_folder.path,
+            "plan": ROOT / "plan.toml",
+            **over,
+        }
+        if "kafka_bootstrap_servers" not in given:
+            given["kafka_bootstrap_servers"] = request.getfixturevalue("kafka")
+        return _settings_class(service).model_validate(given)
+
+    return make
+
+
+@pytest.fixture
+async def topic_factory(kafka: str) -> AsyncIterator[TopicFactory]:
+    """Makes topics with names that no other test has; removes them at the end of the test."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    made: list[str] = []
+
+    async def make(
+        hint: str = "topic", *, partitions: int = 1, settings: Mapping[str, str] | None = None
+    ) -> str:
+        name = f"{hint}-{uuid.uuid4().hex[:12]}"
+        topic = NewTopic(name, partitions, 1, topic_configs=dict(settings or {}))
+        await admin.create_topics([topic])
+        made.append(name)
+        return name
+
+    yield make
+    if made:
+        await admin.delete_topics(made)
+    await admin.close()
+
+
+def _settings_class(service: str) -> type[ServiceSettings]:
+    """The service's own class of settings; the common one for a name that only tests know."""
+    try:
+        module = importlib.import_module(f"services.{service}.settings")
+    except ModuleNotFoundError:
+        return ServiceSettings
+    settings: type[ServiceSettings] = module.Settings
+    return settings
