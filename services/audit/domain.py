@@ -11,6 +11,7 @@ from uuid import UUID
 import orjson
 from pydantic import JsonValue
 
+from shared.contract import headers
 from shared.contract.audit import (
     DataAccessed,
     DataDisclosed,
@@ -20,7 +21,7 @@ from shared.contract.audit import (
     DisclosureRefused,
     Entry,
 )
-from shared.contract.message import Message
+from shared.contract.message import Fault, Message, Record
 from shared.contract.registry import schema_uri
 
 ENTRY_TYPES: tuple[type[Entry], ...] = (
@@ -38,6 +39,11 @@ _HANDED: Mapping[str, Handed] = {
     "DataTransmitted": "transmitted",
     "DisclosureRefused": "refused",
 }
+
+
+_STRUCTURED = headers.STRUCTURED.encode()
+_DATA = b'"data":'
+_AFTER_DATA = b',"datacontenttype":'
 
 
 class NoEntryError(Exception):
@@ -74,6 +80,14 @@ class StoredEntry:
         """The CloudEvent that the bytes are (JSON format, structured mode)."""
         event: dict[str, JsonValue] = orjson.loads(self.body)
         return event
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A record in binary mode: CloudEvents attributes by name, and the bytes of the data."""
+
+    attributes: Mapping[str, str]
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +159,21 @@ def log_entry(message: Message[Entry]) -> LogEntry:
     )
 
 
-def entry_bytes(message: Message[Entry]) -> bytes:
-    """The CloudEvent as UTF-8 JSON with sorted keys: the same bytes from the same record, always.
+def refuse_foreign(message: Message[Entry]) -> Fault | None:
+    """An entry is said by the service that it names, in that service's own name: else a fault."""
+    if message.envelope.source == f"/steward/{message.data.service}":
+        return None
+    return Fault("source_unknown", "ce_source is not the service that the entry names")
 
-    The data are taken from the record, not from the model: a model of a later release may know
-    more fields, and a log that is made anew from the topic must come out the same.
+
+def entry_bytes(message: Message[Entry]) -> bytes:
+    """The CloudEvent in JSON format, one line of UTF-8: the same from the same record, always.
+
+    Attributes are sorted; `data` stands in it byte for byte as it was published. It is taken from
+    the record, not from the model: a later release knows more fields, and a log that is made anew
+    from the topic must come out the same.
     """
     envelope = message.envelope
-    data = orjson.loads(message.record.value or b"")
     event = {
         "specversion": "1.0",
         "id": envelope.id,
@@ -160,14 +181,34 @@ def entry_bytes(message: Message[Entry]) -> bytes:
         "type": envelope.type,
         "subject": envelope.subject,
         "time": None if envelope.time is None else _rfc3339(envelope.time),
-        "datacontenttype": "application/json",
+        "datacontenttype": headers.JSON,
         "dataschema": schema_uri(envelope.type, envelope.version),
         "causationid": envelope.causation_id,
-        # In structured mode the record is the whole event, in binary mode only its data.
-        "data": data["data"] if "specversion" in data else data,
+        "data": orjson.Fragment(_published_data(message.record)),
     }
     given = {name: value for name, value in event.items() if value is not None}
     return orjson.dumps(given, option=orjson.OPT_SORT_KEYS)
+
+
+def _published_data(record: Record) -> bytes:
+    body = record.value or b"null"
+    if dict(record.headers).get(headers.CONTENT_TYPE, b"").startswith(_STRUCTURED):
+        return orjson.dumps(orjson.loads(body)["data"])
+    # Ours are one line; of any other a line of the log must still be one.
+    return orjson.dumps(orjson.loads(body)) if b"\n" in body else body
+
+
+def published(entry: StoredEntry) -> Published:
+    """The record that the entry was made of: same attributes, same bytes."""
+    event = entry.event
+    # A quote inside of a value is written with a backslash, so that neither mark is found in one;
+    # attributes are sorted, so that nothing but these two stands around the data.
+    start = entry.body.index(_DATA) + len(_DATA)
+    end = entry.body.rindex(_AFTER_DATA)
+    attributes = {
+        name: str(value) for name, value in event.items() if name not in {"data", "datacontenttype"}
+    }
+    return Published(attributes, entry.body[start:end])
 
 
 def new_entries(entries: Sequence[LogEntry], known: Iterable[UUID]) -> list[LogEntry]:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from shared.contract.consent import ConsentGiven, ConsentRefused, ConsentWithdrawn
 from shared.contract.inbound import ConsentAnswer
+from shared.contract.message import Fault
 from shared.contract.types import SubjectId
 
 State = Literal["given", "refused", "withdrawn"]
@@ -22,8 +24,12 @@ class Asked:
     """What the plan lets one ask consent for: purposes that rest on it, and wordings shown."""
 
     purposes: frozenset[str]
-    wordings: frozenset[tuple[str, str, str]]
-    """(purpose, language, wording)"""
+    wordings: Mapping[tuple[str, str, str], str]
+    """(purpose, language, name of the wording) to the digest of its text"""
+
+    def wording(self, answer: ConsentAnswer) -> str | None:
+        """The digest of the text that was answered; None where the plan has no such text."""
+        return self.wordings.get((answer.purpose, answer.language, answer.wording))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +44,10 @@ class Collected:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What one person said of one purpose. `wording` and `language` are None in a withdrawal."""
+    """What one person said of one purpose.
+
+    `wording` is the digest of the text that was shown; it and `language` are None in a withdrawal.
+    """
 
     subject_id: SubjectId
     purpose: str
@@ -51,14 +60,6 @@ class Statement:
     def rank(self) -> tuple[datetime, int]:
         """The statement of the highest rank holds."""
         return (self.collected.at, WEIGHT[self.state])
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why answers are no proof of anything: a reason code, and the field that is at fault."""
-
-    reason: str
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,26 +79,36 @@ def moment_of(said_at: datetime | None, received_at: datetime) -> datetime:
     return received_at if said_at is None else min(said_at, received_at)
 
 
-def check_answers(answers: Sequence[ConsentAnswer], asked: Asked) -> Refusal | None:
+def check_answers(answers: Sequence[ConsentAnswer], asked: Asked) -> Fault | None:
     """None where every answer is to something that the plan lets one ask, in words it knows."""
     for index, answer in enumerate(answers):
         if answer.purpose not in asked.purposes:
-            return Refusal(
+            return Fault(
                 "purpose_unknown", f"consents.{index}.purpose: no purpose that rests on consent"
             )
-        if (answer.purpose, answer.language, answer.wording) not in asked.wordings:
-            return Refusal(
+        if asked.wording(answer) is None:
+            return Fault(
                 "wording_unknown",
                 f"consents.{index}.wording: not among the plan's wordings of this purpose",
             )
     purposes = [answer.purpose for answer in answers]
     if len(set(purposes)) < len(purposes):
-        return Refusal("field_invalid", "consents: one purpose is answered twice")
+        return Fault("field_invalid", "consents: one purpose is answered twice")
     return None
 
 
+def provable(answers: Iterable[ConsentAnswer], asked: Asked) -> list[ConsentAnswer]:
+    """The answers that prove something; of a purpose answered twice the one that allows less."""
+    proofs: dict[str, ConsentAnswer] = {}
+    for answer in answers:
+        known = proofs.get(answer.purpose)
+        if asked.wording(answer) is not None and (known is None or known.given):
+            proofs[answer.purpose] = answer
+    return list(proofs.values())
+
+
 def statements_of(
-    subject_id: SubjectId, answers: Iterable[ConsentAnswer], collected: Collected
+    subject_id: SubjectId, answers: Iterable[ConsentAnswer], collected: Collected, asked: Asked
 ) -> list[Statement]:
     """The answers of one person, one statement each."""
     return [
@@ -106,7 +117,7 @@ def statements_of(
             purpose=answer.purpose,
             state="given" if answer.given else "refused",
             collected=collected,
-            wording=answer.wording,
+            wording=asked.wording(answer),
             language=answer.language,
         )
         for answer in answers
@@ -160,3 +171,28 @@ def answer(purpose: str, asked: Asked, held: tuple[State, datetime] | None) -> A
         return Answer(False, "never_asked")
     state, since = held
     return Answer(state == "given", state, since)
+
+
+def fact_of(
+    statement: Statement, plan_digest: str
+) -> ConsentGiven | ConsentRefused | ConsentWithdrawn:
+    """What other services are told of a statement. They keep the latest `at`, as we do."""
+    collected = statement.collected
+    if statement.wording is None or statement.language is None:
+        return ConsentWithdrawn(
+            subject_id=statement.subject_id,
+            purpose=statement.purpose,
+            at=collected.at,
+            plan_digest=plan_digest,
+        )
+    fact = ConsentGiven if statement.state == "given" else ConsentRefused
+    return fact(
+        subject_id=statement.subject_id,
+        purpose=statement.purpose,
+        at=collected.at,
+        plan_digest=plan_digest,
+        wording=statement.wording,
+        language=statement.language,
+        collected_by=collected.by,
+        source=collected.source,
+    )

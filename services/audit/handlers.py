@@ -1,0 +1,62 @@
+"""What the audit service does: it appends to the log, and reads it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+from uuid import UUID
+
+from services.audit import store
+from services.audit.domain import (
+    EntryFilter,
+    History,
+    NoEntryError,
+    StoredEntry,
+    history,
+    log_entry,
+    new_entries,
+)
+from shared.contract.message import Message
+from shared.messaging.unit_of_work import Transaction
+from shared.runtime.database import Connection, Pool
+
+PAGE_SIZE = 2_000
+"""Entries per page of a reading: few enough to stay small, many enough to be fast."""
+
+
+async def append_entries(tx: Transaction, messages: Sequence[Message[Any]]) -> None:
+    """Append what the log does not have yet, in the order of the topic, without a gap."""
+    entries = []
+    for message in messages:
+        try:
+            entries.append(log_entry(message))
+        except NoEntryError as error:
+            tx.dead_letter(message, "envelope_invalid", str(error))
+    # Before looking what is there: whoever had the lock may have appended some of the same.
+    size = await store.lock_head(tx.connection)
+    known = await store.known_ids(tx.connection, [entry.id for entry in entries])
+    await store.append(tx.connection, size, new_entries(entries, known))
+
+
+async def read_entries(
+    pool: Pool, asked: EntryFilter, *, after: int = -1
+) -> AsyncIterator[list[StoredEntry]]:
+    """The entries after a place in the log, page by page, to its present end."""
+    while True:
+        async with pool.acquire() as connection:
+            page = await store.page(connection, asked, after=after, size=PAGE_SIZE)
+        if page:
+            yield page
+            after = page[-1].sequence
+        if len(page) < PAGE_SIZE:
+            return
+
+
+async def history_of(connection: Connection, subject_id: UUID) -> History | None:
+    """Everything that the log says of one person; None where it says nothing."""
+    entries = await store.about(connection, subject_id)
+    if not entries:
+        return None
+    without_outcomes = history(subject_id, entries, ())
+    disclosures = {disclosure.disclosure_id for disclosure in without_outcomes.disclosures}
+    return history(subject_id, entries, await store.outcomes(connection, list(disclosures)))

@@ -1,0 +1,22 @@
+"""What the audit service hears: every entry of the topic `audit`, by one handler.
+
+One handler for all types, so that entries of different types keep the order of the topic.
+"""
+
+from __future__ import annotations
+
+from services.audit.domain import ENTRY_TYPES, refuse_foreign
+from services.audit.handlers import append_entries
+from shared.contract import audit
+from shared.messaging.subscription import Subscription
+
+
+def subscriptions() -> list[Subscription]:
+    """The one topic."""
+    return [
+        Subscription(
+            topic=audit.TOPIC,
+            handlers=dict.fromkeys(ENTRY_TYPES, append_entries),
+            admit=refuse_foreign,
+        )
+    ]

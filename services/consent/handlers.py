@@ -1,0 +1,281 @@
+"""What the consent service does: it records what people say, and knows what holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from services.consent import store
+from services.consent.domain import (
+    Answer,
+    Asked,
+    Collected,
+    CollectedBy,
+    Statement,
+    answer,
+    check_answers,
+    fact_of,
+    latest,
+    moment_of,
+    provable,
+    statements_of,
+    unrecorded,
+    withdrawals,
+    withdrawn_purposes,
+)
+from shared.contract.inbound import ContactSubmitted, WithdrawalRequested
+from shared.contract.message import Message
+from shared.contract.registration import ParticipantRegistered, RegistrationWaitlisted
+from shared.contract.types import Sealed, SubjectId
+from shared.messaging.unit_of_work import Transaction
+from shared.privacy.plan import Plan
+from shared.privacy.privacy import Privacy
+from shared.privacy.subjects import Alias
+from shared.privacy.values import ToSeal
+from shared.runtime.database import Connection
+
+Participation = ParticipantRegistered | RegistrationWaitlisted
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message and the statements that are in it."""
+
+    message: Message[Any]
+    subject_id: SubjectId
+    collected: Collected
+    statements: Sequence[Statement]
+
+
+@dataclass(frozen=True, slots=True)
+class Consented:
+    """A yes to a purpose, and the category of data that the person is then written to with."""
+
+    said: Said
+    purpose: str
+    category: str
+
+    def contact(self, sealed: Sealed) -> store.Contact:
+        """Whom to write to, as the store keeps it."""
+        language: str = self.said.message.data.language
+        return store.Contact(
+            subject_id=self.said.subject_id,
+            purpose=self.purpose,
+            category=self.category,
+            language=language,
+            sealed=sealed,
+            at=self.said.collected.at,
+        )
+
+
+class Handlers:
+    """The use cases, with the plan and the door to personal data that they need."""
+
+    def __init__(self, privacy: Privacy) -> None:
+        self._privacy = privacy
+        self._asked = asked_by(privacy.plan)
+        self._contact_categories = contact_categories(privacy.plan)
+
+    async def record_contacts(
+        self, tx: Transaction, messages: Sequence[Message[ContactSubmitted]]
+    ) -> None:
+        """Record the answers of people who gave their e-mail outside any event."""
+        valid = []
+        for message in messages:
+            fault = check_answers(message.data.consents, self._asked)
+            if fault is None:
+                valid.append(message)
+            else:
+                tx.dead_letter(message, fault.reason, fault.detail)
+        subjects = await self._identify(tx.connection, valid)
+        said = [
+            self._answers(message, subject_id, self._collected(message, "contact"))
+            for message, subject_id in zip(valid, subjects, strict=True)
+        ]
+        await self._record(tx, said)
+        await store.keep_contacts(tx.connection, await self._sealed_contacts(tx, said))
+
+    async def record_withdrawals(
+        self, tx: Transaction, messages: Sequence[Message[WithdrawalRequested]]
+    ) -> None:
+        """Record withdrawals, also of what was never given; never later than they came."""
+        taken_back = []
+        for message in messages:
+            purposes = withdrawn_purposes(message.data.purposes, self._asked)
+            if purposes:
+                taken_back.append((message, purposes))
+            else:
+                tx.dead_letter(
+                    message, "purpose_unknown", "purposes: none of them rests on consent"
+                )
+        subjects = await self._identify(tx.connection, [message for message, _ in taken_back])
+        said = []
+        for (message, purposes), subject_id in zip(taken_back, subjects, strict=True):
+            collected = self._collected(message, "contact")
+            statements = withdrawals(subject_id, purposes, collected)
+            said.append(Said(message, subject_id, collected, statements))
+        await self._record(tx, said)
+
+    async def record_participants(
+        self, tx: Transaction, messages: Sequence[Message[Participation]]
+    ) -> None:
+        """Record the answers that people gave when they registered for an event.
+
+        Who comes from the waiting list answered once, when they joined it: the registration is the
+        origin, and what it said is recorded with its first fact.
+        """
+        said = []
+        for message in messages:
+            data = message.data
+            collected = Collected(
+                by="registration",
+                source=data.source,
+                origin=data.registration_id.bytes,
+                at=moment_of(_answered_at(data), _received_at(message)),
+            )
+            answers = provable(data.consents, self._asked)
+            tx.dropped(["consents"] * (len(data.consents) - len(answers)))
+            statements = statements_of(data.subject_id, answers, collected, self._asked)
+            if statements:
+                said.append(Said(message, data.subject_id, collected, statements))
+        await self._record(tx, said)
+        await store.keep_contacts(tx.connection, self._registered_contacts(said))
+
+    async def check(self, connection: Connection, email: str, purpose: str) -> Answer:
+        """Whether a person's data may be used for a purpose that rests on consent.
+
+        Who is not known was never asked: the answer does not tell the two apart. AliasInvalid for
+        what is no e-mail.
+        """
+        (subject_id,) = await self._privacy.find(connection, [Alias("email", email)])
+        held = None
+        if subject_id is not None:
+            held = await store.state_of(connection, subject_id, purpose)
+        return answer(purpose, self._asked, held)
+
+    async def _identify(
+        self,
+        connection: Connection,
+        messages: Sequence[Message[ContactSubmitted] | Message[WithdrawalRequested]],
+    ) -> list[SubjectId]:
+        people = [[Alias("email", message.data.email)] for message in messages]
+        return await self._privacy.identify(connection, people)
+
+    def _collected(self, message: Message[Any], by: CollectedBy) -> Collected:
+        envelope = message.envelope
+        source = self._privacy.plan.source_name(envelope.source)
+        if source is None:
+            raise LookupError("a message of a source that the plan does not have was admitted")
+        # Upstream's own id, as personal as any text from upstream: a keyed digest stands for it.
+        origin = self._privacy.reference(f"contact\0{source}\0{envelope.id}".encode())
+        return Collected(by, source, origin, moment_of(envelope.time, _received_at(message)))
+
+    def _answers(
+        self, message: Message[ContactSubmitted], subject_id: SubjectId, collected: Collected
+    ) -> Said:
+        statements = statements_of(subject_id, message.data.consents, collected, self._asked)
+        return Said(message, subject_id, collected, statements)
+
+    async def _record(self, tx: Transaction, said: Sequence[Said]) -> None:
+        statements = [statement for one in said for statement in one.statements]
+        if not statements:
+            return
+        known = await store.known_origins(tx.connection, statements)
+        fresh = {tx.new_id(): statement for statement in unrecorded(statements, known)}
+        digest = self._privacy.plan.digest
+        recorded = await store.record(tx.connection, fresh, plan_digest=digest, recorded_at=tx.now)
+        new = {record_id: fresh[record_id] for record_id in fresh if record_id in recorded}
+        ids = {id(statement): record_id for record_id, statement in new.items()}
+        held = latest(new.values()).values()
+        await store.project(tx.connection, [(ids[id(one)], one) for one in held])
+        because = {one.collected.origin: one.message for one in said}
+        for statement in new.values():
+            tx.say(
+                fact_of(statement, digest),
+                key=statement.subject_id,
+                subject=statement.subject_id,
+                because=because[statement.collected.origin],
+            )
+
+    async def _sealed_contacts(self, tx: Transaction, said: Sequence[Said]) -> list[store.Contact]:
+        """What people left who said yes; of those who did not, nothing is sealed or kept."""
+        consented = self._consented(said)
+        items = [
+            ToSeal(
+                one.said.subject_id,
+                one.category,
+                "",
+                self._content(one.said.message.data, one.category),
+                at=one.said.collected.at,
+            )
+            for one in consented
+        ]
+        sealed = await self._privacy.seal(tx.connection, items, at=tx.now)
+        return [
+            one.contact(value)
+            for one, value in zip(consented, sealed, strict=True)
+            if value is not None
+        ]
+
+    def _registered_contacts(self, said: Sequence[Said]) -> list[store.Contact]:
+        """The same of people who registered: registration has sealed it already."""
+        return [
+            one.contact(one.said.message.data.personal[one.category])
+            for one in self._consented(said)
+            if one.category in one.said.message.data.personal
+        ]
+
+    def _consented(self, said: Sequence[Said]) -> list[Consented]:
+        """Of each person the newest yes to a purpose that we keep whom to write to for."""
+        newest: dict[SubjectId, Consented] = {}
+        for one in sorted(said, key=lambda one: one.collected.at):
+            for statement in one.statements:
+                category = self._contact_categories.get(statement.purpose)
+                if statement.state == "given" and category is not None:
+                    newest[one.subject_id] = Consented(one, statement.purpose, category)
+        return list(newest.values())
+
+    def _content(self, data: ContactSubmitted, category: str) -> dict[str, str]:
+        fields = self._privacy.plan.fields
+        told = {"name": data.name, "email": data.email}
+        return {
+            name: value
+            for name, value in told.items()
+            if value is not None and f"{category}.{name}" in fields
+        }
+
+
+def asked_by(plan: Plan) -> Asked:
+    """What the plan lets one ask consent for, and in which words."""
+    return Asked(
+        purposes=frozenset(
+            name for name, purpose in plan.purposes.items() if purpose.needs_consent
+        ),
+        wordings={
+            (wording.purpose, wording.language, name): wording.digest
+            for wording in plan.wordings
+            for name in (wording.id, wording.digest)
+        },
+    )
+
+
+def contact_categories(plan: Plan) -> dict[str, str]:
+    """For which purposes this service keeps whom to write to, and as which category."""
+    seals = plan.services["consent"].seals
+    return {
+        name: category
+        for name, purpose in plan.purposes.items()
+        if purpose.needs_consent
+        for category in purpose.categories
+        if category in seals
+    }
+
+
+def _answered_at(data: Participation) -> datetime:
+    return data.registered_at if isinstance(data, ParticipantRegistered) else data.waitlisted_at
+
+
+def _received_at(message: Message[Any]) -> datetime:
+    return datetime.fromtimestamp(message.received_at_ms / 1000, UTC)

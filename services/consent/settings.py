@@ -1,0 +1,9 @@
+"""What the consent service reads from the environment."""
+
+from __future__ import annotations
+
+from shared.runtime.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """Nothing beyond what every service needs."""

@@ -1,0 +1,99 @@
+"""Consent records in PostgreSQL, the state that they amount to, and whom to write to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from services.consent.domain import WEIGHT, State, Statement
+from shared.contract.types import Sealed, SubjectId
+from shared.runtime.database import Connection, queries
+
+_sql = queries("queries.sql", __file__)
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Whom to write to for a purpose, sealed, as of a moment."""
+
+    subject_id: SubjectId
+    purpose: str
+    category: str
+    language: str
+    sealed: Sealed
+    at: datetime
+
+
+async def known_origins(
+    connection: Connection, statements: Sequence[Statement]
+) -> set[tuple[bytes, str]]:
+    """Which of these statements are recorded, by origin and purpose."""
+    rows = _sql.known_origins(
+        connection,
+        origins=[statement.collected.origin for statement in statements],
+        purposes=[statement.purpose for statement in statements],
+    )
+    return {(row["origin"], row["purpose"]) async for row in rows}
+
+
+async def record(
+    connection: Connection,
+    statements: Mapping[UUID, Statement],
+    *,
+    plan_digest: str,
+    recorded_at: datetime,
+) -> set[UUID]:
+    """Record statements under these ids; which were new, also when others record meanwhile."""
+    fresh = statements.values()
+    rows = _sql.record(
+        connection,
+        ids=list(statements),
+        subject_ids=[statement.subject_id for statement in fresh],
+        purposes=[statement.purpose for statement in fresh],
+        states=[statement.state for statement in fresh],
+        ats=[statement.collected.at for statement in fresh],
+        wordings=[statement.wording for statement in fresh],
+        languages=[statement.language for statement in fresh],
+        collected_by=[statement.collected.by for statement in fresh],
+        sources=[statement.collected.source for statement in fresh],
+        origins=[statement.collected.origin for statement in fresh],
+        plan_digest=plan_digest,
+        recorded_at=recorded_at,
+    )
+    return {row["id"] async for row in rows}
+
+
+async def project(connection: Connection, held: Collection[tuple[UUID, Statement]]) -> None:
+    """Let these count, each where nothing later is known; one per person and purpose."""
+    await _sql.project(
+        connection,
+        subject_ids=[statement.subject_id for _, statement in held],
+        purposes=[statement.purpose for _, statement in held],
+        states=[statement.state for _, statement in held],
+        ats=[statement.collected.at for _, statement in held],
+        weights=[WEIGHT[statement.state] for _, statement in held],
+        record_ids=[record_id for record_id, _ in held],
+    )
+
+
+async def keep_contacts(connection: Connection, contacts: Collection[Contact]) -> None:
+    """Keep the contacts of people whose consent holds; one per person."""
+    await _sql.keep_contacts(
+        connection,
+        subject_ids=[contact.subject_id for contact in contacts],
+        purposes=[contact.purpose for contact in contacts],
+        categories=[contact.category for contact in contacts],
+        languages=[contact.language for contact in contacts],
+        sealed=[contact.sealed for contact in contacts],
+        ats=[contact.at for contact in contacts],
+    )
+
+
+async def state_of(
+    connection: Connection, subject_id: SubjectId, purpose: str
+) -> tuple[State, datetime] | None:
+    """What one person said last of one purpose; None where nothing."""
+    row = await _sql.state_of(connection, subject_id=subject_id, purpose=purpose)
+    return None if row is None else (row["state"], row["at"])

@@ -1,0 +1,44 @@
+"""What the consent service hears: answers and withdrawals, and what people said on registering."""
+
+from __future__ import annotations
+
+from services.consent.handlers import Handlers
+from shared.contract import inbound, registration
+from shared.messaging.subscription import Subscription
+from shared.privacy.privacy import Privacy
+
+
+def subscriptions(privacy: Privacy) -> list[Subscription]:
+    """Contacts first: a withdrawal is handled before anything else that came with it."""
+    handlers = Handlers(privacy)
+    return [
+        Subscription(
+            topic=inbound.CONTACTS,
+            handlers={
+                inbound.WithdrawalRequested: handlers.record_withdrawals,
+                inbound.ContactSubmitted: handlers.record_contacts,
+            },
+            never_waits=frozenset({inbound.WithdrawalRequested}),
+            admit=privacy.plan.admit,
+        ),
+        Subscription(
+            topic=registration.TOPIC,
+            handlers={
+                registration.RegistrationWaitlisted: handlers.record_participants,
+                registration.ParticipantRegistered: handlers.record_participants,
+            },
+            ignored=frozenset(
+                {
+                    registration.EventOpened,
+                    registration.EventChanged,
+                    registration.EventCancelled,
+                    registration.EventEnded,
+                    # Answers to a form can be corrected; a consent is withdrawn, not corrected.
+                    registration.ParticipantUpdated,
+                    registration.RegistrationRejected,
+                    registration.RegistrationCancelled,
+                    registration.ParticipationRecorded,
+                }
+            ),
+        ),
+    ]
