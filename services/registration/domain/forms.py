@@ -1,0 +1,245 @@
+"""Forms: which answers are kept, for which purpose, and what is wrong with the others."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Final, Literal
+
+from pydantic import JsonValue
+
+Kind = Literal["text", "email", "phone", "number", "boolean", "date"]
+
+Content = dict[str, dict[str, JsonValue]]
+"""Kept answers: category to name inside it to value."""
+
+UNREGISTERED: Final = "unregistered"
+"""Counts dropped answers whose names nobody registered: such a name may be anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRule:
+    """Where the answer to one input goes, and on what condition.
+
+    `field` is `category.name`. `only_with` says what the person must have agreed to in the same
+    registration: nothing, the purpose (a consent), or that other participants see the field.
+    """
+
+    input: str
+    field: str
+    purpose: str
+    kind: Kind
+    required: bool = False
+    max_length: int = 500
+    only_with: Literal["nothing", "consent", "sharing"] = "nothing"
+
+    @property
+    def category(self) -> str:
+        return self.field.partition(".")[0]
+
+    @property
+    def name(self) -> str:
+        return self.field.partition(".")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """An event's form as one source fills it: each input's rules, and names that may be told."""
+
+    rules: Mapping[str, Sequence[FieldRule]]
+    registered: Collection[str] = frozenset()
+    """Names of inputs that the plan or the event registers; only these are counted by name."""
+
+    @classmethod
+    def of(cls, rules: Iterable[FieldRule], registered: Collection[str] = frozenset()) -> Form:
+        by_input: dict[str, list[FieldRule]] = {}
+        for rule in rules:
+            by_input.setdefault(rule.input, []).append(rule)
+        return cls(by_input, frozenset(registered) | by_input.keys())
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """What the person agreed to in the registration itself."""
+
+    purposes: Collection[str] = frozenset()
+    shared_fields: Collection[str] = frozenset()
+
+    def allows(self, rule: FieldRule, siblings: Iterable[FieldRule]) -> bool:
+        """Whether the rule's condition is met. Sharing an input shares all that it fills."""
+        if rule.only_with == "nothing":
+            return True
+        if rule.only_with == "consent":
+            return rule.purpose in self.purposes
+        return any(sibling.field in self.shared_fields for sibling in siblings)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a form leads to: the content to be kept, and the names of what was dropped."""
+
+    content: Content
+    dropped: tuple[str, ...] = ()
+    purposes: dict[str, str] = field(default_factory=dict)
+    """Category to a purpose that its answers were given for."""
+
+
+@dataclass(frozen=True, slots=True)
+class FormFault:
+    """What is wrong with the answers, named by input; never the value."""
+
+    reason: Literal["field_missing", "field_invalid"]
+    detail: str
+
+
+def read(form: Form, answers: Mapping[str, JsonValue], agreed: Agreed) -> Kept | FormFault:
+    """Decide on all answers of a registration.
+
+    Kept is what the event's form declares and the rule's condition allows; anything else is
+    dropped and named in `dropped` (article 5(1)(c)). A required answer that is not given is a
+    fault, but not where it needs a consent that was not given: nobody is made to consent
+    (article 7(4)).
+    """
+    kept = Kept({})
+    dropped = [_told(form, name) for name in answers if name not in form.rules]
+    for name, rules in form.rules.items():
+        value = answers.get(name)
+        allowed = [rule for rule in rules if agreed.allows(rule, rules)]
+        if _is_blank(value):
+            if any(rule.required for rule in allowed):
+                return FormFault("field_missing", f"answers.{name} is missing")
+            continue
+        fault = _put(kept, allowed, value)
+        if fault is not None:
+            return fault
+        dropped += [rule.field for rule in rules if rule not in allowed]
+    return Kept(kept.content, tuple(dropped), kept.purposes)
+
+
+def read_changes(form: Form, answers: Mapping[str, JsonValue], agreed: Agreed) -> Kept | FormFault:
+    """Decide on the answers of a change: only those given. A blank one takes its value away (None),
+    which a required one does not allow.
+    """
+    kept = Kept({})
+    dropped = []
+    for name, value in answers.items():
+        rules = form.rules.get(name)
+        if rules is None:
+            dropped.append(_told(form, name))
+            continue
+        allowed = [rule for rule in rules if agreed.allows(rule, rules)]
+        blank = _is_blank(value)
+        if blank and any(rule.required for rule in allowed):
+            return FormFault("field_missing", f"answers.{name} is missing")
+        fault = _put(kept, allowed, None if blank else value)
+        if fault is not None:
+            return fault
+        dropped += [rule.field for rule in rules if rule not in allowed]
+    return Kept(kept.content, tuple(dropped), kept.purposes)
+
+
+def merge(
+    content: Mapping[str, JsonValue], changes: Mapping[str, JsonValue]
+) -> dict[str, JsonValue]:
+    """One category's content with changes in it; what became None is gone."""
+    return {name: value for name, value in {**content, **changes}.items() if value is not None}
+
+
+def refill(form: Form, category: str, content: Content, agreed: Agreed) -> dict[str, JsonValue]:
+    """One category's content, from what the same inputs filled in the categories of `content`."""
+    filled: dict[str, JsonValue] = {}
+    for rules in form.rules.values():
+        value = next(
+            (known for rule in rules if (known := _value(content, rule)) is not None), None
+        )
+        for rule in rules:
+            if rule.category == category and value is not None and agreed.allows(rule, rules):
+                filled[rule.name] = value
+    return filled
+
+
+def _value(content: Content, rule: FieldRule) -> JsonValue:
+    return content.get(rule.category, {}).get(rule.name)
+
+
+def _put(kept: Kept, rules: Sequence[FieldRule], value: JsonValue) -> FormFault | None:
+    for rule in rules:
+        said = None if value is None else _CHECKS[rule.kind](value, rule.max_length)
+        if said is not None:
+            return FormFault("field_invalid", f"answers.{rule.input} {said}")
+        kept.content.setdefault(rule.category, {})[rule.name] = value
+        kept.purposes.setdefault(rule.category, rule.purpose)
+    return None
+
+
+def _told(form: Form, name: str) -> str:
+    return name if name in form.registered else UNREGISTERED
+
+
+def _is_blank(value: JsonValue) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+_EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f.]+(\.[^@\s\x00-\x1f\x7f.]+)+")
+_PHONE = re.compile(r"\+?[0-9][0-9 ()./-]{3,29}")
+
+
+def _check_text(value: JsonValue, max_length: int) -> str | None:
+    if not isinstance(value, str):
+        return "is not text"
+    if len(value) > max_length:
+        return f"is longer than {max_length} characters"
+    return None
+
+
+def _check_email(value: JsonValue, max_length: int) -> str | None:
+    """As RFC 5321, section 4.5.3.1, limits it; whether it reaches anybody only sending tells."""
+    too_long = _check_text(value, min(max_length, 254))
+    if too_long is not None:
+        return too_long
+    return None if _EMAIL.fullmatch(str(value).strip()) else "is not an e-mail address"
+
+
+def _check_phone(value: JsonValue, max_length: int) -> str | None:
+    too_long = _check_text(value, max_length)
+    if too_long is not None:
+        return too_long
+    return None if _PHONE.fullmatch(str(value).strip()) else "is not a telephone number"
+
+
+def _check_number(value: JsonValue, max_length: int) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return "is not a number"
+    if len(str(value)) > max_length:
+        return f"is longer than {max_length} characters"
+    try:
+        return None if math.isfinite(float(value)) else "is not a number"
+    except (ValueError, OverflowError):
+        return "is not a number"
+
+
+def _check_boolean(value: JsonValue, max_length: int) -> str | None:
+    del max_length
+    return None if isinstance(value, bool) else "is not true or false"
+
+
+def _check_date(value: JsonValue, max_length: int) -> str | None:
+    del max_length
+    try:
+        date.fromisoformat(value if isinstance(value, str) else "")
+    except ValueError:
+        return "is not a date as ISO 8601 writes it"
+    return None
+
+
+_CHECKS: Final[Mapping[Kind, Callable[[JsonValue, int], str | None]]] = {
+    "text": _check_text,
+    "email": _check_email,
+    "phone": _check_phone,
+    "number": _check_number,
+    "boolean": _check_boolean,
+    "date": _check_date,
+}

@@ -1,0 +1,148 @@
+"""The answers of a registration are corrected: what is kept is opened, merged and sealed again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from services.registration import store
+from services.registration.domain.forms import (
+    Agreed,
+    Content,
+    Form,
+    FormFault,
+    Kept,
+    merge,
+    read_changes,
+    refill,
+)
+from services.registration.handlers.desk import Desk, Request, accept, fault
+from services.registration.handlers.lookup import Found, look_up
+from shared.contract.inbound import RegistrationChanged
+from shared.contract.registration import ParticipantUpdated
+from shared.contract.types import Sealed
+from shared.messaging.unit_of_work import Transaction
+from shared.privacy.values import ToOpen, ToSeal
+
+
+@dataclass(frozen=True, slots=True)
+class _Edit:
+    """A change of one registration, and what its categories come to hold."""
+
+    found: Found[RegistrationChanged]
+    form: Form
+    agreed: Agreed
+    kept: Kept
+    merged: Content = field(default_factory=dict)
+    personal: dict[str, Sealed] = field(default_factory=dict)
+
+
+async def change(
+    desk: Desk, tx: Transaction, requests: Sequence[Request[RegistrationChanged]]
+) -> None:
+    """Correct answers, no registration twice. The events are locked."""
+    edits = []
+    for found in await look_up(desk, tx, requests):
+        edit = _read(desk, tx, found)
+        if edit is not None:
+            edits.append(edit)
+    if not edits:
+        return
+    await _merge(desk, tx, edits)
+    await _seal(desk, tx, edits)
+    await store.change_registrations(
+        tx.connection,
+        [(edit.found.registration.id, edit.personal, edit.found.request.at) for edit in edits],
+    )
+    for edit in edits:
+        _say(tx, edit)
+
+
+def _read(desk: Desk, tx: Transaction, found: Found[RegistrationChanged]) -> _Edit | None:
+    """What of the change is kept; None where nothing is, or something is wrong with it."""
+    row = found.registration
+    form = desk.form(found.event, row.source)
+    agreed = Agreed({answer.purpose for answer in row.consents if answer.given}, row.share_fields)
+    kept = read_changes(form, found.request.data.answers, agreed)
+    if isinstance(kept, FormFault):
+        fault(tx, found.request, kept.reason, kept.detail)
+        return None
+    tx.dropped(kept.dropped)
+    if not kept.content:
+        accept(tx, found.request)
+        return None
+    return _Edit(found, form, agreed, kept, personal=dict(row.personal))
+
+
+async def _merge(desk: Desk, tx: Transaction, edits: Sequence[_Edit]) -> None:
+    """Changes over what is kept. A category that this service may seal but not open (marketing)
+    is filled again from the same inputs.
+    """
+    to_open: dict[str, list[tuple[_Edit, str]]] = {}
+    for edit in edits:
+        for category, changes in edit.kept.content.items():
+            purpose = edit.kept.purposes[category]
+            if category not in edit.personal:
+                edit.merged[category] = merge({}, changes)
+            elif desk.may_open(category, purpose):
+                to_open.setdefault(purpose, []).append((edit, category))
+    for purpose, items in to_open.items():
+        opened = await desk.privacy.use(
+            tx.connection,
+            purpose,
+            [
+                ToOpen(edit.found.registration.subject_id, category, edit.personal[category])
+                for edit, category in items
+            ],
+        )
+        for (edit, category), value in zip(items, opened, strict=True):
+            content = {} if value is None else value.reveal()
+            edit.merged[category] = merge(content, edit.kept.content[category])
+    for edit in edits:
+        for category in edit.kept.content.keys() - edit.merged.keys():
+            edit.merged[category] = refill(edit.form, category, edit.merged, edit.agreed)
+
+
+async def _seal(desk: Desk, tx: Transaction, edits: Sequence[_Edit]) -> None:
+    items = [(edit, category) for edit in edits for category in edit.merged]
+    sealed = await desk.privacy.seal(
+        tx.connection,
+        [
+            ToSeal(
+                edit.found.registration.subject_id,
+                category,
+                desk.context(category, edit.found.event.id),
+                edit.merged[category],
+                edit.found.request.at,
+            )
+            for edit, category in items
+        ],
+        at=tx.now,
+    )
+    for (edit, category), value in zip(items, sealed, strict=True):
+        if value is None or not edit.merged[category]:
+            edit.personal.pop(category, None)
+        else:
+            edit.personal[category] = value
+
+
+def _say(tx: Transaction, edit: _Edit) -> None:
+    """Readers hear of participants; who is on the waiting list is told of whole when moved up."""
+    row, request = edit.found.registration, edit.found.request
+    if row.status == "registered":
+        tx.say(
+            ParticipantUpdated(
+                registration_id=row.id,
+                subject_id=row.subject_id,
+                event=edit.found.event.state(),
+                language=row.language,
+                source=row.source,
+                personal=edit.personal,
+                consents=row.consents,
+                updated_at=request.at,
+            ),
+            key=row.subject_id,
+            subject=row.subject_id,
+            because=request.message,
+        )
+    accept(tx, request)

@@ -1,0 +1,31 @@
+"""What the consent service says is kept, so that a disclosure can be judged here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TypeAlias
+
+from services.registration import store
+from shared.contract.consent import (
+    ConsentExpired,
+    ConsentGiven,
+    ConsentRefused,
+    ConsentWithdrawn,
+)
+from shared.contract.message import Message
+from shared.contract.types import SubjectId
+from shared.messaging.unit_of_work import Transaction
+
+Consent: TypeAlias = ConsentGiven | ConsentRefused | ConsentWithdrawn | ConsentExpired
+
+
+async def keep_consents(tx: Transaction, messages: Sequence[Message[Consent]]) -> None:
+    """Keep the latest answer of each person to each purpose, in whatever order they come."""
+    latest: dict[tuple[SubjectId, str], tuple[bool, datetime]] = {}
+    for message in messages:
+        data = message.data
+        kept = latest.get((data.subject_id, data.purpose))
+        if kept is None or kept[1] <= data.at:
+            latest[data.subject_id, data.purpose] = (isinstance(data, ConsentGiven), data.at)
+    await store.keep_consents(tx.connection, latest)

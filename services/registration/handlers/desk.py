@@ -1,0 +1,225 @@
+"""What all use cases share: requests, references, forms as the plan allows them, answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Final, Generic, TypeVar
+from uuid import UUID
+
+from services.registration.domain.events import Event, Reason
+from services.registration.domain.forms import FieldRule, Form
+from shared.contract.inbound import (
+    CancellationRequested,
+    ConsentAnswer,
+    EventAnnounced,
+    EventCancellationRequested,
+    FormField,
+    RegistrationChanged,
+    RegistrationSubmitted,
+)
+from shared.contract.message import Message
+from shared.contract.registration import RegistrationRejected
+from shared.contract.registry import MessageData
+from shared.contract.types import EventId, RegistrationId, SubjectId
+from shared.messaging.unit_of_work import Transaction
+from shared.privacy.plan import Plan
+from shared.privacy.plan.models import Source
+from shared.privacy.privacy import Privacy
+
+SERVICE: Final = "registration"
+
+D_co = TypeVar("D_co", bound=MessageData, covariant=True)
+
+OfEvent = EventAnnounced | EventCancellationRequested
+OfRegistration = RegistrationSubmitted | RegistrationChanged | CancellationRequested
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Generic[D_co]):
+    """A message as use cases meet it.
+
+    `at` is its own time, which decides whatever depends on time. `reference` stands for the number
+    of the event or registration that it is about. `since` is when it began to wait, where it waited.
+    """
+
+    message: Message[D_co]
+    source: str
+    at: datetime
+    reference: bytes
+    since: datetime | None = None
+
+    @property
+    def data(self) -> D_co:
+        return self.message.data
+
+
+class Desk:
+    """The plan and the doors to personal data, as the use cases of registration need them."""
+
+    def __init__(self, privacy: Privacy) -> None:
+        self.privacy = privacy
+        self.plan: Plan = privacy.plan
+        self.form_of = lru_cache(maxsize=1024)(self._form_of)
+
+    def request(self, message: Message[D_co], since: datetime | None = None) -> Request[D_co]:
+        """The message as a request. Its source is one of the plan's: `admit` has seen to it."""
+        source = self.plan.source_name(message.envelope.source)
+        if source is None:
+            raise LookupError("a message of a source that the plan does not have was admitted")
+        data = message.data
+        if isinstance(data, OfEvent):
+            reference = self.event_reference(data.event_number)
+        elif isinstance(data, OfRegistration):
+            reference = self.registration_reference(source, data.registration_number)
+        else:
+            raise TypeError(f"{type(data).__name__} is no request")
+        return Request(message, source, time_of(message), reference, since)
+
+    def requests(self, messages: Sequence[Message[D_co]]) -> list[Request[D_co]]:
+        return [self.request(message) for message in messages]
+
+    def event_reference(self, number: str) -> bytes:
+        """What stands for an event's number. Numbers of events are the organisation's: one system
+        announces an event, others take registrations for it.
+        """
+        return self.privacy.reference(b"event\0" + number.encode())
+
+    def registration_reference(self, source: str, number: str) -> bytes:
+        """What stands for a registration's number, which is the source's own."""
+        return self.privacy.reference(b"registration\0" + f"{source}\0{number}".encode())
+
+    def form(self, event: Event, source: str) -> Form:
+        """The event's form as this source fills it and the plan allows it."""
+        return self.form_of(event.offer.form, source)
+
+    def _form_of(self, declared: tuple[FormField, ...], source_name: str) -> Form:
+        source = self.plan.sources[source_name]
+        rules = [rule for field_ in declared for rule in self._rules(field_, source)]
+        return Form.of(rules, registered=source.maps.keys())
+
+    def _rules(self, declared: FormField, source: Source) -> Iterator[FieldRule]:
+        """A declared field where the plan allows it for its purpose, and what else the source says
+        that the input fills: only categories that rest on nothing but consent.
+        """
+        if self._is_allowed(declared.field, declared.purpose):
+            yield self._rule(declared, declared.field, declared.purpose)
+        for filled in source.maps.get(declared.name, ()):
+            purpose = self._consented_purpose(filled)
+            if filled != declared.field and purpose is not None:
+                yield self._rule(declared, filled, purpose, required=False)
+
+    def _rule(
+        self, declared: FormField, name: str, purpose: str, *, required: bool | None = None
+    ) -> FieldRule:
+        known = self.plan.fields[name]
+        return FieldRule(
+            input=declared.name,
+            field=name,
+            purpose=purpose,
+            kind=declared.type if known.type == "text" else known.type,
+            required=declared.required if required is None else required,
+            max_length=min(declared.max_length, known.max_length),
+            only_with=self._condition(purpose),
+        )
+
+    def _condition(self, purpose: str) -> Any:
+        if not self.plan.purposes[purpose].needs_consent:
+            return "nothing"
+        shared = any(
+            recipient.role == "participants" and purpose in recipient.purposes
+            for recipient in self.plan.recipients.values()
+        )
+        return "sharing" if shared else "consent"
+
+    def _is_allowed(self, name: str, purpose: str) -> bool:
+        known = self.plan.purposes.get(purpose)
+        category = name.partition(".")[0]
+        return (
+            known is not None
+            and name in self.plan.fields
+            and category in known.categories
+            and category in self.plan.services[SERVICE].seals
+        )
+
+    def _consented_purpose(self, name: str) -> str | None:
+        category = name.partition(".")[0]
+        purposes = [
+            (purpose, known.needs_consent)
+            for purpose, known in self.plan.purposes.items()
+            if category in known.categories
+        ]
+        if not purposes or not all(needs_consent for _, needs_consent in purposes):
+            return None
+        return purposes[0][0] if self._is_allowed(name, purposes[0][0]) else None
+
+    def consents(self, answers: Sequence[ConsentAnswer]) -> tuple[ConsentAnswer, ...]:
+        """The answers that prove something: to a wording that the plan has, for its purpose."""
+        return tuple(answer for answer in answers if self._is_known(answer))
+
+    def _is_known(self, answer: ConsentAnswer) -> bool:
+        wording = self.plan.wording(answer.wording, answer.language)
+        return wording is not None and wording.purpose == answer.purpose
+
+    def may_open(self, category: str, purpose: str) -> bool:
+        return category in self.plan.services[SERVICE].grants.get(purpose, ())
+
+    def context(self, category: str, event_id: EventId) -> str:
+        """What a key of the category belongs to besides the person (plan, `context`)."""
+        return "" if self.plan.categories[category].context == "none" else f"event:{event_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a rejected request was about, as far as it is known."""
+
+    event_id: EventId | None = None
+    registration_id: RegistrationId | None = None
+    subject_id: SubjectId | None = None
+    key: UUID | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", self.subject_id or self.event_id)
+
+
+def time_of(message: Message[Any]) -> datetime:
+    """The message's own time, else when the broker took it."""
+    own = message.envelope.time
+    return own or datetime.fromtimestamp(message.received_at_ms / 1000, UTC)
+
+
+def accept(tx: Transaction, request: Request[Any]) -> None:
+    """The request was done, or had been done before."""
+    if request.since is not None:
+        record = request.message.record
+        tx.settle(record.topic, record.partition, "accepted")
+
+
+def decline(tx: Transaction, request: Request[Any], reason: Reason, about: About) -> None:
+    """The request is answered with a no, and the no is a fact."""
+    tx.say(
+        RegistrationRejected(
+            reason=reason,
+            request=request.data.message_type,
+            source=request.source,
+            event_id=about.event_id,
+            registration_id=about.registration_id,
+            subject_id=about.subject_id,
+            rejected_at=tx.now,
+        ),
+        key=about.key,
+        subject=about.subject_id,
+        because=request.message,
+    )
+    if request.since is None:
+        tx.decline(request.message)
+    else:
+        record = request.message.record
+        tx.settle(record.topic, record.partition, "refused")
+
+
+def fault(tx: Transaction, request: Request[Any], reason: str, detail: str) -> None:
+    """The request is wrong and becomes a dead letter; its source has to mend it."""
+    tx.dead_letter(request.message, reason, detail)

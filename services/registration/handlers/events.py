@@ -1,0 +1,157 @@
+"""Events are announced, change, are cancelled by the organiser, and end."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Final
+
+from services.registration import store
+from services.registration.domain.events import (
+    Event,
+    cancelled,
+    changed,
+    given_back,
+    opened,
+)
+from services.registration.handlers.desk import About, Desk, Request, accept, decline, fault
+from services.registration.handlers.seats import fill_places
+from services.registration.handlers.waiting import Waits, keep_waiting
+from shared.contract.inbound import EventAnnounced, EventCancellationRequested
+from shared.contract.registration import (
+    EventCancelled,
+    EventChanged,
+    EventOpened,
+    RegistrationCancelled,
+)
+from shared.contract.types import EventId
+from shared.messaging.unit_of_work import Transaction
+from shared.privacy.plan import Plan
+
+MOST_AT_ONCE: Final = 2_000
+"""Registrations cancelled in one transaction; a periodic loop does the rest."""
+
+
+async def offer_events(
+    desk: Desk, tx: Transaction, requests: Sequence[Request[EventAnnounced]]
+) -> set[bytes]:
+    """Open events and change them; the references of those opened, for which messages may wait.
+
+    Old news has no effect. The events are locked, known or not.
+    """
+    references = {request.reference for request in requests}
+    known = await store.events_by_reference(tx.connection, references)
+    now = {reference: row.event for reference, row in known.items()}
+    touched: dict[bytes, datetime] = {}
+    for request in requests:
+        before = now.get(request.reference)
+        wrong = _wrong(desk.plan, request, before)
+        if wrong is not None:
+            fault(tx, request, "field_invalid", wrong)
+            continue
+        after = _after(tx, request, before)
+        if after != before:
+            now[request.reference] = after
+            touched[request.reference] = request.at
+        accept(tx, request)
+    if touched:
+        written = {reference: now[reference] for reference in touched}
+        await store.keep_events(tx.connection, written, tx.now)
+        await fill_places(tx, [(now[reference], at) for reference, at in touched.items()])
+    return set(touched) - set(known)
+
+
+def _wrong(plan: Plan, request: Request[EventAnnounced], before: Event | None) -> str | None:
+    """What of an announcement the plan does not have, in words; None where all is in order."""
+    data = request.data
+    if before is not None and before.source != request.source:
+        return "event_number belongs to an event that another source announced"
+    if data.unit not in plan.units:
+        return "unit is not a unit of the plan"
+    if data.vat_class is not None and data.vat_class not in plan.vat_classes:
+        return "vat_class is not a VAT class of the plan"
+    for index, recipient in enumerate(data.recipients):
+        if recipient not in plan.recipients:
+            return f"recipients.{index} is not a recipient of the plan"
+    return None
+
+
+def _after(tx: Transaction, request: Request[EventAnnounced], before: Event | None) -> Event:
+    if before is None:
+        event_id = EventId(tx.new_id())
+        event = opened(request.data, event_id=event_id, source=request.source)
+    else:
+        event = changed(before, request.data)
+        if event.version == before.version:
+            return event
+    fact = EventOpened if before is None else EventChanged
+    offer = event.offer
+    tx.say(
+        fact(
+            event=event.state(),
+            capacity=offer.capacity,
+            recipients=offer.recipients,
+            form=offer.form,
+        ),
+        key=event.id,
+        subject=event.id,
+        because=request.message,
+    )
+    return event
+
+
+async def cancel_events(
+    desk: Desk, tx: Transaction, requests: Sequence[Request[EventCancellationRequested]]
+) -> None:
+    """The organiser cancels events, and with them every registration. The events are locked."""
+    references = {request.reference for request in requests}
+    known = await store.events_by_reference(tx.connection, references)
+    waiting: list[Waits] = []
+    gone: dict[bytes, Event] = {}
+    for request in requests:
+        row = known.get(request.reference)
+        if row is None or (row.has_backlog and request.since is None):
+            waiting.append(Waits(request, event=request.reference))
+        elif row.event.status == "cancelled" or request.reference in gone:
+            accept(tx, request)
+        elif request.at >= row.event.offer.ends_at:
+            decline(tx, request, "event_ended", About(row.event.id))
+        else:
+            event = gone[request.reference] = cancelled(row.event)
+            because = request.message
+            fact = EventCancelled(event=event.state())
+            tx.say(fact, key=event.id, subject=event.id, because=because)
+            accept(tx, request)
+    await keep_waiting(desk, tx, waiting)
+    if gone:
+        await store.keep_events(tx.connection, gone, tx.now)
+        await clear_registrations(tx, gone.values())
+
+
+async def clear_registrations(tx: Transaction, events: Iterable[Event]) -> None:
+    """Cancel registrations of cancelled events: as many as one transaction may."""
+    by_id = {event.id: event for event in events}
+    rows = await store.cancel_some_of_events(tx.connection, list(by_id), tx.now, most=MOST_AT_ONCE)
+    states = {event.id: event.state() for event in by_id.values()}
+    for registration_id, subject_id, event_id, had_place in rows:
+        event = by_id[event_id]
+        by_id[event_id] = given_back(event, places=int(had_place), in_line=int(not had_place))
+        tx.say(
+            RegistrationCancelled(
+                registration_id=registration_id,
+                subject_id=subject_id,
+                event=states[event_id],
+                cancelled_at=tx.now,
+                by="organiser",
+            ),
+            key=subject_id,
+            subject=subject_id,
+        )
+    await store.keep_counts(tx.connection, by_id.values())
+
+
+async def known_events(tx: Transaction, references: Collection[bytes]) -> list[Event]:
+    """The events of these references, locked."""
+    await store.lock_events(tx.connection, references)
+    rows = await store.events_by_reference(tx.connection, references)
+    return [rows[reference].event for reference in sorted(rows)]

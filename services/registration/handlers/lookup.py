@@ -1,0 +1,84 @@
+"""Registrations that changes and cancellations name, and what happens to those that are unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from services.registration import store
+from services.registration.domain.events import Event, change_refusal
+from services.registration.handlers.desk import About, Desk, Request, accept, decline
+from services.registration.handlers.waiting import Waits, keep_waiting
+from shared.contract.inbound import CancellationRequested, RegistrationChanged
+from shared.contract.types import EventId
+from shared.messaging.unit_of_work import Transaction
+
+F = TypeVar("F", RegistrationChanged, CancellationRequested)
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Generic[F]):
+    """A request, the registration that it names, and the event of that."""
+
+    request: Request[F]
+    registration: store.Registration
+    event: Event
+
+    @property
+    def about(self) -> About:
+        row = self.registration
+        return About(row.event_id, row.id, row.subject_id)
+
+
+async def look_up(desk: Desk, tx: Transaction, requests: Sequence[Request[F]]) -> list[Found[F]]:
+    """The requests that can be done. The others are declined here, or wait here."""
+    references = [request.reference for request in requests]
+    rows = await store.registrations_by_reference(tx.connection, references)
+    unknown = [request for request in requests if request.reference not in rows]
+    if unknown:
+        await _await_registration(desk, tx, unknown)
+    events = await store.events_by_id(tx.connection, {row.event_id for row in rows.values()})
+    return [
+        found
+        for request in requests
+        if request.reference in rows
+        and (found := _judge(tx, request, rows[request.reference], events)) is not None
+    ]
+
+
+def _judge(
+    tx: Transaction,
+    request: Request[F],
+    row: store.Registration,
+    events: Mapping[EventId, store.KnownEvent],
+) -> Found[F] | None:
+    found = Found(request, row, events[row.event_id].event)
+    taken_back = isinstance(request.data, CancellationRequested)
+    if taken_back and row.cancelled_by == "person":
+        accept(tx, request)  # taken back before: nothing more happens
+        return None
+    reason = change_refusal(found.event, request.at)
+    if reason is None and row.status == "cancelled":
+        reason = "registration_cancelled"
+    if reason is None:
+        return found
+    decline(tx, request, reason, found.about)
+    return None
+
+
+async def _await_registration(desk: Desk, tx: Transaction, requests: Sequence[Request[F]]) -> None:
+    """A registration that itself waits for its event takes its followers along; one that was
+    declined has none; any other may still come.
+    """
+    references = [request.reference for request in requests]
+    whereabouts = await store.whereabouts(tx.connection, references)
+    waiting = []
+    for request in requests:
+        if request.reference not in whereabouts:
+            waiting.append(Waits(request, registration=request.reference))
+        elif (event := whereabouts[request.reference]) is not None:
+            waiting.append(Waits(request, event=event))
+        else:
+            decline(tx, request, "registration_unknown", About())
+    await keep_waiting(desk, tx, waiting)

@@ -1,0 +1,37 @@
+"""What follows when places become free: the first of the waiting list get them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from services.registration import store
+from services.registration.domain.events import Event, moved_up, to_move_up
+from shared.contract.registration import ParticipantRegistered
+from shared.messaging.unit_of_work import Transaction
+
+
+async def fill_places(tx: Transaction, events: Iterable[tuple[Event, datetime]]) -> list[Event]:
+    """Move people up where an event has room, as of a moment; the events afterwards, written."""
+    given = [(event, at, to_move_up(event)) for event, at in events]
+    moving = [(event.id, people, at) for event, at, people in given if people]
+    after = [moved_up(event, people) for event, _, people in given]
+    if moving:
+        states = {event.id: event.state() for event in after}
+        for row in await store.move_up(tx.connection, moving):
+            tx.say(
+                ParticipantRegistered(
+                    registration_id=row.id,
+                    subject_id=row.subject_id,
+                    event=states[row.event_id],
+                    language=row.language,
+                    source=row.source,
+                    personal=dict(row.personal),
+                    consents=row.consents,
+                    registered_at=row.at,
+                ),
+                key=row.subject_id,
+                subject=row.subject_id,
+            )
+    await store.keep_counts(tx.connection, after)
+    return after

@@ -1,0 +1,142 @@
+"""Messages that cannot be handled yet: kept sealed, and handled when what they need is known."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from services.registration import store
+from services.registration.handlers.desk import Desk, Request
+from shared.contract.codec import decode
+from shared.contract.inbound import RegistrationSubmitted
+from shared.contract.message import Message, Record
+from shared.messaging.unit_of_work import Transaction
+
+MOST_AT_ONCE: Final = 2_000
+"""Messages taken out of waiting in one transaction: it must stay well below its time limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRecord:
+    """A Kafka record that was kept, as it came."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """A request, and the reference of what it waits for: an event or a registration."""
+
+    request: Request[Any]
+    event: bytes | None = None
+    registration: bytes | None = None
+
+
+async def keep_waiting(desk: Desk, tx: Transaction, waiting: Sequence[Waits]) -> None:
+    """Keep whole messages, sealed under the day's key, until what they wait for is known."""
+    if not waiting:
+        return
+    bodies = [_dump(waits.request.message.record) for waits in waiting]
+    sealed = await desk.privacy.seal_records(tx.connection, tx.now.date(), bodies)
+    await store.add_waiting(
+        tx.connection,
+        [
+            store.Waiting(
+                topic=waits.request.message.record.topic,
+                partition=waits.request.message.record.partition,
+                request=waits.request.data.message_type,
+                source=waits.request.source,
+                awaits_event=waits.event,
+                awaits_registration=waits.registration,
+                registration=_own_number(waits.request),
+                sealed=body,
+                since=waits.request.since or tx.now,
+            )
+            for waits, body in zip(waiting, sealed, strict=True)
+        ],
+    )
+    for waits in waiting:
+        if waits.request.since is None:
+            tx.wait(waits.request.message)
+
+
+def _own_number(request: Request[Any]) -> bytes | None:
+    return request.reference if isinstance(request.data, RegistrationSubmitted) else None
+
+
+async def take_for_events(
+    desk: Desk, tx: Transaction, references: Collection[bytes]
+) -> list[Request[Any]]:
+    """Take out the oldest messages that wait for these events; whoever calls this handles them."""
+    taken = await store.take_waiting_for_events(tx.connection, references, MOST_AT_ONCE)
+    return await _open(desk, tx, taken)
+
+
+async def take_for_registrations(
+    desk: Desk, tx: Transaction, references: Collection[bytes]
+) -> list[Request[Any]]:
+    """Take out the oldest messages that wait for these registrations."""
+    taken = await store.take_waiting_for_registrations(tx.connection, references, MOST_AT_ONCE)
+    return await _open(desk, tx, taken)
+
+
+async def _open(desk: Desk, tx: Transaction, taken: Sequence[store.TakenOut]) -> list[Request[Any]]:
+    if not taken:
+        return []
+    bodies = await desk.privacy.open_records(tx.connection, [row.sealed for row in taken])
+    requests = []
+    for row, body in zip(taken, bodies, strict=True):
+        message = None if body is None else _load(body)
+        if message is None:
+            # The day's key is destroyed: nobody can know any more what was asked.
+            tx.settle(row.topic, row.partition, "discarded")
+        else:
+            requests.append(desk.request(message, since=row.since))
+    return requests
+
+
+def _dump(record: Record) -> bytes:
+    return orjson.dumps(
+        {
+            "topic": record.topic,
+            "partition": record.partition,
+            "offset": record.offset,
+            "timestamp": record.timestamp,
+            "key": _text(record.key),
+            "value": _text(record.value),
+            "headers": [(name, _text(value)) for name, value in record.headers],
+        }
+    )
+
+
+def _load(body: bytes) -> Message[Any] | None:
+    kept = orjson.loads(body)
+    record = KeptRecord(
+        topic=kept["topic"],
+        partition=kept["partition"],
+        offset=kept["offset"],
+        timestamp=kept["timestamp"],
+        key=_bytes(kept["key"]),
+        value=_bytes(kept["value"]),
+        headers=tuple((name, _bytes(value) or b"") for name, value in kept["headers"]),
+    )
+    message = decode(record)
+    return message if isinstance(message, Message) else None
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else base64.b64encode(value).decode("ascii")
+
+
+def _bytes(value: str | None) -> bytes | None:
+    return None if value is None else base64.b64decode(value)

@@ -1,0 +1,280 @@
+"""Registrations: added, changed, cancelled, moved up; always many in one statement."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import asyncpg
+import orjson
+
+from services.registration.store.sql import SQL
+from shared.contract.inbound import ConsentAnswer
+from shared.contract.types import EventId, RegistrationId, Sealed, SubjectId
+from shared.runtime.database import Connection
+
+Status = Literal["registered", "waitlisted", "cancelled"]
+Personal = Mapping[str, Sealed]
+"""Sealed values by category."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewRegistration:
+    """A registration to be added. `in_line` is its place in the waiting list, if it waits."""
+
+    id: RegistrationId
+    source: str
+    reference: bytes
+    subject_id: SubjectId
+    event_id: EventId
+    language: str
+    personal: Personal
+    consents: Sequence[ConsentAnswer]
+    share_fields: Sequence[str]
+    in_line: int | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A registration as it is kept."""
+
+    id: RegistrationId
+    source: str
+    reference: bytes
+    subject_id: SubjectId
+    event_id: EventId
+    status: Status
+    language: str
+    personal: Personal
+    consents: tuple[ConsentAnswer, ...]
+    share_fields: tuple[str, ...]
+    cancelled_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MovedUp:
+    """A registration that came from the waiting list to a place."""
+
+    id: RegistrationId
+    source: str
+    subject_id: SubjectId
+    event_id: EventId
+    language: str
+    personal: Personal
+    consents: tuple[ConsentAnswer, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """A registration number that was answered with a no."""
+
+    reference: bytes
+    event_id: EventId | None
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """Somebody who has a place, and what is kept of them."""
+
+    subject_id: SubjectId
+    personal: Personal
+    share_fields: frozenset[str]
+
+
+async def answered(connection: Connection, references: Sequence[bytes]) -> set[bytes]:
+    """Those of the registration numbers that were answered already."""
+    rows = SQL.answered_references(connection, references_=references)
+    return {row["reference"] async for row in rows}
+
+
+async def people_at_events(
+    connection: Connection, asked: Sequence[tuple[EventId, SubjectId]]
+) -> set[tuple[EventId, SubjectId]]:
+    """Those of the people who have a registration for the event that was not cancelled."""
+    rows = SQL.people_at_events(
+        connection,
+        event_ids=[event_id for event_id, _ in asked],
+        subject_ids=[subject_id for _, subject_id in asked],
+    )
+    return {(row["event_id"], row["subject_id"]) async for row in rows}
+
+
+async def add_registrations(connection: Connection, new: Sequence[NewRegistration]) -> None:
+    """Add registrations.
+
+    Raises a serialization failure, which is transient, where another batch was first with a
+    number: two partitions had it. Done again, this one finds it answered.
+    """
+    try:
+        await SQL.add_registrations(
+            connection,
+            ids=[row.id for row in new],
+            sources=[row.source for row in new],
+            references_=[row.reference for row in new],
+            subjects=[row.subject_id for row in new],
+            events=[row.event_id for row in new],
+            statuses=["registered" if row.in_line is None else "waitlisted" for row in new],
+            languages=[row.language for row in new],
+            personal=[_personal_text(row.personal) for row in new],
+            consents=[_consents_text(row.consents) for row in new],
+            shared=[orjson.dumps(row.share_fields).decode() for row in new],
+            in_line=[row.in_line for row in new],
+            times=[row.at for row in new],
+        )
+    except asyncpg.UniqueViolationError:
+        raise asyncpg.SerializationError("a registration number came twice at once") from None
+
+
+async def add_declined(connection: Connection, declined: Collection[Declined]) -> None:
+    """Remember numbers that were declined, so that each is answered once."""
+    if declined:
+        rows = sorted(declined, key=lambda row: row.reference)
+        await SQL.add_declined(
+            connection,
+            references_=[row.reference for row in rows],
+            events=[row.event_id for row in rows],
+            reasons=[row.reason for row in rows],
+            times=[row.at for row in rows],
+        )
+
+
+async def registrations_by_reference(
+    connection: Connection, references: Sequence[bytes]
+) -> dict[bytes, Registration]:
+    rows = SQL.registrations_by_reference(connection, references_=references)
+    return {row["reference"]: _registration(row) async for row in rows}
+
+
+async def whereabouts(
+    connection: Connection, references: Sequence[bytes]
+) -> dict[bytes, bytes | None]:
+    """Of numbers that are no registration: None for a declined one, else the event it waits for."""
+    if not references:
+        return {}
+    rows = SQL.whereabouts(connection, references_=references)
+    return {row["reference"]: row["awaits_event"] async for row in rows}
+
+
+async def events_of_registrations(
+    connection: Connection, references: Sequence[bytes]
+) -> set[bytes]:
+    """References of the events that these registrations are for, or wait for."""
+    if not references:
+        return set()
+    rows = SQL.events_of_registrations(connection, references_=references)
+    return {row["reference"] async for row in rows}
+
+
+async def change_registrations(
+    connection: Connection, changed: Sequence[tuple[RegistrationId, Personal, datetime]]
+) -> None:
+    if changed:
+        await SQL.change_registrations(
+            connection,
+            ids=[id_ for id_, _, _ in changed],
+            personal=[_personal_text(personal) for _, personal, _ in changed],
+            times=[at for _, _, at in changed],
+        )
+
+
+async def cancel_registrations(
+    connection: Connection, cancelled: Sequence[tuple[RegistrationId, datetime]]
+) -> None:
+    if cancelled:
+        await SQL.cancel_registrations(
+            connection,
+            ids=[id_ for id_, _ in cancelled],
+            times=[at for _, at in cancelled],
+        )
+
+
+async def cancel_some_of_events(
+    connection: Connection, event_ids: Sequence[EventId], at: datetime, most: int
+) -> list[tuple[RegistrationId, SubjectId, EventId, bool]]:
+    """Cancel up to `most` registrations of these events; the last value: it had a place."""
+    rows = SQL.cancel_some_of_events(connection, event_ids=event_ids, at=at, most=most)
+    found = [
+        (row["id"], row["subject_id"], row["event_id"], row["had_place"]) async for row in rows
+    ]
+    return sorted(found)
+
+
+async def move_up(
+    connection: Connection, people: Sequence[tuple[EventId, int, datetime]]
+) -> list[MovedUp]:
+    """Give so many people of each waiting list a place, the first ones first."""
+    rows = SQL.move_up(
+        connection,
+        event_ids=[event_id for event_id, _, _ in people],
+        people=[count for _, count, _ in people],
+        times=[at for _, _, at in people],
+    )
+    moved = [
+        MovedUp(
+            row["id"],
+            row["source"],
+            row["subject_id"],
+            row["event_id"],
+            row["language"],
+            _personal(row["personal"]),
+            _consents(row["consents"]),
+            row["registered_at"],
+        )
+        async for row in rows
+    ]
+    return sorted(moved, key=lambda row: row.id)
+
+
+async def people_of_event(connection: Connection, event_id: EventId) -> list[Participant]:
+    """Who has a place at the event, in the order of registration."""
+    return [
+        Participant(
+            row["subject_id"],
+            _personal(row["personal"]),
+            frozenset(orjson.loads(row["share_fields"])),
+        )
+        async for row in SQL.people_of_event(connection, event_id=event_id)
+    ]
+
+
+def _registration(row: asyncpg.Record) -> Registration:
+    return Registration(
+        id=row["id"],
+        source=row["source"],
+        reference=row["reference"],
+        subject_id=row["subject_id"],
+        event_id=row["event_id"],
+        status=row["status"],
+        language=row["language"],
+        personal=_personal(row["personal"]),
+        consents=_consents(row["consents"]),
+        share_fields=tuple(orjson.loads(row["share_fields"])),
+        cancelled_by=row["cancelled_by"],
+    )
+
+
+def _personal(text: str) -> Personal:
+    return {name: Sealed(base64.b64decode(value)) for name, value in orjson.loads(text).items()}
+
+
+def _personal_text(personal: Personal) -> str:
+    return orjson.dumps(
+        {name: base64.b64encode(value).decode("ascii") for name, value in personal.items()}
+    ).decode()
+
+
+def _consents(text: str) -> tuple[ConsentAnswer, ...]:
+    return tuple(ConsentAnswer.model_validate(answer) for answer in orjson.loads(text))
+
+
+def _consents_text(consents: Sequence[ConsentAnswer]) -> str:
+    if not consents:
+        return "[]"
+    return orjson.dumps([answer.model_dump() for answer in consents]).decode()
