@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from itertools import cycle
+from typing import Literal
 from uuid import UUID
 
 from pydantic import JsonValue
@@ -67,6 +68,11 @@ class Invoice:
     issued_at: datetime
 
     @property
+    def kind(self) -> Literal["invoice", "credit_note"]:
+        """A credit note is what takes an invoice back."""
+        return "invoice" if self.credits is None else "credit_note"
+
+    @property
     def number(self) -> str:
         """Year and place in it: digits only, as reference numbers are made of it."""
         return f"{self.year.name}{self.position:06d}"
@@ -82,7 +88,7 @@ class Invoice:
         return InvoiceIssued(
             invoice_id=self.invoice_id,
             number=self.number,
-            kind="invoice" if self.credits is None else "credit_note",
+            kind=self.kind,
             credits=self.credits,
             subject_id=self.subject_id,
             registration_id=self.registration_id,
@@ -190,9 +196,9 @@ def credit(
     ]
 
 
-def uncharged(charges: Iterable[Charge], invoiced: Iterable[UUID]) -> list[Charge]:
+def uncharged(charges: Iterable[Charge], invoiced: Iterable[RegistrationId]) -> list[Charge]:
     """The charges of registrations that have no invoice, each registration once."""
-    seen: set[UUID] = set(invoiced)
+    seen: set[RegistrationId] = set(invoiced)
     fresh = []
     for charge in charges:
         if charge.registration_id not in seen:

@@ -70,3 +70,8 @@ where
     and not exists (
         select 1 from invoice as note where note.credits = invoice.invoice_id
     );
+
+-- name: buyers_of(invoice_ids)
+select invoice_id, subject_id, category, sealed
+from buyer
+where invoice_id = any(:invoice_ids::uuid[]) and sealed is not null;

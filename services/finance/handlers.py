@@ -1,0 +1,268 @@
+"""What the finance service does: it invoices registrations with a fee, and takes that back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from pydantic import JsonValue
+
+from services.finance import store
+from services.finance.domain import (
+    Charge,
+    FinancialYear,
+    Invoice,
+    accounting_content,
+    charge_of,
+    credit,
+    issue,
+    uncharged,
+)
+from shared.contract.message import Message
+from shared.contract.registration import (
+    ParticipantRegistered,
+    ParticipantUpdated,
+    RegistrationCancelled,
+)
+from shared.contract.types import InvoiceId, RegistrationId, Sealed, SubjectId
+from shared.messaging.unit_of_work import Transaction
+from shared.privacy.privacy import Privacy
+from shared.privacy.values import ToOpen, ToSeal
+from shared.runtime.database import Connection
+
+INVOICING: Final = "invoicing"
+ACCOUNTING: Final = "accounting"
+BILLING: Final = "billing"
+CONTACT: Final = "contact"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a person told us, sealed, and the invoice that it is for."""
+
+    invoice_id: InvoiceId
+    subject_id: SubjectId
+    context: str
+    personal: Mapping[str, Sealed]
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Who an invoice names, in clear, for as long as it takes to seal it."""
+
+    invoice_id: InvoiceId
+    subject_id: SubjectId
+    context: str
+    as_of: datetime
+    content: Mapping[str, JsonValue] = field(repr=False)
+
+
+class Handlers:
+    """The use cases, with the plan and the door to personal data that they need."""
+
+    def __init__(self, privacy: Privacy) -> None:
+        self._privacy = privacy
+        plan = privacy.plan
+        self._percents = {
+            name: Decimal(vat_class.percent) for name, vat_class in plan.vat_classes.items()
+        }
+        self._may_open = frozenset(plan.services["finance"].grants.get(INVOICING, ()))
+        self._time_zone = ZoneInfo(plan.organisation.time_zone)
+
+    async def lock_numbers(self, tx: Transaction, messages: Sequence[Message[Any]]) -> None:
+        """Lock the series of the year, once and before any key, where a number will be given."""
+        if any(_needs_number(message.data) for message in messages):
+            await store.lock_series(tx.connection, self._year(tx.now))
+
+    async def issue_invoices(
+        self, tx: Transaction, messages: Sequence[Message[ParticipantRegistered]]
+    ) -> None:
+        """Invoice every registration with a fee, once."""
+        charges = self._charges(tx, messages)
+        if not charges:
+            return
+        year = self._year(tx.now)
+        last = await store.lock_series(tx.connection, year)
+        told = {message.data.registration_id: message for message in messages}
+        known = await store.invoiced(tx.connection, [charge.registration_id for charge in charges])
+        fresh = uncharged(charges, known)
+        invoices = issue(
+            fresh,
+            year=year,
+            last=last,
+            percents=self._percents,
+            ids=[tx.new_id() for _ in fresh],
+            now=tx.now,
+        )
+        await store.issue(tx.connection, year, last, invoices)
+        await self._keep_told(
+            tx,
+            [
+                Told(
+                    invoice_id=invoice.invoice_id,
+                    subject_id=invoice.subject_id,
+                    context=year.context,
+                    personal=told[invoice.registration_id].data.personal,
+                    as_of=told[invoice.registration_id].data.registered_at,
+                )
+                for invoice in invoices
+            ],
+        )
+        _say(tx, invoices, told)
+
+    async def correct_buyers(
+        self, tx: Transaction, messages: Sequence[Message[ParticipantUpdated]]
+    ) -> None:
+        """Let an invoice that stands name its buyer as the person has corrected it."""
+        told = {message.data.registration_id: message.data for message in messages}
+        standing = await store.correctable(tx.connection, list(told))
+        corrected = []
+        for registration_id, (invoice_id, context) in standing.items():
+            data = told[registration_id]
+            corrected.append(
+                Told(invoice_id, data.subject_id, context, data.personal, data.updated_at)
+            )
+        await self._keep_told(tx, corrected)
+
+    async def credit_invoices(
+        self, tx: Transaction, messages: Sequence[Message[RegistrationCancelled]]
+    ) -> None:
+        """Take back the invoices of cancelled registrations, each once."""
+        told = {message.data.registration_id: message for message in messages}
+        year = self._year(tx.now)
+        last = await store.lock_series(tx.connection, year)
+        standing = await store.to_credit(tx.connection, list(told))
+        notes = credit(
+            standing, year=year, last=last, ids=[tx.new_id() for _ in standing], now=tx.now
+        )
+        await store.issue(tx.connection, year, last, notes)
+        await self._copy_buyers(tx, notes)
+        _say(tx, notes, told)
+
+    def _charges(
+        self, tx: Transaction, messages: Sequence[Message[ParticipantRegistered]]
+    ) -> list[Charge]:
+        charges = []
+        for message in messages:
+            data = message.data
+            charge = charge_of(data.registration_id, data.subject_id, data.event)
+            if charge is None:
+                continue
+            if charge.vat_class in self._percents:
+                charges.append(charge)
+            else:
+                tx.dead_letter(
+                    message, "vat_class_unknown", "event.vat_class is no VAT class of the plan"
+                )
+        return charges
+
+    async def _keep_told(self, tx: Transaction, told: Sequence[Told]) -> None:
+        contents = await self._open(tx.connection, told)
+        named = [
+            Named(one.invoice_id, one.subject_id, one.context, one.as_of, content)
+            for one, content in zip(told, contents, strict=True)
+        ]
+        await self._keep_buyers(tx, named)
+
+    async def _keep_buyers(self, tx: Transaction, named: Sequence[Named]) -> None:
+        """Seal what invoicing needs of a person's data as accounting data of the year.
+
+        The law keeps it longer than the event does, and so it gets a key of its own.
+        """
+        # Nothing is left of a person whose data were erased before.
+        known = [one for one in named if one.content]
+        items = [ToSeal(one.subject_id, ACCOUNTING, one.context, one.content) for one in known]
+        sealed = await self._privacy.seal(tx.connection, items, at=tx.now)
+        values = {one.invoice_id: value for one, value in zip(known, sealed, strict=True)}
+        await store.keep_buyers(
+            tx.connection,
+            [
+                store.Buyer(
+                    invoice_id=one.invoice_id,
+                    subject_id=one.subject_id,
+                    category=ACCOUNTING,
+                    context=one.context,
+                    sealed=values.get(one.invoice_id),
+                    as_of=one.as_of,
+                )
+                for one in named
+            ],
+        )
+
+    async def _open(
+        self, connection: Connection, told: Sequence[Told]
+    ) -> list[dict[str, JsonValue]]:
+        """Billing data, with contact data for what they lack, as far as the plan lets us."""
+        billing = await self._use(connection, BILLING, told)
+        incomplete = [
+            one
+            for one in told
+            if "name" not in billing.get(one.invoice_id, {}) and CONTACT in self._may_open
+        ]
+        contact = await self._use(connection, CONTACT, incomplete)
+        return [
+            accounting_content(
+                {**contact.get(one.invoice_id, {}), **billing.get(one.invoice_id, {})}
+            )
+            for one in told
+        ]
+
+    async def _use(
+        self, connection: Connection, category: str, told: Sequence[Told]
+    ) -> dict[InvoiceId, Mapping[str, JsonValue]]:
+        present = [one for one in told if category in one.personal]
+        opened = await self._privacy.use(
+            connection,
+            INVOICING,
+            [ToOpen(one.subject_id, category, one.personal[category]) for one in present],
+        )
+        return {
+            one.invoice_id: disclosed.reveal()
+            for one, disclosed in zip(present, opened, strict=True)
+            if disclosed is not None
+        }
+
+    async def _copy_buyers(self, tx: Transaction, notes: Sequence[Invoice]) -> None:
+        """Name the buyer in credit notes too, under the key of the year that they are issued in."""
+        taking_back = {note.credits: note for note in notes if note.credits is not None}
+        buyers = await store.buyers_of(tx.connection, taking_back)
+        opened = await self._privacy.use(
+            tx.connection,
+            ACCOUNTING,
+            [ToOpen(buyer.subject_id, buyer.category, buyer.sealed) for buyer in buyers],
+        )
+        named = []
+        for buyer, disclosed in zip(buyers, opened, strict=True):
+            note = taking_back[buyer.invoice_id]
+            content = {} if disclosed is None else disclosed.reveal()
+            named.append(
+                Named(note.invoice_id, note.subject_id, note.year.context, tx.now, content)
+            )
+        await self._keep_buyers(tx, named)
+
+    def _year(self, now: datetime) -> FinancialYear:
+        """The financial year of today, as the organisation's calendar has it."""
+        today = now.astimezone(self._time_zone).date()
+        return FinancialYear(self._privacy.plan.financial_year.end(today))
+
+
+def _needs_number(data: object) -> bool:
+    if isinstance(data, ParticipantRegistered):
+        return charge_of(data.registration_id, data.subject_id, data.event) is not None
+    # The event may have cost something then, whatever it costs now.
+    return isinstance(data, RegistrationCancelled)
+
+
+def _say(tx: Transaction, invoices: Sequence[Invoice], told: Mapping[UUID, Message[Any]]) -> None:
+    for invoice in invoices:
+        tx.say(
+            invoice.fact,
+            key=invoice.subject_id,
+            subject=invoice.subject_id,
+            because=told[invoice.registration_id],
+        )
