@@ -15,7 +15,7 @@ import asyncpg
 import orjson
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from shared.contract.headers import CE_ID, CE_TYPE
+from shared.contract import headers
 from shared.contract.registration import TOPIC as REGISTRATION
 from shared.contract.registration import RegistrationRejected
 from shared.contract.topics import TOPICS
@@ -166,9 +166,9 @@ class Books:
         # By id: after a crash the relay may have published a fact twice.
         reasons: dict[bytes, str] = {}
         async for record in self._read(REGISTRATION):
-            headers = dict(record.headers)
-            if headers.get(CE_TYPE) == RegistrationRejected.message_type.encode():
-                reasons[headers[CE_ID]] = orjson.loads(record.value)["reason"]
+            attributes = dict(record.headers)
+            if attributes.get(headers.TYPE) == RegistrationRejected.message_type.encode():
+                reasons[attributes[headers.ID]] = orjson.loads(record.value)["reason"]
         return Counter(reasons.values())
 
     async def _read(self, topic: str) -> AsyncIterator[ConsumerRecord[bytes, bytes]]:
