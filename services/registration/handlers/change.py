@@ -16,9 +16,11 @@ from services.registration.domain.forms import (
     read_changes,
     refill,
 )
-from services.registration.handlers.desk import Desk, Request, accept, fault
+from services.registration.handlers.desk import Desk, Request, accept
 from services.registration.handlers.lookup import Found, look_up
+from services.registration.handlers.waiting import condemn
 from shared.contract.inbound import RegistrationChanged
+from shared.contract.message import Fault
 from shared.contract.registration import ParticipantUpdated
 from shared.contract.types import Sealed
 from shared.messaging.unit_of_work import Transaction
@@ -41,11 +43,15 @@ async def change(
     desk: Desk, tx: Transaction, requests: Sequence[Request[RegistrationChanged]]
 ) -> None:
     """Correct answers, no registration twice. The events are locked."""
-    edits = []
+    edits: list[_Edit] = []
+    faults: list[tuple[Request[RegistrationChanged], Fault]] = []
     for found in await look_up(desk, tx, requests):
         edit = _read(desk, tx, found)
-        if edit is not None:
+        if isinstance(edit, FormFault):
+            faults.append((found.request, Fault(edit.reason, edit.detail)))
+        elif edit is not None:
             edits.append(edit)
+    await condemn(desk, tx, faults)
     if not edits:
         return
     await _merge(desk, tx, edits)
@@ -58,15 +64,16 @@ async def change(
         _say(tx, edit)
 
 
-def _read(desk: Desk, tx: Transaction, found: Found[RegistrationChanged]) -> _Edit | None:
-    """What of the change is kept; None where nothing is, or something is wrong with it."""
+def _read(
+    desk: Desk, tx: Transaction, found: Found[RegistrationChanged]
+) -> _Edit | FormFault | None:
+    """What of the change is kept, or what is wrong with it; None where nothing is kept."""
     row = found.registration
     form = desk.form(found.event, row.source)
     agreed = Agreed({answer.purpose for answer in row.consents if answer.given}, row.share_fields)
     kept = read_changes(form, found.request.data.answers, agreed)
     if isinstance(kept, FormFault):
-        fault(tx, found.request, kept.reason, kept.detail)
-        return None
+        return kept
     tx.dropped(kept.dropped)
     if not kept.content:
         accept(tx, found.request)

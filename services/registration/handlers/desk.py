@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Literal, TypeVar
 from uuid import UUID
 
 from services.registration.domain.events import Event, Reason
@@ -42,7 +42,7 @@ class Request(Generic[D_co]):
     """A message as use cases meet it.
 
     `at` is its own time, which decides whatever depends on time. `reference` stands for the number
-    of the event or registration that it is about. `since` is when it began to wait, where it waited.
+    of the event or registration that it is about. `since` is when it began to wait, if it waited.
     """
 
     message: Message[D_co]
@@ -125,7 +125,7 @@ class Desk:
             only_with=self._condition(purpose),
         )
 
-    def _condition(self, purpose: str) -> Any:
+    def _condition(self, purpose: str) -> Literal["nothing", "consent", "sharing"]:
         if not self.plan.purposes[purpose].needs_consent:
             return "nothing"
         shared = any(
@@ -218,8 +218,3 @@ def decline(tx: Transaction, request: Request[Any], reason: Reason, about: About
     else:
         record = request.message.record
         tx.settle(record.topic, record.partition, "refused")
-
-
-def fault(tx: Transaction, request: Request[Any], reason: str, detail: str) -> None:
-    """The request is wrong and becomes a dead letter; its source has to mend it."""
-    tx.dead_letter(request.message, reason, detail)

@@ -14,7 +14,7 @@ from services.registration.domain.events import (
     given_back,
     opened,
 )
-from services.registration.handlers.desk import About, Desk, Request, accept, decline, fault
+from services.registration.handlers.desk import About, Desk, Request, accept, decline
 from services.registration.handlers.seats import fill_places
 from services.registration.handlers.waiting import Waits, keep_waiting
 from shared.contract.inbound import EventAnnounced, EventCancellationRequested
@@ -47,7 +47,7 @@ async def offer_events(
         before = now.get(request.reference)
         wrong = _wrong(desk.plan, request, before)
         if wrong is not None:
-            fault(tx, request, "field_invalid", wrong)
+            tx.dead_letter(request.message, "field_invalid", wrong)
             continue
         after = _after(tx, request, before)
         if after != before:

@@ -18,10 +18,16 @@ from services.registration.domain.events import (
     seat,
 )
 from services.registration.domain.forms import Agreed, Form, FormFault, Kept, read
-from services.registration.handlers.desk import About, Desk, Request, accept, decline, fault
+from services.registration.handlers.desk import About, Desk, Request, accept, decline
 from services.registration.handlers.followups import follow_up
-from services.registration.handlers.waiting import Waits, keep_waiting, take_for_registrations
+from services.registration.handlers.waiting import (
+    Waits,
+    condemn,
+    keep_waiting,
+    take_for_registrations,
+)
 from shared.contract.inbound import ConsentAnswer, RegistrationSubmitted
+from shared.contract.message import Fault
 from shared.contract.registration import (
     EventState,
     ParticipantRegistered,
@@ -59,6 +65,7 @@ class _Intake:
     candidates: list[_Candidate] = field(default_factory=list)
     waiting: list[Waits] = field(default_factory=list)
     declined: list[store.Declined] = field(default_factory=list)
+    faults: list[tuple[Submission, Fault]] = field(default_factory=list)
     forms: dict[tuple[EventId, str], Form] = field(default_factory=dict)
 
     def take(self, request: Submission) -> None:
@@ -87,7 +94,7 @@ class _Intake:
         )
         kept = read(self._form(known.event, request.source), data.answers, agreed)
         if isinstance(kept, FormFault):
-            fault(self.tx, request, kept.reason, kept.detail)
+            self.faults.append((request, Fault(kept.reason, kept.detail)))
             return
         self.tx.dropped(kept.dropped)
         self.candidates.append(_Candidate(request, known, kept, consents))
@@ -122,6 +129,7 @@ async def submit(desk: Desk, tx: Transaction, requests: Sequence[Submission]) ->
     for request in requests:
         intake.take(request)
     await keep_waiting(desk, tx, intake.waiting)
+    await condemn(desk, tx, intake.faults)
     if intake.candidates:
         placed = await _find_places(intake)
         await _seal(desk, tx, placed)

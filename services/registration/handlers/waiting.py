@@ -13,7 +13,10 @@ from services.registration import store
 from services.registration.handlers.desk import Desk, Request
 from shared.contract.codec import decode
 from shared.contract.inbound import RegistrationSubmitted
-from shared.contract.message import Message, Record
+from shared.contract.message import Fault, Message, Record
+from shared.contract.types import Sealed
+from shared.messaging.dead_letters import pack
+from shared.messaging.store import DeadLetter, bury
 from shared.messaging.unit_of_work import Transaction
 
 MOST_AT_ONCE: Final = 2_000
@@ -103,6 +106,48 @@ async def _open(desk: Desk, tx: Transaction, taken: Sequence[store.TakenOut]) ->
         else:
             requests.append(desk.request(message, since=row.since))
     return requests
+
+
+async def condemn(
+    desk: Desk, tx: Transaction, faults: Sequence[tuple[Request[Any], Fault]]
+) -> None:
+    """Requests that are wrong become dead letters; their source has to mend them.
+
+    One that had waited is written down here, since it is not of the batch that is being handled,
+    and without its key: what came after it was not kept from going on.
+    """
+    waited = [(request, fault) for request, fault in faults if request.since is not None]
+    for request, fault in faults:
+        if request.since is None:
+            tx.dead_letter(request.message, fault.reason, fault.detail)
+    if not waited:
+        return
+    bodies = [pack(request.message.record) for request, _ in waited]
+    sealed = await desk.privacy.seal_records(tx.connection, tx.now.date(), bodies)
+    letters = [
+        _letter(request, fault, body, tx)
+        for (request, fault), body in zip(waited, sealed, strict=True)
+    ]
+    await bury(tx.connection, letters, tx.now)
+    for letter in letters:
+        tx.settle(letter.topic, letter.partition, "dead_letter")
+
+
+def _letter(request: Request[Any], fault: Fault, body: Sealed, tx: Transaction) -> DeadLetter:
+    record = request.message.record
+    return DeadLetter(
+        topic=record.topic,
+        partition=record.partition,
+        record_offset=record.offset,
+        status="dead",
+        type=request.data.message_type,
+        type_reference=None,
+        key_reference=None,
+        reason=fault.reason,
+        detail=fault.detail,
+        sealed=body,
+        taken_at=tx.now,
+    )
 
 
 def _dump(record: Record) -> bytes:

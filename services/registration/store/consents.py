@@ -13,6 +13,7 @@ from shared.runtime.database import Connection
 async def keep_consents(
     connection: Connection, answers: Mapping[tuple[SubjectId, str], tuple[bool, datetime]]
 ) -> None:
+    """Keep these answers where none is later: whether consent is given, and since when."""
     rows = sorted(answers.items())
     await SQL.keep_consents(
         connection,

@@ -18,7 +18,7 @@ from shared.contract.types import EventId
 from shared.runtime.database import Connection
 
 _BUCKETS: Final = 1024
-"""Locks that stand for events; a batch holds so many at most, far below what Postgres has room for."""
+"""Locks that stand for events; a batch holds so many at most, and Postgres has room for more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ async def lock_events(connection: Connection, references: Iterable[bytes]) -> No
 async def events_by_reference(
     connection: Connection, references: Collection[bytes]
 ) -> dict[bytes, KnownEvent]:
+    """Events by their references; no entry for one that nobody announced."""
     if not references:
         return {}
     rows = await _known(SQL.events_by_reference(connection, references_=list(references)))
@@ -49,6 +50,7 @@ async def events_by_reference(
 async def events_by_id(
     connection: Connection, ids: Collection[EventId]
 ) -> dict[EventId, KnownEvent]:
+    """Events by their ids."""
     if not ids:
         return {}
     rows = await _known(SQL.events_by_id(connection, ids=list(ids)))
@@ -102,6 +104,7 @@ async def events_to_clear(connection: Connection, most: int) -> list[bytes]:
 
 
 async def all_events(connection: Connection) -> list[KnownEvent]:
+    """Every event, the one that ends first first."""
     return await _known(SQL.event_list(connection))
 
 

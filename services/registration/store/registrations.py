@@ -148,6 +148,7 @@ async def add_declined(connection: Connection, declined: Collection[Declined]) -
 async def registrations_by_reference(
     connection: Connection, references: Sequence[bytes]
 ) -> dict[bytes, Registration]:
+    """Registrations by their references; no entry for a number that is none."""
     rows = SQL.registrations_by_reference(connection, references_=references)
     return {row["reference"]: _registration(row) async for row in rows}
 
@@ -175,6 +176,7 @@ async def events_of_registrations(
 async def change_registrations(
     connection: Connection, changed: Sequence[tuple[RegistrationId, Personal, datetime]]
 ) -> None:
+    """Write what is kept of these registrations now, and since when."""
     if changed:
         await SQL.change_registrations(
             connection,
@@ -187,6 +189,7 @@ async def change_registrations(
 async def cancel_registrations(
     connection: Connection, cancelled: Sequence[tuple[RegistrationId, datetime]]
 ) -> None:
+    """Take these registrations back, each as of a moment, for the person."""
     if cancelled:
         await SQL.cancel_registrations(
             connection,

@@ -53,6 +53,7 @@ class Expired:
 
 
 async def add_waiting(connection: Connection, rows: Sequence[Waiting]) -> None:
+    """Let messages wait, in this order behind all that wait already."""
     await SQL.add_waiting(
         connection,
         topics=[row.topic for row in rows],
