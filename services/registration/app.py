@@ -1,0 +1,72 @@
+"""Puts the registration service together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Final
+
+import uuid_utils.compat
+
+from services.registration.handlers import periodic
+from services.registration.handlers.desk import SERVICE, Desk
+from services.registration.settings import Settings
+from services.registration.subscribers import subscriptions
+from shared.assembly import Parts, open_parts
+from shared.messaging.application import build_application
+from shared.messaging.service import Loop, Service
+from shared.messaging.unit_of_work import Transaction, unit_of_work
+from shared.runtime.clock import utc_now
+
+NAME: Final = SERVICE
+
+Work = Callable[[Desk, Transaction], Awaitable[int]]
+"""One part of something that is to be done; how much it did, 0 where nothing was left."""
+
+_WORK: Final[dict[str, Work]] = {
+    "end-events": periodic.end_events,
+    "clear-cancelled": periodic.clear_cancelled,
+    "handle-ready": periodic.handle_ready,
+    "expire-waiting": periodic.expire_waiting,
+}
+
+
+@asynccontextmanager
+async def open_service(settings: Settings) -> AsyncIterator[Service]:
+    """The service with its real parts."""
+    async with open_parts(settings, service=NAME) as parts:
+        desk = Desk(parts.privacy)
+        loops: dict[str, Loop] = {
+            name: partial(_loop, parts, partial(work, desk), settings.periodic_interval_s)
+            for name, work in _WORK.items()
+        }
+        yield Service(NAME, settings, parts.pool, parts.privacy, subscriptions(desk), loops)
+
+
+async def _loop(
+    parts: Parts, work: Callable[[Transaction], Awaitable[int]], interval_s: float
+) -> None:
+    """Do the work in parts, a transaction each, until nothing is left; then wait and look again."""
+    while True:
+        async with unit_of_work(
+            parts.pool, service=NAME, now=utc_now(), ids=uuid_utils.compat.uuid7
+        ) as tx:
+            done = await work(tx)
+        if not done:
+            await asyncio.sleep(interval_s)
+
+
+async def run(settings: Settings) -> None:
+    """Run until it is told to stop."""
+    async with open_service(settings) as service:
+        application = build_application(
+            service.name,
+            service.settings,
+            pool=service.pool,
+            sealer=service.sealer,
+            subscriptions=service.subscriptions,
+            loops=service.loops,
+        )
+        await application.run()

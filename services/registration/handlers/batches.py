@@ -1,0 +1,75 @@
+"""One method for each type that registration hears: what a batch of its messages leads to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from services.registration import store
+from services.registration.handlers.backlog import work_off
+from services.registration.handlers.consents import Consent, keep_consents
+from services.registration.handlers.desk import Desk
+from services.registration.handlers.events import cancel_events, offer_events
+from services.registration.handlers.followups import follow_up
+from services.registration.handlers.submit import submit
+from shared.contract.inbound import (
+    CancellationRequested,
+    EventAnnounced,
+    EventCancellationRequested,
+    RegistrationChanged,
+    RegistrationSubmitted,
+)
+from shared.contract.message import Message
+from shared.messaging.unit_of_work import Transaction
+
+
+class Handlers:
+    """The use cases, with the plan and the doors to personal data that they need."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def lock_events(self, tx: Transaction, messages: Sequence[Message[Any]]) -> None:
+        """Before a batch: hold every event that it is about, known or not."""
+        references: set[bytes] = set()
+        registrations = []
+        for message in messages:
+            if isinstance(message.data, RegistrationChanged | CancellationRequested):
+                registrations.append(self._desk.request(message).reference)
+            else:
+                references.add(self._desk.event_reference(message.data.event_number))
+        references |= await store.events_of_registrations(tx.connection, registrations)
+        await store.lock_events(tx.connection, references)
+
+    async def announce(self, tx: Transaction, messages: Sequence[Message[EventAnnounced]]) -> None:
+        """Open and change events, and handle what waited for those that are new."""
+        opened = await offer_events(self._desk, tx, self._desk.requests(messages))
+        await work_off(self._desk, tx, opened)
+
+    async def submit(
+        self, tx: Transaction, messages: Sequence[Message[RegistrationSubmitted]]
+    ) -> None:
+        """Register people."""
+        await submit(self._desk, tx, self._desk.requests(messages))
+
+    async def change(
+        self, tx: Transaction, messages: Sequence[Message[RegistrationChanged]]
+    ) -> None:
+        """Correct the answers of registrations."""
+        await follow_up(self._desk, tx, self._desk.requests(messages))
+
+    async def take_back(
+        self, tx: Transaction, messages: Sequence[Message[CancellationRequested]]
+    ) -> None:
+        """Cancel registrations for the people who made them."""
+        await follow_up(self._desk, tx, self._desk.requests(messages))
+
+    async def cancel_events(
+        self, tx: Transaction, messages: Sequence[Message[EventCancellationRequested]]
+    ) -> None:
+        """Cancel events, with all their registrations."""
+        await cancel_events(self._desk, tx, self._desk.requests(messages))
+
+    async def keep_consents(self, tx: Transaction, messages: Sequence[Message[Consent]]) -> None:
+        """Keep what people consent to."""
+        await keep_consents(tx, messages)

@@ -1,0 +1,16 @@
+"""What the registration service reads from the environment."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from shared.runtime.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """What every service needs, and how often time's own work is looked for."""
+
+    periodic_interval_s: Annotated[float, Field(gt=0, le=3600)] = 5.0
+    """Seconds between two looks for events that ended and messages that waited long enough."""
