@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+import hmac
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Protocol
+from uuid import UUID
 
-from shared.contract.types import Sealed, SubjectId
-from shared.privacy.disclosure import Disclosure, DisclosureRequest, Transaction
+import orjson
+
+from shared.contract.audit import DisclosureDelivered, DisclosureFailed
+from shared.contract.types import DisclosureId, Sealed, SubjectId
+from shared.privacy import keyring, records, subjects
+from shared.privacy.disclosure import (
+    Disclosure,
+    DisclosureRequest,
+    Release,
+    Scribe,
+    Transaction,
+    category_of,
+    check_names,
+    judge,
+)
+from shared.privacy.errors import NotGrantedError, NotInPlanError
+from shared.privacy.handover import end, leave, release
+from shared.privacy.keyring import KeyName, OpeningKey, Random
+from shared.privacy.opening import open_item
 from shared.privacy.plan import Plan
+from shared.privacy.sealing import NONCE_BYTES, KeyWrapper, key_id_of, seal_bytes
 from shared.privacy.subjects import Alias
 from shared.privacy.values import Disclosed, ToOpen, ToSeal
+from shared.runtime.database import Connection, queries
 
-Random = Callable[[int], bytes]
-"""So many unpredictable bytes; `os.urandom` outside tests."""
+_sql = queries("queries.sql", __file__)
 
 
 class Secrets(Protocol):
@@ -30,62 +50,174 @@ class Secrets(Protocol):
 class Privacy:
     """Personal data in one service. Made once per process; safe to use from many tasks.
 
-    Every method that takes a connection runs inside the caller's transaction.
+    Every method that takes a connection runs inside the caller's transaction: locks on keys are
+    held, and what is written stands, until that commits.
     """
 
-    plan: Plan
-    service: str
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        service: str,
+        wrapper: KeyWrapper,
+        peppers: Sequence[bytes],
+        reference_key: bytes,
+        random: Random = os.urandom,
+    ) -> None:
+        """`peppers` newest first. NotInPlanError for a service that the plan does not have."""
+        if service not in plan.services:
+            raise NotInPlanError(f"the plan has these services: {', '.join(plan.services)}")
+        self.plan = plan
+        self.service = service
+        self._random = random
+        self._wrapper = wrapper
+        self._peppers = tuple(peppers)
+        self._reference_key = reference_key
 
     @classmethod
     def open(
         cls, plan: Plan, secrets: Secrets, *, service: str, random: Random = os.urandom
     ) -> Privacy:
         """Read the secrets once. SecretsError where one is missing, short or readable by all."""
-        raise NotImplementedError
+        return cls(
+            plan,
+            service=service,
+            wrapper=KeyWrapper(secrets.key_encryption_key()),
+            peppers=secrets.peppers(),
+            reference_key=secrets.reference_key(),
+            random=random,
+        )
 
-    async def check(self, connection: object) -> None:
+    async def check(self, connection: Connection) -> None:
         """At start: refuse a key-encryption key that the keyring's keys are not wrapped by.
 
-        WrongKey before anything is written under it. The first start records the key's check value.
+        WrongKeyError before anything is written under it. The first start of all records the key.
         """
-        raise NotImplementedError
+        await keyring.know_key_encryption_key(connection, self._wrapper)
 
     async def identify(
-        self, connection: object, people: Sequence[Sequence[Alias]]
+        self, connection: Connection, people: Sequence[Sequence[Alias]]
     ) -> list[SubjectId]:
         """Find or make the subject of each person, whom one or more aliases describe.
 
         A known person number decides. Else the e-mail (where there is none, the telephone) does,
         unless its subject already has another number from the same source: then they are two
         people with one address, and a new subject is made. One round trip; concurrent calls agree.
-        AliasInvalid for an alias that cannot be normalised.
+        AliasError for an alias that cannot be normalised.
         """
-        raise NotImplementedError
+        batch = subjects.batch(people, peppers=self._peppers, region=self.plan.organisation.region)
+        if not batch.persons:
+            return []
+        found = _sql.identify(
+            connection,
+            persons=batch.persons,
+            kinds=batch.kinds,
+            sources=batch.sources,
+            digests=batch.digests,
+            ranks=batch.ranks,
+            rounds=batch.rounds,
+            candidates=self._new_subjects(len(batch.rounds)),
+            old_digests=batch.old_digests,
+            old_places=batch.old_places,
+            made_with=subjects.pepper_id(self._peppers[0]),
+        )
+        by_person = {person: SubjectId(subject_id) async for person, subject_id in found}
+        return [by_person[person + 1] for person in batch.person_of]
 
-    async def find(self, connection: object, aliases: Sequence[Alias]) -> list[SubjectId | None]:
+    def _new_subjects(self, count: int) -> list[UUID]:
+        pool = self._random(16 * count)
+        return [UUID(bytes=pool[16 * i : 16 * i + 16], version=4) for i in range(count)]
+
+    async def find(
+        self, connection: Connection, aliases: Sequence[Alias]
+    ) -> list[SubjectId | None]:
         """The subject that each alias leads to; None where there is none. Makes nothing."""
-        raise NotImplementedError
+        region = self.plan.organisation.region
+        asked = [
+            [subjects.digest(pepper, normalised) for pepper in self._peppers]
+            for normalised in (subjects.normalise(alias, region=region) for alias in aliases)
+        ]
+        digests = [digest for versions in asked for digest in versions]
+        known = {
+            digest: SubjectId(subject_id)
+            async for digest, subject_id in _sql.find_subjects(connection, digests=digests)
+        }
+        return [
+            next((known[digest] for digest in versions if digest in known), None)
+            for versions in asked
+        ]
 
     async def seal(
-        self, connection: object, items: Sequence[ToSeal], *, at: datetime
+        self, connection: Connection, items: Sequence[ToSeal], *, at: datetime
     ) -> list[Sealed | None]:
         """Seal each value under the key of its (subject, category, context); makes missing keys.
 
         None where that key was destroyed and the fact (`item.at`, else `at`) is not later than the
-        cut-off: data from before an erasure adds nothing. NotGranted where the plan does not let
-        this service seal the category.
+        cut-off: data from before an erasure adds nothing. NotGrantedError where the plan does not
+        let this service seal the category.
         """
-        raise NotImplementedError
+        self._refuse_sealing({item.category for item in items})
+        wanted: dict[KeyName, datetime] = {}
+        for item in items:
+            name = KeyName(item.subject_id, item.category, item.context)
+            moment = item.at or at
+            wanted[name] = max(moment, wanted.get(name, moment))
+        if not wanted:
+            return []
+        keys = await keyring.make_keys(
+            connection, wanted, wrapper=self._wrapper, random=self._random
+        )
+        nonces = self._random(NONCE_BYTES * len(items))
+        sealed: list[Sealed | None] = []
+        for place, item in enumerate(items):
+            found = keys[KeyName(item.subject_id, item.category, item.context)]
+            if found.key is None or not found.takes(item.at or at):
+                sealed.append(None)
+                continue
+            nonce = nonces[place * NONCE_BYTES : (place + 1) * NONCE_BYTES]
+            sealed.append(seal_bytes(found.key, orjson.dumps(item.content), nonce))
+        return sealed
+
+    def _refuse_sealing(self, categories: set[str]) -> None:
+        missing = categories - set(self.plan.services[self.service].seals)
+        if missing:
+            names = ", ".join(sorted(missing & self.plan.categories.keys())) or "an unknown one"
+            raise NotGrantedError(
+                f"the plan does not let {self.service} seal the category: {names}"
+            )
 
     async def use(
-        self, connection: object, purpose: str, items: Sequence[ToOpen]
+        self, connection: Connection, purpose: str, items: Sequence[ToOpen]
     ) -> list[Disclosed | None]:
         """Open personal data for the service's own work. None where the key is destroyed.
 
-        NotGranted where plan or keyring do not let this service open a category for the purpose;
-        SealBroken where a value is not what it is said to be (another person's, altered, …).
+        NotGrantedError where plan or keyring do not let this service open a category for the
+        purpose; SealError where a value is not what it is said to be (another person's, altered).
         """
-        raise NotImplementedError
+        self._refuse_opening(purpose, {item.category for item in items})
+        keys = await self._keys_of(connection, purpose, [item.sealed for item in items])
+        return [
+            None if opened is None else Disclosed(opened.content)
+            for opened in (open_item(keys, item) for item in items)
+        ]
+
+    def _refuse_opening(self, purpose: str, categories: set[str]) -> None:
+        granted = self.plan.services[self.service].grants.get(purpose, ())
+        missing = categories - set(granted)
+        if missing:
+            names = ", ".join(sorted(missing & self.plan.categories.keys())) or "an unknown one"
+            known = purpose if purpose in self.plan.purposes else "an unknown purpose"
+            raise NotGrantedError(
+                f"the plan does not let {self.service} open the category for {known}: {names}"
+            )
+
+    async def _keys_of(
+        self, connection: Connection, purpose: str, sealed: Sequence[Sealed]
+    ) -> dict[bytes, OpeningKey]:
+        if not sealed:
+            return {}
+        ids = [key_id_of(value) for value in sealed]
+        return await keyring.open_keys(connection, purpose, ids, wrapper=self._wrapper)
 
     async def disclose(self, tx: Transaction, request: DisclosureRequest) -> Disclosure:
         """The only way by which personal data goes to anyone else.
@@ -93,34 +225,99 @@ class Privacy:
         Whom the plan, the event, consent, objection or restriction leave out is refused with a
         reason code. Says one audit entry per person, released or refused, and leaves a sealed
         handover, in this transaction. Commit before handing anything over; then say `delivered()`
-        or `failed()` in a transaction of its own.
+        or `failed()` in a transaction of its own. NotInPlanError for names that the plan lacks,
+        ValueError where a person is asked for twice.
         """
-        raise NotImplementedError
+        check_names(self.plan, request)
+        verdicts = judge(self.plan, request)
+        allowed = [p for p, refusal in zip(request.people, verdicts, strict=True) if not refusal]
+        categories = {category_of(field) for field in request.fields}
+        if allowed:
+            self._refuse_opening(request.purpose, categories)
+        keys = await self._keys_of(
+            tx.connection,
+            request.purpose,
+            [p.sealed[name] for p in allowed for name in categories if name in p.sealed],
+        )
+        scribe = Scribe(self.plan, self.service, request, DisclosureId(tx.new_id()), tx.now)
+        released: list[Release] = []
+        refused: list[tuple[SubjectId, str]] = []
+        for person, refusal in zip(request.people, verdicts, strict=True):
+            outcome = refusal or release(request, person, keys, scribe.disclosure_id)
+            if isinstance(outcome, Release):
+                released.append(outcome)
+                entry = scribe.released(outcome)
+            else:
+                refused.append((person.subject_id, outcome))
+                entry = scribe.refused(person.subject_id, outcome)
+            tx.say(entry, key=None, subject=person.subject_id)
+        await leave(tx, scribe, released)
+        return Disclosure(
+            id=scribe.disclosure_id,
+            recipient=request.recipient,
+            purpose=request.purpose,
+            actor=request.actor,
+            released=[(one.person.subject_id, Disclosed(one.content)) for one in released],
+            refused=refused,
+        )
 
     async def delivered(self, tx: Transaction, disclosure: Disclosure) -> None:
-        """The recipient has it: says `DisclosureDelivered`, once, and drops the handover."""
-        raise NotImplementedError
+        """The recipient has it: says `DisclosureDelivered`, once, and drops the handover.
+
+        HandoverError where there is no such handover, or it was delivered before.
+        """
+        people = await end(tx, disclosure, "delivered", None)
+        tx.say(
+            DisclosureDelivered(
+                at=tx.now,
+                actor=disclosure.actor,
+                plan_digest=self.plan.digest,
+                service=self.service,
+                disclosure_id=disclosure.id,
+                recipient=disclosure.recipient,
+                people=people,
+            ),
+            key=None,
+        )
 
     async def failed(self, tx: Transaction, disclosure: Disclosure, reason: str) -> None:
-        """The recipient did not get it: says `DisclosureFailed` with a reason code."""
-        raise NotImplementedError
+        """The recipient did not get it: says `DisclosureFailed` with a reason code.
+
+        The handover stays, sealed, for another try. HandoverError as for `delivered()`.
+        """
+        people = await end(tx, disclosure, "failed", reason)
+        tx.say(
+            DisclosureFailed(
+                at=tx.now,
+                actor=disclosure.actor,
+                plan_digest=self.plan.digest,
+                service=self.service,
+                disclosure_id=disclosure.id,
+                recipient=disclosure.recipient,
+                people=people,
+                reason=reason,
+            ),
+            key=None,
+        )
 
     def reference(self, text: bytes) -> bytes:
         """Keyed HMAC-SHA256 (32 bytes) that stands for upstream text that may be personal."""
-        raise NotImplementedError
+        return hmac.digest(self._reference_key, text, "sha256")
 
     async def seal_records(
-        self, connection: object, day: date, bodies: Sequence[bytes]
+        self, connection: Connection, day: date, bodies: Sequence[bytes]
     ) -> list[Sealed]:
-        """Seal whole record bodies under the key of (this service, day)."""
-        raise NotImplementedError
+        """Seal whole record bodies under the key of (this service, day). One round trip."""
+        return await records.seal_records(
+            connection, day, bodies, wrapper=self._wrapper, random=self._random
+        )
 
     async def open_records(
-        self, connection: object, sealed: Sequence[Sealed]
+        self, connection: Connection, sealed: Sequence[Sealed]
     ) -> list[bytes | None]:
         """Open record bodies of this service; None where the day's key is destroyed."""
-        raise NotImplementedError
+        return await records.open_records(connection, sealed, wrapper=self._wrapper)
 
-    async def purge_record_keys(self, connection: object, today: date) -> int:
+    async def purge_record_keys(self, connection: Connection, today: date) -> int:
         """Destroy this service's record keys of days more than 30 days ago; how many it were."""
-        raise NotImplementedError
+        return await records.purge(connection, today)

@@ -1,11 +1,28 @@
-"""Who is who: the ways to write an e-mail, a telephone number and a person number as one."""
+"""Who is who: each way to write an e-mail, a telephone number or a person number made one.
+
+Pure. What reaches the keyring is a keyed digest; nobody who has the database alone can try
+addresses against it.
+"""
 
 from __future__ import annotations
 
+import hmac
+import re
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from shared.privacy.errors import AliasError
+
 AliasKind = Literal["email", "phone", "person_number"]
+
+_LONGEST = 320  # RFC 3696, erratum 1690: 64 octets, @, 255 octets
+_ASCII_DOMAIN = re.compile(
+    r"^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+    r"(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$"
+)
+_SEPARATOR = "\x1f"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,3 +34,160 @@ class Alias:
     kind: AliasKind
     value: str = field(repr=False)
     source: str | None = None
+
+
+def normalise(alias: Alias, *, region: str) -> Alias:
+    """The one way to write the alias. AliasError where it is no such thing.
+
+    `region` (ISO 3166-1) is the country of a telephone number that names none.
+    """
+    if (alias.source is not None) != (alias.kind == "person_number"):
+        raise AliasError("a person number, and nothing else, has a source")
+    if alias.kind == "email":
+        return Alias("email", normalise_email(alias.value))
+    if alias.kind == "phone":
+        return Alias("phone", normalise_phone(alias.value, region=region))
+    return Alias("person_number", normalise_person_number(alias.value), alias.source)
+
+
+def normalise_email(address: str) -> str:
+    """Trimmed, NFC, lower case, domain in IDNA (UTS 46). Dots and plus tags are left alone:
+    what they mean is the receiving server's affair. AliasError where it is no address.
+    """
+    local, at, domain = _folded(address).rpartition("@")
+    if not at or not local or not domain or len(address) > _LONGEST:
+        raise AliasError("not an e-mail address")
+    if any(character.isspace() or not character.isprintable() for character in local):
+        raise AliasError("not an e-mail address")
+    return f"{local}@{_domain(domain)}"
+
+
+def _folded(text: str) -> str:
+    """Lower case and NFC at once. Lower case can undo NFC and the other way round, so until both
+    hold; the bound is never met, and is there for the next version of Unicode.
+    """
+    text = text.strip()
+    for _ in range(4):
+        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())
+        if folded == text:
+            break
+        text = folded
+    return text
+
+
+def _domain(domain: str) -> str:
+    if _ASCII_DOMAIN.match(domain):
+        return domain
+    import idna
+
+    try:
+        encoded = idna.encode(domain, uts46=True).decode("ascii").lower()
+    except (idna.IDNAError, UnicodeError):
+        raise AliasError("not an e-mail address: its domain is no domain") from None
+    if not _ASCII_DOMAIN.match(encoded):
+        raise AliasError("not an e-mail address: its domain is no domain")
+    return encoded
+
+
+def normalise_phone(number: str, *, region: str) -> str:
+    """E.164. AliasError where it is no possible number."""
+    import phonenumbers
+
+    try:
+        parsed = phonenumbers.parse(number, region)
+    except phonenumbers.NumberParseException:
+        raise AliasError("not a telephone number") from None
+    if not phonenumbers.is_possible_number(parsed):
+        raise AliasError("not a telephone number")
+    written: str = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    return written
+
+
+def normalise_person_number(number: str) -> str:
+    """Trimmed and NFC; a source may tell upper from lower case. AliasError where it is empty."""
+    normalised = unicodedata.normalize("NFC", number.strip()).strip()
+    if not normalised:
+        raise AliasError("a person number is empty")
+    return normalised
+
+
+def pepper_id(pepper: bytes) -> str:
+    """Names a pepper without telling it."""
+    return hmac.digest(pepper, b"steward pepper", "sha256")[:8].hex()
+
+
+def digest(pepper: bytes, alias: Alias) -> bytes:
+    """HMAC-SHA256 (32 bytes) of a normalised alias. Two kinds or sources never meet in one."""
+    text = _SEPARATOR.join((alias.kind, alias.source or "", alias.value))
+    return hmac.digest(pepper, text.encode(), "sha256")
+
+
+@dataclass(slots=True)
+class Batch:
+    """People as `keyring.identify` takes them: see there for the columns.
+
+    `person_of` leads from each one asked for to its person here, counted from 0: people with the
+    very same aliases are one.
+    """
+
+    person_of: list[int] = field(default_factory=list)
+    persons: list[int] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
+    sources: list[str | None] = field(default_factory=list)
+    digests: list[bytes] = field(default_factory=list)
+    ranks: list[int] = field(default_factory=list)
+    rounds: list[int] = field(default_factory=list)
+    old_digests: list[bytes] = field(default_factory=list)
+    old_places: list[int] = field(default_factory=list)
+
+
+def batch(people: Sequence[Sequence[Alias]], *, peppers: Sequence[bytes], region: str) -> Batch:
+    """Normalise, digest, and put people who share an alias into rounds of their own.
+
+    `peppers` newest first. AliasError where someone has no alias or more than one number.
+    """
+    made = Batch()
+    seen: dict[tuple[Alias, ...], int] = {}
+    last_round: dict[bytes, int] = {}
+    for aliases in people:
+        normalised = tuple(dict.fromkeys(normalise(alias, region=region) for alias in aliases))
+        person = seen.setdefault(normalised, len(made.rounds))
+        made.person_of.append(person)
+        if person == len(made.rounds):
+            _add(made, person, normalised, peppers, last_round)
+    return made
+
+
+def _add(
+    made: Batch,
+    person: int,
+    aliases: Sequence[Alias],
+    peppers: Sequence[bytes],
+    last_round: dict[bytes, int],
+) -> None:
+    digests = [digest(peppers[0], alias) for alias in aliases]
+    for alias, rank, value in zip(aliases, _ranks(aliases), digests, strict=True):
+        made.persons.append(person + 1)
+        made.kinds.append(alias.kind)
+        made.sources.append(alias.source)
+        made.digests.append(value)
+        made.ranks.append(rank)
+        for pepper in peppers[1:]:
+            made.old_digests.append(digest(pepper, alias))
+            made.old_places.append(len(made.digests))
+    turn = 1 + max(last_round.get(value, 0) for value in digests)
+    last_round.update((value, turn) for value in digests)
+    made.rounds.append(turn)
+
+
+def _ranks(aliases: Sequence[Alias]) -> list[int]:
+    """1 for the source's own number, 2 for the e-mail (else the telephone) that decides, 3 else."""
+    kinds = [alias.kind for alias in aliases]
+    if not kinds or kinds.count("person_number") > 1:
+        raise AliasError("a person has at least one alias and at most one person number")
+    ranks = [1 if kind == "person_number" else 3 for kind in kinds]
+    for kind in ("email", "phone"):
+        if kind in kinds:
+            ranks[kinds.index(kind)] = 2
+            break
+    return ranks

@@ -1,0 +1,31 @@
+"""What privacy refuses. The texts name categories, purposes and fields, never a value."""
+
+from __future__ import annotations
+
+
+class PrivacyError(Exception):
+    """Personal data stays where it is."""
+
+
+class AliasError(PrivacyError, ValueError):
+    """An alias that is no e-mail address, telephone number or person number of a source."""
+
+
+class NotGrantedError(PrivacyError):
+    """The plan, or the keyring by it, does not let this service do this with the category."""
+
+
+class NotInPlanError(PrivacyError, LookupError):
+    """A recipient, purpose, category or field that the plan does not have."""
+
+
+class SealError(PrivacyError):
+    """A sealed value is not what it is said to be: altered, or of another person or category."""
+
+
+class WrongKeyError(PrivacyError):
+    """The key-encryption key at hand is not the one that the keyring's keys are wrapped by."""
+
+
+class HandoverError(PrivacyError):
+    """A disclosure that is not waiting for its delivery."""

@@ -1,0 +1,83 @@
+"""What the plan grants, written into the keyring: the database itself then refuses the rest."""
+
+from __future__ import annotations
+
+import asyncpg
+
+from shared.privacy.plan import Plan, ServicePart
+from shared.runtime.database import queries, role_name
+
+_sql = queries("queries.sql", __file__)
+
+_EVERY_SERVICE = frozenset(
+    {
+        "make_record_key",
+        "open_record_keys",
+        "destroy_record_keys",
+        "know_key_encryption_key",
+    }
+)
+_FUNCTIONS = (
+    *sorted(_EVERY_SERVICE),
+    "make_keys",
+    "open_keys",
+    "destroy_keys",
+    "identify",
+    "find_subjects",
+)
+
+
+async def apply_grants(administrator: asyncpg.Connection[asyncpg.Record], plan: Plan) -> None:
+    """Make what the keyring lets each role do what the plan says, in one transaction.
+
+    `administrator` is a superuser's connection. A service of the plan that has no role here (it is
+    not part of this installation) gets nothing.
+    """
+    roles = {row["rolname"] async for row in _sql.service_roles(administrator)}
+    services = {
+        role_name(name): service
+        for name, service in plan.services.items()
+        if role_name(name) in roles
+    }
+    grants = [
+        (role, category, purpose)
+        for role, service in services.items()
+        for purpose, categories in (("", service.seals), *service.grants.items())
+        for category in categories
+    ]
+    async with administrator.transaction():
+        await administrator.execute("lock table keyring.category_grant in exclusive mode")
+        await administrator.execute("delete from keyring.category_grant")
+        await administrator.copy_records_to_table(
+            "category_grant",
+            schema_name="keyring",
+            columns=("role", "category", "purpose"),
+            records=grants,
+        )
+        for role, service in services.items():
+            await _grant_functions(administrator, role, _functions(service))
+
+
+def _functions(service: ServicePart) -> set[str]:
+    allowed = set(_EVERY_SERVICE)
+    if service.seals:
+        allowed.add("make_keys")
+    if service.grants:
+        allowed.add("open_keys")
+    if service.erases:
+        allowed.add("destroy_keys")
+    if service.subjects != "none":
+        allowed.add("find_subjects")
+    if service.subjects == "identify":
+        allowed.add("identify")
+    return allowed
+
+
+async def _grant_functions(
+    administrator: asyncpg.Connection[asyncpg.Record], role: str, allowed: set[str]
+) -> None:
+    # Role and function names come from a validated plan and from this module: identifiers both.
+    await administrator.execute(f'grant usage on schema keyring to "{role}"')
+    for function in _FUNCTIONS:
+        verb, to = ("grant", "to") if function in allowed else ("revoke", "from")
+        await administrator.execute(f'{verb} execute on function keyring.{function} {to} "{role}"')

@@ -1,0 +1,126 @@
+"""What a disclosure releases: opened, proven, and left sealed for its delivery."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping, Sequence
+from typing import Literal
+from uuid import UUID
+
+import orjson
+from pydantic import JsonValue
+
+from shared.privacy.disclosure import (
+    Disclosure,
+    DisclosureRequest,
+    PersonToDisclose,
+    Release,
+    Scribe,
+    Transaction,
+    category_of,
+    wanted_fields,
+)
+from shared.privacy.errors import HandoverError
+from shared.privacy.keyring import OpeningKey
+from shared.privacy.opening import open_item
+from shared.privacy.values import ToOpen
+from shared.runtime.database import queries
+
+_sql = queries("queries.sql", __file__)
+
+
+def release(
+    request: DisclosureRequest,
+    person: PersonToDisclose,
+    keys: Mapping[bytes, OpeningKey],
+    disclosure_id: UUID,
+) -> Release | str:
+    """Open what of this person may go, or say why there is nothing. SealError as `use()`."""
+    fields = wanted_fields(request, person)
+    content: dict[str, JsonValue] = {}
+    used: list[bytes] = []
+    for category in sorted({category_of(field) for field in fields} & person.sealed.keys()):
+        opened = open_item(keys, ToOpen(person.subject_id, category, person.sealed[category]))
+        if opened is None:
+            return "key-destroyed"
+        given = {
+            field: opened.content[field.partition(".")[2]]
+            for field in fields
+            if category_of(field) == category
+            and opened.content.get(field.partition(".")[2]) not in (None, "")
+        }
+        if given:
+            content |= given
+            used.append(opened.key)
+    if not content:
+        return "no-data"
+    digest = content_digest(used, disclosure_id, person.subject_id, content)
+    return Release(person, content, digest)
+
+
+def content_digest(
+    keys: Sequence[bytes],
+    disclosure_id: UUID,
+    subject_id: UUID,
+    content: Mapping[str, JsonValue],
+) -> str:
+    """HMAC-SHA256, hex, of what left, under a salt made of every data key that it was opened with.
+
+    `keys` in the order of their categories. The salt is gone with the first of the keys: the digest
+    of a diet and a name must not let anyone who still has the name's key guess the diet.
+    """
+    salt = hmac.digest(b"steward disclosure digest", b"".join(keys), "sha256")
+    written = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    return hmac.digest(salt, disclosure_id.bytes + subject_id.bytes + written, "sha256").hex()
+
+
+async def leave(tx: Transaction, scribe: Scribe, released: Sequence[Release]) -> None:
+    """Write the handover, with the values as sealed as they came. Nothing where nobody is in it."""
+    if not released:
+        return
+    values = [
+        (one.person.subject_id, category, " ".join(fields), one.person.sealed[category])
+        for one in released
+        for category, fields in _by_category(one.fields).items()
+    ]
+    request = scribe.request
+    await _sql.leave_handover(
+        tx.connection,
+        disclosure_id=scribe.disclosure_id,
+        recipient=request.recipient,
+        purpose=request.purpose,
+        event_id=request.event_id,
+        fields=sorted(set(request.fields)),
+        people=len(released),
+        actor=request.actor,
+        plan_digest=scribe.plan.digest,
+        now=tx.now,
+        subject_ids=[value[0] for value in values],
+        categories=[value[1] for value in values],
+        value_fields=[value[2] for value in values],
+        sealed=[value[3] for value in values],
+    )
+
+
+def _by_category(fields: Sequence[str]) -> dict[str, list[str]]:
+    grouped: dict[str, list[str]] = {}
+    for name in fields:
+        grouped.setdefault(category_of(name), []).append(name)
+    return grouped
+
+
+async def end(
+    tx: Transaction,
+    disclosure: Disclosure,
+    state: Literal["delivered", "failed"],
+    reason: str | None,
+) -> int:
+    """Write how the delivery ended; the number of people in it. HandoverError where none waits."""
+    row = await _sql.end_handover(
+        tx.connection, disclosure_id=disclosure.id, state=state, reason=reason, now=tx.now
+    )
+    if row is None:
+        raise HandoverError("there is no such handover, or it was delivered before")
+    if state == "delivered":
+        await _sql.drop_handover_values(tx.connection, disclosure_id=disclosure.id)
+    return int(row["people"])

@@ -1,0 +1,58 @@
+-- Calls of the keyring's functions (they see the calling role), and the handover of this service.
+
+-- name: make_keys(subject_ids, categories, contexts, ats, key_ids, wrapped_keys, made_with)
+select place, key_id, generation, kek, wrapped, after
+from keyring.make_keys(
+    :subject_ids, :categories, :contexts, :ats, :key_ids, :wrapped_keys, :made_with);
+
+-- name: open_keys(purpose, key_ids)
+select key_id, subject_id, category, generation, kek, wrapped
+from keyring.open_keys(:purpose, :key_ids);
+
+-- name: destroy_keys(subject_ids, categories, contexts, up_to)$
+select keyring.destroy_keys(:subject_ids, :categories, :contexts, :up_to);
+
+-- name: make_record_key(day, key_id, wrapped, made_with)^
+select key_id, kek, wrapped from keyring.make_record_key(:day, :key_id, :wrapped, :made_with);
+
+-- name: open_record_keys(key_ids)
+select key_id, kek, wrapped from keyring.open_record_keys(:key_ids);
+
+-- name: destroy_record_keys(before_day)$
+select keyring.destroy_record_keys(:before_day);
+
+-- name: service_roles()
+select rolname from pg_roles where rolname like 'steward\_%';
+
+-- name: know_key_encryption_key(kek)$
+select keyring.know_key_encryption_key(:kek);
+
+-- name: identify(persons, kinds, sources, digests, ranks, rounds, candidates, old_digests, old_places, made_with)
+select person, subject_id
+from keyring.identify(
+    :persons, :kinds, :sources, :digests, :ranks, :rounds, :candidates, :old_digests, :old_places,
+    :made_with);
+
+-- name: find_subjects(digests)
+select digest, subject_id from keyring.find_subjects(:digests);
+
+-- name: leave_handover(disclosure_id, recipient, purpose, event_id, fields, people, actor, plan_digest, now, subject_ids, categories, value_fields, sealed)!
+-- `value_fields` has one text of names, separated by spaces, for each value.
+with made as (
+    insert into handover (disclosure_id, recipient, purpose, event_id, fields, people, actor,
+        plan_digest, made_at)
+    values (:disclosure_id, :recipient, :purpose, :event_id, :fields, :people, :actor,
+        :plan_digest, :now)
+    returning disclosure_id)
+insert into handover_value (disclosure_id, subject_id, category, fields, sealed)
+select made.disclosure_id, v.subject_id, v.category, string_to_array(v.fields, ' '), v.sealed
+from made, unnest(:subject_ids::uuid[], :categories::text[], :value_fields::text[],
+    :sealed::bytea[]) as v (subject_id, category, fields, sealed);
+
+-- name: end_handover(disclosure_id, state, reason, now)^
+update handover set state = :state, reason = :reason, ended_at = :now
+where disclosure_id = :disclosure_id and state <> 'delivered'
+returning recipient, people, actor;
+
+-- name: drop_handover_values(disclosure_id)!
+delete from handover_value where disclosure_id = :disclosure_id;
