@@ -1,0 +1,45 @@
+"""Which service hears and says what: the table of who talks to whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSpec:
+    """A service by the topics that it reads (`hears`) and writes (`says`)."""
+
+    name: str
+    hears: tuple[str, ...]
+    says: tuple[str, ...]
+    does: str
+
+
+SERVICES: Final[tuple[ServiceSpec, ...]] = (
+    ServiceSpec(
+        "registration",
+        hears=("inbound.registrations", "consent", "retention"),
+        says=("registration", "audit"),
+        does="events on offer, registrations, disclosures to third parties and participants",
+    ),
+    ServiceSpec(
+        "consent",
+        hears=("inbound.contacts", "registration", "retention"),
+        says=("consent", "audit"),
+        does="consents: given, refused, withdrawn",
+    ),
+    ServiceSpec(
+        "finance",
+        hears=("inbound.finance", "registration", "consent", "retention"),
+        says=("finance", "audit"),
+        does="invoices for events with a fee",
+    ),
+    ServiceSpec(
+        "retention",
+        hears=("registration", "consent", "finance", "crm", "audit"),
+        says=("retention", "audit"),
+        does="what is kept until when",
+    ),
+    ServiceSpec("audit", hears=("audit",), says=(), does="the log of disclosures"),
+)
