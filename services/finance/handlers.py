@@ -258,7 +258,9 @@ def _needs_number(data: object) -> bool:
     return isinstance(data, RegistrationCancelled)
 
 
-def _say(tx: Transaction, invoices: Sequence[Invoice], told: Mapping[UUID, Message[Any]]) -> None:
+def _say(
+    tx: Transaction, invoices: Sequence[Invoice], told: Mapping[RegistrationId, Message[Any]]
+) -> None:
     for invoice in invoices:
         tx.say(
             invoice.fact,

@@ -63,6 +63,11 @@ class Item:
     as_of: datetime
 
     @property
+    def rank(self) -> tuple[datetime, bool]:
+        """Of one thing the highest rank holds; of one moment, what ends outweighs what begins."""
+        return (self.as_of, self.due_on is not None)
+
+    @property
     def key(self) -> tuple[str, UUID, str]:
         """What it is: the same thing is in the schedule once."""
         return (self.kind, self.item_id, self.part)
@@ -160,7 +165,7 @@ def latest(items: Iterable[Item]) -> list[Item]:
     held: dict[tuple[str, UUID, str], Item] = {}
     for item in items:
         known = held.get(item.key)
-        if known is None or item.as_of >= known.as_of:
+        if known is None or item.rank >= known.rank:
             held[item.key] = item
     return list(held.values())
 

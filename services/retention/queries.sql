@@ -1,10 +1,14 @@
 -- name: keep_anchors(event_ids, versions, units, ends_on)
--- The highest version wins. Says which events are known otherwise than before.
+-- The highest version wins. Says which events are known otherwise than before. What is old news is
+-- left out first: a conflict locks its row even where nothing is updated, and nearly every fact is
+-- about an event that is known already.
 insert into event_anchor as known (event_id, version, unit, ends_on)
 select told.event_id, told.version, told.unit, told.ends_on
 from unnest(
     :event_ids::uuid[], :versions::integer[], :units::text[], :ends_on::date[]
 ) as told (event_id, version, unit, ends_on)
+left join event_anchor as held on held.event_id = told.event_id
+where held.version is null or told.version > held.version
 order by told.event_id
 on conflict (event_id) do update
 set version = excluded.version, unit = excluded.unit, ends_on = excluded.ends_on
@@ -45,7 +49,10 @@ set
     anchor_date = excluded.anchor_date,
     due_on = excluded.due_on,
     as_of = excluded.as_of
-where excluded.as_of >= known.as_of;
+where
+    excluded.as_of > known.as_of
+    -- Of one moment, what ends a consent outweighs what gives it.
+    or (excluded.as_of = known.as_of and excluded.due_on is not null);
 
 -- name: move(event_ids, classes, anchor_dates, due_ons)!
 update schedule_item as item

@@ -1,0 +1,85 @@
+"""The retention schedule and the anchors of events in PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date
+from uuid import UUID
+
+from services.retention.domain import DueGroup, EventAnchor, Item, Move
+from shared.contract.types import EventId
+from shared.runtime.database import Connection, queries
+
+_sql = queries("queries.sql", __file__)
+
+
+async def keep_anchors(connection: Connection, anchors: Collection[EventAnchor]) -> set[UUID]:
+    """Keep what is newer than what is known; one per event. Which events that were."""
+    rows = _sql.keep_anchors(
+        connection,
+        event_ids=[anchor.event_id for anchor in anchors],
+        versions=[anchor.version for anchor in anchors],
+        units=[anchor.unit for anchor in anchors],
+        ends_on=[anchor.ends_on for anchor in anchors],
+    )
+    return {row["event_id"] async for row in rows}
+
+
+async def anchors_of(
+    connection: Connection, events: Collection[EventId]
+) -> dict[EventId, EventAnchor]:
+    """What is known of these events; they do not move until the transaction ends."""
+    rows = _sql.anchors_of(connection, event_ids=list(events))
+    return {
+        row["event_id"]: EventAnchor(
+            event_id=row["event_id"],
+            version=row["version"],
+            unit=row["unit"],
+            ends_on=row["ends_on"],
+        )
+        async for row in rows
+    }
+
+
+async def put(connection: Connection, items: Collection[Item]) -> None:
+    """Put things into the schedule, each once, where nothing later is known of them."""
+    await _sql.put(
+        connection,
+        kinds=[item.kind for item in items],
+        item_ids=[item.item_id for item in items],
+        parts=[item.part for item in items],
+        subject_ids=[item.subject_id for item in items],
+        event_ids=[item.event_id for item in items],
+        classes=[item.retention_class for item in items],
+        anchors=[item.anchor for item in items],
+        anchor_dates=[item.anchor_date for item in items],
+        due_ons=[item.due_on for item in items],
+        as_ofs=[item.as_of for item in items],
+    )
+
+
+async def move(connection: Connection, moves: Collection[Move]) -> None:
+    """Give everything of these events and classes its new due date."""
+    await _sql.move(
+        connection,
+        event_ids=[move.event_id for move in moves],
+        classes=[move.retention_class for move in moves],
+        anchor_dates=[move.anchor_date for move in moves],
+        due_ons=[move.due_on for move in moves],
+    )
+
+
+async def due(connection: Connection, on: date) -> list[DueGroup]:
+    """What may be kept no longer on a day, by event and class, what is longest due first."""
+    return [
+        DueGroup(
+            event_id=row["event_id"],
+            unit=row["unit"],
+            retention_class=row["retention_class"],
+            anchor=row["anchor"],
+            items=row["items"],
+            people=row["people"],
+            due_since=row["due_since"],
+        )
+        async for row in _sql.due(connection, on_date=on)
+    ]
