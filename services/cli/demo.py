@@ -1,0 +1,235 @@
+"""`steward demo`: one realistic day through the whole system, shown and checked."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from services.cli.demo_report import show_disclosures, show_reckoning, show_what_next
+from services.cli.environment import home_folder, plan_path
+from services.cli.reckoning import Books, Handed, open_books
+from services.cli.reckoning import Progress as Standing
+from services.cli.system import Options, Ports, System, running_system
+from shared.contract.services import SERVICES
+
+app = typer.Typer(add_completion=False)
+
+DAY = Path(__file__).parents[2] / "examples" / "day.jsonl"
+_SETTLE_WITHIN_S = 300.0
+_LOOK_EVERY_S = 0.3
+
+
+class DemoError(Exception):
+    """Something that the demonstration promises did not come true; the text says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """One list that the demonstration had made: its lines, as the file has them."""
+
+    event: str
+    recipient: str
+    disclosure_id: str
+    people: int
+
+
+@app.command()
+def demo(
+    day: Annotated[Path, typer.Option(help="CloudEvents to publish, one a line.")] = DAY,
+    about: Annotated[
+        str | None, typer.Option(help="Whose history to show; by default somebody of the day.")
+    ] = None,
+) -> None:
+    """Start everything, publish one day, hand out lists, and check that the numbers add up.
+
+    Uses a folder of its own and free ports, so a system that runs is not touched. Ends by itself:
+    exit code 0 when every message has an outcome and every disclosure its entries.
+
+    Example: steward demo --day examples/day.jsonl
+    """
+    console = Console()
+    try:
+        asyncio.run(_demonstrate(console, day, about))
+    except DemoError as error:
+        console.print(f"[red]The demonstration failed:[/red] {error}")
+        raise typer.Exit(1) from None
+
+
+async def _demonstrate(console: Console, day: Path, about: str | None) -> None:
+    home, lists = _fresh_folders()
+    options = Options(
+        home=home,
+        plan=plan_path(),
+        ports=Ports(any_free=True),
+        say=lambda text: console.print(f"[dim]{text}[/dim]"),
+    )
+    async with (
+        running_system(options) as system,
+        open_books(system.database_url, system.bootstrap_servers) as books,
+    ):
+        if system.not_ready:
+            raise DemoError(f"not ready: {', '.join(system.not_ready)}; see {options.log_folder}")
+        await _publish(console, system, books, day)
+        handovers = await _hand_out(console, system, lists)
+        await _settle(books)
+        await _report(console, books, handovers)
+        await _tell_about(console, system, about or _somebody(day))
+    show_what_next(console)
+
+
+def _fresh_folders() -> tuple[Path, Path]:
+    """The demonstration's own folder, emptied of what the last one left, and one for its lists."""
+    home = home_folder() / "demo"
+    shutil.rmtree(home, ignore_errors=True)
+    lists = home / "lists"
+    lists.mkdir(parents=True)
+    return home, lists
+
+
+async def _publish(console: Console, system: System, books: Books, day: Path) -> None:
+    console.rule("One day is published")
+    sending = asyncio.create_task(_steward(system, "send", str(day), "--json"))
+    with _display(console) as display:
+        bars = {service.name: display.add_task(service.name, lag=0, dead=0) for service in SERVICES}
+        while True:
+            sent = sending.done()
+            standings = await books.progress(_heard())
+            _show(display, bars, standings)
+            if sent and all(standing.settled for standing in standings):
+                break
+            await asyncio.sleep(_LOOK_EVERY_S)
+    await sending
+
+
+async def _hand_out(console: Console, system: System, folder: Path) -> list[Handover]:
+    """Every list that some event's recipient may have, made by the command that staff use."""
+    console.rule("Recipients get what the plan lets them have")
+    events = orjson.loads(await _steward(system, "registration", "events", "--json"))
+    handovers = []
+    for event in events:
+        for recipient in event["recipients"]:
+            arguments = ("registration", "disclose", event["number"], recipient)
+            console.print(f"$ steward {' '.join(arguments)}")
+            output = folder / f"{event['number']}-{recipient}.csv"
+            said = await _steward(system, *arguments, "--output", str(output), "--json", "--yes")
+            summary = orjson.loads(said)
+            lines = output.read_text(encoding="utf-8").count("\n") - 1 if output.exists() else 0
+            if lines != summary["released"]:
+                raise DemoError(f"{output.name} has {lines} people, not {summary['released']}")
+            handovers.append(Handover(event["number"], recipient, summary["disclosure_id"], lines))
+    return handovers
+
+
+async def _settle(books: Books) -> None:
+    async with asyncio.timeout(_SETTLE_WITHIN_S):
+        while True:
+            if all(standing.settled for standing in await books.progress(_heard())):
+                return
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+
+async def _report(console: Console, books: Books, handovers: Sequence[Handover]) -> None:
+    console.rule("What became of it")
+    reckoning = await books.reckon()
+    show_reckoning(console, reckoning)
+    logged = await books.disclosures()
+    show_disclosures(console, logged)
+    wrong = [*reckoning.discrepancies(), *unlogged(handovers, logged)]
+    if wrong:
+        raise DemoError("; ".join(wrong))
+    console.print(
+        "[green]✓[/green] every message has one outcome; "
+        "[green]✓[/green] every person on every list has exactly one audit entry\n"
+    )
+
+
+def unlogged(handovers: Iterable[Handover], logged: Iterable[Handed]) -> list[str]:
+    """Sentences about lists whose people do not have exactly one entry each; none if all do."""
+    entries = {one.disclosure_id: one for one in logged}
+    found = []
+    for handover in handovers:
+        entry = entries.get(handover.disclosure_id)
+        counted = (entry.entries, entry.people) if entry else (0, 0)
+        if counted != (handover.people, handover.people):
+            found.append(
+                f"{handover.recipient} of {handover.event} got {handover.people} people; "
+                f"the log has {counted[0]} entries about {counted[1]}"
+            )
+    return found
+
+
+async def _tell_about(console: Console, system: System, email: str) -> None:
+    console.rule("What the audit log says about one person")
+    console.print(f"$ echo {email} | steward audit about -")
+    said = await _steward(system, "audit", "about", "-", given=email, width=console.width)
+    console.print(said.decode(), markup=False, highlight=False)
+
+
+def _somebody(day: Path) -> str:
+    """The first of the day who registered with a special diet and shares with participants."""
+    with day.open("rb") as lines:
+        for line in lines:
+            data = orjson.loads(line).get("data")
+            if isinstance(data, dict) and data.get("share_with_participants"):
+                answers = data["answers"]
+                if answers.get("diet") and "email" in answers:
+                    return str(answers["email"])
+    raise DemoError(f"{day} has nobody to tell about; name somebody with --about")
+
+
+async def _steward(
+    system: System, *arguments: str, given: str | None = None, width: int = 120
+) -> bytes:
+    """Run a command of `steward` as a user would; what it printed. Raises DemoError."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "services.cli",
+        *arguments,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, **system.environment, "COLUMNS": str(width)},
+    )
+    printed, complaint = await process.communicate(given.encode() if given else None)
+    if process.returncode != 0:
+        said = complaint.decode(errors="replace").strip()
+        raise DemoError(f"`steward {' '.join(arguments)}` exited with {process.returncode}: {said}")
+    return printed
+
+
+def _heard() -> Mapping[str, Sequence[str]]:
+    return {service.name: service.hears for service in SERVICES}
+
+
+def _display(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description:<14}"),
+        BarColumn(bar_width=40),
+        MofNCompleteColumn(),
+        TextColumn("lag {task.fields[lag]:>6,}"),
+        TextColumn("dead letters {task.fields[dead]:>4,}"),
+        console=console,
+    )
+
+
+def _show(display: Progress, bars: Mapping[str, TaskID], standings: Iterable[Standing]) -> None:
+    for standing in standings:
+        display.update(
+            bars[standing.service],
+            total=max(standing.there, 1),
+            completed=standing.done if standing.there else 1,
+            lag=standing.lag,
+            dead=standing.dead,
+        )
