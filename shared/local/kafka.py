@@ -15,6 +15,7 @@ from shared.local.errors import LocalError
 from shared.local.packages import KAFKA_VERSION, locked, obtain
 from shared.local.ports import HOST, choose_port
 from shared.local.process import Process, plain_environment, run_tool
+from shared.local.readiness import missing_from_port
 from shared.local.supervisor import Supervisor
 
 DEFAULT_PORT = 9092
@@ -144,13 +145,9 @@ async def missing_from_kafka(bootstrap_servers: str) -> str | None:
     not fenced.
     """
     host, _, port = bootstrap_servers.partition(",")[0].rpartition(":")
-    try:
-        # First without aiokafka, which logs every refused connection as an error.
-        _, writer = await asyncio.wait_for(asyncio.open_connection(host, int(port)), 2)
-        writer.close()
-        await writer.wait_closed()
-    except (OSError, TimeoutError):
-        return f"nothing listens on {host}:{port}"
+    # First without aiokafka, which logs every refused connection as an error.
+    if missing := await missing_from_port(int(port), host):
+        return missing
     from aiokafka.admin import AIOKafkaAdminClient
     from aiokafka.errors import KafkaError
 

@@ -71,7 +71,11 @@ class Supervisor:
         """A supervisor for one process, already started and ready."""
         supervisor = cls(folder / "run", folder / "logs")
         await supervisor.open()
-        await supervisor.start(process)
+        try:
+            await supervisor.start(process)
+        except BaseException:
+            await supervisor.stop()
+            raise
         return supervisor
 
     async def open(self) -> None:
@@ -104,17 +108,25 @@ class Supervisor:
         group = [_Kept(process, self._logs / f"{process.name}.log") for process in processes]
         self._groups.append(group)
         try:
-            missing = await asyncio.gather(*(self._start(kept) for kept in group))
-        except LocalError:
-            await self.stop()
-            raise
-        return {kept.process.name: what for kept, what in zip(group, missing, strict=True) if what}
+            async with asyncio.TaskGroup() as tasks:
+                started = [tasks.create_task(self._start(kept)) for kept in group]
+        except* LocalError as failures:
+            raise failures.exceptions[0] from None
+        missing = {
+            kept.process.name: task.result() for kept, task in zip(group, started, strict=True)
+        }
+        return {name: what for name, what in missing.items() if what}
 
     def note(self, *, phase: str | None = None, **addresses: str) -> None:
         """Write down, for `status`, how far it is and where things are. No passwords."""
         known = {**self._state.addresses, **addresses}
         self._state = replace(self._state, phase=phase or self._state.phase, addresses=known)
         self._write()
+
+    @property
+    def state(self) -> State:
+        """What runs now, as it stands on disk."""
+        return self._state
 
     def pid(self, name: str) -> int:
         """The process id of the present life of a process; KeyError when it does not live now."""

@@ -1,0 +1,44 @@
+"""Where things are: the home folder of a local system, and the system that runs from it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import MutableMapping
+from pathlib import Path
+
+HOME_VARIABLE = "STEWARD_HOME"
+
+
+def home_folder(environ: MutableMapping[str, str] = os.environ) -> Path:
+    """The folder of a local system: data, secrets, logs. STEWARD_HOME, else `.local`."""
+    return Path(environ.get(HOME_VARIABLE) or ".local").expanduser()
+
+
+def secrets_path(environ: MutableMapping[str, str] = os.environ) -> Path:
+    """The folder of secrets: STEWARD_SECRETS, else below the home folder."""
+    given = environ.get("STEWARD_SECRETS")
+    return Path(given).expanduser() if given else home_folder(environ) / "secrets"
+
+
+def plan_path(environ: MutableMapping[str, str] = os.environ) -> Path:
+    """The plan: STEWARD_PLAN, else `plan.toml` where we are."""
+    return Path(environ.get("STEWARD_PLAN") or "plan.toml").expanduser()
+
+
+def use_running_system(environ: MutableMapping[str, str] = os.environ) -> None:
+    """Let a command find the system that `steward up` runs, where the environment names none.
+
+    What is set is left as it is, so a command and the servers it was given stay together.
+    """
+    from shared.local.state import read_state
+
+    environ.setdefault("STEWARD_SECRETS", str(secrets_path(environ)))
+    if "KAFKA_BOOTSTRAP_SERVERS" in environ or "DATABASE_URL" in environ:
+        return
+    state = read_state(home_folder(environ) / "run")
+    if state is not None and state.running():
+        environ.update(
+            (name, state.addresses[name])
+            for name in ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL")
+            if name in state.addresses
+        )

@@ -1,0 +1,36 @@
+"""What a user is told when a command fails."""
+
+from __future__ import annotations
+
+import sys
+
+# Errors whose text is written for the user. Looked up among what is loaded: nothing is imported
+# here that the command did not need.
+_TOLD = (
+    ("shared.local.errors", "LocalError"),
+    ("shared.runtime.settings", "SettingsError"),
+    ("shared.runtime.secrets", "SecretsError"),
+    ("shared.runtime.migration_files", "MigrationError"),
+    ("shared.runtime.topics", "TopicError"),
+    ("shared.runtime.http", "PortError"),
+    ("shared.privacy.plan.findings", "PlanError"),
+)
+
+
+def sentence(error: Exception) -> str:
+    """The error's own text where it is meant to be read; else its class and place, no values.
+
+    Texts of asyncpg, pydantic and the like quote the data that they met.
+    """
+    for module, name in _TOLD:
+        known = getattr(sys.modules.get(module), name, None)
+        if known is not None and isinstance(error, known):
+            return str(error)
+    from shared.runtime.database import describe, is_transient
+
+    if is_transient(error):
+        return (
+            f"the database or Kafka cannot be reached ({type(error).__name__}); see "
+            "`steward status`, or check DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS"
+        )
+    return f"this should not happen, please report it: {describe(error)}"

@@ -1,0 +1,184 @@
+"""The commands of `steward`: its own here, those of the services loaded when they are called."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from services.cli.lazy import Lazy, lazy_group
+
+_ELSEWHERE = {
+    "send": Lazy(
+        "services.cli.send", "Publish CloudEvents from a file to the inbound topics.", True
+    ),
+    "registration": Lazy(
+        "services.registration.commands", "Events, registrations, disclosures.", True
+    ),
+    "audit": Lazy(
+        "services.audit.commands", "The log of disclosures: replay it, ask about a person.", True
+    ),
+    "consent": Lazy("services.consent.commands", "What a person agreed to.", True),
+    "finance": Lazy("services.finance.commands", "Sales invoices.", True),
+    "retention": Lazy("services.retention.commands", "What is due for erasure, and when.", True),
+    "dead-letters": Lazy(
+        "services.cli.dead_letters",
+        "What could not be processed: list, show, redrive, discard.",
+        True,
+    ),
+    "plan": Lazy("services.cli.plan", "Check the information management plan."),
+    "contract": Lazy("services.cli.contract", "The messages between services, as AsyncAPI."),
+    "demo": Lazy("services.cli.demo", "Run one realistic day through the whole system."),
+}
+
+app = typer.Typer(
+    cls=lazy_group(_ELSEWHERE),
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+KafkaPort = Annotated[
+    int | None,
+    typer.Option(min=1, max=65_535, help="Kafka's port. [default: 9092, or the next free one]"),
+]
+PostgresPort = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=65_535, help="PostgreSQL's port. [default: 5432, or the next free one]"
+    ),
+]
+HttpPort = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=65_500,
+        help="The first service's port; the others follow. [default: 8701, or the next free ones]",
+    ),
+]
+
+
+@app.callback()
+def steward() -> None:
+    """Use personal data only as the privacy notice promises.
+
+    Start with `steward up`, then `steward send examples/day.jsonl`.
+    """
+
+
+@app.command()
+def up(
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Return when all is ready.")
+    ] = False,
+    kafka_port: KafkaPort = None,
+    postgres_port: PostgresPort = None,
+    http_port: HttpPort = None,
+) -> None:
+    """Start Kafka, PostgreSQL and every service, and stay until Ctrl-C.
+
+    KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL name servers that exist; then none is started.
+
+    Examples: steward up · steward up --detach --kafka-port 9192
+    """
+    from services.cli.system import Ports
+    from services.cli.up import run_detached, run_here
+
+    ports = Ports(kafka_port, postgres_port, http_port)
+    raise typer.Exit(run_detached(ports) if detach else run_here(ports))
+
+
+@app.command()
+def down() -> None:
+    """Stop what `steward up` started, also what a killed one left.
+
+    Example: steward down
+    """
+    from services.cli.up import stop
+
+    raise typer.Exit(stop())
+
+
+@app.command()
+def status(
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show every process, its port, and whether it is ready; exit code 0 when all are.
+
+    Examples: steward status · steward status --json
+    """
+    from services.cli.status import show
+
+    raise typer.Exit(show(as_json=json))
+
+
+@app.command()
+def logs(
+    service: Annotated[str, typer.Argument(help="A service, kafka or postgres.")],
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come.")] = False,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=0, help="How many to begin with.")
+    ] = 100,
+) -> None:
+    """Print the log of one process.
+
+    Example: steward logs registration --follow
+    """
+    from services.cli.status import print_log
+
+    print_log(service, lines=lines, follow=follow)
+
+
+@app.command()
+def run(
+    service: Annotated[
+        str, typer.Argument(help="registration, audit, consent, finance or retention.")
+    ],
+) -> None:
+    """Run one service in the foreground, with settings from the environment.
+
+    Example: KAFKA_BOOTSTRAP_SERVERS=… DATABASE_URL=… steward run registration
+    """
+    from services.cli.run import run_service
+
+    run_service(service)
+
+
+@app.command()
+def init() -> None:
+    """Make the folder of secrets: keys and peppers, readable by nobody else. Safe to repeat.
+
+    Example: steward init
+    """
+    from services.cli.environment import secrets_path
+    from shared.runtime.secrets import SecretsFolder
+
+    folder = SecretsFolder(secrets_path())
+    folder.create()
+    typer.echo(
+        f"secrets are in {folder.path}; back them up: without them no personal data can be read"
+    )
+
+
+@app.command()
+def migrate() -> None:
+    """Make or bring up to date roles, schemas, tables and topics. Safe to repeat.
+
+    Example: KAFKA_BOOTSTRAP_SERVERS=… DATABASE_URL=postgresql://admin:…@host/db steward migrate
+    """
+    from services.cli.run import run_migration
+
+    run_migration()
+
+
+def run_command_line() -> None:
+    """Run what the command line asks for. Wrong arguments exit with 2, any failure with 1."""
+    try:
+        app(prog_name="steward")
+    except Exception as error:  # noqa: BLE001 - the outermost frame: whatever it is, it is told here
+        from services.cli.failures import sentence
+
+        sys.stderr.write(f"steward: {sentence(error)}\n")
+        sys.exit(1)

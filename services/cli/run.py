@@ -1,0 +1,40 @@
+"""One service in the foreground; migration by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+
+import typer
+import uvloop
+
+from services.cli.environment import plan_path, secrets_path
+from services.cli.schemas import SERVICES
+from shared.runtime.secrets import SecretsFolder
+from shared.runtime.settings import ServiceSettings
+
+
+def run_service(name: str) -> None:
+    """Run the service until it is told to stop. An unknown name is a wrong argument."""
+    if name not in SERVICES:
+        raise typer.BadParameter(
+            f"there is no service {name!r}; choose one of {', '.join(SERVICES)}"
+        )
+    settings = importlib.import_module(f"services.{name}.settings").Settings.load()
+    service = importlib.import_module(f"services.{name}.app")
+    uvloop.run(service.run(settings))
+
+
+def run_migration() -> None:
+    """Migrate the servers that the environment names, and say what was done."""
+    from services.cli.migration import migrate_everything
+
+    settings = ServiceSettings.load()
+    secrets = SecretsFolder(secrets_path())
+    secrets.create()
+    files, topics = asyncio.run(
+        migrate_everything(
+            settings.database_url, settings.kafka_bootstrap_servers, secrets, plan_path()
+        )
+    )
+    typer.echo(f"{len(files)} migrations run, {len(topics)} topics made; all is up to date")

@@ -1,0 +1,229 @@
+"""The whole of Steward on this machine: servers, migration, every service as its own process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from services.cli.migration import migrate_everything
+from services.cli.schemas import SERVICES
+from shared.local import kafka as local_kafka
+from shared.local import postgres as local_postgres
+from shared.local.errors import NotReadyError
+from shared.local.ports import HOST, choose_port
+from shared.local.process import Process
+from shared.local.readiness import missing_from_service
+from shared.local.supervisor import Supervisor
+from shared.runtime.database import without_credentials
+from shared.runtime.secrets import SecretsFolder
+
+FIRST_HTTP_PORT = 8701
+_GIVEN_SERVER_WITHIN_S = 30.0
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Ports that were asked for; None takes the usual one or the next that is free."""
+
+    kafka: int | None = None
+    postgres: int | None = None
+    http: int | None = None
+    """The first service's; the others have the following ones."""
+
+    any_free: bool = False
+    """No usual ports: for tests and demonstrations beside a system that runs."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a system is started with. `environ` may name servers that exist."""
+
+    home: Path
+    plan: Path = Path("plan.toml")
+    secrets: Path | None = None
+    services: Sequence[str] = SERVICES
+    ports: Ports = Ports()
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    say: Callable[[str], None] = lambda _: None
+    ready_within_s: float = 30.0
+    """How long to wait for services; one that is not ready then stays and is named."""
+
+    @property
+    def run_folder(self) -> Path:
+        return self.home / "run"
+
+    @property
+    def log_folder(self) -> Path:
+        return self.home / "logs"
+
+    @property
+    def secrets_folder(self) -> SecretsFolder:
+        return SecretsFolder((self.secrets or self.home / "secrets").absolute())
+
+
+@dataclass(frozen=True)
+class System:
+    """A system that runs. `database_url` is the administrator's, with the password.
+
+    `not_ready` names the services that were not ready in time and what is missing.
+    """
+
+    bootstrap_servers: str
+    database_url: str
+    secrets: SecretsFolder
+    service_ports: Mapping[str, int]
+    environment: Mapping[str, str]
+    """What a service or a command needs to find this system; it holds no password."""
+    not_ready: Mapping[str, str]
+    supervisor: Supervisor
+
+    def pid(self, name: str) -> int:
+        """Of a service, `kafka` or `postgres`, in its present life; KeyError between two lives."""
+        return self.supervisor.pid(name)
+
+
+@asynccontextmanager
+async def running_system(options: Options) -> AsyncIterator[System]:
+    """Start everything, in order; give the addresses; stop everything in reverse at the end.
+
+    Raises LocalError (ports, packages, another system on the same folder), MigrationError,
+    SecretsError, PlanError. Data below `home` of an earlier run is found again.
+    """
+    supervisor = Supervisor(options.run_folder, options.log_folder, say=options.say)
+    async with supervisor:
+        options.secrets_folder.create()
+        bootstrap_servers, database_url = await _servers(options, supervisor)
+        options.say("migrating")
+        await migrate_everything(
+            database_url, bootstrap_servers, options.secrets_folder, options.plan
+        )
+        environment = _environment(options, bootstrap_servers, database_url)
+        supervisor.note(
+            KAFKA_BOOTSTRAP_SERVERS=environment["KAFKA_BOOTSTRAP_SERVERS"],
+            DATABASE_URL=environment["DATABASE_URL"],
+        )
+        ports = _service_ports(options)
+        options.say(f"starting {', '.join(options.services)}")
+        processes = (_service(options, name, ports[name], environment) for name in options.services)
+        not_ready = await supervisor.start(*processes)
+        supervisor.note(phase="running")
+        yield System(
+            bootstrap_servers,
+            database_url,
+            options.secrets_folder,
+            ports,
+            environment,
+            not_ready,
+            supervisor,
+        )
+
+
+async def _servers(options: Options, supervisor: Supervisor) -> tuple[str, str]:
+    """Bootstrap servers and the administrator's address: given ones, or ours, started together."""
+    given_kafka = options.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+    given_database = options.environ.get("DATABASE_URL")
+    kafka, postgres = _local_kafka(options), _local_postgres(options)
+    wanted = [
+        server for server, given in ((kafka, given_kafka), (postgres, given_database)) if not given
+    ]
+    if wanted:
+        options.say("starting Kafka and PostgreSQL" if len(wanted) == 2 else "starting a server")
+        processes = await asyncio.gather(*(server.prepare() for server in wanted))
+        await supervisor.start(*processes)
+    if given_kafka:
+        await _given(
+            "Kafka", "KAFKA_BOOTSTRAP_SERVERS", lambda: local_kafka.missing_from_kafka(given_kafka)
+        )
+    if given_database:
+        await _given(
+            "PostgreSQL",
+            "DATABASE_URL",
+            lambda: local_postgres.missing_from_postgres(given_database),
+        )
+    return given_kafka or kafka.bootstrap_servers, given_database or postgres.url
+
+
+def _local_kafka(options: Options) -> local_kafka.LocalKafka:
+    return local_kafka.LocalKafka(
+        options.home / "kafka",
+        port=options.ports.kafka,
+        preferred_port=None if options.ports.any_free else local_kafka.DEFAULT_PORT,
+    )
+
+
+def _local_postgres(options: Options) -> local_postgres.LocalPostgres:
+    return local_postgres.LocalPostgres(
+        options.home / "postgres",
+        password_file=options.secrets_folder.path / "database" / "administrator",
+        port=options.ports.postgres,
+        preferred_port=None if options.ports.any_free else local_postgres.DEFAULT_PORT,
+    )
+
+
+async def _given(what: str, variable: str, missing: Callable[[], Awaitable[str | None]]) -> None:
+    """Wait a while for a server that somebody else starts. Raises NotReadyError."""
+    why: str | None = None
+    try:
+        async with asyncio.timeout(_GIVEN_SERVER_WITHIN_S):
+            while True:
+                why = await missing()
+                if why is None:
+                    return
+                await asyncio.sleep(0.5)
+    except TimeoutError:
+        raise NotReadyError(
+            f"{what} cannot be used: {why}. Start it, correct {variable}, or unset the variable "
+            f"to have {what} started here"
+        ) from None
+
+
+def _environment(options: Options, bootstrap_servers: str, database_url: str) -> dict[str, str]:
+    return {
+        "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
+        "DATABASE_URL": without_credentials(database_url),
+        "STEWARD_SECRETS": str(options.secrets_folder.path),
+        "STEWARD_PLAN": str(options.plan.absolute()),
+    }
+
+
+def _service_ports(options: Options) -> dict[str, int]:
+    """One for each service. Asked for, they follow each other; else each is the next free one."""
+    asked, taken = options.ports.http, set[int]()
+    ports: dict[str, int] = {}
+    for number, service in enumerate(options.services):
+        ports[service] = choose_port(
+            asked + number if asked else None,
+            preferred=None if options.ports.any_free else FIRST_HTTP_PORT,
+            option="--http-port",
+            taken=frozenset(taken),
+        )
+        taken.add(ports[service])
+    return ports
+
+
+def _service(options: Options, name: str, port: int, environment: Mapping[str, str]) -> Process:
+    """A service as a process of its own. It stops by itself within 10 s, finishing its batch."""
+    sources = str(Path(__file__).parents[2])
+    inherited = options.environ.get("PYTHONPATH")
+    return Process(
+        name=name,
+        argv=(sys.executable, "-m", "services.cli", "run", name),
+        env={
+            "STEWARD_LOG_FORMAT": "json",
+            **options.environ,
+            **environment,
+            "STEWARD_HTTP_HOST": HOST,
+            "STEWARD_HTTP_PORT": str(port),
+            "PYTHONPATH": f"{sources}{os.pathsep}{inherited}" if inherited else sources,
+        },
+        ready=lambda: missing_from_service(port),
+        ports={"http": port},
+        required=False,
+        stop_within_s=15.0,
+        start_within_s=options.ready_within_s,
+    )

@@ -1,0 +1,144 @@
+"""`steward up` and `steward down`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from services.cli.environment import home_folder, plan_path, secrets_path
+from services.cli.system import Options, Ports, System, running_system
+from shared.local.logs import tail
+from shared.local.state import State, clear_orphans, read_state
+
+_DETACHED_LOG = "up.log"
+_STOP_WITHIN_S = 60.0
+_POLL_S = 0.1
+
+_console = Console(highlight=False)
+
+
+def options(ports: Ports) -> Options:
+    """What the environment and the command line ask for."""
+    return Options(
+        home=home_folder(), plan=plan_path(), secrets=secrets_path(), ports=ports, say=_say
+    )
+
+
+def run_here(ports: Ports) -> int:
+    """Start, stay until a signal, stop. The exit code: 0 however late the signal came."""
+    return asyncio.run(_stay(options(ports)))
+
+
+def run_detached(ports: Ports) -> int:
+    """Start the same in a process of its own; return when all is ready, or 1 with what it said."""
+    log = home_folder() / "logs" / _DETACHED_LOG
+    log.parent.mkdir(parents=True, exist_ok=True)
+    asked = {
+        "--kafka-port": ports.kafka,
+        "--postgres-port": ports.postgres,
+        "--http-port": ports.http,
+    }
+    arguments = [part for name, port in asked.items() if port for part in (name, str(port))]
+    with log.open("wb") as output:
+        child = subprocess.Popen(  # noqa: S603 - ourselves
+            [sys.executable, "-m", "services.cli", "up", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    state = _await_running(child)
+    if state is None:
+        sys.stderr.write("\n".join(tail(log, 20)) + "\n")
+        return 1
+    _console.print(
+        f"running as process {child.pid}; `steward status` shows it, `steward down` stops it"
+    )
+    return 0
+
+
+def stop() -> int:
+    """Stop the running system, or what is left of one."""
+    folder = home_folder() / "run"
+    state = read_state(folder)
+    if state is None or not state.running():
+        left = asyncio.run(clear_orphans(folder))
+        _console.print(
+            f"stopped what was left: {', '.join(left)}" if left else "nothing is running"
+        )
+        return 0
+    state.supervisor.send(signal.SIGTERM)
+    if not asyncio.run(state.supervisor.gone(_STOP_WITHIN_S)):
+        sys.stderr.write(f"steward: process {state.pid} did not stop in {_STOP_WITHIN_S:.0f} s\n")
+        return 1
+    _console.print("stopped")
+    return 0
+
+
+async def _stay(asked: Options) -> int:
+    """The first signal cancels the work, whatever it is at; leaving its context stops all."""
+    work = asyncio.create_task(_run(asked))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, _be_told, work)
+    with contextlib.suppress(asyncio.CancelledError):
+        await work
+    return 0
+
+
+def _be_told(work: asyncio.Task[None]) -> None:
+    """Later signals change nothing: breaking off the stop would leave processes behind."""
+    _say("stopping already" if work.cancelling() else "stopping")
+    if not work.cancelling():
+        work.cancel()
+
+
+async def _run(asked: Options) -> None:
+    async with running_system(asked) as system:
+        _show(asked, system)
+        await asyncio.Event().wait()
+
+
+def _await_running(child: subprocess.Popen[bytes]) -> State | None:
+    """The state once all is ready; None when the child ended instead."""
+    folder = home_folder() / "run"
+    while child.poll() is None:
+        state = read_state(folder)
+        if state is not None and state.pid == child.pid and state.phase == "running":
+            return state
+        time.sleep(_POLL_S)
+    return None
+
+
+def _show(asked: Options, system: System) -> None:
+    table = Table(box=None, pad_edge=False)
+    for column in ("process", "pid", "where", "log"):
+        table.add_column(column)
+    for entry in system.supervisor.state.processes:
+        port = next(iter(entry.ports.values()))
+        where = f"http://127.0.0.1:{port}" if "http" in entry.ports else f"127.0.0.1:{port}"
+        table.add_row(entry.name, str(entry.pid), where, _shorter(Path(entry.log)))
+    _console.print(table)
+    for name, why in system.not_ready.items():
+        _console.print(f"[bold red]{name} is not ready:[/] {why} (steward logs {name})")
+    _console.print(
+        f"secrets: {_shorter(asked.secrets_folder.path)}   Ctrl-C or `steward down` stops it"
+    )
+
+
+def _shorter(path: Path) -> str:
+    """Relative to where we are, when it is below."""
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _say(what: str) -> None:
+    _console.print(f"[dim]{time.strftime('%H:%M:%S')}[/] {what}")
