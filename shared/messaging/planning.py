@@ -8,7 +8,7 @@ from datetime import date
 from hashlib import blake2b
 from typing import Any, TypeVar
 
-from shared.contract.message import Fault, Message, Record, Undecodable
+from shared.contract.message import Envelope, Fault, Message, Record, Undecodable
 from shared.contract.registry import MessageData
 from shared.messaging.places import Key, Partition, key_of, partition_of
 from shared.messaging.subscription import Handler, Subscription
@@ -30,11 +30,12 @@ T = TypeVar("T")
 class Taken:
     """One record as it was taken. `fault` is what makes it a dead letter whatever else happens.
 
-    `type` is the name of a registered type; `handler` is None for what is not to be handled;
-    `waits` says whether it waits behind an earlier message of its key that failed.
+    `type` is the name of a type that its topic carries, or None; `handler` is None for what is not
+    to be handled; `waits` says whether it waits behind an earlier message of its key that failed.
     """
 
     record: Record
+    envelope: Envelope | None
     message: Message[Any] | None
     type: str | None
     fault: Fault | None
@@ -113,29 +114,37 @@ def sort_out(
 
 
 def _sort(decoded: Decoded, subscription: Subscription, digests: Digests) -> Taken:
-    record = decoded.record
-    day, identity = _identify(decoded, digests)
+    record, envelope = decoded.record, decoded.envelope
+    day, identity = _identify(record, envelope, digests)
     body = digests.of(record.value or b"")
     if isinstance(decoded, Undecodable):
-        fault = Fault(decoded.reason, decoded.detail)
-        return Taken(record, None, None, fault, None, False, day, identity, body)
+        name = _known_type(envelope, subscription)
+        why = Fault(decoded.reason, decoded.detail)
+        return Taken(record, envelope, None, name, why, None, False, day, identity, body)
     kind = type(decoded.data)
     name = kind.message_type
     if kind in subscription.ignored:
-        return Taken(record, decoded, name, None, None, False, day, identity, body)
-    refused = subscription.admit(decoded) if subscription.admit is not None else None
+        return Taken(record, envelope, decoded, name, None, None, False, day, identity, body)
+    fault = subscription.admit(decoded) if subscription.admit is not None else None
     handler = subscription.handlers.get(kind)
     if handler is None:
-        refused = Fault("type_unexpected", "type is one that this topic does not carry")
-    if refused is not None:
-        return Taken(record, decoded, name, refused, None, False, day, identity, body)
+        fault = Fault("type_unexpected", "type is one that this topic does not carry")
+    if fault is not None:
+        return Taken(record, envelope, decoded, name, fault, None, False, day, identity, body)
     waits = kind not in subscription.never_waits
-    return Taken(record, decoded, name, None, handler, waits, day, identity, body)
+    return Taken(record, envelope, decoded, name, None, handler, waits, day, identity, body)
 
 
-def _identify(decoded: Decoded, digests: Digests) -> tuple[date, bytes]:
+def _known_type(envelope: Envelope | None, subscription: Subscription) -> str | None:
+    """The type's name, where it is more than text from upstream."""
+    if envelope is None:
+        return None
+    known = {kind.message_type for kind in (*subscription.handlers, *subscription.ignored)}
+    return envelope.type if envelope.type in known else None
+
+
+def _identify(record: Record, envelope: Envelope | None, digests: Digests) -> tuple[date, bytes]:
     """What a producer that sends twice repeats; see docs/adr/0002 for the day."""
-    record, envelope = decoded.record, decoded.envelope
     taken_on = _EPOCH + record.timestamp // _DAY_MS
     if envelope is None:
         place = f"{record.topic} {record.partition} {record.offset}"
@@ -148,11 +157,11 @@ def _identify(decoded: Decoded, digests: Digests) -> tuple[date, bytes]:
     return date.fromordinal(taken_on), identity
 
 
-def first_copies(taken: Iterable[Taken]) -> dict[tuple[date, bytes], Taken]:
+def first_copies(taken: Iterable[Taken]) -> dict[bytes, Taken]:
     """Of each identity the record that stands first."""
-    first: dict[tuple[date, bytes], Taken] = {}
+    first: dict[bytes, Taken] = {}
     for one in taken:
-        first.setdefault((one.day, one.identity), one)
+        first.setdefault(one.identity, one)
     return first
 
 

@@ -64,12 +64,12 @@ from unnest(:topics::text[], :references::bytea[]) as parked (t, r)
 order by t, r
 on conflict do nothing;
 
--- name: bury(topics, partitions, offsets, statuses, types, type_references, key_references, reasons, details, sealed, at)!
-insert into dead_letter (topic, partition, record_offset, status, type, type_reference,
+-- name: bury(topics, partitions, offsets, statuses, holds, types, type_references, key_references, reasons, details, sealed, at)!
+insert into dead_letter (topic, partition, record_offset, status, holds_key, type, type_reference,
                          key_reference, reason, detail, sealed, taken_at)
 select d.*, :at::timestamptz
 from unnest(:topics::text[], :partitions::int[], :offsets::bigint[], :statuses::text[],
-            :types::text[], :type_references::bytea[], :key_references::bytea[],
+            :holds::boolean[], :types::text[], :type_references::bytea[], :key_references::bytea[],
             :reasons::text[], :details::text[], :sealed::bytea[]) as d;
 
 -- name: count_outcomes(topics, partitions, outcomes, messages)!
@@ -126,16 +126,16 @@ from outbox;
 select keep_inbox(:today, :keep);
 
 -- name: list_dead_letters(topic, status, most)
-select id, topic, partition, record_offset, status, type, type_reference, key_reference, reason,
-       detail, taken_at
+select id, topic, partition, record_offset, status, holds_key, type, type_reference, key_reference,
+       reason, detail, taken_at
 from dead_letter
 where (:topic::text is null or topic = :topic) and (:status::text is null or status = :status)
 order by id
 limit :most;
 
 -- name: dead_letters(ids)
-select id, topic, partition, record_offset, status, type, type_reference, key_reference, reason,
-       detail, taken_at, sealed
+select id, topic, partition, record_offset, status, holds_key, type, type_reference, key_reference,
+       reason, detail, taken_at, sealed
 from dead_letter
 where id = any(:ids::bigint[])
 order by topic, partition, record_offset;
@@ -146,37 +146,36 @@ select from parked_key where topic = :topic and key_reference = :reference for u
 
 -- name: queue_of_key(topic, reference, most)
 -- The head and what waits behind it, in the order in which they came.
-select id, topic, partition, record_offset, status, type, type_reference, key_reference, reason,
-       detail, taken_at, sealed
+select id, topic, partition, record_offset, status, holds_key, type, type_reference, key_reference,
+       reason, detail, taken_at, sealed
 from dead_letter
-where topic = :topic and key_reference = :reference
+where topic = :topic and key_reference = :reference and (status = 'parked' or holds_key)
 order by partition, record_offset
 limit :most
 for update;
 
 -- name: lock_dead_letter(id)^
-select id, topic, partition, record_offset, status, type, type_reference, key_reference, reason,
-       detail, taken_at, sealed
+select id, topic, partition, record_offset, status, holds_key, type, type_reference, key_reference,
+       reason, detail, taken_at, sealed
 from dead_letter
 where id = :id
 for update;
 
--- name: change_dead_letter(id, status, reason, detail)!
-update dead_letter set status = :status, reason = :reason, detail = :detail where id = :id;
+-- name: fail_again(id, reason, detail, holds_key)!
+update dead_letter
+set status = 'dead', reason = :reason, detail = :detail, holds_key = :holds_key
+where id = :id;
 
 -- name: remove_dead_letters(ids)!
 delete from dead_letter where id = any(:ids::bigint[]);
-
--- name: is_parked(topic, reference)$
-select exists (
-  select from parked_key where topic = :topic and key_reference = :reference);
 
 -- name: unpark_if_empty(topic, reference)!
 delete from parked_key p
 where topic = :topic and key_reference = :reference
   and not exists (
     select from dead_letter d
-    where d.topic = p.topic and d.key_reference = p.key_reference);
+    where d.topic = p.topic and d.key_reference = p.key_reference
+      and (d.status = 'parked' or d.holds_key));
 
 -- name: count_parked()$
 select count(*) from parked_key;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Protocol
@@ -44,3 +44,5 @@ class Service:
     sealer: RecordSealer
     subscriptions: Sequence[Subscription]
     loops: Mapping[str, LoopFunction] = field(default_factory=dict)
+    topics: Collection[str] | None = None
+    """Those that it may say facts to; None for its own and `audit`."""

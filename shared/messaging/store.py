@@ -17,7 +17,9 @@ from shared.runtime.database import Connection, queries
 
 _sql = queries("queries.sql", __file__)
 
-Identity = tuple[date, bytes]
+Claim = tuple[date, bytes]
+"""The day of a message's identity, and the digest of its body."""
+
 KeyReference = tuple[str, bytes]
 """A topic and the keyed digest of a key in it."""
 
@@ -33,6 +35,7 @@ class DeadLetter:
     partition: int
     record_offset: int
     status: Literal["dead", "parked"]
+    holds_key: bool
     type: str | None
     type_reference: bytes | None
     key_reference: bytes | None
@@ -90,25 +93,25 @@ async def advance(
     return bool(moved == len(begins))
 
 
-async def claim(connection: Connection, claims: Mapping[Identity, bytes]) -> set[bytes]:
-    """Claim identities, each with the digest of its body; those that nobody had claimed before."""
+async def claim(connection: Connection, claims: Mapping[bytes, Claim]) -> set[bytes]:
+    """Claim identities; those that nobody had claimed before."""
     rows = _sql.claim(
         connection,
-        days=[day for day, _ in claims],
-        identities=[identity for _, identity in claims],
-        bodies=list(claims.values()),
+        days=[day for day, _ in claims.values()],
+        identities=list(claims),
+        bodies=[body for _, body in claims.values()],
     )
     return {row["identity"] async for row in rows}
 
 
 async def claimed_bodies(
-    connection: Connection, identities: Collection[Identity]
+    connection: Connection, identities: Mapping[bytes, Claim]
 ) -> dict[bytes, bytes]:
     """Of identities claimed before, the digests of their bodies."""
     rows = _sql.claimed_bodies(
         connection,
-        days=[day for day, _ in identities],
-        identities=[identity for _, identity in identities],
+        days=[day for day, _ in identities.values()],
+        identities=list(identities),
     )
     return {row["identity"]: row["body"] async for row in rows}
 
@@ -141,6 +144,7 @@ async def bury(connection: Connection, letters: Sequence[DeadLetter], at: dateti
         partitions=[letter.partition for letter in letters],
         offsets=[letter.record_offset for letter in letters],
         statuses=[letter.status for letter in letters],
+        holds=[letter.holds_key for letter in letters],
         types=[letter.type for letter in letters],
         type_references=[letter.type_reference for letter in letters],
         key_references=[letter.key_reference for letter in letters],
@@ -254,25 +258,20 @@ async def queue_of_key(connection: Connection, key: KeyReference, most: int) -> 
     return [_dead_letter(row) async for row in rows]
 
 
-async def change_dead_letter(
-    connection: Connection,
-    id: int,
-    status: str,
-    reason: str,
-    detail: str,
-) -> None:
-    """Say what is wrong now."""
-    await _sql.change_dead_letter(connection, id=id, status=status, reason=reason, detail=detail)
+async def fail_again(connection: Connection, letter: DeadLetter) -> None:
+    """Say what is wrong with it now."""
+    await _sql.fail_again(
+        connection,
+        id=letter.id,
+        reason=letter.reason,
+        detail=letter.detail,
+        holds_key=letter.holds_key,
+    )
 
 
 async def remove_dead_letters(connection: Connection, ids: Sequence[int]) -> None:
     """They are handled, or given up."""
     await _sql.remove_dead_letters(connection, ids=ids)
-
-
-async def is_parked(connection: Connection, key: KeyReference) -> bool:
-    """Whether messages of this key wait."""
-    return bool(await _sql.is_parked(connection, topic=key[0], reference=key[1]))
 
 
 async def unpark_if_empty(connection: Connection, key: KeyReference) -> None:

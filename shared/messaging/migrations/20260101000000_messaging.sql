@@ -31,13 +31,15 @@ create table outcome_count (
 
 -- Messages that could not be handled (dead) and those that wait behind one of them (parked).
 -- `sealed` holds the whole record. Text from upstream is here only where it is registered;
--- `key_reference` and `type_reference` are keyed digests.
+-- `key_reference` and `type_reference` are keyed digests. `holds_key`: later messages of its key
+-- wait for it; what never was a valid message holds nothing up.
 create table dead_letter (
   id bigint generated always as identity primary key,
   topic text not null,
   partition int not null,
   record_offset bigint not null,
   status text not null check (status in ('dead', 'parked')),
+  holds_key boolean not null,
   type text,
   type_reference bytea,
   key_reference bytea,

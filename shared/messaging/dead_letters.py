@@ -1,0 +1,149 @@
+"""Messages that could not be handled: kept whole and sealed, listed without their content."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from shared.contract.message import Record
+from shared.contract.types import Sealed
+from shared.messaging import store
+from shared.messaging.places import key_of, place_of
+from shared.messaging.round import Buried, Round
+from shared.messaging.service import RecordSealer
+from shared.messaging.store import DeadLetter, KeyReference
+from shared.messaging.unit_of_work import Transaction
+from shared.runtime.database import Pool
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRecord:
+    """A record as it once stood in the log. `timestamp` is in milliseconds since 1970."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+
+def pack(record: Record) -> bytes:
+    """The record's content, with key and headers, as it is sealed."""
+    content = {
+        "timestamp": record.timestamp,
+        "key": _text(record.key),
+        "value": _text(record.value),
+        "headers": [(name, _text(value)) for name, value in record.headers],
+    }
+    return orjson.dumps(content)
+
+
+def unpack(letter: DeadLetter, packed: bytes) -> KeptRecord:
+    """The record of a dead letter out of what `pack` made of it."""
+    content = orjson.loads(packed)
+    return KeptRecord(
+        letter.topic,
+        letter.partition,
+        letter.record_offset,
+        content["timestamp"],
+        _bytes(content["key"]),
+        _bytes(content["value"]),
+        tuple((name, _bytes(value) or b"") for name, value in content["headers"]),
+    )
+
+
+async def bury(transaction: Transaction, sealer: RecordSealer, round_: Round) -> None:
+    """Write down what a round has set aside, in the order of the log, and park its keys."""
+    connection, now = transaction.connection, transaction.now
+    buried = sorted(round_.buried, key=lambda one: place_of(one.taken.record))
+    bodies = [pack(one.taken.record) for one in buried]
+    sealed = await sealer.seal_records(connection, now.date(), bodies)
+    letters = [
+        _letter(one, sealed_body, transaction, sealer)
+        for one, sealed_body in zip(buried, sealed, strict=True)
+    ]
+    await store.bury(connection, letters, now)
+    if round_.newly_parked:
+        parked = [(topic, sealer.reference(key)) for topic, key in round_.newly_parked]
+        await store.park(connection, parked, now)
+
+
+def _letter(
+    buried: Buried, sealed: Sealed, transaction: Transaction, sealer: RecordSealer
+) -> DeadLetter:
+    taken, record = buried.taken, buried.taken.record
+    unknown = taken.envelope.type if taken.type is None and taken.envelope is not None else None
+    key = key_of(record)
+    return DeadLetter(
+        topic=record.topic,
+        partition=record.partition,
+        record_offset=record.offset,
+        status="dead" if buried.outcome == "dead_letter" else "parked",
+        holds_key=buried.holds_key,
+        type=taken.type,
+        type_reference=None if unknown is None else sealer.reference(unknown.encode()),
+        key_reference=None if key is None else sealer.reference(key[1]),
+        reason=buried.fault.reason,
+        detail=buried.fault.detail,
+        sealed=sealed,
+        taken_at=transaction.now,
+    )
+
+
+async def list_dead_letters(
+    pool: Pool, *, topic: str | None = None, status: str | None = None, most: int = 1000
+) -> list[DeadLetter]:
+    """What cannot be handled, the oldest first. Their content stays sealed."""
+    async with pool.acquire() as connection:
+        return await store.list_dead_letters(connection, topic, status, most)
+
+
+async def show_dead_letters(pool: Pool, ids: Sequence[int]) -> list[DeadLetter]:
+    """Those of these ids that exist. Their content stays sealed."""
+    async with pool.acquire() as connection:
+        return await store.dead_letters(connection, ids)
+
+
+async def discard_dead_letters(pool: Pool, ids: Sequence[int]) -> int:
+    """Give messages up for good; how many there were. What waits behind them waits on."""
+    discarded = 0
+    for letter in await show_dead_letters(pool, ids):
+        async with pool.acquire() as connection, connection.transaction():
+            key = key_reference_of(letter)
+            if key is not None:
+                await store.lock_key(connection, key)
+            locked = await store.lock_dead_letter(connection, letter.id)
+            if locked is None:
+                continue
+            await store.remove_dead_letters(connection, [locked.id])
+            place = (locked.topic, locked.partition)
+            await store.count_outcomes(
+                connection, [(*place, outcome_of(locked), -1), (*place, "discarded", 1)]
+            )
+            if key is not None:
+                await store.unpark_if_empty(connection, key)
+            discarded += 1
+    return discarded
+
+
+def key_reference_of(letter: DeadLetter) -> KeyReference | None:
+    """What the letter's message must keep its order with."""
+    return None if letter.key_reference is None else (letter.topic, letter.key_reference)
+
+
+def outcome_of(letter: DeadLetter) -> str:
+    """How the letter's message is counted."""
+    return "dead_letter" if letter.status == "dead" else "parked"
+
+
+def _text(content: bytes | None) -> str | None:
+    return None if content is None else base64.b64encode(content).decode("ascii")
+
+
+def _bytes(content: str | None) -> bytes | None:
+    return None if content is None else base64.b64decode(content)

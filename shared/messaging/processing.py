@@ -1,0 +1,286 @@
+"""A batch in one transaction: positions, inbox, handlers, dead letters, outbox.
+
+The normal case writes everything in one go, without a savepoint. When a handler fails the same
+batch is done again with savepoints, to find the message at fault; when that takes too many, in
+smaller batches; and a single message that fails even so becomes a dead letter unhandled.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import uuid_utils.compat
+
+from shared.contract import codec
+from shared.contract.message import Fault
+from shared.messaging import dead_letters, store
+from shared.messaging.places import Key, key_of
+from shared.messaging.planning import (
+    Batch,
+    Decode,
+    Group,
+    Taken,
+    first_copies,
+    halves,
+    handler_order,
+    waves,
+)
+from shared.messaging.round import Count, Round
+from shared.messaging.service import RecordSealer
+from shared.messaging.steps import Steps, no_steps
+from shared.messaging.subscription import Handler, Permanent, Subscription
+from shared.messaging.unit_of_work import Speaker, Transaction
+from shared.runtime.clock import Clock, utc_now
+from shared.runtime.database import Connection, Pool, describe, is_transient
+from shared.runtime.metrics import (
+    DEAD_LETTERS,
+    DUPLICATES,
+    HANDLER_SECONDS,
+    MESSAGES_PROCESSED,
+    SURPLUS_FIELDS,
+    UNREGISTERED,
+)
+
+MOST_SAVEPOINTS = 64
+"""PostgreSQL keeps so many subtransactions of a transaction at hand; with more, all slows down."""
+
+PARTS = 8
+"""Into so many a batch is split that needs more savepoints."""
+
+Way = Callable[[Round, Sequence[Taken]], Awaitable[None]]
+
+_IDENTITY_REUSED = Fault("identity_reused", "a message of the same source and id had another body")
+
+
+class Fenced(Exception):  # noqa: N818 - a known word for what happened
+    """The positions are not where this process left them: the batch is not its own any more."""
+
+
+class TooManySavepointsError(Exception):
+    """The messages at fault of this batch cannot be found in one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What comes from outside and tests replace: time, ids, the registry, moments to stop at."""
+
+    now: Clock = utc_now
+    ids: Callable[[], UUID] = uuid_utils.compat.uuid7
+    decode: Decode = codec.decode
+    steps: Steps = no_steps
+
+
+class Processor:
+    """Does batches for one service."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        sealer: RecordSealer,
+        subscriptions: Sequence[Subscription],
+        speaker: Speaker,
+        tools: Tools,
+    ) -> None:
+        self._pool = pool
+        self._sealer = sealer
+        self._subscriptions = {one.topic: one for one in subscriptions}
+        self._order = handler_order(subscriptions)
+        self._speaker = speaker
+        self._tools = tools
+
+    async def process(self, batch: Batch, done: Callable[[Batch], None]) -> None:
+        """Bring a batch to its end; `done` is called after each commit, with what it was for.
+
+        Raises `Fenced`, and whatever is transient: what was not done may then be tried again. Any
+        other error means that not even dead letters can be written.
+        """
+        try:
+            await self._transaction(batch, self._swiftly)
+        except Exception as error:
+            if not _is_at_fault(error):
+                raise
+            await self._process_with_care(batch, done)
+        else:
+            done(batch)
+
+    async def _process_with_care(self, batch: Batch, done: Callable[[Batch], None]) -> None:
+        try:
+            await self._transaction(batch, self._carefully)
+        except Exception as error:
+            if not _is_at_fault(error):
+                raise
+            if len(batch) > 1:
+                for part in batch.split(max(1, len(batch) // PARTS)):
+                    await self._process_with_care(part, done)
+                return
+            await self._transaction(batch, _condemning(fault_of(error)))
+        done(batch)
+
+    async def _transaction(self, batch: Batch, way: Way) -> None:
+        tools = self._tools
+        with HANDLER_SECONDS.time():
+            async with self._pool.acquire() as connection, connection.transaction():
+                transaction = Transaction(connection, now=tools.now(), speaker=self._speaker)
+                if not await store.advance(connection, batch.begins, batch.ends):
+                    raise Fenced
+                round_ = Round(transaction)
+                fresh = await self._claim(round_, batch.taken)
+                tools.steps("claimed")
+                round_.parked.update(await self._find_parked(connection, fresh))
+                await way(round_, round_.pass_on(fresh))
+                tools.steps("handled")
+                counts = await self._conclude(round_, batch)
+        tools.steps("committed")
+        _measure(round_, counts, batch)
+
+    async def _claim(self, round_: Round, batch: Sequence[Taken]) -> list[Taken]:
+        """Set aside what was taken before and what is at fault; the rest is to be handled."""
+        claimable = [taken for taken in batch if not taken.ignored]
+        first = first_copies(claimable)
+        connection = round_.transaction.connection
+        claims = {identity: (taken.day, taken.body) for identity, taken in first.items()}
+        ours = await store.claim(connection, claims)
+        seen: Mapping[bytes, bytes] = {}
+        if len(ours) < len(claims):
+            others = {identity: claims[identity] for identity in claims.keys() - ours}
+            seen = await store.claimed_bodies(connection, others)
+        fresh = []
+        for taken in claimable:
+            copy = first[taken.identity]
+            body = seen.get(taken.identity, copy.body)
+            if taken.body != body:
+                round_.refuse(taken, _IDENTITY_REUSED)
+            elif taken is not copy or taken.identity in seen:
+                round_.duplicates.append(taken)
+            elif taken.fault is not None:
+                round_.refuse(taken, taken.fault)
+            else:
+                fresh.append(taken)
+        return fresh
+
+    async def _find_parked(self, connection: Connection, fresh: Sequence[Taken]) -> set[Key]:
+        keys = {key for taken in fresh if (key := key_of(taken.record)) is not None}
+        references = {(topic, self._sealer.reference(key)): (topic, key) for topic, key in keys}
+        parked = await store.parked_among(connection, references)
+        return {references[reference] for reference in parked}
+
+    async def _swiftly(self, round_: Round, fresh: Sequence[Taken]) -> None:
+        """Handle everything, and let an exception end the transaction."""
+        await self._prepare(round_, fresh)
+        for wave in waves(fresh, self._order):
+            for group in wave:
+                taken = round_.pass_on(group.taken)
+                if taken:
+                    await call(group.handler, round_, taken)
+
+    async def _carefully(self, round_: Round, fresh: Sequence[Taken]) -> None:
+        """Handle each group behind a savepoint, and look for what is at fault where one fails."""
+        search = Search(round_)
+        await self._prepare(round_, fresh)
+        for wave in waves(fresh, self._order):
+            for group in wave:
+                taken = round_.pass_on(group.taken)
+                if taken:
+                    await search.through(Group(group.handler, taken))
+
+    async def _prepare(self, round_: Round, fresh: Sequence[Taken]) -> None:
+        for subscription in self._subscriptions.values():
+            if subscription.prepare is not None:
+                messages = [
+                    taken.message
+                    for taken in fresh
+                    if taken.message is not None and taken.record.topic == subscription.topic
+                ]
+                if messages:
+                    await subscription.prepare(round_.transaction, messages)
+
+    async def _conclude(self, round_: Round, batch: Batch) -> Counter[Count]:
+        """Write down what became of everything; what is said comes last."""
+        transaction = round_.transaction
+        if round_.buried:
+            await dead_letters.bury(transaction, self._sealer, round_)
+        counts = round_.count(batch.taken)
+        changes = [(topic, part, outcome, n) for (topic, part, _, outcome), n in counts.items()]
+        await store.count_outcomes(
+            transaction.connection, [*changes, *transaction.settled_counts()]
+        )
+        await transaction.close()
+        return counts
+
+
+@dataclass(slots=True)
+class Search:
+    """Looks for messages at fault by halves, with as many savepoints as a transaction may have."""
+
+    round: Round
+    spent: int = field(default=0)
+
+    async def through(self, group: Group) -> None:
+        """Handle a group; whatever in it is at fault is condemned, and the rest handled."""
+        if self.spent == MOST_SAVEPOINTS:
+            raise TooManySavepointsError
+        self.spent += 1
+        transaction = self.round.transaction
+        mark = transaction.mark()
+        try:
+            async with transaction.connection.transaction():
+                await call(group.handler, self.round, group.taken)
+            return
+        except Exception as error:
+            if not _is_at_fault(error):
+                raise
+            transaction.undo_to(mark)
+            fault = fault_of(error)
+        if len(group.taken) == 1:
+            self.round.condemn(group.taken[0], fault)
+        else:
+            for half in halves(group.taken):
+                await self.through(Group(group.handler, half))
+
+
+async def call(handler: Handler, round_: Round, taken: Sequence[Taken]) -> None:
+    """Let a handler do its work, and take note of what it marked."""
+    messages = [one.message for one in taken if one.message is not None]
+    await handler(round_.transaction, messages)
+    round_.condemn_marked(taken)
+
+
+def fault_of(error: Exception) -> Fault:
+    """What may be said of an error: never its text."""
+    if isinstance(error, Permanent):
+        return Fault(error.reason, error.detail)
+    known = describe(error)
+    state = f", SQLSTATE {known['sqlstate']}" if "sqlstate" in known else ""
+    return Fault("handler_failed", f"{known['error']}{state}")
+
+
+def _condemning(fault: Fault) -> Way:
+    async def condemn(round_: Round, fresh: Sequence[Taken]) -> None:
+        for taken in fresh:
+            round_.condemn(taken, fault)
+
+    return condemn
+
+
+def _is_at_fault(error: Exception) -> bool:
+    """Whether a message, and not the world around it, made this happen."""
+    return not (isinstance(error, Fenced) or is_transient(error))
+
+
+def _measure(round_: Round, counts: Counter[Count], batch: Batch) -> None:
+    for (topic, _, kind, outcome), messages in counts.items():
+        MESSAGES_PROCESSED.labels(topic, kind or UNREGISTERED, outcome).inc(messages)
+    if round_.duplicates:
+        DUPLICATES.inc(len(round_.duplicates))
+    for buried in round_.buried:
+        if buried.outcome == "dead_letter":
+            DEAD_LETTERS.labels(buried.fault.reason).inc()
+    for name in round_.transaction.surplus:
+        SURPLUS_FIELDS.labels(name).inc()
+    for taken in batch.taken:
+        if taken.message is not None and taken.message.surplus:
+            for name in taken.message.surplus:
+                SURPLUS_FIELDS.labels(name).inc()
