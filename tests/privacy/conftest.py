@@ -1,0 +1,72 @@
+"""Privacy on a real Postgres: each service connects as its own role."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from shared.contract.registry import MessageData
+from shared.privacy.plan import Plan, load_plan
+from shared.privacy.privacy import Privacy
+from shared.runtime.database import Connection, connect_alone
+from shared.runtime.secrets import SecretsFolder
+from tests.conftest import SettingsFactory
+
+ROOT = Path(__file__).parents[2]
+NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+
+Connect = Callable[[str], Awaitable["asyncpg.Connection[asyncpg.Record]"]]
+
+
+@dataclass
+class SpokenTransaction:
+    """What `disclose()` needs of a unit of work, and what was said in it."""
+
+    connection: Connection
+    now: datetime = NOW
+    said: list[tuple[MessageData, UUID | None, UUID | None]] = field(default_factory=list)
+
+    def new_id(self) -> UUID:
+        return uuid4()
+
+    def say(self, data: MessageData, *, key: UUID | None, subject: UUID | None = None) -> None:
+        self.said.append((data, key, subject))
+
+
+@pytest.fixture(scope="session")
+def plan() -> Plan:
+    return load_plan(ROOT / "plan.toml")
+
+
+@pytest.fixture
+def privacy_of(plan: Plan, secrets_folder: SecretsFolder) -> Callable[[str], Privacy]:
+    """`privacy_of("registration")`: as that service has it."""
+    return lambda service: Privacy.open(plan, secrets_folder, service=service)
+
+
+@pytest.fixture
+async def connect(service_settings: SettingsFactory) -> AsyncIterator[Connect]:
+    """`await connect("registration")`: a connection as that service's role."""
+    opened: list[asyncpg.Connection[asyncpg.Record]] = []
+
+    async def make(service: str) -> asyncpg.Connection[asyncpg.Record]:
+        settings = service_settings(service, kafka_bootstrap_servers="127.0.0.1:1")
+        opened.append(await connect_alone(settings, service=service))
+        return opened[-1]
+
+    yield make
+    for connection in opened:
+        await connection.close(timeout=5)
+
+
+@pytest.fixture
+async def administrator(database: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    connection = await asyncpg.connect(database)
+    yield connection
+    await connection.close()

@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from shared.privacy.errors import AliasError
+from shared.privacy.privacy import Privacy
+from shared.privacy.sealing import KeyWrapper
+from shared.privacy.subjects import Alias
+from tests.privacy.conftest import Connect
+
+PrivacyOf = Callable[[str], Privacy]
+
+
+def email(address: str) -> Alias:
+    return Alias("email", address)
+
+
+def number(value: str, source: str = "short-courses") -> Alias:
+    return Alias("person_number", value, source)
+
+
+@pytest.fixture
+def privacy(privacy_of: PrivacyOf) -> Privacy:
+    return privacy_of("registration")
+
+
+@pytest.fixture
+async def connection(connect: Connect) -> asyncpg.Connection[asyncpg.Record]:
+    return await connect("registration")
+
+
+async def test_the_same_address_written_differently_is_one_person(
+    privacy: Privacy, connection: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    one, other, third = await privacy.identify(
+        connection,
+        [[email("Äijä@EXAMPLE.org ")], [email("äijä@example.org")], [email("b@example.org")]],
+    )
+    again = await privacy.identify(connection, [[email("ÄIJÄ@example.ORG")]])
+    assert one == other == again[0] != third
+
+
+async def test_a_subject_is_a_random_number_of_version_4(
+    privacy: Privacy, connection: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    (subject,) = await privacy.identify(connection, [[email("a@example.org")]])
+    assert UUID(bytes=subject.bytes).version == 4
+
+
+async def test_looking_up_makes_nobody(
+    privacy: Privacy,
+    connection: asyncpg.Connection[asyncpg.Record],
+    administrator: asyncpg.Connection[asyncpg.Record],
+) -> None:
+    assert await privacy.find(connection, [email("a@example.org")]) == [None]
+    (subject,) = await privacy.identify(connection, [[email("a@example.org")]])
+    assert await privacy.find(connection, [email("A@example.org"), email("b@example.org")]) == [
+        subject,
+        None,
+    ]
+    assert await administrator.fetchval("select count(*) from keyring.subject") == 1
+
+
+async def test_a_known_number_wins_over_the_address(
+    privacy: Privacy, connection: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    (first,) = await privacy.identify(connection, [[number("1"), email("a@example.org")]])
+    (other,) = await privacy.identify(connection, [[number("2"), email("b@example.org")]])
+    (moved,) = await privacy.identify(connection, [[number("1"), email("b@example.org")]])
+    (moved_to_a_new_one,) = await privacy.identify(
+        connection, [[number("1"), email("c@example.org")]]
+    )
+    assert moved == first != other
+    assert moved_to_a_new_one == first
+    assert await privacy.find(connection, [email("b@example.org"), email("c@example.org")]) == [
+        other,
+        first,
+    ]
+
+
+async def test_two_people_who_share_an_address_are_told_apart_by_their_numbers(
+    privacy: Privacy,
+    connection: asyncpg.Connection[asyncpg.Record],
+    administrator: asyncpg.Connection[asyncpg.Record],
+) -> None:
+    (one,) = await privacy.identify(connection, [[number("1"), email("family@example.org")]])
+    (two,) = await privacy.identify(connection, [[number("2"), email("family@example.org")]])
+    (again,) = await privacy.identify(connection, [[number("2"), email("family@example.org")]])
+    (no_number,) = await privacy.identify(connection, [[email("family@example.org")]])
+    assert one != two == again
+    assert no_number == one
+    assert await administrator.fetchval("select count(*) from keyring.shared_alias") == 1
+
+
+async def test_numbers_of_two_sources_may_belong_to_one_person(
+    privacy: Privacy, connection: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    (one,) = await privacy.identify(
+        connection, [[number("1", "short-courses"), email("a@example.org")]]
+    )
+    (two,) = await privacy.identify(
+        connection, [[number("1", "event-forms"), email("a@example.org")]]
+    )
+    (by_number,) = await privacy.identify(connection, [[number("1", "event-forms")]])
+    assert one == two == by_number
+
+
+async def test_a_person_known_by_address_gets_the_number_that_comes_later(
+    privacy: Privacy, connection: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    (one,) = await privacy.identify(connection, [[email("a@example.org")]])
+    (two,) = await privacy.identify(connection, [[number("1"), email("a@example.org")]])
+    (three,) = await privacy.identify(connection, [[number("1")]])
+    assert one == two == three
+
+
+async def test_an_e_mail_decides_before_a_telephone(
+    privacy: Privacy, connection: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    phone = Alias("phone", "040 123 4567")
+    one, two = await privacy.identify(
+        connection, [[email("a@example.org"), phone], [email("b@example.org"), phone]]
+    )
+    (by_phone,) = await privacy.identify(connection, [[Alias("phone", "+358 40 1234567")]])
+    assert one != two
+    assert by_phone == one
+
+
+@pytest.mark.parametrize(
+    "people",
+    [
+        [[number("1"), email("a@x.org")], [number("2"), email("a@x.org")], [email("a@x.org")]],
+        [[number("1"), email("a@x.org")], [number("1"), email("b@x.org")], [email("b@x.org")]],
+        [[email("a@x.org")], [number("1"), email("a@x.org")], [number("1"), email("c@x.org")]],
+        [[email("a@x.org")], [email("b@x.org")], [email("a@x.org")]],
+        [[number("1")], [number("1"), email("a@x.org")], [number("2"), email("a@x.org")]],
+    ],
+)
+async def test_a_batch_ends_as_the_same_people_one_by_one(
+    privacy: Privacy,
+    connection: asyncpg.Connection[asyncpg.Record],
+    people: list[list[Alias]],
+) -> None:
+    def pattern(subjects: list[UUID]) -> list[int]:
+        return [subjects.index(subject) for subject in subjects]
+
+    together: list[UUID] = []
+    one_by_one: list[UUID] = []
+    for transaction, found in ((0, together), (1, one_by_one)):
+        rolled_back = connection.transaction()
+        await rolled_back.start()
+        if transaction:
+            for person in people:
+                found.extend(await privacy.identify(connection, [person]))
+        else:
+            found.extend(await privacy.identify(connection, people))
+        await rolled_back.rollback()
+    assert pattern(together) == pattern(one_by_one)
+
+
+async def test_concurrent_processes_agree_on_one_subject_for_each_of_many_addresses(
+    privacy_of: PrivacyOf, connect: Connect, administrator: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    people = [[email(f"person{i}@example.org")] for i in range(10_000)]
+    orders = [people, people[::-1], people[5_000:] + people[:5_000], people]
+
+    async def identify(order: list[list[Alias]], service: str) -> dict[Alias, UUID]:
+        connection = await connect(service)
+        async with connection.transaction():
+            subjects = await privacy_of(service).identify(connection, order)
+        return {person[0]: subject for person, subject in zip(order, subjects, strict=True)}
+
+    services = ("registration", "consent", "registration", "registration")
+    found = await asyncio.gather(*map(identify, orders, services))
+    assert all(one == found[0] for one in found)
+    assert len(set(found[0].values())) == 10_000
+    assert await administrator.fetchval("select count(*) from keyring.subject") == 10_000
+
+
+async def test_concurrent_claims_of_one_shared_address_make_one_person_per_number(
+    privacy_of: PrivacyOf, connect: Connect
+) -> None:
+    batches = [
+        [[number(str(i)), email(f"office{i % 3}@example.org")] for i in order]
+        for order in (range(60), range(59, -1, -1), range(0, 60, 2), range(1, 60, 2))
+    ]
+
+    async def identify(people: list[list[Alias]]) -> dict[str, UUID]:
+        connection = await connect("registration")
+        async with connection.transaction():
+            subjects = await privacy_of("registration").identify(connection, people)
+        return {person[0].value: subject for person, subject in zip(people, subjects, strict=True)}
+
+    found = await asyncio.gather(*map(identify, batches))
+    merged: dict[str, set[UUID]] = {}
+    for one in found:
+        for value, subject in one.items():
+            merged.setdefault(value, set()).add(subject)
+    assert all(len(subjects) == 1 for subjects in merged.values())
+    assert len(set.union(*merged.values())) == 60
+
+
+async def test_what_an_older_pepper_knows_is_found_and_carried_over(
+    privacy: Privacy, connection: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    def with_peppers(*peppers: bytes) -> Privacy:
+        wrapper = KeyWrapper(bytes(32))
+        return Privacy(
+            privacy.plan,
+            service="registration",
+            wrapper=wrapper,
+            peppers=peppers,
+            reference_key=bytes(32),
+        )
+
+    old, new = b"o" * 32, b"n" * 32
+    person = [number("1"), email("a@example.org")]
+    (before,) = await with_peppers(old).identify(connection, [person])
+    assert await with_peppers(new, old).find(connection, [person[1]]) == [before]
+    (between,) = await with_peppers(new, old).identify(connection, [person])
+    (after,) = await with_peppers(new).identify(connection, [person])
+    assert before == between == after
+
+
+async def test_what_is_no_alias_is_refused_without_saying_what_it_was(
+    privacy: Privacy, connection: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    with pytest.raises(AliasError) as error:
+        await privacy.identify(connection, [[email("canary-no-address")]])
+    assert "canary" not in str(error.value)
+    assert "canary" not in repr(email("canary@example.org"))
+
+
+async def test_a_service_that_only_finds_cannot_make_subjects(
+    privacy_of: PrivacyOf, connect: Connect
+) -> None:
+    audit = await connect("audit")
+    assert await privacy_of("audit").find(audit, [email("a@example.org")]) == [None]
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await privacy_of("audit").identify(audit, [[email("a@example.org")]])
