@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -16,8 +15,9 @@ from services.registration.settings import Settings
 from services.registration.subscribers import subscriptions
 from shared.assembly import Parts, open_parts
 from shared.messaging.application import build_application
-from shared.messaging.service import Loop, Service
+from shared.messaging.service import Service
 from shared.messaging.unit_of_work import Transaction, unit_of_work
+from shared.runtime.application import Loop, LoopFunction
 from shared.runtime.clock import utc_now
 
 NAME: Final = SERVICE
@@ -38,7 +38,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     """The service with its real parts."""
     async with open_parts(settings, service=NAME) as parts:
         desk = Desk(parts.privacy)
-        loops: dict[str, Loop] = {
+        loops: dict[str, LoopFunction] = {
             name: partial(_loop, parts, partial(work, desk), settings.periodic_interval_s)
             for name, work in _WORK.items()
         }
@@ -46,16 +46,17 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
 
 
 async def _loop(
-    parts: Parts, work: Callable[[Transaction], Awaitable[int]], interval_s: float
+    parts: Parts, work: Callable[[Transaction], Awaitable[int]], interval_s: float, loop: Loop
 ) -> None:
     """Do the work in parts, a transaction each, until nothing is left; then wait and look again."""
-    while True:
+    while not loop.stopping:
+        loop.beat()
         async with unit_of_work(
             parts.pool, service=NAME, now=utc_now(), ids=uuid_utils.compat.uuid7
         ) as tx:
             done = await work(tx)
         if not done:
-            await asyncio.sleep(interval_s)
+            await loop.pause(interval_s)
 
 
 async def run(settings: Settings) -> None:

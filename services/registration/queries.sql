@@ -261,3 +261,11 @@ select id, subject_id, personal::text as personal, share_fields::text as share_f
 select subject_id, purpose, given
   from consent
  where subject_id = any(:subject_ids::uuid[]) and purpose = any(:purposes::text[]);
+
+-- name: people_after(after, most)
+select id, subject_id, event_id, source, language, personal::text as personal,
+       consents::text as consents, registered_at
+  from registration
+ where status = 'registered' and (:after::uuid is null or id > :after::uuid)
+ order by id
+ limit :most::integer;

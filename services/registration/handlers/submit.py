@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from services.registration import store
 from services.registration.domain.events import (
@@ -35,10 +35,13 @@ from shared.contract.registration import (
 )
 from shared.contract.types import EventId, RegistrationId, Sealed, SubjectId
 from shared.messaging.unit_of_work import Transaction
-from shared.privacy.subjects import Alias
+from shared.privacy.errors import AliasError
+from shared.privacy.subjects import Alias, normalise
 from shared.privacy.values import ToSeal
 
 Submission: TypeAlias = Request[RegistrationSubmitted]
+
+_NOBODY: Final = Fault("field_invalid", "answers: the e-mail address or telephone number is none")
 
 
 @dataclass(slots=True)
@@ -140,10 +143,9 @@ async def submit(desk: Desk, tx: Transaction, requests: Sequence[Submission]) ->
 
 async def _find_places(intake: _Intake) -> list[_Candidate]:
     """Who they are and where they sit; those without a place, or with one already, are declined."""
-    candidates, connection = intake.candidates, intake.tx.connection
-    subjects = await intake.desk.privacy.identify(
-        connection, [_aliases(candidate) for candidate in candidates]
-    )
+    connection = intake.tx.connection
+    subjects = await _identify(intake)
+    candidates = intake.candidates
     asked = [
         (candidate.known.event.id, subject_id)
         for candidate, subject_id in zip(candidates, subjects, strict=True)
@@ -170,6 +172,31 @@ async def _find_places(intake: _Intake) -> list[_Candidate]:
                 placed.append(candidate)
     await store.keep_counts(connection, changed)
     return placed
+
+
+async def _identify(intake: _Intake) -> list[SubjectId]:
+    """The subject of each candidate; who gave an address that cannot be one is no candidate more.
+
+    The form has seen most of those, so that only what it let pass is looked at one by one.
+    """
+    privacy, connection = intake.desk.privacy, intake.tx.connection
+    try:
+        return await privacy.identify(connection, [_aliases(one) for one in intake.candidates])
+    except AliasError:
+        region = intake.desk.plan.organisation.region
+        wrong: list[tuple[Submission, Fault]] = []
+        right: list[_Candidate] = []
+        for candidate in intake.candidates:
+            try:
+                for alias in _aliases(candidate):
+                    normalise(alias, region=region)
+            except AliasError:
+                wrong.append((candidate.request, _NOBODY))
+            else:
+                right.append(candidate)
+        intake.candidates = right
+        await condemn(intake.desk, intake.tx, wrong)
+        return await privacy.identify(connection, [_aliases(one) for one in right])
 
 
 def _aliases(candidate: _Candidate) -> list[Alias]:

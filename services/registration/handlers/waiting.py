@@ -140,6 +140,7 @@ def _letter(request: Request[Any], fault: Fault, body: Sealed, tx: Transaction) 
         partition=record.partition,
         record_offset=record.offset,
         status="dead",
+        holds_key=False,
         type=request.data.message_type,
         type_reference=None,
         key_reference=None,

@@ -56,8 +56,8 @@ class Registration:
 
 
 @dataclass(frozen=True, slots=True)
-class MovedUp:
-    """A registration that came from the waiting list to a place."""
+class Placed:
+    """A registration that has a place, whole; `at` is when it got it."""
 
     id: RegistrationId
     source: str
@@ -211,7 +211,7 @@ async def cancel_some_of_events(
 
 async def move_up(
     connection: Connection, people: Sequence[tuple[EventId, int, datetime]]
-) -> list[MovedUp]:
+) -> list[Placed]:
     """Give so many people of each waiting list a place, the first ones first."""
     rows = SQL.move_up(
         connection,
@@ -219,20 +219,15 @@ async def move_up(
         people=[count for _, count, _ in people],
         times=[at for _, _, at in people],
     )
-    moved = [
-        MovedUp(
-            row["id"],
-            row["source"],
-            row["subject_id"],
-            row["event_id"],
-            row["language"],
-            _personal(row["personal"]),
-            _consents(row["consents"]),
-            row["registered_at"],
-        )
-        async for row in rows
-    ]
+    moved = [_placed(row) async for row in rows]
     return sorted(moved, key=lambda row: row.id)
+
+
+async def people_after(
+    connection: Connection, after: RegistrationId | None, most: int
+) -> list[Placed]:
+    """Up to `most` registrations with a place, by id, from after this one on."""
+    return [_placed(row) async for row in SQL.people_after(connection, after=after, most=most)]
 
 
 async def people_of_event(connection: Connection, event_id: EventId) -> list[Participant]:
@@ -245,6 +240,19 @@ async def people_of_event(connection: Connection, event_id: EventId) -> list[Par
         )
         async for row in SQL.people_of_event(connection, event_id=event_id)
     ]
+
+
+def _placed(row: asyncpg.Record) -> Placed:
+    return Placed(
+        id=row["id"],
+        source=row["source"],
+        subject_id=row["subject_id"],
+        event_id=row["event_id"],
+        language=row["language"],
+        personal=_personal(row["personal"]),
+        consents=_consents(row["consents"]),
+        at=row["registered_at"],
+    )
 
 
 def _registration(row: asyncpg.Record) -> Registration:

@@ -1,0 +1,89 @@
+"""`steward registration`: events, and lists of their people for those who may have them."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Events, and lists of their people.", no_args_is_help=True)
+
+_AS_JSON = typer.Option("--json", help="Write JSON, for programs.")
+
+
+@app.callback()
+def _group() -> None:
+    """Events, and lists of their people."""
+
+
+@app.command()
+def events(*, as_json: Annotated[bool, _AS_JSON] = False) -> None:
+    """List events with their places and how many of them are taken."""
+    from services.registration.commands.counter import Counter, list_events
+    from services.registration.settings import Settings
+
+    async def listed() -> str:
+        async with Counter.open(Settings.load()) as counter:
+            return await list_events(counter, as_json=as_json)
+
+    typer.echo(asyncio.run(listed()))
+
+
+@app.command()
+def disclose(
+    event: Annotated[str, typer.Argument(help="The event's number or id.")],
+    recipient: Annotated[str, typer.Argument(help="The recipient's name in the plan.")],
+    *,
+    output: Annotated[
+        Path | None, typer.Option(help="Where the CSV goes; - for standard output.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before handing over.")] = False,
+) -> None:
+    """Hand a recipient the list of an event's people that it may have, as CSV.
+
+    Every person is in the audit log before anything is written.
+    """
+    from services.registration.commands.counter import Counter, hand_over
+    from services.registration.handlers.handover import NothingToDiscloseError
+    from services.registration.settings import Settings
+
+    if not yes:
+        _ask(recipient)
+
+    async def handed_over() -> str:
+        async with Counter.open(Settings.load()) as counter:
+            return await hand_over(counter, event, recipient, output, as_json=as_json)
+
+    try:
+        summary = asyncio.run(handed_over())
+    except NothingToDiscloseError as error:
+        typer.echo(f"Nothing was disclosed. {error}", err=True)
+        raise typer.Exit(2) from None
+    except OSError as error:
+        typer.echo(f"The list was not written ({error.strerror}); that is recorded.", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(summary, err=output == Path("-"))
+
+
+@app.command()
+def republish() -> None:
+    """Say the state of every event and registration again, for readers who missed it."""
+    from services.registration.commands.counter import Counter, republish_all
+    from services.registration.settings import Settings
+
+    async def said() -> int:
+        async with Counter.open(Settings.load()) as counter:
+            return await republish_all(counter)
+
+    typer.echo(f"{asyncio.run(said())} facts are said again; they reach readers in a moment.")
+
+
+def _ask(recipient: str) -> None:
+    if not sys.stdin.isatty():
+        typer.echo("There is nobody to ask here: add --yes to hand the list over.", err=True)
+        raise typer.Exit(2)
+    typer.confirm(f"Hand the list to {recipient}? It is recorded for each person", abort=True)
