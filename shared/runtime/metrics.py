@@ -1,0 +1,39 @@
+"""What every service counts, for Prometheus at `/metrics`.
+
+A label's value is a registered name (topic, type, reason code, field) or a number, never text from
+upstream: an unknown type counts under `UNREGISTERED`.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+UNREGISTERED = "unregistered"
+
+MESSAGES_PROCESSED = Counter(
+    "steward_messages_processed",
+    "Messages that came to an outcome, in committed batches.",
+    ["topic", "type", "outcome"],
+)
+DUPLICATES = Counter(
+    "steward_duplicates", "Messages that had been taken before under the same identity."
+)
+DEAD_LETTERS = Counter("steward_dead_letters", "Messages set aside for a person.", ["reason"])
+SURPLUS_FIELDS = Counter(
+    "steward_surplus_fields", "Fields that were dropped because nobody declared them.", ["field"]
+)
+HANDLER_SECONDS = Histogram(
+    "steward_handler_seconds",
+    "Time from the start of a batch's transaction to its commit.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+CONSUMER_LAG = Gauge(
+    "steward_consumer_lag", "Messages in the log beyond our position.", ["topic", "partition"]
+)
+OUTBOX_ROWS = Gauge("steward_outbox_rows", "Facts that wait to be published.")
+OUTBOX_OLDEST_SECONDS = Gauge(
+    "steward_outbox_oldest_seconds", "Age of the oldest fact that waits to be published."
+)
+LOOP_RESTARTS = Counter(
+    "steward_loop_restarts", "Loops of this process that failed and were started again.", ["loop"]
+)
