@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Literal
 from uuid import UUID
 
@@ -311,3 +311,20 @@ def _entry_id(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise NoEntryError("the id of an entry must be a UUID") from None
+
+
+def moment(text: str, time_zone: tzinfo, *, end_of_day: bool = False) -> datetime:
+    """A moment or a day as ISO 8601 writes it; without an offset it is in the time zone.
+
+    A day is its first moment or, at the end of a span, the first of the day after. ValueError, with
+    a sentence for the user, for anything else.
+    """
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(
+            "expected a day or a moment, as 2026-11-30 or 2026-11-30T12:00+02:00"
+        ) from None
+    if end_of_day and len(text) == len("2026-11-30"):
+        read += timedelta(days=1)
+    return read.replace(tzinfo=time_zone) if read.tzinfo is None else read

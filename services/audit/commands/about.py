@@ -1,0 +1,165 @@
+"""`steward audit about`: what the log says of one person (GDPR, article 15(1)(c))."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from services.audit.domain import Access, Disclosure, History
+from services.audit.handlers import history_of
+from services.audit.settings import Settings
+from shared.assembly import Parts, open_parts
+from shared.privacy.asking import asked_for
+from shared.privacy.errors import AliasError
+from shared.privacy.plan import Plan
+from shared.privacy.subjects import Alias
+
+NOTHING = "nothing is recorded"
+"""Said of whoever has no entry: known or not, it is the same answer."""
+
+
+def run_about(person: str, *, as_json: bool) -> int:
+    """Print one person's history; the exit code."""
+    try:
+        named = asked_for(person, sys.stdin)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    found = asyncio.run(_look_up(named))
+    if found is None:
+        typer.echo(NOTHING, err=True)
+        return 1
+    history, plan = found
+    if as_json:
+        sys.stdout.buffer.write(orjson.dumps(_document(history, plan)) + b"\n")
+    else:
+        _print(history, plan)
+    return 0
+
+
+async def _look_up(named: str) -> tuple[History, Plan] | None:
+    async with open_parts(Settings.load(), service="audit") as parts:
+        subject_id = await _subject(parts, named)
+        if subject_id is None:
+            return None
+        async with parts.pool.acquire() as connection:
+            history = await history_of(connection, subject_id)
+        return None if history is None else (history, parts.privacy.plan)
+
+
+async def _subject(parts: Parts, named: str) -> UUID | None:
+    try:
+        return UUID(named)
+    except ValueError:
+        pass
+    try:
+        async with parts.pool.acquire() as connection:
+            (subject_id,) = await parts.privacy.find(connection, [Alias("email", named)])
+    except AliasError:
+        raise typer.BadParameter(
+            "this is neither an e-mail address nor the id of a data subject"
+        ) from None
+    return subject_id
+
+
+def _document(history: History, plan: Plan) -> Mapping[str, object]:
+    return {
+        "subject_id": history.subject_id,
+        "disclosures": [_disclosure(one, plan) for one in history.disclosures],
+        "accesses": [_access(one, plan) for one in history.accesses],
+    }
+
+
+def _disclosure(one: Disclosure, plan: Plan) -> Mapping[str, object]:
+    return {
+        "sequence": one.sequence,
+        "at": one.at,
+        "kind": one.kind,
+        "disclosure_id": one.disclosure_id,
+        "recipient": one.recipient,
+        "recipient_name": _recipient(one.recipient, plan),
+        "purpose": one.purpose,
+        "purpose_description": _purpose(one.purpose, plan),
+        "legal_basis": one.legal_basis,
+        "fields": one.fields,
+        "event_id": one.event_id,
+        "actor": one.actor,
+        "outcome": one.outcome,
+        "outcome_at": one.outcome_at,
+        "reason": one.reason,
+    }
+
+
+def _access(one: Access, plan: Plan) -> Mapping[str, object]:
+    return {
+        "sequence": one.sequence,
+        "at": one.at,
+        "purpose": one.purpose,
+        "purpose_description": _purpose(one.purpose, plan),
+        "fields": one.fields,
+        "by": one.by,
+    }
+
+
+def _print(history: History, plan: Plan) -> None:
+    console = Console()
+    zone = ZoneInfo(plan.organisation.time_zone)
+    console.print(f"Data subject {history.subject_id}", highlight=False)
+    if history.disclosures:
+        console.print(_disclosures(history, plan, zone))
+    if history.accesses:
+        console.print(_accesses(history, plan, zone))
+
+
+def _disclosures(history: History, plan: Plan, zone: ZoneInfo) -> Table:
+    table = Table(title="What was handed to others", title_justify="left")
+    for column in ("#", "when", "to whom", "why", "legal basis", "what", "outcome"):
+        table.add_column(column)
+    for one in history.disclosures:
+        outcome = one.outcome if one.reason is None else f"{one.outcome}: {one.reason}"
+        at = "" if one.outcome_at is None else f"\n{_when(one.outcome_at, zone)}"
+        table.add_row(
+            str(one.sequence),
+            _when(one.at, zone),
+            _recipient(one.recipient, plan),
+            _purpose(one.purpose, plan),
+            one.legal_basis.replace("_", " ").replace("-", " "),
+            "\n".join(one.fields),
+            outcome + at,
+        )
+    return table
+
+
+def _accesses(history: History, plan: Plan, zone: ZoneInfo) -> Table:
+    table = Table(title="When it was read", title_justify="left")
+    for column in ("#", "when", "by", "why", "what"):
+        table.add_column(column)
+    for one in history.accesses:
+        why = _purpose(one.purpose, plan)
+        table.add_row(str(one.sequence), _when(one.at, zone), one.by, why, "\n".join(one.fields))
+    return table
+
+
+def _recipient(name: str, plan: Plan) -> str:
+    """Who it is (CJEU C-154/21: the actual identity), as the plan of today names it."""
+    recipient = plan.recipients.get(name)
+    return name if recipient is None else recipient.name
+
+
+def _purpose(name: str, plan: Plan) -> str:
+    purpose = plan.purposes.get(name)
+    if purpose is None:
+        return name
+    return purpose.describes.get("en") or next(iter(purpose.describes.values()))
+
+
+def _when(moment: datetime, zone: ZoneInfo) -> str:
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M}"

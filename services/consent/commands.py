@@ -1,0 +1,84 @@
+"""`steward consent`: what a person agreed to."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+if TYPE_CHECKING:
+    from services.consent.domain import Answer
+
+app = typer.Typer(help="What a person agreed to.", no_args_is_help=True)
+
+_WHY: Final = {
+    "given": "consent was given on {since}",
+    "never_asked": "never asked",
+    "refused": "refused on {since}",
+    "withdrawn": "withdrawn on {since}",
+    "not_based_on_consent": "the purpose does not rest on consent: its legal basis is {basis}",
+}
+
+
+@app.callback()
+def consent() -> None:
+    """What a person agreed to."""
+
+
+@app.command()
+def check(
+    person: Annotated[
+        str,
+        typer.Argument(
+            metavar="EMAIL|-", help="Whose; - reads the e-mail address from standard input."
+        ),
+    ],
+    purpose: Annotated[str, typer.Argument(help="A purpose of the plan.")],
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Say whether a person's data may be used for a purpose that rests on consent.
+
+    Exit code 0: they may. 1: they may not, and why. 2: wrong arguments.
+
+    Example: echo maija@example.org | steward consent check - marketing
+    """
+    from shared.privacy.asking import asked_for
+
+    try:
+        email = asked_for(person, sys.stdin)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="EMAIL") from None
+    answer, basis = asyncio.run(_ask(email, purpose))
+    since = None if answer.since is None else answer.since.isoformat(timespec="seconds")
+    if json:
+        import orjson
+
+        document = {"may_be_used": answer.may_be_used, "reason": answer.reason, "since": since}
+        typer.echo(orjson.dumps(document).decode())
+    else:
+        why = _WHY[answer.reason].format(since=since, basis=basis)
+        typer.echo(f"{'may be used' if answer.may_be_used else 'may not be used'}: {why}")
+    raise typer.Exit(0 if answer.may_be_used else 1)
+
+
+async def _ask(email: str, purpose: str) -> tuple[Answer, str]:
+    from services.consent.handlers import Handlers
+    from services.consent.settings import Settings
+    from shared.assembly import open_parts
+    from shared.privacy.errors import AliasError
+
+    async with open_parts(Settings.load(), service="consent") as parts:
+        plan = parts.privacy.plan
+        known = plan.purposes.get(purpose)
+        if known is None:
+            raise typer.BadParameter(
+                f"the plan has these purposes: {', '.join(plan.purposes)}", param_hint="PURPOSE"
+            )
+        try:
+            async with parts.pool.acquire() as connection:
+                answer = await Handlers(parts.privacy).check(connection, email, purpose)
+        except AliasError:
+            raise typer.BadParameter("this is no e-mail address", param_hint="EMAIL") from None
+        return answer, known.legal_basis.replace("_", " ")

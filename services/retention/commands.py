@@ -1,0 +1,78 @@
+"""`steward retention`: what must go, and when."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import date
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from services.retention.domain import DueGroup
+
+app = typer.Typer(help="What must go, and when.", no_args_is_help=True)
+
+
+@app.callback()
+def retention() -> None:
+    """What must go, and when."""
+
+
+@app.command()
+def due(
+    on: Annotated[str, typer.Option(metavar="DATE", help="A day, as 2027-01-31.")],
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show what may be kept no longer on a day, by event and retention class.
+
+    Example: steward retention due --on 2027-01-31
+    """
+    try:
+        day = date.fromisoformat(on)
+    except ValueError:
+        raise typer.BadParameter("expected a day, as 2027-01-31", param_hint="--on") from None
+    groups = asyncio.run(_due(day))
+    if json:
+        import orjson
+
+        typer.echo(orjson.dumps({"on": day, "due": groups}).decode())
+    elif groups:
+        _print(groups)
+    else:
+        typer.echo(f"nothing is due by {day}")
+
+
+async def _due(day: date) -> list[DueGroup]:
+    from services.retention import store
+    from services.retention.settings import Settings
+    from shared.runtime.database import open_pool
+
+    pool = await open_pool(Settings.load(), service="retention", max_size=1)
+    try:
+        async with pool.acquire() as connection:
+            return await store.due(connection, day)
+    finally:
+        await pool.close()
+
+
+def _print(groups: list[DueGroup]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table()
+    for column in ("due since", "event", "unit", "class", "counted from"):
+        table.add_column(column)
+    for column in ("items", "people"):
+        table.add_column(column, justify="right")
+    for group in groups:
+        table.add_row(
+            str(group.due_since),
+            "" if group.event_id is None else str(group.event_id),
+            group.unit or "",
+            group.retention_class,
+            group.anchor.replace("_", " "),
+            str(group.items),
+            str(group.people),
+        )
+    Console().print(table)
