@@ -106,6 +106,21 @@ class Digests:
         return digest.digest()
 
 
+def decode_all(records: Sequence[Record], decode: Decode) -> list[Decoded]:
+    """Each record decoded, in order; a decoder that fails makes its record undecodable."""
+    try:
+        return [decode(record) for record in records]
+    except Exception:  # noqa: BLE001 - nothing that is sent may stop a service
+        return [_decode_guarded(record, decode) for record in records]
+
+
+def _decode_guarded(record: Record, decode: Decode) -> Decoded:
+    try:
+        return decode(record)
+    except Exception as error:  # noqa: BLE001 - as above
+        return Undecodable(record, "decoder_failed", type(error).__name__)
+
+
 def sort_out(
     decoded: Iterable[Decoded], subscriptions: Mapping[str, Subscription], digests: Digests
 ) -> list[Taken]:
@@ -125,7 +140,7 @@ def _sort(decoded: Decoded, subscription: Subscription, digests: Digests) -> Tak
     name = kind.message_type
     if kind in subscription.ignored:
         return Taken(record, envelope, decoded, name, None, None, False, day, identity, body)
-    fault = subscription.admit(decoded) if subscription.admit is not None else None
+    fault = _admit(decoded, subscription)
     handler = subscription.handlers.get(kind)
     if handler is None:
         fault = Fault("type_unexpected", "type is one that this topic does not carry")
@@ -133,6 +148,13 @@ def _sort(decoded: Decoded, subscription: Subscription, digests: Digests) -> Tak
         return Taken(record, envelope, decoded, name, fault, None, False, day, identity, body)
     waits = kind not in subscription.never_waits
     return Taken(record, envelope, decoded, name, None, handler, waits, day, identity, body)
+
+
+def _admit(message: Message[Any], subscription: Subscription) -> Fault | None:
+    try:
+        return None if subscription.admit is None else subscription.admit(message)
+    except Exception as error:  # noqa: BLE001 - nothing that is sent may stop a service
+        return Fault("admission_failed", type(error).__name__)
 
 
 def _known_type(envelope: Envelope | None, subscription: Subscription) -> str | None:

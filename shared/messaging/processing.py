@@ -7,6 +7,7 @@ smaller batches; and a single message that fails even so becomes a dead letter u
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,12 +30,12 @@ from shared.messaging.planning import (
     waves,
 )
 from shared.messaging.round import Count, Round
-from shared.messaging.service import RecordSealer
+from shared.messaging.service import Service
 from shared.messaging.steps import Steps, no_steps
-from shared.messaging.subscription import Handler, Permanent, Subscription
+from shared.messaging.subscription import Handler, Permanent
 from shared.messaging.unit_of_work import Speaker, Transaction
 from shared.runtime.clock import Clock, utc_now
-from shared.runtime.database import Connection, Pool, describe, is_transient
+from shared.runtime.database import Connection, describe, is_transient
 from shared.runtime.metrics import (
     DEAD_LETTERS,
     DUPLICATES,
@@ -76,18 +77,12 @@ class Tools:
 class Processor:
     """Does batches for one service."""
 
-    def __init__(
-        self,
-        pool: Pool,
-        sealer: RecordSealer,
-        subscriptions: Sequence[Subscription],
-        speaker: Speaker,
-        tools: Tools,
-    ) -> None:
-        self._pool = pool
-        self._sealer = sealer
-        self._subscriptions = {one.topic: one for one in subscriptions}
-        self._order = handler_order(subscriptions)
+    def __init__(self, service: Service, speaker: Speaker, tools: Tools) -> None:
+        self._pool = service.pool
+        self._sealer = service.sealer
+        self._subscriptions = service.subscriptions
+        self._order = handler_order(service.subscriptions)
+        self._limit_s = service.settings.session_timeout_ms / 1000
         self._speaker = speaker
         self._tools = tools
 
@@ -122,7 +117,12 @@ class Processor:
     async def _transaction(self, batch: Batch, way: Way) -> None:
         tools = self._tools
         with HANDLER_SECONDS.time():
-            async with self._pool.acquire() as connection, connection.transaction():
+            # The server has its own, shorter limit; this one is for a server that is silent.
+            async with (
+                asyncio.timeout(self._limit_s),
+                self._pool.acquire() as connection,
+                connection.transaction(),
+            ):
                 transaction = Transaction(connection, now=tools.now(), speaker=self._speaker)
                 if not await store.advance(connection, batch.begins, batch.ends):
                     raise Fenced
@@ -187,7 +187,7 @@ class Processor:
                     await search.through(Group(group.handler, taken))
 
     async def _prepare(self, round_: Round, fresh: Sequence[Taken]) -> None:
-        for subscription in self._subscriptions.values():
+        for subscription in self._subscriptions:
             if subscription.prepare is not None:
                 messages = [
                     taken.message

@@ -98,10 +98,6 @@ from held,
        as s (topic, key, headers, value, place)
 order by s.place;
 
--- name: lanes()
--- As the function deals them out.
-select generate_series(0, 1) as lane;
-
 -- name: take_lane(lane)$
 -- A session lock: it ends with the connection, whatever becomes of its holder.
 select pg_try_advisory_lock(hashtext(current_schema() || ' relay'), :lane::int);

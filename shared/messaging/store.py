@@ -188,11 +188,6 @@ async def publish(connection: Connection, said: Sequence[Encoded], at: datetime)
     )
 
 
-async def lanes(connection: Connection) -> list[int]:
-    """The lanes of the outbox."""
-    return [row["lane"] async for row in _sql.lanes(connection)]
-
-
 async def take_lane(connection: Connection, lane: int) -> bool:
     """Whether this connection is now the one that publishes the lane."""
     return bool(await _sql.take_lane(connection, lane=lane))

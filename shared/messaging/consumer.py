@@ -1,0 +1,312 @@
+"""Takes what Kafka has for a service, from the positions that the service's database holds.
+
+What Kafka knows of positions decides nothing. A batch is handed over once its transaction has
+committed; whatever happens before that, the same records are read again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
+
+import structlog
+
+from shared.contract.message import Record
+from shared.messaging import store
+from shared.messaging.places import Partition, partition_of
+from shared.messaging.planning import Batch, Digests, Taken, decode_all, sort_out
+from shared.messaging.processing import Fenced, Processor, Tools
+from shared.messaging.service import Service
+from shared.messaging.transport import Bounds, Log, Transport
+from shared.messaging.unit_of_work import Speaker, topics_said_by
+from shared.runtime.application import Loop
+from shared.runtime.database import describe, is_transient
+from shared.runtime.health import Heartbeats
+
+FIRST_BACK_OFF_S: Final = 0.05
+LONGEST_BACK_OFF_S: Final = 2.0
+
+REVOKE_SHARE: Final = 0.5
+"""Of the session time-out: so long a batch may go on when its partitions are taken away."""
+
+_TOOK_TOO_LONG: Final = frozenset({"25P04", "57014"})
+"""SQLSTATE: the transaction's time limit; a statement was cancelled."""
+
+Found = Mapping[Partition, tuple[int, Bounds]]
+"""The stored position of each partition, and what its log has."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Consumer:
+    """Reads the topics of a service and brings every record to its end, effectively once."""
+
+    def __init__(
+        self,
+        service: Service,
+        transport: Transport,
+        heartbeats: Heartbeats,
+        *,
+        inbox_key: bytes,
+        tools: Tools | None = None,
+        group: str | None = None,
+    ) -> None:
+        self._service = service
+        self._transport = transport
+        self._heartbeats = heartbeats
+        self._tools = tools or Tools()
+        self._group = group or f"steward.{service.name}"
+        self._digests = Digests(inbox_key)
+        self._subscriptions = {one.topic: one for one in service.subscriptions}
+        self._session_s = service.settings.session_timeout_ms / 1000
+        topics = service.topics or topics_said_by(service.name)
+        speaker = Speaker(service.name, self._tools.ids, topics, service.sealer.reference)
+        self._processor = Processor(service, speaker, self._tools)
+        self._loop: Loop | None = None
+        self._log: Log | None = None
+        self._positions: dict[Partition, int] = {}
+        self._gaps: set[Partition] = set()
+        # Counts how often reading began anew. What was fetched before must not be handled after:
+        # it may begin beyond the position, and what lies between would be skipped.
+        self._epoch = 0
+        self._polled_in = 0
+        self._settling: asyncio.Task[None] | None = None
+        self._work: asyncio.Task[None] | None = None
+        self._waiting = False
+
+    @property
+    def log(self) -> Log | None:
+        """The partitions that this process has, while it has any."""
+        return self._log
+
+    @property
+    def positions(self) -> Mapping[Partition, int]:
+        """Where the next batch of each partition begins."""
+        return self._positions
+
+    @property
+    def gaps(self) -> Collection[Partition]:
+        """Partitions that stand still because their log lacks what is to be read next."""
+        return self._gaps
+
+    async def run(self, loop: Loop) -> None:
+        """Read until the process is to stop."""
+        self._loop = loop
+        back_off_s = FIRST_BACK_OFF_S
+        while not loop.stopping:
+            try:
+                await self._transport.consume(self._group, list(self._subscriptions), self, loop)
+            except Exception as error:  # noqa: BLE001 - whatever it is, begin anew
+                _log.warning("reading from Kafka failed", **describe(error))
+                loop.missing("Kafka cannot be used")
+                await loop.pause(back_off_s)
+                back_off_s = min(back_off_s * 2, LONGEST_BACK_OFF_S)
+
+    # What the transport tells
+
+    def polled(self) -> None:
+        self._polled_in = self._epoch
+        if self._loop is not None:
+            self._loop.beat()
+
+    def assigned(self, log: Log, partitions: Collection[Partition]) -> None:
+        self._log = log
+        if self._loop is not None:
+            self._loop.ok()
+        self._begin_anew(partitions)
+
+    async def revoked(self) -> None:
+        """Let the batch in hand end, within a bound; else cancel it, which rolls it back."""
+        await _cancel(self._settling)
+        self._settling = None
+        work = self._work
+        if work is not None:
+            if not self._waiting:
+                await asyncio.wait((work,), timeout=self._session_s * REVOKE_SHARE)
+            await _cancel(work)
+        self._log = None
+        self._positions.clear()
+        self._epoch += 1
+        for partition in list(self._gaps):
+            self._close_gap(partition)
+
+    def out_of_range(self, partition: Partition) -> None:
+        if self._positions.pop(partition, None) is not None:
+            self._open_gap(partition)
+
+    async def take(self, records: Sequence[Record]) -> None:
+        """Return once all of it has committed, or is not ours any more; never raise."""
+        if self._polled_in != self._epoch:
+            return
+        work = self._work = asyncio.create_task(self._work_through(records))
+        try:
+            await asyncio.wait((work,))
+        except asyncio.CancelledError:  # the process stops
+            await _cancel(work)
+            raise
+        finally:
+            self._work = None
+        error = None if work.cancelled() else work.exception()
+        if error is not None:
+            _log.error("a batch was given up, and is read again", **describe(error))
+            self._begin_anew(list(self._positions))
+
+    # Positions
+
+    def _begin_anew(self, partitions: Collection[Partition]) -> None:
+        """Forget what is known of positions, and read on from those that are stored."""
+        self._epoch += 1
+        self._positions.clear()
+        log = self._log
+        if log is not None:
+            for partition in partitions:
+                log.pause(partition)
+            if self._settling is not None:
+                self._settling.cancel()
+            self._settling = asyncio.create_task(self._settle(log, list(partitions)))
+
+    async def _settle(self, log: Log, partitions: Collection[Partition]) -> None:
+        """Find where to read on; try until it is known."""
+        found = await self._until_found(log, partitions)
+        self._heartbeats.ok("positions")
+        self._epoch += 1
+        for partition in partitions:
+            self._read_on(log, partition, *found[partition])
+
+    async def _until_found(self, log: Log, partitions: Collection[Partition]) -> Found:
+        back_off_s = FIRST_BACK_OFF_S
+        while True:
+            try:
+                return await self._find(log, partitions)
+            except Exception as error:  # noqa: BLE001 - nothing can be read until this succeeds
+                _log.warning("positions cannot be read yet", **describe(error))
+                self._heartbeats.missing("positions", "database or Kafka does not answer")
+                await asyncio.sleep(back_off_s)
+                back_off_s = min(back_off_s * 2, LONGEST_BACK_OFF_S)
+
+    async def _find(self, log: Log, partitions: Collection[Partition]) -> Found:
+        """Stored positions and what the logs have. Where there is none yet: the log's beginning.
+
+        Another process may still be at work on them: what looks like a gap is one only if its
+        position has stayed where it was.
+        """
+        before: Mapping[Partition, int] = {}
+        while True:
+            async with self._service.pool.acquire() as connection:
+                stored = await store.positions(connection, partitions)
+            bounds = await log.bounds(partitions)
+            new = {p: bounds[p].start for p in partitions if p not in stored}
+            if new:
+                async with self._service.pool.acquire() as connection:
+                    await store.begin_positions(connection, new)
+                continue
+            if all(stored[p] in bounds[p] or stored[p] == before.get(p) for p in partitions):
+                return {p: (stored[p], bounds[p]) for p in partitions}
+            before = stored
+
+    def _read_on(self, log: Log, partition: Partition, stored: int, bounds: Bounds) -> None:
+        if stored in bounds:
+            self._close_gap(partition)
+            self._positions[partition] = stored
+            log.seek(partition, stored)
+        else:
+            self._open_gap(partition)
+
+    async def check_gaps(self) -> None:
+        """See whether an operator has mended a partition that stands still."""
+        log = self._log
+        if log is not None and self._gaps and (self._settling is None or self._settling.done()):
+            found = await self._find(log, list(self._gaps))
+            for partition in found.keys() & self._gaps:
+                self._read_on(log, partition, *found[partition])
+
+    def _open_gap(self, partition: Partition) -> None:
+        if self._log is not None:
+            self._log.pause(partition)
+        if partition not in self._gaps:
+            topic, number = partition
+            _log.error("the log does not have what is to be read next", topic=topic, part=number)
+            self._gaps.add(partition)
+            self._heartbeats.missing(
+                _gap_name(partition), "stands still: its log does not have the stored position"
+            )
+
+    def _close_gap(self, partition: Partition) -> None:
+        self._gaps.discard(partition)
+        self._heartbeats.ok(_gap_name(partition))
+
+    # Batches
+
+    async def _work_through(self, records: Sequence[Record]) -> None:
+        """Bring records to their end; while the world does not let us, try again for ever."""
+        ours = [record for record in records if partition_of(record) in self._positions]
+        decoded = decode_all(ours, self._tools.decode)
+        taken = sort_out(decoded, self._subscriptions, self._digests)
+        self._tools.steps("taken")
+        most = len(taken)
+        back_off_s = FIRST_BACK_OFF_S
+        while batch := self._remaining(taken, most):
+            try:
+                await self._processor.process(batch, self._done)
+            except Fenced:
+                _log.warning("another process has these partitions")
+                self._begin_anew(list(self._positions))
+                return
+            except Exception as error:  # noqa: BLE001 - a batch is never lost
+                if took_too_long(error):
+                    most = max(1, len(batch) // 2)
+                await self._wait(error, back_off_s)
+                back_off_s = min(back_off_s * 2, LONGEST_BACK_OFF_S)
+            else:
+                back_off_s = FIRST_BACK_OFF_S
+                self._heartbeats.ok("batch")
+        await self._commit(taken)
+
+    def _remaining(self, taken: Sequence[Taken], most: int) -> Batch | None:
+        left = [
+            one for one in taken if one.record.offset >= self._positions[partition_of(one.record)]
+        ][:most]
+        touched = {partition_of(one.record) for one in left}
+        return Batch(left, {one: self._positions[one] for one in touched}) if left else None
+
+    def _done(self, batch: Batch) -> None:
+        self._positions.update(batch.ends)
+
+    async def _wait(self, error: Exception, seconds: float) -> None:
+        if is_transient(error):
+            _log.warning("a batch has to wait", **describe(error))
+            self._heartbeats.missing("batch", "waits for the database")
+        else:
+            _log.error("a batch cannot even be set aside", **describe(error))
+            self._heartbeats.missing("batch", "fails, and cannot be set aside either")
+        self._waiting = True
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._waiting = False
+        if self._loop is not None:
+            self._loop.beat()
+
+    async def _commit(self, taken: Sequence[Taken]) -> None:
+        if self._log is not None and taken:
+            touched = {partition_of(one.record) for one in taken}
+            await self._log.commit({one: self._positions[one] for one in touched})
+            self._tools.steps("offset_committed")
+
+
+def took_too_long(error: BaseException) -> bool:
+    """Whether a smaller batch may succeed where this one was too much for the time limits."""
+    state = getattr(error, "sqlstate", None)
+    return isinstance(error, TimeoutError) or state in _TOOK_TOO_LONG
+
+
+def _gap_name(partition: Partition) -> str:
+    topic, number = partition
+    return f"{topic}[{number}]"
+
+
+async def _cancel(task: asyncio.Task[None] | None) -> None:
+    if task is not None and not task.done():
+        task.cancel()
+        await asyncio.wait((task,))

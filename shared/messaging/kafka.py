@@ -1,0 +1,276 @@
+"""Kafka, through FastStream's subscriber and aiokafka's producer.
+
+What FastStream 0.7.8 and aiokafka 0.14 do by themselves and must not do here: commit offsets,
+decode headers before a handler is asked, publish what a handler returns, sleep for five seconds
+after an error of one partition.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Collection, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any, Final
+
+import structlog
+from aiokafka import (
+    AIOKafkaConsumer,
+    AIOKafkaProducer,
+    ConsumerRebalanceListener,
+    ConsumerRecord,
+    TopicPartition,
+)
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.errors import (
+    IllegalStateError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+)
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker
+from faststream.kafka.message import FAKE_CONSUMER, KafkaMessage
+
+from shared.contract.topics import MAX_MESSAGE_BYTES
+from shared.messaging.places import Partition
+from shared.messaging.transport import Bounds, Listener, Producer, Stopping
+from shared.runtime.database import describe
+from shared.runtime.settings import ServiceSettings
+
+POLL_S: Final = 0.5
+"""So long a poll waits for records. FastStream waits its own batch time-out again after an empty
+one, so that one is as short as can be and the waiting is done in ours."""
+
+ANSWER_S: Final = 5.0
+"""So long the broker may take for a question about offsets."""
+
+NEVER_MS: Final = 2**31 - 1
+"""A batch that waits for the database for hours must not cost the process its partitions: that it
+lives is told by heartbeats, not by polls."""
+
+PRODUCER_BATCH_BYTES: Final = 262_144
+"""One request at a time goes to a partition: the records of one read of the outbox fit in it."""
+
+_log = structlog.get_logger(__name__)
+
+
+class KafkaTransport:
+    """Reads and writes the topics of one Kafka cluster."""
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self._servers = settings.kafka_bootstrap_servers
+        self._session_ms = settings.session_timeout_ms
+        self._most = settings.batch_max_records
+
+    async def consume(
+        self, group: str, topics: Sequence[str], listener: Listener, stopping: Stopping
+    ) -> None:
+        """See `Transport`. An error that reading does not survive by itself is raised."""
+        failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        broker = KafkaBroker(
+            self._servers,
+            consumer_only=True,
+            apply_types=False,
+            logger=None,
+            # FastStream's own wait for the batch in hand; what is left then is cancelled.
+            graceful_timeout=self._session_ms / 2000,
+        )
+        rebalances = _Rebalances(listener)
+        subscriber = broker.subscriber(
+            *topics,
+            group_id=group,
+            batch=True,
+            max_records=self._most,
+            batch_timeout_ms=1,
+            ack_policy=AckPolicy.MANUAL,
+            no_reply=True,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            session_timeout_ms=self._session_ms,
+            heartbeat_interval_ms=self._session_ms // 4,
+            max_poll_interval_ms=NEVER_MS,
+            listener=rebalances,
+            parser=_parse,
+            decoder=_records_of,
+        )
+
+        @subscriber
+        async def take(records: Sequence[ConsumerRecord]) -> None:
+            await listener.take(records)
+
+        stop = asyncio.create_task(stopping.wait_for_stop())
+        try:
+            await broker.connect()
+            broker.config.broker_config.builder = partial(
+                _Reader,
+                bootstrap_servers=self._servers,
+                listener=listener,
+                rebalances=rebalances,
+                failed=failed,
+            )
+            await broker.start()
+            await asyncio.wait((stop, failed), return_when=asyncio.FIRST_COMPLETED)
+            if failed.done():
+                failed.result()
+        finally:
+            stop.cancel()
+            failed.cancel()
+            await broker.stop()
+            await listener.revoked()
+
+    async def producer(self) -> Producer:
+        """See `Transport`. Idempotent, so a retry inside of it neither doubles nor reorders."""
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._servers,
+            acks="all",
+            enable_idempotence=True,
+            max_batch_size=PRODUCER_BATCH_BYTES,
+            max_request_size=MAX_MESSAGE_BYTES,
+            request_timeout_ms=self._session_ms,
+        )
+        try:
+            await producer.start()
+        except BaseException:
+            await producer.stop()
+            raise
+        return _Sender(producer)
+
+    async def delete_before(self, offsets: Mapping[Partition, int]) -> None:
+        """See `Transport` (Kafka's DeleteRecords)."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._servers)
+        try:
+            await admin.start()
+            await admin.delete_records(
+                {TopicPartition(*one): RecordsToDelete(offset) for one, offset in offsets.items()}
+            )
+        finally:
+            await admin.close()
+
+
+class _Sender:
+    def __init__(self, producer: AIOKafkaProducer) -> None:
+        self._producer = producer
+
+    async def send(
+        self,
+        topic: str,
+        *,
+        key: bytes | None,
+        value: bytes,
+        headers: Sequence[tuple[str, bytes]],
+    ) -> Awaitable[object]:
+        delivery: Awaitable[object] = await self._producer.send(
+            topic, value=value, key=key, headers=headers
+        )
+        return delivery
+
+    async def stop(self) -> None:
+        await self._producer.stop()
+
+
+class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
+    """Hands assignments on. The reader is not known yet where FastStream asks for a listener."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self.reader: _Reader | None = None
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        await self._listener.revoked()
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        if self.reader is not None:
+            self._listener.assigned(_KafkaLog(self.reader), [tuple(one) for one in assigned])
+
+
+class _Reader(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka has no types
+    """aiokafka's consumer, whose polls are heard of and whose errors stay with their partition."""
+
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401 - aiokafka's own, passed on
+        listener: Listener,
+        rebalances: _Rebalances,
+        failed: asyncio.Future[None],
+        **options: Any,  # noqa: ANN401 - as above
+    ) -> None:
+        super().__init__(*args, **options)
+        self._listener = listener
+        self._failed = failed
+        rebalances.reader = self
+
+    async def getmany(
+        self,
+        *partitions: TopicPartition,
+        timeout_ms: int = 0,
+        max_records: int | None = None,
+    ) -> dict[TopicPartition, list[ConsumerRecord]]:
+        """FastStream's poll; `timeout_ms` is not its business."""
+        records: dict[TopicPartition, list[ConsumerRecord]] = {}
+        try:
+            records = await super().getmany(
+                *partitions, timeout_ms=int(POLL_S * 1000), max_records=max_records
+            )
+        except NoOffsetForPartitionError:
+            pass  # between an assignment and its seek
+        except OffsetOutOfRangeError as error:
+            for topic, number in error.args[0]:
+                self._listener.out_of_range((topic, number))
+        except KafkaError as error:
+            if not self._failed.done():
+                self._failed.set_exception(error)
+        self._listener.polled()
+        return records
+
+
+class _KafkaLog:
+    """See `Log`. Partitions that were taken away meanwhile are passed over."""
+
+    def __init__(self, reader: _Reader) -> None:
+        self._reader = reader
+
+    async def bounds(self, partitions: Collection[Partition]) -> Mapping[Partition, Bounds]:
+        asked = [TopicPartition(*one) for one in partitions]
+        async with asyncio.timeout(ANSWER_S):
+            starts = await self._reader.beginning_offsets(asked)
+            ends = await self._reader.end_offsets(asked)
+        return {tuple(one): Bounds(starts[one], ends[one]) for one in asked}
+
+    async def offsets_at(
+        self, moment: datetime, partitions: Collection[Partition]
+    ) -> Mapping[Partition, int]:
+        milliseconds = int(moment.timestamp() * 1000)
+        asked = {TopicPartition(*one): milliseconds for one in partitions}
+        async with asyncio.timeout(ANSWER_S):
+            found = await self._reader.offsets_for_times(asked)
+            ends = await self._reader.end_offsets(list(asked))
+        return {tuple(one): ends[one] if found[one] is None else found[one].offset for one in asked}
+
+    def seek(self, partition: Partition, offset: int) -> None:
+        if TopicPartition(*partition) in self._reader.assignment():
+            self._reader.seek(TopicPartition(*partition), offset)
+            self._reader.resume(TopicPartition(*partition))
+
+    def pause(self, partition: Partition) -> None:
+        if TopicPartition(*partition) in self._reader.assignment():
+            self._reader.pause(TopicPartition(*partition))
+
+    async def commit(self, offsets: Mapping[Partition, int]) -> None:
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await self._reader.commit(
+                    {TopicPartition(*one): offset for one, offset in offsets.items()}
+                )
+        except (KafkaError, IllegalStateError, TimeoutError) as error:
+            _log.info("Kafka was not told of positions", **describe(error))
+
+
+async def _parse(records: tuple[ConsumerRecord, ...]) -> KafkaMessage:
+    """Records as they are: FastStream's own parser fails on headers that are not text."""
+    return KafkaMessage(raw_message=records, body=b"", consumer=FAKE_CONSUMER)
+
+
+async def _records_of(message: KafkaMessage) -> tuple[ConsumerRecord, ...]:
+    records: tuple[ConsumerRecord, ...] = message.raw_message
+    return records
