@@ -1,0 +1,119 @@
+"""Everything is killed once with `kill -9` while a day comes in; the tables must not show it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import orjson
+import pytest
+
+from examples.day import write_day
+from services.cli.reckoning import SERVICES, Books, open_books
+from services.cli.system import Options, Ports, System, running_system
+from shared.contract.services import SERVICES as SPECS
+from tests.support.opened import Snapshot, snapshot
+
+ROOT = Path(__file__).parents[2]
+SEED = 7
+REGISTRATIONS = 200
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
+
+
+@asynccontextmanager
+async def _system(home: Path) -> AsyncIterator[tuple[System, Books]]:
+    options = Options(
+        home=home,
+        plan=ROOT / "plan.toml",
+        ports=Ports(any_free=True),
+        environ={
+            name: value
+            for name, value in os.environ.items()
+            if name not in {"KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL"}
+        },
+    )
+    async with (
+        running_system(options) as system,
+        open_books(system.database_url, system.bootstrap_servers) as books,
+    ):
+        assert not system.not_ready
+        yield system, books
+
+
+def _parts_of_a_day(folder: Path, parts: int) -> Sequence[Path]:
+    """The day in files that follow each other.
+
+    Without limits of capacity: who comes first to a full event is decided by the order in which
+    partitions are read, which no two runs share.
+    """
+    day = folder / "day.jsonl"
+    with day.open("wb") as output:
+        write_day(output, registrations=REGISTRATIONS, seed=SEED)
+    lines = [_without_capacity(line) for line in day.read_bytes().splitlines(keepends=True)]
+    each = -(-len(lines) // parts)
+    files = []
+    for number in range(parts):
+        file = folder / f"part-{number}.jsonl"
+        file.write_bytes(b"".join(lines[number * each : (number + 1) * each]))
+        files.append(file)
+    return files
+
+
+def _without_capacity(line: bytes) -> bytes:
+    event = orjson.loads(line)
+    data = event.get("data")
+    if not isinstance(data, dict) or "capacity" not in data:
+        return line
+    return orjson.dumps({**event, "data": {**data, "capacity": None}}) + b"\n"
+
+
+async def _send(system: System, file: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "services.cli", "send", str(file)),
+        env={**os.environ, **system.environment},
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=ROOT,
+    )
+    _, complaint = await process.communicate()
+    assert process.returncode == 0, complaint.decode(errors="replace")
+
+
+async def _settled(books: Books) -> None:
+    heard = {spec.name: spec.hears for spec in SPECS}
+    async with asyncio.timeout(120):
+        while True:
+            if all(progress.settled for progress in await books.progress(heard)):
+                return
+            await asyncio.sleep(0.2)  # nothing announces that all is quiet
+
+
+async def _run(home: Path, parts: Sequence[Path], victims: Sequence[str]) -> Snapshot:
+    async with _system(home) as (system, _):
+        for number, part in enumerate(parts):
+            sending = asyncio.create_task(_send(system, part))
+            if number < len(victims):
+                os.kill(system.pid(victims[number]), signal.SIGKILL)
+            await sending
+        # The books' own connections died with the servers: new ones.
+        async with open_books(system.database_url, system.bootstrap_servers) as books:
+            await _settled(books)
+            assert (await books.reckon()).discrepancies() == []
+        return await snapshot(system.database_url, system.secrets)
+
+
+async def test_killing_every_process_once_changes_no_table(tmp_path: Path) -> None:
+    victims = [*SERVICES, "kafka", "postgres"]
+    parts = _parts_of_a_day(tmp_path, len(victims) + 1)
+    undisturbed = await _run(tmp_path / "undisturbed", parts, [])
+    killed = await _run(tmp_path / "killed", parts, victims)
+    assert undisturbed["registration.registration"]
+    assert killed.keys() == undisturbed.keys()
+    for table, rows in undisturbed.items():
+        assert killed[table] == rows, table
