@@ -55,8 +55,13 @@ def _milliseconds(period: timedelta) -> str:
 
 
 def _inbound(name: str, owner: str, keyed_by: str) -> TopicSpec:
-    settings = _settings(_milliseconds(INBOUND_KEPT), timedelta(minutes=10))
-    return TopicSpec(name, 8, settings, owner, keyed_by, inbound=True)
+    settings = {
+        **_settings(_milliseconds(INBOUND_KEPT), timedelta(minutes=10)),
+        # Whatever an upstream compresses with, the broker opens: no codec that we lack can stop a
+        # consumer, and what is too large when opened is refused at the door.
+        "compression.type": "uncompressed",
+    }
+    return TopicSpec(name, 8, MappingProxyType(settings), owner, keyed_by, inbound=True)
 
 
 def _facts(owner: str, keyed_by: str) -> TopicSpec:

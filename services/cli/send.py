@@ -1,0 +1,145 @@
+"""`steward send`: CloudEvents from a file, or from a pipe, to the inbound topics."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO
+
+import typer
+
+if TYPE_CHECKING:
+    from services.cli.publishing import Report
+
+SHOWN = 20
+"""Refused lines that are printed one by one."""
+
+app = typer.Typer()
+
+File = Annotated[
+    Path,
+    typer.Argument(
+        dir_okay=False,
+        allow_dash=True,
+        help="JSON lines: CloudEvents in structured mode, or whole records; - for standard input.",
+    ),
+]
+Servers = Annotated[
+    str,
+    typer.Option(
+        envvar="KAFKA_BOOTSTRAP_SERVERS",
+        help="Kafka's address, as host:port. [default: the system that `steward up` runs]",
+        show_default=False,
+    ),
+]
+
+
+@app.command()
+def send(
+    file: File,
+    bootstrap_servers: Servers = "",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Send nothing when any line cannot be sent.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Publish messages to the inbound topics, in the order of the file.
+
+    A line that leads to no topic is refused with its number and the exit code is 1; everything
+    else is sent as it stands, also what the services will refuse.
+    """
+    if not bootstrap_servers:
+        typer.echo(
+            "No Kafka to send to: start one with `steward up`, or set KAFKA_BOOTSTRAP_SERVERS or"
+            " --bootstrap-servers to host:port.",
+            err=True,
+        )
+        raise typer.Exit(2)
+    with ExitStack() as stack:
+        lines, size = _open(file, stack, rewind=strict)
+        if strict:
+            _refuse_if_any(lines, as_json)
+        report = _publish(lines, size, bootstrap_servers)
+    _show(report, as_json)
+    raise typer.Exit(1 if report.refused else 0)
+
+
+def _open(file: Path, stack: ExitStack, *, rewind: bool) -> tuple[BinaryIO, int | None]:
+    """The lines, and their size in bytes where it is known."""
+    if str(file) != "-":
+        try:
+            return stack.enter_context(file.open("rb")), file.stat().st_size
+        except OSError as error:
+            said = f"{file} cannot be read: {error.strerror}"
+            raise typer.BadParameter(said, param_hint="FILE") from None
+    if not rewind:
+        return sys.stdin.buffer, None
+    import shutil
+    import tempfile
+
+    # What is piped in can be read once only; it is personal data, and gone when this ends.
+    kept = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
+    shutil.copyfileobj(sys.stdin.buffer, kept)
+    size = kept.tell()
+    kept.seek(0)
+    return kept, size
+
+
+def _refuse_if_any(lines: BinaryIO, as_json: bool) -> None:
+    from services.cli.publishing import check
+
+    report = check(lines)
+    if report.refused:
+        _show(report, as_json)
+        raise typer.Exit(1)
+    lines.seek(0)
+
+
+def _publish(lines: BinaryIO, size: int | None, bootstrap_servers: str) -> Report:
+    import asyncio
+
+    from aiokafka.errors import KafkaError
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from services.cli.publishing import publish
+
+    console = Console(stderr=True)
+    columns = (TextColumn("sending"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("sending", total=size)
+        try:
+            return asyncio.run(
+                publish(lines, bootstrap_servers, lambda done: bar.advance(task, done))
+            )
+        except KafkaError as error:
+            name = type(error).__name__
+            typer.echo(
+                f"Kafka at {bootstrap_servers} did not take the messages ({name}). Is it there,"
+                " and are the topics made (`steward up` or `steward migrate`)?",
+                err=True,
+            )
+            raise typer.Exit(1) from None
+
+
+def _show(report: Report, as_json: bool) -> None:
+    if as_json:
+        import orjson
+
+        summary = {
+            "sent": report.sent.total(),
+            "topics": dict(sorted(report.sent.items())),
+            "refused": report.refused,
+            "lines": [{"line": number, "reason": reason} for number, reason in report.reasons],
+        }
+        typer.echo(orjson.dumps(summary).decode())
+        return
+    for number, reason in report.reasons[:SHOWN]:
+        typer.echo(f"line {number}: {reason}", err=True)
+    if report.refused > SHOWN:
+        typer.echo(f"… and {report.refused - SHOWN} more lines", err=True)
+    for topic, messages in sorted(report.sent.items()):
+        typer.echo(f"{topic}: {messages} sent")
+    if report.refused:
+        typer.echo(f"{report.refused} lines were refused", err=True)

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import asyncio
+import base64
+from pathlib import Path
+
+import orjson
+import pytest
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from typer.testing import CliRunner, Result
+
+from services.cli.inbound_lines import LineError, ToSend, read_line
+from services.cli.send import app
+from shared.contract.codec import decode
+from shared.contract.message import Message
+from shared.contract.topics import TOPICS
+from shared.runtime.topics import create_topics
+
+CANARY = "Kanarialintu-7391"
+
+
+def event(kind: str = "CancellationRequested", **data: object) -> bytes:
+    return orjson.dumps(
+        {
+            "specversion": "1.0",
+            "id": "m-1",
+            "source": "https://courses.example.org/steward",
+            "type": kind,
+            "data": {"registration_number": "K-1"} | data,
+        }
+    )
+
+
+def record(**told: object) -> bytes:
+    return orjson.dumps({"kafka": {"topic": "inbound.contacts"} | told})
+
+
+def test_a_cloud_event_goes_as_it_stands_to_the_topic_of_its_type_under_its_number() -> None:
+    line = event()
+    assert read_line(line + b"\r\n") == ToSend(
+        "inbound.registrations", b"K-1", line, (("content-type", b"application/cloudevents+json"),)
+    )
+    contact = event("WithdrawalRequested", contact_number="C-1", email="a@example.org")
+    assert read_line(contact).topic == "inbound.contacts"
+    assert read_line(contact).key == b"C-1"
+
+
+def test_what_the_services_will_refuse_is_sent_all_the_same() -> None:
+    line = event("RegistrationSubmitted", registration_number=5)
+    assert read_line(line).value == line
+    assert read_line(line).key is None
+
+
+def test_a_record_may_hold_bytes_that_are_no_text() -> None:
+    raw = base64.b64encode(b"\xff").decode()
+    line = record(key_base64=raw, headers={"a": "b"}, headers_base64={"c": raw}, value_base64=raw)
+    assert read_line(line) == ToSend(
+        "inbound.contacts", b"\xff", b"\xff", (("a", b"b"), ("c", b"\xff"))
+    )
+    assert read_line(record(key="k", value="v")) == ToSend("inbound.contacts", b"k", b"v", ())
+    assert read_line(record()) == ToSend("inbound.contacts", None, None, ())
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (f'{{"a": {CANARY}'.encode(), "no JSON from character 6 on"),
+        (b"\xff", "no JSON"),
+        (b"[]", "no JSON object"),
+        (event(CANARY), "type is none that upstream systems send"),
+        (event("ParticipantRegistered"), "type is none that upstream systems send"),
+        (record(topic="audit"), "topic is none of inbound.contacts"),
+        (record(topic=5), "kafka: topic is not as it must be"),
+        (record(value_base64=CANARY), "kafka: value_base64 is not as it must be"),
+        (record(**{CANARY: 1}), "kafka: a name is not as it must be"),
+        (orjson.dumps({"kafka": CANARY}), "kafka: a name is not as it must be"),
+        (event(note="x" * 1_048_576), "too large for a message"),
+    ],
+)
+def test_a_line_that_is_neither_says_why_and_quotes_nothing(line: bytes, reason: str) -> None:
+    with pytest.raises(LineError) as caught:
+        read_line(line)
+    assert reason in str(caught.value)
+    assert CANARY not in str(caught.value)
+
+
+@pytest.fixture
+def ends(kafka: str) -> dict[TopicPartition, int]:
+    """Where the inbound topics end before the test."""
+
+    async def find() -> dict[TopicPartition, int]:
+        await create_topics(kafka, TOPICS)
+        async with AIOKafkaConsumer(bootstrap_servers=kafka) as consumer:
+            found: dict[TopicPartition, int] = await consumer.end_offsets(
+                [
+                    TopicPartition(spec.name, number)
+                    for spec in TOPICS
+                    if spec.inbound
+                    for number in range(spec.partitions)
+                ]
+            )
+            return found
+
+    return asyncio.run(find())
+
+
+def sent_since(kafka: str, ends: dict[TopicPartition, int], many: int) -> list[ConsumerRecord]:
+    async def read() -> list[ConsumerRecord]:
+        async with AIOKafkaConsumer(bootstrap_servers=kafka) as consumer:
+            consumer.assign(list(ends))
+            for partition, end in ends.items():
+                consumer.seek(partition, end)
+            return [await consumer.getone() for _ in range(many)]
+
+    return asyncio.run(read())
+
+
+def run(
+    *arguments: str | Path, piped: bytes | None = None, env: dict[str, str] | None = None
+) -> Result:
+    return CliRunner().invoke(app, [str(one) for one in arguments], input=piped, env=env)
+
+
+def test_lines_arrive_in_order_and_refused_ones_are_named(
+    kafka: str, ends: dict[TopicPartition, int], tmp_path: Path
+) -> None:
+    file = tmp_path / "lines.jsonl"
+    lines = [event(note=number) for number in range(3)]
+    file.write_bytes(b"\n".join([lines[0], b"", b"nothing", lines[1], lines[2], b""]))
+    result = run(file, "--bootstrap-servers", kafka, "--json")
+    assert result.exit_code == 1
+    assert orjson.loads(result.stdout) == {
+        "sent": 3,
+        "topics": {"inbound.registrations": 3},
+        "refused": 1,
+        "lines": [{"line": 3, "reason": "no JSON from character 0 on"}],
+    }
+    records = sent_since(kafka, ends, 3)
+    assert [one.value for one in records] == lines
+    assert {one.key for one in records} == {b"K-1"}
+    assert all(isinstance(decode(one), Message) for one in records)
+
+
+def test_standard_input_is_read_too(kafka: str, ends: dict[TopicPartition, int]) -> None:
+    result = run("-", "--bootstrap-servers", kafka, piped=event() + b"\n")
+    assert result.exit_code == 0
+    assert "inbound.registrations: 1 sent" in result.stdout
+    assert sent_since(kafka, ends, 1)[0].value == event()
+
+
+@pytest.mark.parametrize("piped", [True, False])
+def test_with_strict_nothing_is_sent_when_one_line_is_bad(
+    kafka: str, ends: dict[TopicPartition, int], tmp_path: Path, piped: bool
+) -> None:
+    file = tmp_path / "lines.jsonl"
+    file.write_bytes(event() + b"\nnothing\n")
+    arguments = ("--bootstrap-servers", kafka, "--strict")
+    result = run("-", *arguments, piped=file.read_bytes()) if piped else run(file, *arguments)
+    assert result.exit_code == 1
+    assert "line 2: no JSON" in result.stderr
+    marker = event(note="marker")
+    assert run("-", *arguments, piped=marker).exit_code == 0
+    assert sent_since(kafka, ends, 1)[0].value == marker
+
+
+def test_without_kafka_it_says_how_to_get_one(tmp_path: Path) -> None:
+    file = tmp_path / "lines.jsonl"
+    file.touch()
+    result = run(file, env={"KAFKA_BOOTSTRAP_SERVERS": ""})
+    assert result.exit_code == 2
+    assert "steward up" in result.stderr
+
+
+def test_a_file_that_is_not_there_is_a_wrong_argument() -> None:
+    assert run("nowhere.jsonl", "--bootstrap-servers", "127.0.0.1:1").exit_code == 2
+
+
+def test_a_kafka_that_is_not_there_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "lines.jsonl"
+    file.touch()
+    result = run(file, "--bootstrap-servers", "127.0.0.1:1")
+    assert result.exit_code == 1
+    assert "did not take the messages" in result.stderr
