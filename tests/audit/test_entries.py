@@ -1,0 +1,230 @@
+"""What an entry is, and what entries say of a person."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import permutations
+from typing import Any
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.audit.domain import (
+    ENTRY_TYPES,
+    LogEntry,
+    NoEntryError,
+    StoredEntry,
+    entry_bytes,
+    history,
+    log_entry,
+    moment,
+    new_entries,
+    published,
+    refuse_foreign,
+)
+from services.audit.subscribers import subscriptions
+from shared.contract import audit
+from shared.contract.codec import decode
+from shared.contract.message import Message, Record
+from shared.contract.registry import REGISTRY
+from shared.contract.types import DisclosureId, SubjectId
+from tests.support.facts import NOON, Facts
+from tests.support.records import MadeRecord, structured
+
+REGISTRATION = "/steward/registration"
+
+
+def disclosed(**over: object) -> audit.DataDisclosed:
+    return audit.DataDisclosed.model_validate({**HANDED, "content_digest": "ab", **over})
+
+
+HANDED: dict[str, object] = {
+    "at": NOON,
+    "actor": "cli:maija",
+    "plan_digest": "00",
+    "service": "registration",
+    "disclosure_id": uuid4(),
+    "subject_id": uuid4(),
+    "recipient": "caterer",
+    "purpose": "dietary-needs",
+    "legal_basis": "explicit-consent",
+    "categories": ["contact", "diet"],
+    "fields": ["contact.name", "diet.text"],
+}
+
+
+def decoded(record: Record) -> Message[Any]:
+    message = decode(record)
+    assert isinstance(message, Message), message
+    return message
+
+
+def test_every_type_of_the_topic_is_handled_by_one_handler() -> None:
+    (subscription,) = subscriptions()
+    of_topic = {known.model for known in REGISTRY if known.topic == audit.TOPIC}
+    assert set(subscription.handlers) == set(ENTRY_TYPES) == of_topic
+    assert len(set(subscription.handlers.values())) == 1
+
+
+def test_the_same_record_gives_the_same_bytes_on_one_line() -> None:
+    entry_id = uuid4()
+    first, second = (Facts().message(disclosed(), id=entry_id) for _ in range(2))
+    assert entry_bytes(first) == entry_bytes(second)
+    assert b"\n" not in entry_bytes(first)
+    event = orjson.loads(entry_bytes(first))
+    assert list(event) == sorted(event)
+    assert event["id"] == str(entry_id)
+    assert event["data"]["recipient"] == "caterer"
+
+
+def test_a_field_of_a_later_release_stays_in_the_entry() -> None:
+    record = Facts().message(disclosed()).record
+    body = orjson.dumps({**orjson.loads(record.value or b""), "invented_later": 1})
+    later = decoded(MadeRecord(body, record.headers, None, audit.TOPIC))
+    assert orjson.loads(entry_bytes(later))["data"]["invented_later"] == 1
+
+
+@given(actor=st.text(max_size=40), subject=st.none() | st.text('\\"{}:,data', max_size=60))
+def test_what_is_replayed_is_byte_for_byte_what_was_published(
+    actor: str, subject: str | None
+) -> None:
+    message = Facts().message(disclosed(actor=actor + '","datacontenttype":"x","data":'))
+    if subject is not None:
+        headers = (*message.record.headers, ("ce_subject", subject.encode()))
+        with_subject = decode(MadeRecord(message.record.value, headers, None, audit.TOPIC))
+        message = with_subject if isinstance(with_subject, Message) else message
+    again = published(StoredEntry(0, entry_bytes(message)))
+    assert again.data == message.record.value
+    assert again.attributes["id"] == message.envelope.id
+    assert again.attributes["source"] == message.envelope.source
+    assert again.attributes["type"] == "DataDisclosed"
+
+
+def test_an_entry_in_structured_mode_is_an_entry_too() -> None:
+    data = disclosed().model_dump(mode="json")
+    record = structured("DataDisclosed", data, id=str(uuid4()), source=REGISTRATION)
+    message = decoded(MadeRecord(record.value, record.headers, None, audit.TOPIC))
+    assert orjson.loads(entry_bytes(message))["data"] == data
+
+
+def test_an_entry_of_many_lines_becomes_one() -> None:
+    record = Facts().message(disclosed()).record
+    spread = orjson.dumps(orjson.loads(record.value or b""), option=orjson.OPT_INDENT_2)
+    message = decoded(MadeRecord(spread, record.headers, None, audit.TOPIC))
+    assert b"\n" not in entry_bytes(message)
+
+
+def test_an_id_that_is_no_uuid_makes_no_entry() -> None:
+    record = Facts().message(disclosed()).record
+    headers = tuple(
+        (name, b"maija@example.org" if name == "ce_id" else value) for name, value in record.headers
+    )
+    message = decoded(MadeRecord(record.value, headers, None, audit.TOPIC))
+    with pytest.raises(NoEntryError) as refused:
+        log_entry(message)
+    assert "maija" not in str(refused.value)
+
+
+def test_an_entry_is_said_by_the_service_that_it_names() -> None:
+    facts = Facts()
+    assert refuse_foreign(facts.message(disclosed())) is None
+    assert refuse_foreign(facts.message(disclosed(), source="/steward/consent")) is not None
+    assert refuse_foreign(facts.message(disclosed(), source="https://evil.example")) is not None
+
+
+def entry(entry_id: UUID, offset: int) -> LogEntry:
+    return LogEntry(entry_id, offset, "", NOON, "", None, None, None, None, None, (), b"")
+
+
+def test_new_entries_are_each_once_in_the_order_of_the_topic() -> None:
+    known, one, two = uuid4(), uuid4(), uuid4()
+    given_entries = [entry(known, 4), entry(two, 9), entry(one, 5), entry(two, 7)]
+    for order in permutations(given_entries):
+        fresh = new_entries(order, {known})
+        assert [(new.id, new.topic_offset) for new in fresh] == [(one, 5), (two, 7)]
+
+
+def test_a_history_says_what_became_of_each_disclosure() -> None:
+    facts = Facts()
+    subject = SubjectId(uuid4())
+    ids = {name: DisclosureId(uuid4()) for name in ("delivered", "failed", "open", "refused")}
+    entries = [
+        disclosed(subject_id=subject, disclosure_id=ids["delivered"]),
+        disclosed(subject_id=subject, disclosure_id=ids["failed"]),
+        disclosed(subject_id=subject, disclosure_id=ids["open"]),
+        audit.DisclosureRefused.model_validate(
+            {
+                **HANDED,
+                "subject_id": subject,
+                "disclosure_id": ids["refused"],
+                "reason": "no-consent",
+            }
+        ),
+    ]
+    common = {"at": NOON, "actor": "a", "plan_digest": "00", "service": "registration"}
+    outcomes = [
+        audit.DisclosureDelivered.model_validate(
+            {**common, "disclosure_id": ids["delivered"], "recipient": "caterer", "people": 1}
+        ),
+        audit.DisclosureFailed.model_validate(
+            {
+                **common,
+                "disclosure_id": ids["failed"],
+                "recipient": "caterer",
+                "people": 1,
+                "reason": "unreachable",
+            }
+        ),
+    ]
+    stored = [
+        StoredEntry(place, entry_bytes(facts.message(data)))
+        for place, data in enumerate([*entries, *outcomes])
+    ]
+    told = history(subject, stored[:4], stored[4:])
+    assert [(one.outcome, one.reason) for one in told.disclosures] == [
+        ("delivered", None),
+        ("failed", "unreachable"),
+        ("not delivered yet", None),
+        ("refused", "no-consent"),
+    ]
+    assert told.disclosures[0].recipient == "caterer"
+    assert told.disclosures[0].fields == ("contact.name", "diet.text")
+
+
+def test_a_reading_is_part_of_a_history() -> None:
+    data = audit.DataAccessed.model_validate(
+        {
+            **{name: HANDED[name] for name in ("at", "actor", "plan_digest", "service")},
+            "subject_id": uuid4(),
+            "purpose": "event-arrangement",
+            "categories": ["contact"],
+            "fields": ["contact.name"],
+        }
+    )
+    assert data.subject_id is not None
+    stored = [StoredEntry(3, entry_bytes(Facts().message(data)))]
+    (access,) = history(data.subject_id, stored, ()).accesses
+    assert (access.sequence, access.by, access.purpose) == (3, "staff", "event-arrangement")
+
+
+HELSINKI = ZoneInfo("Europe/Helsinki")
+
+
+def test_a_day_begins_and_ends_where_the_organisation_is() -> None:
+    assert moment("2026-11-30", HELSINKI) == datetime(2026, 11, 29, 22, tzinfo=UTC)
+    end = moment("2026-11-30", HELSINKI, end_of_day=True)
+    assert end == datetime(2026, 11, 30, 22, tzinfo=UTC)
+
+
+def test_a_moment_keeps_its_own_offset() -> None:
+    written = moment("2026-11-30T12:00:00+05:00", HELSINKI, end_of_day=True)
+    assert written == datetime(2026, 11, 30, 7, tzinfo=UTC)
+
+
+def test_what_is_no_moment_is_refused_with_an_example() -> None:
+    with pytest.raises(ValueError, match="2026-11-30"):
+        moment("yesterday", HELSINKI)

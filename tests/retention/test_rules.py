@@ -1,0 +1,112 @@
+"""When what is kept must go."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.retention.domain import (
+    EventAnchor,
+    RetentionClass,
+    Thing,
+    due_on,
+    event_anchor,
+    latest,
+    longest,
+    moves,
+    newest,
+    schedule,
+)
+from shared.contract.types import EventId, SubjectId
+from shared.privacy.plan import Period
+from tests.support.facts import NOON, event_state
+
+VOUCHER = RetentionClass("voucher", "financial_year_calendar_end", Period(years=6))
+LEDGER = RetentionClass("ledger", "financial_year_end", Period(years=10))
+EVENT = RetentionClass("event-data", "event_end", Period(months=6))
+DIET = RetentionClass("diet", "event_end", Period(days=14))
+MARKETING = RetentionClass("marketing", "consent_withdrawal", Period())
+
+
+def thing(as_of: datetime = NOON) -> Thing:
+    return Thing("category", uuid4(), "contact", SubjectId(uuid4()), EventId(uuid4()), as_of)
+
+
+# The example of etasku.fi: a financial year that ends on 31 March 2024. Kept to the last day that
+# is named, due on the day after.
+def test_a_voucher_is_kept_from_the_end_of_the_calendar_year() -> None:
+    item = schedule(thing(), VOUCHER, date(2024, 3, 31))
+    assert (item.anchor_date, item.due_on) == (date(2024, 12, 31), date(2031, 1, 1))
+
+
+def test_the_ledger_is_kept_from_the_end_of_the_financial_year() -> None:
+    item = schedule(thing(), LEDGER, date(2024, 3, 31))
+    assert (item.anchor_date, item.due_on) == (date(2024, 3, 31), date(2034, 4, 1))
+
+
+@pytest.mark.parametrize(
+    ("anchor", "period", "due"),
+    [
+        (date(2026, 6, 1), Period(months=6), date(2026, 12, 2)),
+        (date(2026, 8, 31), Period(months=6), date(2027, 3, 1)),  # ends with February
+        (date(2026, 6, 1), Period(days=14), date(2026, 6, 16)),
+        (date(2026, 6, 1), Period(), date(2026, 6, 2)),
+        (date(2024, 2, 29), Period(years=1), date(2025, 3, 1)),
+    ],
+)
+def test_what_is_kept_for_a_period_is_due_on_the_day_after_its_last(
+    anchor: date, period: Period, due: date
+) -> None:
+    assert due_on(anchor, period) == due
+
+
+@given(
+    st.dates(date(1990, 1, 1), date(2100, 1, 1)),
+    st.integers(0, 60),
+    st.builds(Period, st.integers(0, 20), st.integers(0, 24), st.integers(0, 400)),
+)
+def test_a_later_anchor_is_never_due_earlier(anchor: date, later_by: int, period: Period) -> None:
+    later = due_on(anchor + timedelta(days=later_by), period)
+    assert due_on(anchor, period) <= later
+    assert due_on(anchor, period) > anchor
+
+
+def test_an_event_ends_on_the_day_that_its_own_place_has() -> None:
+    late = event_state(ends_at=datetime(2026, 10, 1, 22, 30, tzinfo=UTC))
+    assert event_anchor(late).ends_on == date(2026, 10, 2)
+    assert event_anchor(late.model_copy(update={"time_zone": "UTC"})).ends_on == date(2026, 10, 1)
+
+
+@given(st.permutations([1, 2, 3, 4]))
+def test_the_highest_version_of_an_event_holds(versions: list[int]) -> None:
+    event_id = EventId(uuid4())
+    anchors = [EventAnchor(event_id, v, "training", date(2026, 1, v)) for v in versions]
+    assert newest(anchors)[event_id].version == 4
+
+
+def test_a_moved_event_moves_only_what_hangs_on_its_end() -> None:
+    anchor = EventAnchor(EventId(uuid4()), 2, "training", date(2026, 6, 1))
+    classes = {one.name: one for one in (VOUCHER, LEDGER, EVENT, DIET, MARKETING)}
+    moved = {move.retention_class: move.due_on for move in moves([anchor], classes)}
+    assert moved == {"event-data": date(2026, 12, 2), "diet": date(2026, 6, 16)}
+
+
+def test_what_has_no_anchor_yet_is_never_due() -> None:
+    item = schedule(thing(), MARKETING, None)
+    assert (item.anchor_date, item.due_on) == (None, None)
+
+
+def test_a_registration_is_kept_as_long_as_the_last_of_its_data() -> None:
+    assert longest([DIET, EVENT], date(2026, 6, 1)) == EVENT
+    assert longest([], date(2026, 6, 1)) is None
+
+
+def test_of_one_moment_what_ends_a_consent_outweighs_what_gives_it() -> None:
+    subject = thing()
+    holds = schedule(subject, MARKETING, None)
+    ended = schedule(subject, MARKETING, date(2026, 6, 1))
+    assert latest([holds, ended]) == [ended] == latest([ended, holds])

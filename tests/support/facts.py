@@ -1,0 +1,69 @@
+"""Facts and requests as a service's handlers meet them: encoded and decoded as on a topic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+from uuid import UUID, uuid4
+
+from shared.contract.codec import decode, encode
+from shared.contract.message import Message, Outgoing
+from shared.contract.registration import EventState
+from shared.contract.registry import MessageData
+from shared.contract.types import EventId, Money
+from tests.support.records import MadeRecord
+
+NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
+WEBSITE = "https://www.example.org/steward"
+
+
+@dataclass
+class Facts:
+    """Makes messages of one topic; offsets count up."""
+
+    offsets: count[int] = field(default_factory=count)
+
+    def message(
+        self,
+        data: MessageData,
+        *,
+        source: str = "/steward/registration",
+        key: UUID | None = None,
+        id: UUID | None = None,  # noqa: A002 - CloudEvents' own name for it
+        at: datetime = NOON,
+        received_at: datetime | None = None,
+    ) -> Message[Any]:
+        """The message that readers get: `at` is its `ce_time`, `received_at` the broker's."""
+        encoded = encode(Outgoing(data, key), id=id or uuid4(), source=source, now=at)
+        record = MadeRecord(
+            encoded.value,
+            tuple(encoded.headers),
+            encoded.key,
+            encoded.topic,
+            0,
+            next(self.offsets),
+            int((received_at or at).timestamp() * 1000),
+        )
+        message = decode(record)
+        assert isinstance(message, Message), message
+        return message
+
+
+def event_state(**over: object) -> EventState:
+    """An event with a fee; every part can be replaced."""
+    given: Mapping[str, object] = {
+        "event_id": EventId(uuid4()),
+        "version": 1,
+        "title": {"en": "A course"},
+        "unit": "training",
+        "starts_at": datetime(2026, 10, 1, 6, tzinfo=UTC),
+        "ends_at": datetime(2026, 10, 1, 14, tzinfo=UTC),
+        "time_zone": "Europe/Helsinki",
+        "fee": Money(minor_units=10_000, currency="EUR"),
+        "vat_class": "standard",
+        **over,
+    }
+    return EventState.model_validate(given)
