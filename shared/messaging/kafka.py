@@ -45,6 +45,9 @@ one, so that one is as short as can be and the waiting is done in ours."""
 ANSWER_S: Final = 5.0
 """So long the broker may take for a question about offsets."""
 
+STOP_S: Final = 2.0
+"""So long a producer may take to deliver what it holds when it is stopped."""
+
 NEVER_MS: Final = 2**31 - 1
 """A batch that waits for the database for hours must not cost the process its partitions: that it
 lives is told by heartbeats, not by polls."""
@@ -166,7 +169,13 @@ class _Sender:
         return delivery
 
     async def stop(self) -> None:
-        await self._producer.stop()
+        """What was not delivered by now may still be, or not: who sends again must expect both."""
+        stopping = asyncio.create_task(self._producer.stop())
+        await asyncio.wait((stopping,), timeout=STOP_S)
+        if not stopping.done():
+            # `stop` waits for deliveries, for ever when the broker is away, unless this ends.
+            self._producer._sender.sender_task.cancel()  # noqa: SLF001 - there is no public way
+        await stopping
 
 
 class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types

@@ -1,0 +1,103 @@
+"""What has to be done from time to time: partitions of the inbox, what is read, figures."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+import structlog
+from aiokafka.errors import KafkaError
+
+from shared.contract.topics import TOPICS
+from shared.messaging import store
+from shared.messaging.consumer import Consumer
+from shared.messaging.places import Partition
+from shared.messaging.planning import KEEP_DAYS
+from shared.messaging.transport import Log, Transport
+from shared.runtime.application import Loop
+from shared.runtime.clock import Clock
+from shared.runtime.database import Pool, describe
+from shared.runtime.metrics import CONSUMER_LAG, OUTBOX_OLDEST_SECONDS, OUTBOX_ROWS
+
+FIGURES_EVERY: Final = timedelta(seconds=5)
+HOUSEKEEPING_EVERY: Final = timedelta(minutes=10)
+
+READ_KEPT: Final = timedelta(hours=6)
+"""So long a processed message from upstream, in clear text, stays in its topic: long enough to look
+into a fault of the same day."""
+
+_INBOUND: Final = frozenset(spec.name for spec in TOPICS if spec.inbound)
+_log = structlog.get_logger(__name__)
+
+
+class Maintenance:
+    """Keeps a service's tables and topics small and its figures fresh. Every replica may run it."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        consumer: Consumer,
+        transport: Transport,
+        *,
+        now: Clock,
+        read_kept: timedelta = READ_KEPT,
+    ) -> None:
+        self._pool = pool
+        self._consumer = consumer
+        self._transport = transport
+        self._now = now
+        self._read_kept = read_kept
+
+    async def run(self, loop: Loop) -> None:
+        """Until the process is to stop."""
+        next_housekeeping = self._now()
+        while not loop.stopping:
+            try:
+                if self._now() >= next_housekeeping:
+                    await self.keep_house()
+                    next_housekeeping = self._now() + HOUSEKEEPING_EVERY
+                await self.measure()
+                await self._consumer.check_gaps()
+                loop.ok()
+            except Exception as error:  # noqa: BLE001 - all of it is done again soon
+                _log.warning("maintenance has to wait", **describe(error))
+                kafka = isinstance(error, KafkaError | TimeoutError)
+                loop.missing(f"{'Kafka' if kafka else 'the database'} does not answer")
+            await loop.pause(FIGURES_EVERY.total_seconds())
+
+    async def keep_house(self) -> None:
+        """Prepare and drop partitions of the inbox, and delete what is read from inbound topics."""
+        async with self._pool.acquire() as connection:
+            await store.keep_inbox(connection, self._now().date(), KEEP_DAYS)
+        await self._delete_read()
+
+    async def _delete_read(self) -> None:
+        """Never beyond our position: what is not processed is nowhere else."""
+        log = self._consumer.log
+        ours = {p: n for p, n in self._consumer.positions.items() if p[0] in _INBOUND}
+        if log is None or not ours:
+            return
+        old = await log.offsets_at(self._now() - self._read_kept, list(ours))
+        starts = await log.bounds(list(ours))
+        before = {p: min(old[p], position) for p, position in ours.items()}
+        await self._transport.delete_before(
+            {p: offset for p, offset in before.items() if offset > starts[p].start}
+        )
+
+    async def measure(self) -> None:
+        """Bring the figures up to date."""
+        async with self._pool.acquire() as connection:
+            rows, oldest_s = await store.outbox_depth(connection, self._now())
+        OUTBOX_ROWS.set(rows)
+        OUTBOX_OLDEST_SECONDS.set(oldest_s)
+        log = self._consumer.log
+        if log is None:
+            CONSUMER_LAG.clear()
+        else:
+            for partition, lag in (await self._lag(log)).items():
+                CONSUMER_LAG.labels(*partition).set(lag)
+
+    async def _lag(self, log: Log) -> dict[Partition, int]:
+        positions = dict(self._consumer.positions)
+        bounds = await log.bounds(list(positions)) if positions else {}
+        return {p: max(0, bounds[p].end - offset) for p, offset in positions.items()}
