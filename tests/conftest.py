@@ -16,14 +16,10 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
-import asyncpg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from services.cli.schemas import schemas
-from shared.privacy.grants import apply_grants
-from shared.privacy.plan import load_plan
-from shared.runtime.migrate import migrate
+from services.cli.migration import migrate_database
 from shared.runtime.secrets import SecretsFolder
 from shared.runtime.settings import ServiceSettings
 from tests.support.databases import create_database, drop_database
@@ -84,10 +80,7 @@ def template_database(postgres: str, secrets_folder: SecretsFolder) -> Iterator[
 
     async def make() -> str:
         url = await create_database(postgres)
-        await migrate(url, schemas(), secrets_folder)
-        connection = await asyncpg.connect(url, timeout=10)
-        await apply_grants(connection, load_plan(ROOT / "plan.toml"))
-        await connection.close()
+        await migrate_database(url, secrets_folder, ROOT / "plan.toml")
         return url
 
     url = asyncio.run(make())

@@ -91,14 +91,21 @@ def up(
 
 
 @app.command()
-def down() -> None:
+def down(
+    remove_everything: Annotated[
+        bool, typer.Option("--remove-everything", help="Then remove data, secrets and logs. There is no way back.")
+    ] = False,
+) -> None:
     """Stop what `steward up` started, also what a killed one left.
 
     Example: steward down
     """
-    from services.cli.up import stop
+    from services.cli.up import remove, stop
 
-    raise typer.Exit(stop())
+    code = stop()
+    if remove_everything and code == 0:
+        remove()
+    raise typer.Exit(code)
 
 
 @app.command()

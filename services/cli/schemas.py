@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shared.contract import services
+
 if TYPE_CHECKING:
     from shared.runtime.migrate import Schema
 
-SERVICES = ("registration", "audit", "consent", "finance", "retention")
+SERVICES = tuple(service.name for service in services.SERVICES)
 
 _ROOT = Path(__file__).parents[2]
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from services.cli.environment import home_folder, plan_path, secrets_path
-from services.cli.system import Options, Ports, System, running_system
+from services.cli.system import Options, Ports, System, remove_home, running_system
 from shared.local.logs import tail
 from shared.local.state import State, clear_orphans, read_state
 
@@ -82,6 +82,12 @@ def stop() -> int:
         return 1
     _console.print("stopped")
     return 0
+
+
+def remove() -> None:
+    """Remove the home folder and what lies elsewhere for it."""
+    asyncio.run(remove_home(home_folder()))
+    _console.print(f"removed {home_folder()}")
 
 
 async def _stay(asked: Options) -> int:

