@@ -19,7 +19,6 @@ from urllib.parse import urlsplit
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from services.cli.migration import migrate_database
 from shared.runtime.secrets import SecretsFolder
 from shared.runtime.settings import ServiceSettings
 from tests.support.databases import create_database, drop_database
@@ -77,6 +76,9 @@ def secrets_folder(tmp_path_factory: pytest.TempPathFactory) -> SecretsFolder:
 @pytest.fixture(scope="session")
 def template_database(postgres: str, secrets_folder: SecretsFolder) -> Iterator[str]:
     """A database that `migrate` has made, for cloning; nothing may be connected to it."""
+
+    # Here, so that tests without a database load nothing of all this.
+    from services.cli.migration import migrate_database
 
     async def make() -> str:
         url = await create_database(postgres)

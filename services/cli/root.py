@@ -93,14 +93,17 @@ def up(
 @app.command()
 def down(
     remove_everything: Annotated[
-        bool, typer.Option("--remove-everything", help="Then remove data, secrets and logs. There is no way back.")
+        bool,
+        typer.Option(
+            "--remove-everything", help="Then remove data, secrets and logs. There is no way back."
+        ),
     ] = False,
 ) -> None:
     """Stop what `steward up` started, also what a killed one left.
 
     Example: steward down
     """
-    from services.cli.up import remove, stop
+    from services.cli.down import remove, stop
 
     code = stop()
     if remove_everything and code == 0:

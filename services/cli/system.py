@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -19,7 +18,6 @@ from shared.local.errors import NotReadyError
 from shared.local.ports import HOST, choose_port
 from shared.local.process import Process
 from shared.local.readiness import missing_from_service
-from shared.local.state import clear_orphans, take_lock
 from shared.local.supervisor import Supervisor
 from shared.runtime.database import without_credentials
 from shared.runtime.secrets import SecretsFolder
@@ -123,17 +121,6 @@ async def running_system(options: Options) -> AsyncIterator[System]:
             not_ready,
             supervisor,
         )
-
-
-async def remove_home(home: Path) -> None:
-    """Stop what a killed run left there, then remove the folder: data, secrets, logs.
-
-    Raises AlreadyRunningError while a system runs on it.
-    """
-    with take_lock(home / "run"):
-        await clear_orphans(home / "run")
-        local_postgres.remove_data(home / "postgres")
-        shutil.rmtree(home)
 
 
 async def _servers(options: Options, supervisor: Supervisor) -> tuple[str, str]:

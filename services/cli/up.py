@@ -1,4 +1,4 @@
-"""`steward up` and `steward down`."""
+"""`steward up`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ from rich.console import Console
 from rich.table import Table
 
 from services.cli.environment import home_folder, plan_path, secrets_path
-from services.cli.system import Options, Ports, System, remove_home, running_system
+from services.cli.system import Options, Ports, System, running_system
 from shared.local.logs import tail
-from shared.local.state import State, clear_orphans, read_state
+from shared.local.state import State, read_state
 
 _DETACHED_LOG = "up.log"
-_STOP_WITHIN_S = 60.0
 _POLL_S = 0.1
 
 _console = Console(highlight=False)
@@ -64,30 +63,6 @@ def run_detached(ports: Ports) -> int:
         f"running as process {child.pid}; `steward status` shows it, `steward down` stops it"
     )
     return 0
-
-
-def stop() -> int:
-    """Stop the running system, or what is left of one."""
-    folder = home_folder() / "run"
-    state = read_state(folder)
-    if state is None or not state.running():
-        left = asyncio.run(clear_orphans(folder))
-        _console.print(
-            f"stopped what was left: {', '.join(left)}" if left else "nothing is running"
-        )
-        return 0
-    state.supervisor.send(signal.SIGTERM)
-    if not asyncio.run(state.supervisor.gone(_STOP_WITHIN_S)):
-        sys.stderr.write(f"steward: process {state.pid} did not stop in {_STOP_WITHIN_S:.0f} s\n")
-        return 1
-    _console.print("stopped")
-    return 0
-
-
-def remove() -> None:
-    """Remove the home folder and what lies elsewhere for it."""
-    asyncio.run(remove_home(home_folder()))
-    _console.print(f"removed {home_folder()}")
 
 
 async def _stay(asked: Options) -> int:

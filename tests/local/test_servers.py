@@ -114,8 +114,8 @@ async def test_postgres_asks_for_a_password_and_logs_no_value(folder: Path) -> N
     assert "canary" not in log
 
 
-async def test_the_password_of_the_administrator_can_be_read_by_nobody_else(folder: Path) -> None:
-    await LocalPostgres(folder).prepare()
+def test_the_password_of_the_administrator_can_be_read_by_nobody_else(folder: Path) -> None:
+    asyncio.run(LocalPostgres(folder).prepare())
     assert stat.S_IMODE((folder / "password").stat().st_mode) == 0o600
 
 
@@ -130,11 +130,11 @@ async def test_a_stale_lock_of_a_postmaster_whose_number_another_process_has_is_
         assert await postgres.missing() is None
 
 
-async def test_data_of_another_major_version_is_refused(folder: Path) -> None:
+def test_data_of_another_major_version_is_refused(folder: Path) -> None:
     (folder / "data").mkdir()
     (folder / "data" / "PG_VERSION").write_text("17\n", "utf-8")
     with pytest.raises(LocalError, match="made by PostgreSQL 17, this is 18"):
-        await LocalPostgres(folder).prepare()
+        asyncio.run(LocalPostgres(folder).prepare())
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's folders are closed to Postgres")
@@ -144,7 +144,7 @@ async def test_in_a_folder_that_is_closed_to_nobody_data_is_a_link_to_one_that_i
     folder.chmod(0o700)
     async with LocalPostgres(folder) as postgres:
         assert await postgres.missing() is None
-    place = (folder / "data").resolve()
+    place = (folder / "data").resolve()  # noqa: ASYNC240 - one look at a folder
     assert (folder / "data").is_symlink()
     assert place.is_dir()
     remove_data(folder)

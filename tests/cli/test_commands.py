@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from services.cli.environment import use_running_system
+from services.cli.failures import sentence
+from services.cli.root import app
+from shared.local.errors import LocalError
+from shared.local.process import Identity
+from shared.local.state import State, write_state
+from tests.cli.conftest import ROOT, Steward
+
+HEAVY = (
+    "aiokafka",
+    "asyncpg",
+    "cryptography",
+    "faststream",
+    "jgo",
+    "psutil",
+    "pydantic",
+    "uvicorn",
+)
+
+
+def test_help_imports_nothing_that_only_a_command_needs() -> None:
+    code = (
+        "import sys; sys.argv = ['steward', '--help']\n"
+        "from services.cli import main\n"
+        "try:\n    main()\n"
+        f"finally: sys.stderr.write(' '.join(set({HEAVY}) & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    assert "dead-letters" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (["upp"], "Did you mean 'up'?"),
+        (["up", "--kafka-port", "many"], "valid integer"),
+        (["up", "--kafka-port", "70000"], "65535"),
+        (["logs"], "Missing argument 'service'"),
+        (["logs", "nobody"], "choose one of registration"),
+        (["run", "nobody"], "choose one of registration"),
+        (["status", "--jason"], "--json"),
+    ],
+)
+def test_wrong_arguments_exit_with_2_and_say_what_is_right(
+    steward: Steward, arguments: list[str], advice: str
+) -> None:
+    done = steward(*arguments)
+    assert done.returncode == 2
+    assert advice in re.sub(r"[│\s]+", " ", done.stderr)
+    assert done.stdout == ""
+
+
+def test_every_command_of_our_own_shows_an_example() -> None:
+    for command in app.registered_commands:
+        assert command.callback is not None
+        assert "Example" in (command.callback.__doc__ or ""), command.callback.__name__
+
+
+def test_status_of_nothing_says_how_to_start_and_exits_with_1(steward: Steward) -> None:
+    done = steward("status")
+    assert (done.returncode, done.stdout) == (1, "nothing is running; `steward up` starts it\n")
+
+
+def test_status_of_nothing_can_be_read_by_a_program(steward: Steward) -> None:
+    done = steward("status", "--json")
+    assert json.loads(done.stdout) == {"running": False, "processes": []}
+
+
+def test_down_where_nothing_runs_is_no_failure(steward: Steward) -> None:
+    done = steward("down")
+    assert (done.returncode, done.stdout) == (0, "nothing is running\n")
+
+
+def test_init_makes_secrets_that_nobody_else_can_read_and_never_makes_others(
+    steward: Steward, home: Path
+) -> None:
+    assert steward("init").returncode == 0
+    key = home / "secrets" / "key-encryption-key"
+    first = key.read_text("utf-8")
+    assert steward("init").returncode == 0
+    assert key.read_text("utf-8") == first
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert stat.S_IMODE(key.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("option", ["--kafka-port", "--postgres-port"])
+def test_up_names_a_port_that_was_asked_for_and_is_in_use(steward: Steward, option: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        done = steward("up", option, str(port))
+    assert done.returncode == 1
+    assert f"port {port} is in use by another process" in done.stderr
+    assert option in done.stderr
+
+
+def test_logs_of_a_process_that_never_ran_says_so(steward: Steward) -> None:
+    done = steward("logs", "kafka")
+    assert done.returncode == 2
+    assert "kafka has no log yet" in done.stderr
+
+
+def test_logs_prints_the_last_lines(steward: Steward, home: Path) -> None:
+    (home / "logs").mkdir(parents=True)
+    (home / "logs" / "audit.log").write_text("one\ntwo\nthree\n", "utf-8")
+    assert steward("logs", "audit", "--lines", "2").stdout == "two\nthree\n"
+
+
+def test_an_error_that_was_written_for_the_user_is_shown_as_it_is() -> None:
+    assert sentence(LocalError("the port is in use")) == "the port is in use"
+
+
+def test_any_other_error_is_shown_without_its_text() -> None:
+    said = sentence(ValueError("canary@example.org"))
+    assert "ValueError" in said
+    assert "canary" not in said
+
+
+def running_here(home: Path) -> None:
+    """As `steward up` leaves it: ours is the process that runs."""
+    us = Identity.of(os.getpid())
+    assert us is not None
+    addresses = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "DATABASE_URL": "postgresql://h/d"}
+    (home / "run").mkdir(parents=True)
+    write_state(home / "run", State(us.pid, us.created, "m", "running", (), addresses))
+
+
+def test_a_command_finds_the_system_that_runs(home: Path) -> None:
+    running_here(home)
+    environ = {"STEWARD_HOME": str(home)}
+    use_running_system(environ)
+    assert environ["KAFKA_BOOTSTRAP_SERVERS"] == "127.0.0.1:1"
+    assert environ["DATABASE_URL"] == "postgresql://h/d"
+    assert environ["STEWARD_SECRETS"] == str(home / "secrets")
+
+
+def test_a_command_stays_with_the_servers_it_was_given(home: Path) -> None:
+    running_here(home)
+    environ = {"STEWARD_HOME": str(home), "DATABASE_URL": "postgresql://mine/d"}
+    use_running_system(environ)
+    assert environ["DATABASE_URL"] == "postgresql://mine/d"
+    assert "KAFKA_BOOTSTRAP_SERVERS" not in environ

@@ -1,0 +1,61 @@
+"""The whole of Steward, started and stopped by its own command."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.cli.conftest import Steward
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def stopped_after(steward: Steward) -> Iterator[None]:
+    """Whatever the test leaves is stopped and removed."""
+    yield
+    steward("down", "--remove-everything")
+
+
+def status(steward: Steward) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(steward("status", "--json").stdout)
+    return found
+
+
+def kill_everything(found: dict[str, Any]) -> list[int]:
+    pids = [found["pid"], *(process["pid"] for process in found["processes"])]
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    return pids
+
+
+@pytest.mark.usefixtures("stopped_after")
+def test_up_stays_shows_itself_survives_kill_9_and_goes_down(steward: Steward, home: Path) -> None:
+    first = steward("up", "--detach")
+    assert first.returncode == 0, first.stderr
+    found = status(steward)
+    assert {p["name"] for p in found["processes"]} >= {"kafka", "postgres", "registration", "audit"}
+    assert [p["name"] for p in found["processes"] if not p["ready"]] == []
+    assert "password" not in json.dumps(found)
+
+    second = steward("up")
+    assert second.returncode == 1
+    assert f"already running here (process {found['pid']})" in second.stderr
+
+    cluster = (home / "kafka" / "data" / "meta.properties").read_text("utf-8")
+    kill_everything(found)
+    assert steward("status").returncode == 1
+    assert steward("up", "--detach").returncode == 0
+    again = status(steward)
+    assert [p["ports"] for p in again["processes"]] == [p["ports"] for p in found["processes"]]
+    assert (home / "kafka" / "data" / "meta.properties").read_text("utf-8") == cluster
+
+    assert steward("down").returncode == 0
+    assert not any(psutil.pid_exists(p["pid"]) for p in again["processes"])
