@@ -172,6 +172,7 @@ class Purpose(Part):
     legal_basis: LegalBasis
     categories: Annotated[tuple[CategoryName, ...], Field(min_length=1)]
     law: Text | None = None
+    direct_marketing: bool = False
 
     @property
     def needs_consent(self) -> bool:

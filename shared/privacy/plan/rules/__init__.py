@@ -1,0 +1,23 @@
+"""The rules by which the parts of a plan must agree with each other. Each rule finds all it can."""
+
+from __future__ import annotations
+
+from shared.privacy.plan.findings import Finding
+from shared.privacy.plan.lines import Lines
+from shared.privacy.plan.plan import Plan
+from shared.privacy.plan.rules import data, outside, purposes, retention, services
+from shared.privacy.plan.rules.rule import Case, Rule
+
+RULES: tuple[Rule, ...] = (
+    *data.RULES,
+    *purposes.RULES,
+    *retention.RULES,
+    *outside.RULES,
+    *services.RULES,
+)
+
+
+def check(plan: Plan, lines: Lines, file: str) -> list[Finding]:
+    """Every contradiction of a plan that has its form. `file` is how findings name it."""
+    case = Case(plan, lines, file)
+    return [finding for rule in RULES for finding in rule(case)]

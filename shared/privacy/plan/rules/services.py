@@ -1,0 +1,117 @@
+"""Services and duties: who opens what, and hears what that needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from shared.contract.topics import TOPICS
+from shared.privacy.plan.findings import Finding
+from shared.privacy.plan.rules.rule import Case, Rule, listed
+
+_CONSENT_TOPIC = "consent"
+
+
+def consent_is_heard(case: Case) -> Iterator[Finding]:
+    """Article 7(3): a service that acts on consent has to hear of its withdrawal."""
+    for name, service in case.plan.services.items():
+        if _CONSENT_TOPIC in service.hears or _CONSENT_TOPIC in service.says:
+            continue
+        for purpose in service.grants:
+            found = case.plan.purposes.get(purpose)
+            if found is not None and found.needs_consent:
+                yield case.finding(
+                    "consent-unheard",
+                    ("services", name, "grants", purpose),
+                    f"service {name} opens data for {purpose}",
+                    f"that rests on {found.legal_basis}, and the service does not hear `consent`",
+                    'Add "consent" to what it hears, or take the grant away',
+                    other=("services", name, "hears"),
+                )
+
+
+def grants_stay_in_their_purpose(case: Case) -> Iterator[Finding]:
+    """A service opens for a purpose what the purpose reads, and no more."""
+    for name, service in case.plan.services.items():
+        for purpose, categories in service.grants.items():
+            found = case.plan.purposes.get(purpose)
+            more = set(categories) - set(found.categories) if found is not None else set()
+            more &= case.plan.categories.keys()
+            if more:
+                yield case.finding(
+                    "grant-beyond-purpose",
+                    ("services", name, "grants", purpose),
+                    f"service {name} may open {listed(more)} for {purpose}",
+                    "that purpose does not read it",
+                    "Take it out of the grant, or add it to the purpose",
+                    other=("purposes", purpose, "categories"),
+                )
+
+
+def services_hear_topics_that_exist(case: Case) -> Iterator[Finding]:
+    """A misspelt topic is one that is never heard."""
+    known = {topic.name for topic in TOPICS}
+    for name, service in case.plan.services.items():
+        for key, topics in (("hears", service.hears), ("says", service.says)):
+            unknown = set(topics) - known
+            if unknown:
+                yield case.finding(
+                    "unknown-topic",
+                    ("services", name, key),
+                    f"service {name} {key} {listed(unknown)}",
+                    "there is no such topic",
+                    f"Use some of: {listed(known)}",
+                )
+
+
+def what_is_sealed_can_be_opened(case: Case) -> Iterator[Finding]:
+    """Data that is collected and that nobody can open serves no purpose (article 5(1)(c))."""
+    opened = {
+        category
+        for service in case.plan.services.values()
+        for categories in service.grants.values()
+        for category in categories
+    }
+    for name, service in case.plan.services.items():
+        unread = (set(service.seals) - opened) & case.plan.categories.keys()
+        if unread:
+            yield case.finding(
+                "sealed-for-nobody",
+                ("services", name, "seals"),
+                f"service {name} seals {listed(unread)}",
+                "no service may open it",
+                "Grant it where it is needed, or do not collect it",
+            )
+
+
+def duties_read_what_a_purpose_needs(case: Case) -> Iterator[Finding]:
+    """People read what the work needs, and correct what they can read."""
+    needed = {name for purpose in case.plan.purposes.values() for name in purpose.categories}
+    for name, duty in case.plan.duties.items():
+        more = (set(duty.reads) & case.plan.categories.keys()) - needed
+        if more:
+            yield case.finding(
+                "duty-reads-more",
+                ("duties", name, "reads"),
+                f"duty {name} reads {listed(more)}",
+                "no purpose needs it",
+                "Take it out of the duty, or name the purpose",
+            )
+        blind = set(duty.corrects) - set(duty.reads)
+        if blind:
+            yield case.finding(
+                "duty-corrects-blindly",
+                ("duties", name, "corrects"),
+                f"duty {name} corrects {listed(blind)}",
+                "it does not read it",
+                "Add it to what the duty reads",
+                other=("duties", name, "reads"),
+            )
+
+
+RULES: tuple[Rule, ...] = (
+    consent_is_heard,
+    grants_stay_in_their_purpose,
+    services_hear_topics_that_exist,
+    what_is_sealed_can_be_opened,
+    duties_read_what_a_purpose_needs,
+)
