@@ -33,10 +33,7 @@ def parts(
     found = []
     for purpose, categories in purposes.items():
         wanted = tuple(
-            name
-            for name in fields
-            if name.partition(".")[0] in categories
-            and any(rule.field == name for rule in collected)
+            name for name in fields if name in filled and name.partition(".")[0] in categories
         )
         own = frozenset(
             rule.category for rule in collected if rule.purpose == purpose and rule.field in wanted
