@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Callable
 from types import TracebackType
-from typing import Literal
+from typing import Literal, TextIO
 
 import orjson
 import structlog
@@ -32,6 +32,7 @@ _LEVELS = {
 }
 # Libraries that tell at `info` what they do with every message or request.
 _TALKATIVE = ("aiokafka", "asyncio", "faststream", "uvicorn", "httpx", "docker", "urllib3")
+_WARNING = re.compile(r"^\S+:\d+: \w+")
 _NAME_LIKE = re.compile(r"^[\w.:/-]{1,100}$", re.ASCII)
 
 
@@ -40,12 +41,13 @@ def configure_logging(
     format: Literal["auto", "json", "console"] = "auto",  # noqa: A002 - the setting's own name
     level: str = "info",
     redact: Redact = presentable,
+    stream: TextIO | None = None,
 ) -> None:
-    """Send all logs of this process to standard error; call it once, before anything logs.
+    """Send all logs of this process to `stream` (standard error); call it before anything logs.
 
     `auto` is `console` on a terminal and `json` elsewhere.
     """
-    stream = sys.stderr
+    stream = stream or sys.stderr
     console = format == "console" or (format == "auto" and stream.isatty())
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -61,12 +63,14 @@ def configure_logging(
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         logger_factory=structlog.WriteLoggerFactory(file=stream),
     )
-    _route_libraries(shared, render, level)
+    _route_libraries(shared, render, level, stream)
     _describe_what_nobody_caught()
 
 
-def _route_libraries(shared: list[Processor], render: Processor, level: str) -> None:
-    handler = logging.StreamHandler(sys.stderr)
+def _route_libraries(
+    shared: list[Processor], render: Processor, level: str, stream: TextIO
+) -> None:
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         _Formatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
@@ -97,6 +101,10 @@ class _Formatter(structlog.stdlib.ProcessorFormatter):
 def _short_sentence(record: logging.LogRecord) -> str:
     """The template of a sentence, with numbers and words that look like names filled in."""
     template = str(record.msg).partition("\n")[0]
+    if record.name == "py.warnings":
+        # "file:line: Category: text", and the text of pydantic's warnings quotes values.
+        place = _WARNING.match(template)
+        return place.group() if place else "a warning"
     if isinstance(record.args, tuple) and record.args:
         try:
             return template % tuple(_simple(argument) for argument in record.args)

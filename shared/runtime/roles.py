@@ -37,6 +37,7 @@ create table if not exists steward.migration (
     sha256 text not null,
     primary key (schema, version)
 );
+alter table steward.migration owner to {OWNER};
 """
 
 _sql = queries("migrate.sql", __file__)

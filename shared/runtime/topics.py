@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -11,6 +12,8 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 _DYNAMIC_TOPIC_CONFIG = 1  # ConfigSource of DescribeConfigs: set on the topic itself
 _REQUEST_TIMEOUT_MS = 20_000
+_VISIBLE_WITHIN_S = 20
+_LOOK_AGAIN_S = 0.05
 
 
 class TopicLike(Protocol):
@@ -45,8 +48,10 @@ async def create_topics(
     try:
         await client.start()
         present = await _partitions(client)
-        made = await _make(client, [t for t in topics if t.name not in present], replication_factor)
-        existing = [topic for topic in topics if topic.name in present]
+        missing = [topic for topic in topics if topic.name not in present]
+        made = await _make(client, missing, replication_factor)
+        present = await _wait_for(client, [topic.name for topic in topics])
+        existing = [topic for topic in topics if topic.name not in made]
         _refuse_fewer_partitions(existing, present)
         await _set_settings(client, existing)
     finally:
@@ -74,12 +79,24 @@ async def _make(
             for topic in missing
         ]
     )
-    # Another migration may have been faster; its topics are checked by the next run.
+    codes = {topic: code for topic, code, *_ in response.topic_errors}
+    # There already: another migration was faster, or the brokers' list was behind.
     harmless = (0, TopicAlreadyExistsError.errno)
-    _refuse_errors(
-        (error[0], error[1]) for error in response.topic_errors if error[1] not in harmless
-    )
-    return tuple(topic.name for topic in missing)
+    _refuse_errors((topic, code) for topic, code in codes.items() if code not in harmless)
+    return tuple(topic.name for topic in missing if codes[topic.name] == 0)
+
+
+async def _wait_for(client: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, int]:
+    """The brokers answer before their own list has a new topic; who writes to it needs the list."""
+    ends_at = asyncio.get_running_loop().time() + _VISIBLE_WITHIN_S
+    while True:
+        present = await _partitions(client)
+        missing = [name for name in names if name not in present]
+        if not missing:
+            return present
+        if asyncio.get_running_loop().time() > ends_at:
+            raise TopicError(f"made, but not to be seen after {_VISIBLE_WITHIN_S} s: {missing}")
+        await asyncio.sleep(_LOOK_AGAIN_S)
 
 
 def _refuse_fewer_partitions(topics: Sequence[TopicLike], present: Mapping[str, int]) -> None:
@@ -128,7 +145,7 @@ def _own_settings(entries: Sequence[Sequence[object]]) -> Iterator[tuple[str, st
             yield str(name), str(value)
 
 
-def _refuse_errors(errors: Iterator[tuple[str, int]] | Sequence[tuple[str, int]]) -> None:
+def _refuse_errors(errors: Iterable[tuple[str, int]]) -> None:
     findings = [f"{topic}: {for_code(code).__name__}" for topic, code in errors]
     if findings:
         raise TopicError("the brokers refused: " + ", ".join(findings))
