@@ -10,6 +10,7 @@ import uvloop
 
 from services.cli.environment import plan_path, secrets_path
 from services.cli.schemas import SERVICES
+from shared.runtime.logging import configure_logging
 from shared.runtime.secrets import SecretsFolder
 from shared.runtime.settings import ServiceSettings
 
@@ -21,6 +22,7 @@ def run_service(name: str) -> None:
             f"there is no service {name!r}; choose one of {', '.join(SERVICES)}"
         )
     settings = importlib.import_module(f"services.{name}.settings").Settings.load()
+    configure_logging(name, settings.log_format, settings.log_level)
     service = importlib.import_module(f"services.{name}.app")
     uvloop.run(service.run(settings))
 

@@ -102,17 +102,17 @@ def _await_running(child: subprocess.Popen[bytes]) -> State | None:
 
 def _show(asked: Options, system: System) -> None:
     table = Table(box=None, pad_edge=False)
-    for column in ("process", "pid", "where", "log"):
+    for column in ("process", "pid", "where"):
         table.add_column(column)
     for entry in system.supervisor.state.processes:
         port = next(iter(entry.ports.values()))
         where = f"http://127.0.0.1:{port}" if "http" in entry.ports else f"127.0.0.1:{port}"
-        table.add_row(entry.name, str(entry.pid), where, _shorter(Path(entry.log)))
+        table.add_row(entry.name, str(entry.pid), where)
     _console.print(table)
     for name, why in system.not_ready.items():
         _console.print(f"[bold red]{name} is not ready:[/] {why} (steward logs {name})")
     _console.print(
-        f"secrets: {_shorter(asked.secrets_folder.path)}   Ctrl-C or `steward down` stops it"
+        f"logs: {_shorter(asked.log_folder)}   secrets: {_shorter(asked.secrets_folder.path)}"
     )
 
 
