@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from services.cli.demo_report import show_disclosures, show_reckoning, show_what_next
+from services.cli.down import remove_home
 from services.cli.environment import home_folder, plan_path
 from services.cli.reckoning import Books, Handed, open_books
 from services.cli.reckoning import Progress as Standing
@@ -67,7 +67,7 @@ def demo(
 
 
 async def _demonstrate(console: Console, day: Path, about: str | None) -> None:
-    home, lists = _fresh_folders()
+    home, lists = await _fresh_folders()
     options = Options(
         home=home,
         plan=plan_path(),
@@ -88,10 +88,10 @@ async def _demonstrate(console: Console, day: Path, about: str | None) -> None:
     show_what_next(console)
 
 
-def _fresh_folders() -> tuple[Path, Path]:
+async def _fresh_folders() -> tuple[Path, Path]:
     """The demonstration's own folder, emptied of what the last one left, and one for its lists."""
     home = home_folder() / "demo"
-    shutil.rmtree(home, ignore_errors=True)
+    await remove_home(home)
     lists = home / "lists"
     lists.mkdir(parents=True)
     return home, lists
