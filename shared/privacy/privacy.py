@@ -26,7 +26,7 @@ from shared.privacy.disclosure import (
 )
 from shared.privacy.errors import NotGrantedError, NotInPlanError
 from shared.privacy.handover import end, leave, release
-from shared.privacy.keyring import KeyName, OpeningKey, Random
+from shared.privacy.keyring import OpeningKey, Random, Wanted
 from shared.privacy.opening import open_item
 from shared.privacy.plan import Plan
 from shared.privacy.sealing import NONCE_BYTES, KeyWrapper, key_id_of, seal_bytes
@@ -126,7 +126,7 @@ class Privacy:
 
     def _new_subjects(self, count: int) -> list[UUID]:
         pool = self._random(16 * count)
-        return [UUID(bytes=pool[16 * i : 16 * i + 16], version=4) for i in range(count)]
+        return [UUID(bytes=pool[i : i + 16], version=4) for i in range(0, len(pool), 16)]
 
     async def find(
         self, connection: Connection, aliases: Sequence[Alias]
@@ -157,25 +157,27 @@ class Privacy:
         let this service seal the category.
         """
         self._refuse_sealing({item.category for item in items})
-        wanted: dict[KeyName, datetime] = {}
-        for item in items:
-            name = KeyName(item.subject_id, item.category, item.context)
-            moment = item.at or at
-            wanted[name] = max(moment, wanted.get(name, moment))
-        if not wanted:
+        if not items:
             return []
+        wanted = Wanted()
+        places = [
+            wanted.add(item.subject_id, item.category, item.context, item.at or at)
+            for item in items
+        ]
         keys = await keyring.make_keys(
             connection, wanted, wrapper=self._wrapper, random=self._random
         )
         nonces = self._random(NONCE_BYTES * len(items))
         sealed: list[Sealed | None] = []
-        for place, item in enumerate(items):
-            found = keys[KeyName(item.subject_id, item.category, item.context)]
-            if found.key is None or not found.takes(item.at or at):
+        for nonce_at, item, place in zip(
+            range(0, len(nonces), NONCE_BYTES), items, places, strict=True
+        ):
+            key = keys[place].for_fact(item.at or at)
+            if key is None:
                 sealed.append(None)
-                continue
-            nonce = nonces[place * NONCE_BYTES : (place + 1) * NONCE_BYTES]
-            sealed.append(seal_bytes(found.key, orjson.dumps(item.content), nonce))
+            else:
+                nonce = nonces[nonce_at : nonce_at + NONCE_BYTES]
+                sealed.append(seal_bytes(key, orjson.dumps(item.content), nonce))
         return sealed
 
     def _refuse_sealing(self, categories: set[str]) -> None:

@@ -11,7 +11,6 @@ Only `shared.privacy` uses this module: its doors are `use()` and `disclose()`.
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -31,20 +30,22 @@ RECORD_CATEGORY = ""
 """Stands for the category in what binds whole record bodies: no category has this name."""
 
 
-@dataclass(frozen=True, slots=True)
 class DataKey:
-    """A data key as it is used inside one batch, never longer."""
+    """A data key as one batch uses it, never longer. Made by the thousand, and so it is plain.
 
-    id: bytes
-    generation: int
-    category: str
-    key: bytes = field(repr=False)
+    `bound` is the associated data of what is sealed with it.
+    """
 
-    def bound(self) -> bytes:
-        """The associated data of what is sealed with it."""
-        return b"".join(
-            (_VERSION, self.id, self.generation.to_bytes(4, "big"), self.category.encode())
-        )
+    __slots__ = ("bound", "category", "id", "key")
+
+    def __init__(self, key_id: bytes, generation: int, category: str, key: bytes) -> None:
+        self.id = key_id
+        self.category = category
+        self.key = key
+        self.bound = _VERSION + key_id + generation.to_bytes(4, "big") + category.encode()
+
+    def __repr__(self) -> str:
+        return f"<DataKey of category {self.category!r}>"
 
 
 class KeyWrapper:
@@ -82,8 +83,7 @@ def key_id_of(sealed: bytes) -> bytes:
 
 def seal_bytes(key: DataKey, content: bytes, nonce: bytes) -> Sealed:
     """Seal content. A nonce is used once with a key."""
-    ciphertext = AESGCM(key.key).encrypt(nonce, content, key.bound())
-    return Sealed(b"".join((_VERSION, key.id, nonce, ciphertext)))
+    return Sealed(_VERSION + key.id + nonce + AESGCM(key.key).encrypt(nonce, content, key.bound))
 
 
 def open_bytes(key: DataKey, sealed: bytes) -> bytes:
@@ -92,7 +92,7 @@ def open_bytes(key: DataKey, sealed: bytes) -> bytes:
         raise SealError(f"a value of category {key.category!r} is sealed with another key")
     try:
         return AESGCM(key.key).decrypt(
-            sealed[_NONCE_AT:_CIPHERTEXT_AT], sealed[_CIPHERTEXT_AT:], key.bound()
+            sealed[_NONCE_AT:_CIPHERTEXT_AT], sealed[_CIPHERTEXT_AT:], key.bound
         )
     except InvalidTag:
         raise SealError(f"a value of category {key.category!r} was altered or moved") from None

@@ -18,10 +18,11 @@ from shared.privacy.errors import AliasError
 AliasKind = Literal["email", "phone", "person_number"]
 
 _LONGEST = 320  # RFC 3696, erratum 1690: 64 octets, @, 255 octets
-_ASCII_DOMAIN = re.compile(
-    r"^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-    r"(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$"
+_LABELS = (
+    r"(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*"
 )
+_ASCII_DOMAIN = re.compile(rf"{_LABELS}\Z")
+_ASCII_ADDRESS = re.compile(rf"[!-?A-~]+@{_LABELS}\Z")
 _SEPARATOR = "\x1f"
 
 
@@ -54,6 +55,10 @@ def normalise_email(address: str) -> str:
     """Trimmed, NFC, lower case, domain in IDNA (UTS 46). Dots and plus tags are left alone:
     what they mean is the receiving server's affair. AliasError where it is no address.
     """
+    if address.isascii():
+        plain = address.strip().lower()
+        if len(plain) <= _LONGEST and _ASCII_ADDRESS.match(plain):
+            return plain
     local, at, domain = _folded(address).rpartition("@")
     if not at or not local or not domain or len(address) > _LONGEST:
         raise AliasError("not an e-mail address")
@@ -118,7 +123,7 @@ def pepper_id(pepper: bytes) -> str:
 
 def digest(pepper: bytes, alias: Alias) -> bytes:
     """HMAC-SHA256 (32 bytes) of a normalised alias. Two kinds or sources never meet in one."""
-    text = _SEPARATOR.join((alias.kind, alias.source or "", alias.value))
+    text = f"{alias.kind}{_SEPARATOR}{alias.source or ''}{_SEPARATOR}{alias.value}"
     return hmac.digest(pepper, text.encode(), "sha256")
 
 
