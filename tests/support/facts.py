@@ -67,3 +67,21 @@ def event_state(**over: object) -> EventState:
         **over,
     }
     return EventState.model_validate(given)
+
+
+def with_header(message: Message[Any], name: str, value: bytes) -> Message[Any]:
+    """The same message, had its record this header."""
+    record = message.record
+    headers = tuple(header for header in record.headers if header[0] != name)
+    changed = MadeRecord(
+        record.value,
+        (*headers, (name, value)),
+        record.key,
+        record.topic,
+        record.partition,
+        record.offset,
+        record.timestamp,
+    )
+    decoded = decode(changed)
+    assert isinstance(decoded, Message), decoded
+    return decoded

@@ -1,0 +1,25 @@
+"""The audit service at work."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from tests.conftest import SettingsFactory
+from tests.support.work import NO_KAFKA, Work, at_work
+
+
+@pytest.fixture
+async def work(service_settings: SettingsFactory) -> AsyncIterator[Work]:
+    settings = service_settings("audit", kafka_bootstrap_servers=NO_KAFKA)
+    async with at_work(settings, "audit") as work:
+        yield work
+
+
+@pytest.fixture
+async def administrator(database: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    connection = await asyncpg.connect(database, server_settings={"search_path": "audit"})
+    yield connection
+    await connection.close()

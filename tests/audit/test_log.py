@@ -1,0 +1,180 @@
+"""The log on a real Postgres: order, no gaps, nothing twice, nothing ever changed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from services.audit import handlers
+from services.audit.domain import EntryFilter
+from services.audit.handlers import append_entries, history_of, read_entries
+from shared.contract import audit
+from shared.contract.audit import DataDisclosed, DisclosureDelivered, DisclosureRefused
+from shared.contract.message import Message
+from shared.messaging.unit_of_work import Transaction
+from tests.support.entries import make_entry
+from tests.support.facts import NOON, Facts, with_header
+from tests.support.work import Work
+
+
+async def sequences(work: Work) -> list[tuple[int, int]]:
+    rows = await work.rows("select sequence, topic_offset from entry order by sequence")
+    return [(row["sequence"], row["topic_offset"]) for row in rows]
+
+
+async def test_entries_are_in_the_order_of_the_topic_without_a_gap(work: Work) -> None:
+    facts = Facts()
+    kinds: list[type[audit.Entry]] = [
+        DataDisclosed,
+        DisclosureDelivered,
+        DisclosureRefused,
+        DataDisclosed,
+    ]
+    messages = [facts.message(make_entry(kind)) for kind in kinds * 70]
+    shuffled = messages[:100]
+    shuffled.reverse()
+    await work.do(append_entries, shuffled)
+    await work.do(append_entries, messages[100:])
+    assert await sequences(work) == [(place, place) for place in range(210)]
+    assert await work.value("select size from tree_head") == 210
+
+
+async def test_an_entry_that_comes_again_is_not_appended_again(work: Work) -> None:
+    facts = Facts()
+    entry, entry_id = make_entry(DataDisclosed), uuid4()
+    other = facts.message(make_entry(DataDisclosed))
+    once, again = (facts.message(entry, id=entry_id) for _ in range(2))
+    await work.do(append_entries, [other, once, again])
+    await work.do(append_entries, [again, other])
+    assert await sequences(work) == [(0, 0), (1, 1)]
+
+
+async def test_writers_at_one_time_leave_no_gap_and_no_double(work: Work) -> None:
+    facts = Facts()
+    messages = [facts.message(make_entry(DataDisclosed)) for _ in range(60)]
+    batches = [messages[start : start + 30] for start in (0, 10, 20, 30)]
+    await asyncio.gather(*(work.do(append_entries, batch) for batch in batches))
+    assert [sequence for sequence, _ in await sequences(work)] == list(range(60))
+    assert await work.value("select size from tree_head") == 60
+
+
+async def test_what_is_rolled_back_leaves_no_gap(work: Work) -> None:
+    facts = Facts()
+
+    async def append_and_fail(tx: Transaction, messages: Sequence[Message[Any]]) -> None:
+        await append_entries(tx, messages)
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await work.do(append_and_fail, [facts.message(make_entry(DataDisclosed))])
+    await work.do(append_entries, [facts.message(make_entry(DataDisclosed))])
+    assert await sequences(work) == [(0, 1)]
+
+
+async def test_an_entry_without_a_uuid_is_a_dead_letter_and_the_others_stay(work: Work) -> None:
+    facts = Facts()
+    good = facts.message(make_entry(DataDisclosed))
+    bad = with_header(facts.message(make_entry(DataDisclosed)), "ce_id", b"maija@example.org")
+    effect = await work.do(append_entries, [bad, good])
+    assert effect.at_fault == ["envelope_invalid"]
+    assert await sequences(work) == [(0, 0)]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update entry set actor = 'nobody'",
+        "delete from entry",
+        "truncate entry",
+        "update entry set actor = actor where false",
+    ],
+)
+async def test_not_even_a_superuser_changes_the_log(
+    work: Work,
+    administrator: asyncpg.Connection[asyncpg.Record],
+    statement: str,
+) -> None:
+    await work.do(append_entries, [Facts().message(make_entry(DataDisclosed))])
+    assert await administrator.fetchval("select rolsuper from pg_roles where rolname = user")
+    for role in ("origin", "replica"):
+        await administrator.execute(f"set session_replication_role = {role}")
+        with pytest.raises(asyncpg.PostgresError, match="append only"):
+            await administrator.execute(statement)
+    assert await sequences(work) == [(0, 0)]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update entry set actor = 'nobody'",
+        "delete from entry",
+        "truncate entry",
+        "alter table entry disable trigger all",
+        "drop table entry",
+        "delete from tree_head",
+        "insert into tree_head (size) values (0)",
+    ],
+)
+async def test_the_service_itself_may_only_read_and_append(work: Work, statement: str) -> None:
+    with pytest.raises(asyncpg.InsufficientPrivilegeError) as refused:
+        await work.rows(statement)
+    assert "append only" not in str(refused.value)
+
+
+async def read(work: Work, asked: EntryFilter, after: int = -1) -> list[int]:
+    return [
+        entry.sequence
+        async for page in read_entries(work.parts.pool, asked, after=after)
+        for entry in page
+    ]
+
+
+async def test_filters_hold_all_together_and_pages_go_on_where_the_last_ended(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handlers, "PAGE_SIZE", 3)
+    facts = Facts()
+    subject, event = uuid4(), uuid4()
+    entries = [
+        make_entry(
+            DataDisclosed,
+            at=NOON + timedelta(minutes=place),
+            recipient="hotel" if place % 2 else "caterer",
+            subject_id=subject if place < 8 else uuid4(),
+            event_id=event if place > 3 else None,
+        )
+        for place in range(12)
+    ]
+    await work.do(append_entries, [facts.message(entry) for entry in entries])
+    assert await read(work, EntryFilter()) == list(range(12))
+    assert await read(work, EntryFilter(), after=4) == [5, 6, 7, 8, 9, 10, 11]
+    assert await read(work, EntryFilter(recipient="hotel")) == [1, 3, 5, 7, 9, 11]
+    assert await read(work, EntryFilter(subject_id=subject, event_id=event)) == [4, 5, 6, 7]
+    span = EntryFilter(since=NOON + timedelta(minutes=2), until=NOON + timedelta(minutes=5))
+    assert await read(work, span) == [2, 3, 4]
+    assert await read(work, EntryFilter(recipient="nobody")) == []
+
+
+async def test_a_history_is_of_one_person_with_what_became_of_it(work: Work) -> None:
+    facts = Facts()
+    subject, disclosure = uuid4(), uuid4()
+    entries = [
+        make_entry(DataDisclosed, subject_id=subject, disclosure_id=disclosure),
+        make_entry(DataDisclosed, disclosure_id=disclosure),
+        make_entry(audit.DisclosureFailed, disclosure_id=disclosure, reason="unreachable"),
+        make_entry(DisclosureDelivered, disclosure_id=disclosure, people=2),
+    ]
+    await work.do(append_entries, [facts.message(entry) for entry in entries])
+    async with work.parts.pool.acquire() as connection:
+        told = await history_of(connection, subject)
+        nobody = await history_of(connection, uuid4())
+    assert nobody is None
+    assert told is not None
+    ((only,), accesses) = told.disclosures, told.accesses
+    assert (only.outcome, only.disclosure_id, accesses) == ("delivered", disclosure, ())

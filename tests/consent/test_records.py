@@ -1,0 +1,297 @@
+"""Consents and withdrawals on a real Postgres."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import permutations
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from services.consent.handlers import Handlers
+from services.consent.subscribers import subscriptions
+from shared.contract import inbound, registration
+from shared.contract.inbound import ConsentAnswer, ContactSubmitted, WithdrawalRequested
+from shared.contract.message import Message
+from shared.contract.registration import ParticipantRegistered, RegistrationWaitlisted
+from shared.contract.registry import REGISTRY
+from shared.contract.types import RegistrationId, Sealed, SubjectId
+from shared.messaging.subscription import Handler
+from shared.privacy.subjects import Alias
+from shared.privacy.values import ToOpen
+from tests.support.facts import NOON, WEBSITE, Facts, event_state
+from tests.support.work import Work
+
+EMAIL = "aino.canary@example.org"
+NAME = "Aino Canary-Öhman"
+HOUR = timedelta(hours=1)
+
+
+def consent(purpose: str = "marketing", *, given: bool = True) -> ConsentAnswer:
+    return ConsentAnswer(purpose=purpose, given=given, wording=f"{purpose}-2026", language="fi")
+
+
+def submitted(
+    *answers: ConsentAnswer, at: datetime = NOON, email: str = EMAIL, facts: Facts | None = None
+) -> Message[Any]:
+    data = ContactSubmitted(
+        contact_number="c-1",
+        email=email,
+        name=NAME,
+        language="fi",
+        consents=answers or (consent(),),
+    )
+    # Received late on purpose: what counts is when it was said.
+    received = NOON + 10 * HOUR
+    return (facts or Facts()).message(data, source=WEBSITE, at=at, received_at=received)
+
+
+def withdrawal(
+    *purposes: str, at: datetime = NOON, email: str = EMAIL
+) -> Message[WithdrawalRequested]:
+    data = WithdrawalRequested(contact_number="c-1", email=email, purposes=purposes)
+    return Facts().message(data, source=WEBSITE, at=at, received_at=NOON + 10 * HOUR)
+
+
+async def states(work: Work) -> dict[str, str]:
+    rows = await work.rows("select purpose, state from consent_state")
+    return {row["purpose"]: row["state"] for row in rows}
+
+
+def test_every_type_of_both_topics_is_handled_or_ignored_on_purpose(handlers: Handlers) -> None:
+    for subscription in subscriptions(handlers._privacy):
+        of_topic = {known.model for known in REGISTRY if known.topic == subscription.topic}
+        assert set(subscription.handlers) | subscription.ignored == of_topic
+    contacts, _ = subscriptions(handlers._privacy)
+    assert contacts.never_waits == {inbound.WithdrawalRequested}
+
+
+async def test_a_consent_is_recorded_and_said_once(work: Work, handlers: Handlers) -> None:
+    message = submitted()
+    first = await work.do(handlers.record_contacts, [message])
+    again = await work.do(handlers.record_contacts, [message])
+    (fact,) = first.said
+    assert (fact.type, fact.data["purpose"], fact.data["source"]) == (
+        "ConsentGiven",
+        "marketing",
+        "website",
+    )
+    assert fact.key is not None
+    assert str(fact.key) == fact.data["subject_id"]
+    assert again.said == []
+    assert await work.value("select count(*) from consent_record") == 1
+    assert await states(work) == {"marketing": "given"}
+
+
+async def test_whom_to_write_to_is_kept_sealed_of_those_who_said_yes(
+    work: Work, handlers: Handlers
+) -> None:
+    no = submitted(consent(given=False), email="other.canary@example.org")
+    await work.do(handlers.record_contacts, [submitted(), no])
+    (row,) = await work.rows("select subject_id, category, sealed from contact")
+    assert b"canary" not in row["sealed"].lower()
+    async with work.parts.pool.acquire() as connection, connection.transaction():
+        item = ToOpen(SubjectId(row["subject_id"]), row["category"], Sealed(row["sealed"]))
+        (opened,) = await work.parts.privacy.use(connection, "marketing", [item])
+    assert opened is not None
+    assert opened.reveal() == {"name": NAME, "email": EMAIL}
+
+
+async def test_every_order_of_a_yes_a_withdrawal_and_a_new_yes_ends_the_same(
+    work: Work, handlers: Handlers
+) -> None:
+    for number, order in enumerate(permutations(range(3))):
+        email = f"person{number}@example.org"
+        steps: list[tuple[Handler, Message[Any]]] = [
+            (handlers.record_contacts, submitted(at=NOON, email=email)),
+            (handlers.record_withdrawals, withdrawal("marketing", at=NOON + HOUR, email=email)),
+            (handlers.record_contacts, submitted(at=NOON + 2 * HOUR, email=email)),
+        ]
+        for step in order:
+            handler, message = steps[step]
+            await work.do(handler, [message])
+        (held,) = await work.rows(
+            "select state, at from consent_state where subject_id = $1",
+            await subject_of(work, email),
+        )
+        assert tuple(held) == ("given", NOON + 2 * HOUR)
+
+
+async def subject_of(work: Work, email: str) -> SubjectId:
+    async with work.parts.pool.acquire() as connection:
+        (subject_id,) = await work.parts.privacy.find(connection, [Alias("email", email)])
+    assert subject_id is not None
+    return subject_id
+
+
+async def test_a_yes_that_comes_after_a_later_withdrawal_keeps_nothing_to_write_to(
+    work: Work, handlers: Handlers
+) -> None:
+    await work.do(handlers.record_withdrawals, [withdrawal(at=NOON + HOUR)])
+    await work.do(handlers.record_contacts, [submitted(at=NOON)])
+    assert (await states(work))["marketing"] == "withdrawn"
+    assert await work.value("select count(*) from contact") == 0
+    assert await work.value("select count(*) from consent_record where state = 'given'") == 1
+
+
+async def test_of_one_moment_the_withdrawal_wins_in_either_order(
+    work: Work, handlers: Handlers
+) -> None:
+    await work.do(handlers.record_contacts, [submitted(), submitted(consent("networking"))])
+    await work.do(handlers.record_withdrawals, [withdrawal("marketing")])
+    await work.do(handlers.record_withdrawals, [withdrawal("marketing", email="b@example.org")])
+    await work.do(handlers.record_contacts, [submitted(email="b@example.org")])
+    held = await work.rows("select state from consent_state where purpose = 'marketing'")
+    assert [row["state"] for row in held] == ["withdrawn", "withdrawn"]
+
+
+async def test_a_withdrawal_that_names_nothing_takes_back_all_that_rests_on_consent(
+    work: Work, handlers: Handlers
+) -> None:
+    effect = await work.do(handlers.record_withdrawals, [withdrawal()])
+    assert await states(work) == dict.fromkeys(
+        ("marketing", "networking", "dietary-needs"), "withdrawn"
+    )
+    assert {fact.type for fact in effect.said} == {"ConsentWithdrawn"}
+
+
+async def test_a_withdrawal_of_what_does_not_rest_on_consent_is_a_dead_letter(
+    work: Work, handlers: Handlers
+) -> None:
+    messages = [withdrawal("invoicing"), withdrawal("marketing", "invoicing")]
+    effect = await work.do(handlers.record_withdrawals, messages)
+    assert effect.at_fault == ["purpose_unknown"]
+    assert await states(work) == {"marketing": "withdrawn"}
+
+
+async def test_unknown_wordings_are_dead_letters_and_the_others_stay(
+    work: Work, handlers: Handlers
+) -> None:
+    foreign = ConsentAnswer(purpose="marketing", given=True, wording=EMAIL)
+    messages = [submitted(foreign), submitted(consent("networking"))]
+    effect = await work.do(handlers.record_contacts, messages)
+    assert effect.at_fault == ["wording_unknown"]
+    assert await states(work) == {"networking": "given"}
+
+
+def participation(
+    subject: SubjectId, kind: type[Any] = ParticipantRegistered, **over: object
+) -> Message[Any]:
+    given: dict[str, object] = {
+        "registration_id": RegistrationId(uuid4()),
+        "subject_id": subject,
+        "event": event_state(),
+        "language": "fi",
+        "source": "short-courses",
+        "personal": {},
+        "consents": (consent(), consent("dietary-needs", given=False)),
+        "registered_at": NOON,
+        "waitlisted_at": NOON,
+        "position": 1,
+        **over,
+    }
+    return Facts().message(kind.model_validate(given), key=subject, received_at=NOON + 10 * HOUR)
+
+
+async def test_answers_on_a_registration_are_recorded(work: Work, handlers: Handlers) -> None:
+    subject = SubjectId(uuid4())
+    effect = await work.do(handlers.record_participants, [participation(subject)])
+    assert await states(work) == {"marketing": "given", "dietary-needs": "refused"}
+    assert {fact.key for fact in effect.said} == {subject}
+    collected = await work.rows("select distinct collected_by, source from consent_record")
+    assert [tuple(row) for row in collected] == [("registration", "short-courses")]
+
+
+async def test_who_comes_from_the_waiting_list_does_not_consent_again(
+    work: Work, handlers: Handlers
+) -> None:
+    subject, registration_id = SubjectId(uuid4()), RegistrationId(uuid4())
+    waits = participation(subject, RegistrationWaitlisted, registration_id=registration_id)
+    has_a_place = participation(
+        subject, registration_id=registration_id, registered_at=NOON + 5 * HOUR
+    )
+    await work.do(handlers.record_participants, [waits])
+    await withdraw_for(work, handlers, subject, NOON + HOUR)
+    effect = await work.do(handlers.record_participants, [has_a_place])
+    assert effect.said == []
+    assert (await states(work))["marketing"] == "withdrawn"
+
+
+async def withdraw_for(work: Work, handlers: Handlers, subject: SubjectId, at: datetime) -> None:
+    """A withdrawal of a subject that has no address here."""
+
+    async def identify(connection: object, people: Sequence[object]) -> list[SubjectId]:
+        return [subject for _ in people]
+
+    original = work.parts.privacy.identify
+    work.parts.privacy.identify = identify  # type: ignore[method-assign]  # a stand-in
+    try:
+        await work.do(handlers.record_withdrawals, [withdrawal(at=at)])
+    finally:
+        work.parts.privacy.identify = original  # type: ignore[method-assign]  # and back
+
+
+async def test_a_thousand_people_at_once(work: Work, handlers: Handlers) -> None:
+    facts = Facts()
+    messages = [submitted(email=f"p{n % 700}@example.org", facts=facts) for n in range(1000)]
+    effect = await work.do(handlers.record_contacts, messages)
+    assert len(effect.said) == 1000
+    assert await work.value("select count(*) from consent_state") == 700
+    assert await work.value("select count(*) from contact") == 700
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update consent_record set state = 'given'",
+        "delete from consent_record",
+        "truncate consent_record cascade",
+    ],
+)
+async def test_not_even_a_superuser_changes_a_record(
+    work: Work,
+    handlers: Handlers,
+    administrator: asyncpg.Connection[asyncpg.Record],
+    statement: str,
+) -> None:
+    await work.do(handlers.record_contacts, [submitted()])
+    with pytest.raises(asyncpg.PostgresError, match="append only"):
+        await administrator.execute(statement)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await work.rows(statement)
+
+
+async def test_nothing_personal_stands_in_tables_or_facts(
+    work: Work, handlers: Handlers, administrator: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    data = ContactSubmitted(
+        contact_number="canary-number", email=EMAIL, name=NAME, consents=(consent(),)
+    )
+    await work.do(handlers.record_contacts, [Facts().message(data, source=WEBSITE)])
+    for table in ("consent_record", "consent_state", "contact", "outbox"):
+        text = await administrator.fetchval(
+            f"select string_agg(t::text, '') from consent.{table} as t"  # noqa: S608 - our own names
+        )
+        assert text is not None
+        assert "canary" not in text.lower(), table
+        assert b"canary".hex() not in text, table
+
+
+async def test_asking_makes_no_difference_between_unknown_and_never_asked(
+    work: Work, handlers: Handlers
+) -> None:
+    await work.do(handlers.record_contacts, [submitted(consent("networking"))])
+    async with work.parts.pool.acquire() as connection:
+        known = await handlers.check(connection, EMAIL, "marketing")
+        unknown = await handlers.check(connection, "nobody@example.org", "marketing")
+        given = await handlers.check(connection, EMAIL.upper(), "networking")
+    assert known == unknown
+    assert given.may_be_used
+
+
+def test_registration_facts_are_taken_from_their_topic(handlers: Handlers) -> None:
+    _, facts = subscriptions(handlers._privacy)
+    assert facts.topic == registration.TOPIC

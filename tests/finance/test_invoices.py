@@ -1,0 +1,260 @@
+"""Invoices on a real Postgres: numbers without a gap, buyers sealed for accounting."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from services.finance.handlers import Handlers
+from services.finance.subscribers import subscriptions
+from shared.contract.message import Message
+from shared.contract.registration import (
+    EventState,
+    ParticipantRegistered,
+    ParticipantUpdated,
+    RegistrationCancelled,
+)
+from shared.contract.registry import REGISTRY
+from shared.contract.types import RegistrationId, Sealed, SubjectId
+from shared.messaging.unit_of_work import Transaction
+from shared.privacy.values import ToOpen, ToSeal
+from tests.support.facts import NOON, Facts, event_state
+from tests.support.work import Effect, Work
+
+BILLING = {"name": "Firma Canary Oy", "address": "Canarykuja 1", "business_id": "1234567-1"}
+CONTACT = {"name": "Aino Canary", "email": "aino.canary@example.org", "phone": "+358401234567"}
+
+
+async def seal(
+    registration: Work, subject: SubjectId, event: EventState, **contents: Mapping[str, Any]
+) -> dict[str, Sealed]:
+    items = [
+        ToSeal(subject, category, f"event:{event.event_id}", content)
+        for category, content in contents.items()
+    ]
+    async with registration.parts.pool.acquire() as connection, connection.transaction():
+        sealed = await registration.parts.privacy.seal(connection, items, at=NOON)
+    return {
+        item.category: value for item, value in zip(items, sealed, strict=True) if value is not None
+    }
+
+
+def registered(event: EventState | None = None, **over: object) -> Message[Any]:
+    subject = over.get("subject_id", SubjectId(uuid4()))
+    given: dict[str, object] = {
+        "registration_id": RegistrationId(uuid4()),
+        "subject_id": subject,
+        "event": event or event_state(),
+        "language": "fi",
+        "source": "short-courses",
+        "personal": {},
+        "registered_at": NOON,
+        **over,
+    }
+    return Facts().message(ParticipantRegistered.model_validate(given))
+
+
+def cancelled(of: Message[Any], **over: object) -> Message[Any]:
+    data = RegistrationCancelled(
+        registration_id=of.data.registration_id,
+        subject_id=of.data.subject_id,
+        event=of.data.event.model_copy(update=over),
+        cancelled_at=NOON,
+        by="person",
+    )
+    return Facts().message(data)
+
+
+async def numbers(work: Work) -> list[str]:
+    rows = await work.rows("select number from invoice order by position")
+    return [row["number"] for row in rows]
+
+
+async def buyer(work: Work, invoice_id: object) -> Mapping[str, Any] | None:
+    (row,) = await work.rows("select * from buyer where invoice_id = $1", invoice_id)
+    if row["sealed"] is None:
+        return None
+    async with work.parts.pool.acquire() as connection, connection.transaction():
+        item = ToOpen(SubjectId(row["subject_id"]), row["category"], Sealed(row["sealed"]))
+        (opened,) = await work.parts.privacy.use(connection, "accounting", [item])
+    return None if opened is None else opened.reveal()
+
+
+def invoice_id_of(effect: Effect) -> UUID:
+    (fact,) = effect.said
+    return UUID(fact.data["invoice_id"])
+
+
+def test_every_type_of_the_topic_is_handled_or_ignored_on_purpose(work: Work) -> None:
+    (subscription,) = subscriptions(work.parts.privacy)
+    of_topic = {known.model for known in REGISTRY if known.topic == subscription.topic}
+    assert set(subscription.handlers) | subscription.ignored == of_topic
+
+
+async def test_a_registration_with_a_fee_is_invoiced_once(work: Work, handlers: Handlers) -> None:
+    message = registered()
+    effect = await work.do(handlers.issue_invoices, [message])
+    again = await work.do(handlers.issue_invoices, [message])
+    (fact,) = effect.said
+    assert again.said == []
+    assert (fact.type, fact.key) == ("InvoiceIssued", message.data.subject_id)
+    assert fact.data["number"] == "2026000001"
+    assert fact.data["net"] == {"minor_units": 10_000, "currency": "EUR"}
+    assert fact.data["vat"] == {"minor_units": 2_550, "currency": "EUR"}
+    assert (fact.data["vat_percent"], fact.data["kind"]) == ("25.5", "invoice")
+    assert fact.data["financial_year_ends"] == "2026-12-31"
+    assert await work.value("select reference from invoice") == "20260000011"
+
+
+async def test_what_is_free_of_charge_is_not_invoiced(work: Work, handlers: Handlers) -> None:
+    free = registered(event_state(fee=None, vat_class=None))
+    effect = await work.do(handlers.issue_invoices, [free])
+    assert effect.said == []
+    assert await numbers(work) == []
+
+
+async def test_the_year_is_the_one_that_the_organisation_is_in(
+    work: Work, handlers: Handlers
+) -> None:
+    new_year_in_helsinki = datetime(2026, 12, 31, 22, 30, tzinfo=UTC)
+    await work.do(handlers.issue_invoices, [registered()], now=new_year_in_helsinki)
+    assert await numbers(work) == ["2027000001"]
+
+
+async def test_a_vat_class_that_the_plan_has_not_is_a_dead_letter(
+    work: Work, handlers: Handlers
+) -> None:
+    messages = [registered(event_state(vat_class="luxury")), registered()]
+    effect = await work.do(handlers.issue_invoices, messages)
+    assert effect.at_fault == ["vat_class_unknown"]
+    assert await numbers(work) == ["2026000001"]
+
+
+async def test_who_is_invoiced_is_sealed_again_as_accounting_data_of_the_year(
+    work: Work, registration: Work, handlers: Handlers
+) -> None:
+    event, subject = event_state(), SubjectId(uuid4())
+    personal = await seal(registration, subject, event, billing=BILLING, contact=CONTACT)
+    message = registered(event, subject_id=subject, personal=personal)
+    effect = await work.do(handlers.issue_invoices, [message])
+    assert await buyer(work, invoice_id_of(effect)) == BILLING
+    assert await work.value("select context from buyer") == "year:2026"
+
+
+async def test_without_billing_data_the_participant_is_invoiced(
+    work: Work, registration: Work, handlers: Handlers
+) -> None:
+    event, subject = event_state(), SubjectId(uuid4())
+    personal = await seal(
+        registration, subject, event, contact=CONTACT, billing={"reference": "PO 7"}
+    )
+    message = registered(event, subject_id=subject, personal=personal)
+    effect = await work.do(handlers.issue_invoices, [message])
+    assert await buyer(work, invoice_id_of(effect)) == {
+        "name": CONTACT["name"],
+        "reference": "PO 7",
+    }
+
+
+async def test_an_invoice_is_issued_though_nothing_is_left_of_the_person(
+    work: Work, handlers: Handlers
+) -> None:
+    effect = await work.do(handlers.issue_invoices, [registered()])
+    assert await buyer(work, invoice_id_of(effect)) is None
+
+
+async def test_a_correction_reaches_the_invoice_and_older_news_does_not(
+    work: Work, registration: Work, handlers: Handlers
+) -> None:
+    event, subject = event_state(), SubjectId(uuid4())
+    message = registered(event, subject_id=subject)
+    effect = await work.do(handlers.issue_invoices, [message])
+    for name, hours in (("New Canary Oy", 2), ("Old Canary Oy", 1)):
+        data = message.data.model_dump(exclude={"registered_at"}) | {
+            "personal": await seal(registration, subject, event, billing={"name": name}),
+            "updated_at": NOON + timedelta(hours=hours),
+        }
+        update = Facts().message(ParticipantUpdated.model_validate(data))
+        await work.do(handlers.correct_buyers, [update])
+    assert await buyer(work, invoice_id_of(effect)) == {"name": "New Canary Oy"}
+
+
+async def test_a_cancellation_is_credited_once_with_the_very_amounts(
+    work: Work, registration: Work, handlers: Handlers
+) -> None:
+    event, subject = event_state(), SubjectId(uuid4())
+    personal = await seal(registration, subject, event, billing=BILLING)
+    message = registered(event, subject_id=subject, personal=personal)
+    invoice = await work.do(handlers.issue_invoices, [message])
+    # The event costs nothing any more: what was paid is owed back all the same.
+    cancellation = cancelled(message, fee=None, vat_class=None)
+    effect = await work.do(handlers.credit_invoices, [cancellation])
+    again = await work.do(handlers.credit_invoices, [cancellation])
+    (note,) = effect.said
+    assert again.said == []
+    assert (note.data["kind"], note.data["number"]) == ("credit_note", "2026000002")
+    assert note.data["credits"] == str(invoice_id_of(invoice))
+    assert note.data["net"]["minor_units"] == -10_000
+    assert note.data["vat"]["minor_units"] == -2_550
+    assert await buyer(work, invoice_id_of(effect)) == BILLING
+
+
+async def test_a_cancellation_of_what_was_never_invoiced_changes_nothing(
+    work: Work, handlers: Handlers
+) -> None:
+    effect = await work.do(handlers.credit_invoices, [cancelled(registered())])
+    assert effect.said == []
+
+
+async def test_numbers_have_no_gap_whoever_gives_them_and_whatever_fails(
+    work: Work, handlers: Handlers
+) -> None:
+    batches = [[registered() for _ in range(25)] for _ in range(4)]
+
+    async def issue_and_fail(tx: Transaction, messages: Any) -> None:  # noqa: ANN401 - any messages
+        await handlers.issue_invoices(tx, messages)
+        raise RuntimeError
+
+    async def prepared(tx: Transaction, messages: Any) -> None:  # noqa: ANN401 - any messages
+        await handlers.lock_numbers(tx, messages)
+        await handlers.issue_invoices(tx, messages)
+
+    results = await asyncio.gather(
+        work.do(prepared, batches[0]),
+        work.do(issue_and_fail, batches[1]),
+        work.do(prepared, [*batches[2], *batches[0][:5]]),
+        work.do(prepared, [*batches[3], *batches[2][:5]]),
+        return_exceptions=True,
+    )
+    assert [type(result) for result in results].count(RuntimeError) == 1
+    assert await numbers(work) == [f"2026{number:06d}" for number in range(1, 76)]
+    assert await work.value("select last from number_series") == 75
+
+
+@pytest.mark.parametrize("statement", ["update invoice set net = 0", "delete from invoice"])
+async def test_an_invoice_is_never_changed(work: Work, statement: str) -> None:
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await work.rows(statement)
+
+
+async def test_nothing_personal_stands_in_tables_or_facts(
+    work: Work, registration: Work, handlers: Handlers
+) -> None:
+    event, subject = event_state(), SubjectId(uuid4())
+    personal = await seal(registration, subject, event, billing=BILLING, contact=CONTACT)
+    await work.do(
+        handlers.issue_invoices, [registered(event, subject_id=subject, personal=personal)]
+    )
+    for table in ("invoice", "buyer", "outbox"):
+        text = await work.value(
+            f"select string_agg(t::text, '') from {table} as t"  # noqa: S608 - our own names
+        )
+        assert text is not None
+        assert "canary" not in text.lower(), table
+        assert b"Canary".hex() not in text, table

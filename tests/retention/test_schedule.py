@@ -1,0 +1,193 @@
+"""The retention schedule on a real Postgres."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from itertools import permutations
+from typing import Any
+from uuid import uuid4
+
+from services.retention import store
+from services.retention.domain import DueGroup
+from services.retention.handlers import Handlers
+from services.retention.subscribers import subscriptions
+from shared.contract.consent import ConsentGiven, ConsentWithdrawn
+from shared.contract.finance import InvoiceIssued
+from shared.contract.message import Message
+from shared.contract.registration import EventChanged, EventState, ParticipantRegistered
+from shared.contract.registry import REGISTRY, MessageData
+from shared.contract.types import InvoiceId, Money, RegistrationId, Sealed, SubjectId
+from tests.support.facts import NOON, Facts, event_state
+from tests.support.work import Work
+
+
+def said(data: MessageData) -> Message[Any]:
+    return Facts().message(data)
+
+
+def registered(
+    event: EventState, categories: Sequence[str] = ("contact", "diet"), **over: object
+) -> Message[Any]:
+    given: dict[str, object] = {
+        "registration_id": RegistrationId(uuid4()),
+        "subject_id": SubjectId(uuid4()),
+        "event": event,
+        "language": "fi",
+        "source": "short-courses",
+        "personal": {category: Sealed(b"sealed") for category in categories},
+        "registered_at": NOON,
+        **over,
+    }
+    return said(ParticipantRegistered.model_validate(given))
+
+
+async def due_dates(work: Work) -> dict[str, date | None]:
+    rows = await work.rows("select part, due_on from schedule_item")
+    return {row["part"]: row["due_on"] for row in rows}
+
+
+async def due(work: Work, on: date) -> list[DueGroup]:
+    async with work.parts.pool.acquire() as connection:
+        return await store.due(connection, on)
+
+
+def test_every_type_of_every_topic_is_handled_or_ignored_on_purpose(work: Work) -> None:
+    for subscription in subscriptions(work.parts.privacy):
+        of_topic = {known.model for known in REGISTRY if known.topic == subscription.topic}
+        assert set(subscription.handlers) | subscription.ignored == of_topic
+
+
+async def test_each_category_is_due_after_the_period_of_its_class(
+    work: Work, handlers: Handlers
+) -> None:
+    message = registered(event_state(), ("contact", "diet", "marketing"))
+    await work.do(handlers.schedule_registrations, [message])
+    await work.do(handlers.schedule_registrations, [message])
+    # The event ends on 1 October. Marketing data go with the consent, not with the event.
+    assert await due_dates(work) == {
+        "contact": date(2027, 4, 2),
+        "diet": date(2026, 10, 16),
+        "registration": date(2027, 4, 2),
+    }
+
+
+async def test_an_event_that_ends_later_moves_what_hangs_on_it_in_every_order(
+    work: Work, handlers: Handlers
+) -> None:
+    for order in permutations(range(3)):
+        event = event_state()
+        later = event.model_copy(
+            update={"version": 2, "ends_at": datetime(2026, 11, 1, 14, tzinfo=UTC)}
+        )
+        again = event.model_copy(
+            update={"version": 3, "ends_at": datetime(2026, 12, 1, 14, tzinfo=UTC)}
+        )
+        steps = [
+            (handlers.schedule_registrations, registered(event, ("diet",))),
+            (handlers.learn_events, said(EventChanged(event=again))),
+            (handlers.learn_events, said(EventChanged(event=later))),
+        ]
+        for step in order:
+            handler, message = steps[step]
+            await work.do(handler, [message])
+        assert (await due_dates(work))["diet"] == date(2026, 12, 16)
+        moved = await work.rows(
+            "select distinct anchor_date from schedule_item where event_id = $1", event.event_id
+        )
+        assert [row["anchor_date"] for row in moved] == [date(2026, 12, 1)]
+
+
+async def test_a_batch_that_holds_an_older_version_does_not_move_the_event_back(
+    work: Work, handlers: Handlers
+) -> None:
+    old = event_state()
+    new = old.model_copy(update={"version": 2, "ends_at": old.ends_at + timedelta(days=31)})
+    await work.do(handlers.learn_events, [said(EventChanged(event=new))])
+    both = [registered(old, ("diet",)), registered(old, ("diet",))]
+    await work.do(handlers.schedule_registrations, both)
+    dates = await work.rows("select due_on from schedule_item where part = 'diet'")
+    assert [row["due_on"] for row in dates] == [date(2026, 11, 16)] * 2
+
+
+async def test_an_invoice_is_kept_as_voucher_and_in_the_ledger(
+    work: Work, handlers: Handlers
+) -> None:
+    invoice = InvoiceIssued(
+        invoice_id=InvoiceId(uuid4()),
+        number="2026000001",
+        kind="invoice",
+        subject_id=SubjectId(uuid4()),
+        registration_id=RegistrationId(uuid4()),
+        event_id=event_state().event_id,
+        net=Money(minor_units=10_000, currency="EUR"),
+        vat=Money(minor_units=2_550, currency="EUR"),
+        vat_class="standard",
+        vat_percent="25.5",
+        financial_year_ends=date(2026, 12, 31),
+        issued_at=NOON,
+    )
+    await work.do(handlers.schedule_invoices, [said(invoice)])
+    assert await due_dates(work) == {"voucher": date(2033, 1, 1), "ledger": date(2037, 1, 1)}
+
+
+async def test_what_rests_on_a_consent_is_due_when_the_consent_ends(
+    work: Work, handlers: Handlers
+) -> None:
+    common: dict[str, Any] = {
+        "subject_id": SubjectId(uuid4()),
+        "purpose": "marketing",
+        "plan_digest": "00",
+    }
+    given = ConsentGiven(
+        at=NOON,
+        wording="w",
+        language="fi",
+        collected_by="contact",
+        source="website",
+        **common,
+    )
+    withdrawn = ConsentWithdrawn(at=NOON + timedelta(days=3), **common)
+    await work.do(handlers.schedule_consents, [said(given)])
+    assert await due_dates(work) == {"marketing/marketing": None}
+    await work.do(handlers.schedule_consents, [said(withdrawn)])
+    assert await due_dates(work) == {"marketing/marketing": date(2026, 9, 5)}
+    # The same consent, told again and late.
+    await work.do(handlers.schedule_consents, [said(given)])
+    assert await due_dates(work) == {"marketing/marketing": date(2026, 9, 5)}
+
+
+async def test_a_category_that_the_plan_has_not_is_a_dead_letter(
+    work: Work, handlers: Handlers
+) -> None:
+    messages = [registered(event_state(), ("horoscope",)), registered(event_state(), ("diet",))]
+    effect = await work.do(handlers.schedule_registrations, messages)
+    assert effect.at_fault == ["category_unknown"]
+    assert set(await due_dates(work)) == {"diet", "registration"}
+
+
+async def test_what_is_due_is_grouped_by_event_and_class(work: Work, handlers: Handlers) -> None:
+    event, subject = event_state(), SubjectId(uuid4())
+    messages = [
+        registered(event, ("contact", "diet")),
+        registered(event, ("contact", "stay"), subject_id=subject),
+        registered(event, ("contact",), subject_id=subject),
+    ]
+    await work.do(handlers.schedule_registrations, messages)
+    assert await due(work, date(2026, 10, 15)) == []
+    (diet,) = await due(work, date(2026, 10, 16))
+    assert (diet.retention_class, diet.items, diet.people) == ("diet", 1, 1)
+    groups = await due(work, date(2027, 4, 2))
+    assert [(one.retention_class, one.items, one.people) for one in groups] == [
+        ("diet", 1, 1),
+        ("event-data", 7, 2),
+    ]
+    assert {(one.event_id, one.unit) for one in groups} == {(event.event_id, "training")}
+
+
+async def test_a_thousand_registrations_at_once(work: Work, handlers: Handlers) -> None:
+    events = [event_state() for _ in range(5)]
+    messages = [registered(events[number % 5]) for number in range(1000)]
+    await work.do(handlers.learn_events, messages)
+    await work.do(handlers.schedule_registrations, messages)
+    assert await work.value("select count(*) from schedule_item") == 3000

@@ -1,0 +1,79 @@
+"""A service's handlers at work on a real database, without Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+import uuid_utils.compat
+
+from shared.assembly import Parts, open_parts
+from shared.contract.message import Message
+from shared.messaging.subscription import Handler
+from shared.messaging.unit_of_work import Transaction, unit_of_work
+from shared.runtime.settings import ServiceSettings
+from tests.support.facts import NOON
+
+NO_KAFKA = "127.0.0.1:1"
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What was said, as it stands in the outbox."""
+
+    type: str
+    key: UUID | None
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What became of one call of a handler."""
+
+    said: list[Fact]
+    at_fault: list[str]
+    """Reason codes of messages that were marked as dead letters."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """One service: its parts, and calls of its handlers in transactions of their own."""
+
+    service: str
+    parts: Parts
+
+    async def do(
+        self, handler: Handler, messages: Sequence[Message[Any]], *, now: datetime = NOON
+    ) -> Effect:
+        pool = self.parts.pool
+        ids = uuid_utils.compat.uuid7
+        async with unit_of_work(pool, service=self.service, now=now, ids=ids) as transaction:
+            await handler(transaction, messages)
+        return _effect(transaction)
+
+    async def rows(self, query: str, *arguments: object) -> list[asyncpg.Record]:
+        return await self.parts.pool.fetch(query, *arguments)
+
+    async def value(self, query: str, *arguments: object) -> Any:  # noqa: ANN401 - a column's own type
+        return await self.parts.pool.fetchval(query, *arguments)
+
+
+def _effect(transaction: Transaction) -> Effect:
+    said = []
+    for encoded in transaction.said:
+        headers = dict(encoded.headers)
+        key = None if encoded.key is None else UUID(encoded.key.decode())
+        said.append(Fact(headers["ce_type"].decode(), key, orjson.loads(encoded.value)))
+    return Effect(said, [marked.reason for marked in transaction.marked])
+
+
+@asynccontextmanager
+async def at_work(settings: ServiceSettings, service: str) -> AsyncIterator[Work]:
+    async with open_parts(settings, service=service) as parts:
+        yield Work(service, parts)
