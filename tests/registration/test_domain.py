@@ -29,6 +29,7 @@ from services.registration.domain.events import (
 from services.registration.domain.forms import (
     UNREGISTERED,
     Agreed,
+    Content,
     FieldRule,
     Form,
     FormFault,
@@ -254,7 +255,7 @@ class TestForms:
         assert isinstance(read_changes(FORM, {"name": None}, Agreed()), FormFault)
 
     def test_a_category_is_filled_again_from_the_same_inputs(self) -> None:
-        content = {"contact": {"name": "A", "email": "b@example.org"}}
+        content: Content = {"contact": {"name": "A", "email": "b@example.org"}}
         assert refill(FORM, "marketing", content, Agreed({"marketing"})) == {
             "email": "b@example.org"
         }

@@ -112,6 +112,8 @@ async def hand_over(
     wanted = list_parts(counter.desk, asked)
     async with counter.work() as tx:
         disclosures = await disclose(counter.desk, tx, asked, wanted)
+    if not any(disclosure.released for disclosure in disclosures):
+        return _summary(asked, disclosures, None, as_json=as_json)
     path = output or Path(f"{recipient}-{asked.event.id}.csv")
     failure: str | None = "not-written"
     try:
@@ -154,7 +156,9 @@ def _write(path: Path, table: Sequence[Sequence[str]]) -> None:
         raise
 
 
-def _summary(asked: Asked, disclosures: Sequence[Disclosure], path: Path, *, as_json: bool) -> str:
+def _summary(
+    asked: Asked, disclosures: Sequence[Disclosure], path: Path | None, *, as_json: bool
+) -> str:
     parts = [
         {
             "disclosure": str(disclosure.id),
@@ -166,7 +170,11 @@ def _summary(asked: Asked, disclosures: Sequence[Disclosure], path: Path, *, as_
         for disclosure in disclosures
     ]
     if as_json:
-        whole = {"event": str(asked.event.id), "output": str(path), "disclosures": parts}
+        whole = {
+            "event": str(asked.event.id),
+            "output": None if path is None else str(path),
+            "disclosures": parts,
+        }
         return orjson.dumps(whole).decode()
     lines = []
     for part in parts:
@@ -174,7 +182,9 @@ def _summary(asked: Asked, disclosures: Sequence[Disclosure], path: Path, *, as_
         refused = part["refused"]
         if isinstance(refused, dict):
             lines += [f"  refused, {reason}: {count}" for reason, count in refused.items()]
-    if path != STANDARD_OUTPUT:
+    if path is None:
+        lines.append("Nobody is left on the list: nothing was written.")
+    elif path != STANDARD_OUTPUT:
         lines.append(f"The list for {asked.recipient} is in {path}.")
     return "\n".join(lines)
 

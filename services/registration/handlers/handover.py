@@ -109,6 +109,8 @@ async def conclude(
 ) -> None:
     """Record that the recipient has the list, or with a reason code that it does not."""
     for disclosure in disclosures:
+        if not disclosure.released:
+            continue
         if failure is None:
             await desk.privacy.delivered(tx, disclosure)
         else:

@@ -1,0 +1,240 @@
+"""What comes after a registration: changes, cancellations, waiting lists, the end of an event."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from services.registration.handlers import events, periodic, waiting
+from shared.contract.registration import (
+    EventCancelled,
+    EventChanged,
+    EventEnded,
+    EventOpened,
+    ParticipantRegistered,
+    ParticipantUpdated,
+    RegistrationCancelled,
+    RegistrationRejected,
+)
+from tests.registration.conftest import EVENT, Front, consent
+
+
+async def test_a_change_merges_into_what_is_kept(front: Front) -> None:
+    agreed = [consent("marketing"), consent("dietary-needs")]
+    await front.take(front.event(), front.submitted(1, answers={"diet": "nuts"}, consents=agreed))
+    (before,) = await front.said(ParticipantRegistered)
+    await front.take(front.changed(1, {"email": "new@example.org", "shoe_size": 44}))
+    (updated,) = await front.said(ParticipantUpdated)
+    contact = await front.opened(updated.subject_id, "contact", updated.personal["contact"])
+    assert contact == {"name": "Person 1", "email": "new@example.org"}
+    assert updated.personal["diet"] == before.personal["diet"], "untouched, so not even opened"
+    assert updated.personal["marketing"] != before.personal["marketing"]
+    assert updated.registration_id == before.registration_id
+
+
+async def test_a_wrong_change_is_a_dead_letter_and_changes_nothing(front: Front) -> None:
+    await front.take(front.event(), front.submitted(1))
+    await front.facts()
+    await front.take(front.changed(1, {"email": "nobody"}))
+    assert await front.facts() == []
+    assert await front.dead_letters() == [
+        ("field_invalid", "answers.email is not an e-mail address")
+    ]
+
+
+async def test_a_cancellation_moves_up_the_first_of_the_waiting_list(front: Front) -> None:
+    await front.take(
+        front.event(capacity=2, waiting_list=True), *(front.submitted(n) for n in range(5))
+    )
+    waiting = await front.rows(
+        "select id from registration.registration where status = 'waitlisted' order by in_line"
+    )
+    await front.facts()
+    await front.take(front.taken_back(0), front.taken_back(3))
+    cancelled, gone, moved = await front.facts()
+    assert isinstance(cancelled, RegistrationCancelled)
+    assert cancelled.by == "person"
+    assert isinstance(gone, RegistrationCancelled)
+    assert isinstance(moved, ParticipantRegistered)
+    assert moved.registration_id == waiting[0]["id"]
+    (event,) = await front.rows("select places_taken, waitlisted from registration.event")
+    assert tuple(event) == (2, 1)
+
+
+async def test_taken_back_twice_is_taken_back_once(front: Front) -> None:
+    await front.take(front.event(), front.submitted(1), front.taken_back(1))
+    await front.facts()
+    await front.take(front.taken_back(1))
+    assert await front.facts() == []
+    await front.take(front.changed(1, {"name": "A"}))
+    (rejected,) = await front.said(RegistrationRejected)
+    assert (rejected.reason, rejected.request) == ("registration_cancelled", "RegistrationChanged")
+
+
+async def test_nothing_changes_after_the_end(front: Front) -> None:
+    await front.take(front.event(), front.submitted(1))
+    late = "2026-10-02T00:00:00Z"
+    await front.take(front.changed(1, {"name": "A"}, time=late), front.taken_back(1, time=late))
+    rejected = await front.said(RegistrationRejected)
+    assert [fact.reason for fact in rejected] == ["event_ended", "event_ended"]
+
+
+async def test_a_registration_before_its_event_waits_and_is_handled_with_it(front: Front) -> None:
+    await front.take(
+        front.submitted(1), front.submitted(2), front.changed(2, {"name": "B"}), front.taken_back(1)
+    )
+    assert await front.outcomes() == {"waiting": 4}
+    assert await front.facts() == []
+    await front.take(front.event(capacity=1, waiting_list=True))
+    facts = await front.facts()
+    assert [type(fact) for fact in facts] == [
+        EventOpened,
+        ParticipantRegistered,
+        *[type(fact) for fact in facts[2:3]],
+        RegistrationCancelled,
+        ParticipantRegistered,
+    ]
+    moved = facts[-1]
+    assert isinstance(moved, ParticipantRegistered)
+    contact = await front.opened(moved.subject_id, "contact", moved.personal["contact"])
+    assert contact["name"] == "B", "the change came before the place"
+    assert await front.outcomes() == {"accepted": 5}
+    assert await front.rows("select from registration.waiting_message") == []
+
+
+async def test_a_waiting_message_that_is_wrong_becomes_a_dead_letter(front: Front) -> None:
+    await front.take(front.submitted(1, answers={"name": ""}), front.submitted(2))
+    await front.take(front.event())
+    assert await front.dead_letters() == [("field_missing", "answers.name is missing")]
+    assert await front.outcomes() == {"accepted": 2, "dead_letter": 1}
+
+
+async def test_a_message_of_a_registration_that_comes_later_waits_for_it(front: Front) -> None:
+    await front.take(front.event(), front.taken_back(1), front.changed(2, {"name": "B"}))
+    assert await front.outcomes() == {"accepted": 1, "waiting": 2}
+    await front.take(front.submitted(1), front.submitted(2))
+    facts = await front.facts()
+    kinds = {type(fact) for fact in facts}
+    assert kinds == {
+        EventOpened,
+        ParticipantRegistered,
+        ParticipantUpdated,
+        RegistrationCancelled,
+    }
+    assert await front.outcomes() == {"accepted": 5}
+
+
+async def test_who_waits_for_a_day_is_declined(front: Front) -> None:
+    await front.take(front.submitted(1), front.taken_back(9))
+    assert await front.work(periodic.expire_waiting) == 0
+    front.now += timedelta(days=1)
+    assert await front.work(periodic.expire_waiting) == 2
+    rejected = await front.said(RegistrationRejected)
+    assert {fact.reason for fact in rejected} == {"event_unknown", "registration_unknown"}
+    assert await front.outcomes() == {"refused": 2}
+    await front.take(front.event(), front.submitted(1), front.changed(1, {"name": "A"}))
+    (answer,) = await front.said(RegistrationRejected)
+    assert answer.reason == "registration_unknown", "an answered number stays answered"
+
+
+async def test_who_comes_new_waits_behind_those_who_wait(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "MOST_AT_ONCE", 1)
+    await front.take(front.submitted(1), front.submitted(2))
+    await front.take(front.event(capacity=2))
+    assert await front.outcomes() == {"accepted": 2, "waiting": 1}
+    await front.take(front.submitted(3))
+    assert await front.outcomes() == {"accepted": 2, "waiting": 2}
+    assert [await front.work(periodic.handle_ready) for _ in range(3)] == [1, 1, 0]
+    (rejected,) = await front.said(RegistrationRejected)
+    assert rejected.reason == "event_full"
+    (last,) = await front.rows("select reference from registration.declined")
+    assert last["reference"] == front.desk.registration_reference("event-forms", "3")
+
+
+async def test_more_room_moves_people_up(front: Front) -> None:
+    await front.take(
+        front.event(capacity=1, waiting_list=True), *(front.submitted(n) for n in range(4))
+    )
+    await front.facts()
+    await front.take(front.event(sequence=2, capacity=3, waiting_list=True))
+    facts = await front.facts()
+    assert [type(fact) for fact in facts] == [EventChanged, *[ParticipantRegistered] * 2]
+    for fact in facts:
+        assert isinstance(fact, EventChanged | ParticipantRegistered)
+        assert fact.event.version == 2
+
+
+async def test_old_news_of_an_event_changes_nothing(front: Front) -> None:
+    await front.take(front.event(sequence=3))
+    await front.facts()
+    await front.take(front.event(sequence=2, unit="training"), front.event(sequence=3))
+    assert await front.facts() == []
+
+
+async def test_an_event_belongs_to_the_source_that_announced_it(front: Front) -> None:
+    await front.take(front.event())
+    other = front.message(
+        "EventAnnounced",
+        {**EVENT, "sequence": 9},
+        source="https://courses.example.org/steward",
+    )
+    await front.take(other)
+    ((reason, detail),) = await front.dead_letters()
+    assert reason == "field_invalid"
+    assert detail == "event_number belongs to an event that another source announced"
+
+
+async def test_a_cancelled_event_cancels_every_registration(front: Front) -> None:
+    await front.take(
+        front.event(capacity=2, waiting_list=True), *(front.submitted(n) for n in range(3))
+    )
+    await front.facts()
+    await front.take(front.event_cancelled())
+    facts = await front.facts()
+    assert isinstance(facts[0], EventCancelled)
+    cancelled = [fact for fact in facts if isinstance(fact, RegistrationCancelled)]
+    assert [fact.by for fact in cancelled] == ["organiser"] * 3
+    assert {fact.event.status for fact in cancelled} == {"cancelled"}
+    await front.take(
+        front.submitted(9), front.taken_back(1), front.event_cancelled(), front.event(sequence=2)
+    )
+    rejected = await front.said(RegistrationRejected)
+    assert [fact.reason for fact in rejected] == ["event_cancelled", "event_cancelled"]
+    (event,) = await front.rows("select places_taken, waitlisted from registration.event")
+    assert tuple(event) == (0, 0)
+
+
+async def test_the_cancellation_of_an_unknown_event_waits(front: Front) -> None:
+    await front.take(front.event_cancelled(), front.submitted(1))
+    assert await front.outcomes() == {"waiting": 2}
+    await front.take(front.event())
+    kinds = {type(fact) for fact in await front.facts()}
+    assert kinds == {EventOpened, EventCancelled, ParticipantRegistered, RegistrationCancelled}
+
+
+async def test_a_large_event_is_cancelled_in_parts(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "MOST_AT_ONCE", 2)
+    await front.take(front.event(), *(front.submitted(n) for n in range(5)))
+    await front.take(front.event_cancelled())
+    assert len(await front.said(RegistrationCancelled)) == 2
+    while await front.work(periodic.clear_cancelled):
+        pass
+    assert len(await front.said(RegistrationCancelled)) == 3
+
+
+async def test_an_event_ends_once(front: Front) -> None:
+    await front.take(front.event())
+    assert await front.work(periodic.end_events) == 0
+    await front.facts()
+    front.now += timedelta(days=60)
+    assert await front.work(periodic.end_events) == 1
+    assert await front.work(periodic.end_events) == 0
+    (ended,) = await front.said(EventEnded)
+    assert (ended.event.status, ended.event.version) == ("ended", 2)
+    await front.take(front.submitted(1, time="2026-09-30T00:00:00Z"))
+    assert len(await front.said(ParticipantRegistered)) == 1, "its own time decides"
