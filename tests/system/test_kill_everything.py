@@ -13,7 +13,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from examples.day import write_day
+from examples.day import Day
 from services.cli.reckoning import SERVICES, Books, open_books
 from services.cli.system import Options, Ports, System, running_system
 from shared.contract.services import SERVICES as SPECS
@@ -52,10 +52,8 @@ def _parts_of_a_day(folder: Path, parts: int) -> Sequence[Path]:
     Without limits of capacity: who comes first to a full event is decided by the order in which
     partitions are read, which no two runs share.
     """
-    day = folder / "day.jsonl"
-    with day.open("wb") as output:
-        write_day(output, registrations=REGISTRATIONS, seed=SEED)
-    lines = [_without_capacity(line) for line in day.read_bytes().splitlines(keepends=True)]
+    day = Day(REGISTRATIONS, SEED)
+    lines = [_without_capacity(line.text) + b"\n" for line in day.lines()]
     each = -(-len(lines) // parts)
     files = []
     for number in range(parts):
@@ -70,7 +68,7 @@ def _without_capacity(line: bytes) -> bytes:
     data = event.get("data")
     if not isinstance(data, dict) or "capacity" not in data:
         return line
-    return orjson.dumps({**event, "data": {**data, "capacity": None}}) + b"\n"
+    return orjson.dumps({**event, "data": {**data, "capacity": None}})
 
 
 async def _send(system: System, file: Path) -> None:
