@@ -36,7 +36,7 @@ from shared.contract.registration import (
 from shared.contract.types import EventId, RegistrationId, Sealed, SubjectId
 from shared.messaging.unit_of_work import Transaction
 from shared.privacy.errors import AliasError
-from shared.privacy.subjects import Alias, normalise
+from shared.privacy.subjects import Alias, written
 from shared.privacy.values import ToSeal
 
 Submission: TypeAlias = Request[RegistrationSubmitted]
@@ -189,7 +189,7 @@ async def _identify(intake: _Intake) -> list[SubjectId]:
         for candidate in intake.candidates:
             try:
                 for alias in _aliases(candidate):
-                    normalise(alias, region=region)
+                    written(alias, region=region)
             except AliasError:
                 wrong.append((candidate.request, _NOBODY))
             else:
