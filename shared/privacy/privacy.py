@@ -134,8 +134,8 @@ class Privacy:
         """The subject that each alias leads to; None where there is none. Makes nothing."""
         region = self.plan.organisation.region
         asked = [
-            [subjects.digest(pepper, normalised) for pepper in self._peppers]
-            for normalised in (subjects.normalise(alias, region=region) for alias in aliases)
+            [subjects.digest(pepper, text) for pepper in self._peppers]
+            for text in (subjects.written(alias, region=region) for alias in aliases)
         ]
         digests = [digest for versions in asked for digest in versions]
         known = {

@@ -37,18 +37,22 @@ class Alias:
     source: str | None = None
 
 
-def normalise(alias: Alias, *, region: str) -> Alias:
-    """The one way to write the alias. AliasError where it is no such thing.
+def written(alias: Alias, *, region: str) -> str:
+    """Kind, source and value, normalised: two aliases that mean the same are one text.
 
-    `region` (ISO 3166-1) is the country of a telephone number that names none.
+    `region` (ISO 3166-1) is the country of a telephone number that names none. AliasError where it
+    is no such thing. Never shown or stored: see `digest`.
     """
-    if (alias.source is not None) != (alias.kind == "person_number"):
+    kind = alias.kind
+    if (alias.source is not None) != (kind == "person_number"):
         raise AliasError("a person number, and nothing else, has a source")
-    if alias.kind == "email":
-        return Alias("email", normalise_email(alias.value))
-    if alias.kind == "phone":
-        return Alias("phone", normalise_phone(alias.value, region=region))
-    return Alias("person_number", normalise_person_number(alias.value), alias.source)
+    if kind == "email":
+        value = normalise_email(alias.value)
+    elif kind == "phone":
+        value = normalise_phone(alias.value, region=region)
+    else:
+        value = normalise_person_number(alias.value)
+    return f"{kind}{_SEPARATOR}{alias.source or ''}{_SEPARATOR}{value}"
 
 
 def normalise_email(address: str) -> str:
@@ -83,7 +87,7 @@ def _folded(text: str) -> str:
 def _domain(domain: str) -> str:
     if _ASCII_DOMAIN.match(domain):
         return domain
-    import idna
+    import idna  # here, because it is large and most addresses do without it
 
     try:
         encoded = idna.encode(domain, uts46=True).decode("ascii").lower()
@@ -96,7 +100,7 @@ def _domain(domain: str) -> str:
 
 def normalise_phone(number: str, *, region: str) -> str:
     """E.164. AliasError where it is no possible number."""
-    import phonenumbers
+    import phonenumbers  # here, because it is large and most batches have no number
 
     try:
         parsed = phonenumbers.parse(number, region)
@@ -109,10 +113,10 @@ def normalise_phone(number: str, *, region: str) -> str:
 
 
 def normalise_person_number(number: str) -> str:
-    """Trimmed and NFC; a source may tell upper from lower case. AliasError where it is empty."""
+    """Trimmed and NFC; a source may tell upper from lower case. AliasError for an empty one."""
     normalised = unicodedata.normalize("NFC", number.strip()).strip()
-    if not normalised:
-        raise AliasError("a person number is empty")
+    if not normalised or not normalised.isprintable():
+        raise AliasError("a person number is empty or has control characters")
     return normalised
 
 
@@ -121,10 +125,9 @@ def pepper_id(pepper: bytes) -> str:
     return hmac.digest(pepper, b"steward pepper", "sha256")[:8].hex()
 
 
-def digest(pepper: bytes, alias: Alias) -> bytes:
-    """HMAC-SHA256 (32 bytes) of a normalised alias. Two kinds or sources never meet in one."""
-    text = f"{alias.kind}{_SEPARATOR}{alias.source or ''}{_SEPARATOR}{alias.value}"
-    return hmac.digest(pepper, text.encode(), "sha256")
+def digest(pepper: bytes, alias: str) -> bytes:
+    """HMAC-SHA256 (32 bytes) of an alias as `written`."""
+    return hmac.digest(pepper, alias.encode(), "sha256")
 
 
 @dataclass(slots=True)
@@ -152,36 +155,43 @@ def batch(people: Sequence[Sequence[Alias]], *, peppers: Sequence[bytes], region
     `peppers` newest first. AliasError where someone has no alias or more than one number.
     """
     made = Batch()
-    seen: dict[tuple[Alias, ...], int] = {}
+    seen: dict[tuple[str, ...], int] = {}
     last_round: dict[bytes, int] = {}
     for aliases in people:
-        normalised = tuple(dict.fromkeys(normalise(alias, region=region) for alias in aliases))
-        person = seen.setdefault(normalised, len(made.rounds))
+        texts = tuple([written(alias, region=region) for alias in aliases])
+        person = seen.setdefault(texts, len(seen))
         made.person_of.append(person)
         if person == len(made.rounds):
-            _add(made, person, normalised, peppers, last_round)
+            _add(made, aliases, texts, peppers, last_round)
     return made
 
 
 def _add(
     made: Batch,
-    person: int,
     aliases: Sequence[Alias],
+    texts: Sequence[str],
     peppers: Sequence[bytes],
     last_round: dict[bytes, int],
 ) -> None:
-    digests = [digest(peppers[0], alias) for alias in aliases]
-    for alias, rank, value in zip(aliases, _ranks(aliases), digests, strict=True):
-        made.persons.append(person + 1)
+    turn = 1
+    person = len(made.rounds) + 1
+    own: set[bytes] = set()
+    for alias, rank, text in zip(aliases, _ranks(aliases), texts, strict=True):
+        value = digest(peppers[0], text)
+        if value in own:
+            continue  # the same alias, written twice
+        own.add(value)
+        made.persons.append(person)
         made.kinds.append(alias.kind)
         made.sources.append(alias.source)
         made.digests.append(value)
         made.ranks.append(rank)
         for pepper in peppers[1:]:
-            made.old_digests.append(digest(pepper, alias))
+            made.old_digests.append(digest(pepper, text))
             made.old_places.append(len(made.digests))
-    turn = 1 + max(last_round.get(value, 0) for value in digests)
-    last_round.update((value, turn) for value in digests)
+        turn = max(turn, 1 + last_round.get(value, 0))
+    for value in own:
+        last_round[value] = turn
     made.rounds.append(turn)
 
 
@@ -189,7 +199,7 @@ def _ranks(aliases: Sequence[Alias]) -> list[int]:
     """1 for the source's own number, 2 for the e-mail (else the telephone) that decides, 3 else."""
     kinds = [alias.kind for alias in aliases]
     if not kinds or kinds.count("person_number") > 1:
-        raise AliasError("a person has at least one alias and at most one person number")
+        raise AliasError("a person has at least one alias, and one person number or none")
     ranks = [1 if kind == "person_number" else 3 for kind in kinds]
     for kind in ("email", "phone"):
         if kind in kinds:
