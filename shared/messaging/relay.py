@@ -35,7 +35,7 @@ PING_SHARE: Final = 0.25
 FIRST_BACK_OFF_S: Final = 0.1
 LONGEST_BACK_OFF_S: Final = 5.0
 
-Connect = Callable[[], Awaitable[asyncpg.Connection[asyncpg.Record]]]
+Connect = Callable[[], "Awaitable[asyncpg.Connection[asyncpg.Record]]"]
 
 _log = structlog.get_logger(__name__)
 

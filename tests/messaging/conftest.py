@@ -1,0 +1,26 @@
+"""Each test of the common suite runs on real Kafka and on the substitute."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.conftest import SettingsFactory
+from tests.support.messaging import SCHEMA, KafkaCluster, MemoryCluster, World, open_world
+
+
+@pytest.fixture(params=["kafka", "memory"])
+def cluster(request: pytest.FixtureRequest) -> KafkaCluster | MemoryCluster:
+    if request.param == "memory":
+        return MemoryCluster()
+    return KafkaCluster(request.getfixturevalue("kafka"), request.getfixturevalue("topic_factory"))
+
+
+@pytest.fixture
+async def world(
+    cluster: KafkaCluster | MemoryCluster, database: str, service_settings: SettingsFactory
+) -> AsyncIterator[World]:
+    over = {"kafka_bootstrap_servers": "127.0.0.1:1"} if isinstance(cluster, MemoryCluster) else {}
+    async with open_world(cluster, database, service_settings(SCHEMA, **over)) as opened:
+        yield opened

@@ -1,0 +1,384 @@
+"""What reading and writing through messaging promises, on Kafka and on its substitute."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import asyncpg
+import pytest
+
+from shared.contract.message import Message
+from shared.messaging.places import Partition
+from shared.messaging.redrive import Redrive
+from shared.messaging.steps import Step
+from tests.support.messaging import SCHEMA, CrashAt, Sent, World, until
+
+STEPS: list[Step] = [
+    "taken",
+    "claimed",
+    "handled",
+    "committed",
+    "offset_committed",
+    "read",
+    "sent",
+    "deleted",
+]
+
+
+def mixed(count: int) -> list[Sent]:
+    """Some of everything, over ten keys; every seventh comes twice."""
+    sent: list[Sent] = []
+    for number in range(count):
+        key = f"key-{number % 10}"
+        sent.append(Sent(key, number))
+        if number % 7 == 0:
+            sent.append(Sent(key, number))
+        if number % 11 == 0:
+            sent.append(Sent(key, number, kind="Boring", id=f"boring-{number}"))
+    return sent
+
+
+async def cancel(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_messages_of_a_key_keep_their_order(world: World) -> None:
+    keys = [f"key-{number}" for number in range(20)]
+    await world.send(*(Sent(key, number) for number in range(10) for key in keys))
+    async with world.running():
+        await world.settled(200)
+    assert await world.effects() == {key: list(range(10)) for key in keys}
+    assert await world.said() == {key: list(range(10)) for key in keys}
+    assert await world.outcomes() == {"accepted": 200}
+
+
+async def test_what_is_sent_twice_has_its_effect_once(world: World) -> None:
+    messages = [Sent(f"key-{number}", number) for number in range(30)]
+    await world.send(*messages, *messages)
+    async with world.running():
+        await world.taken(60)
+        await world.send(*messages)
+        await world.settled(90)
+    assert await world.effects() == {f"key-{number}": [number] for number in range(30)}
+    assert await world.said() == await world.effects()
+    assert await world.outcomes() == {"accepted": 30, "duplicate": 60}
+
+
+async def test_an_identity_with_another_body_is_a_dead_letter(world: World) -> None:
+    await world.send(Sent("a", 1, id="x"), Sent("a", 2, id="x"), Sent("a", 3, id="y"))
+    async with world.running():
+        await world.taken(3)
+        await world.send(Sent("a", 4, id="y"), Sent("a", 5, id="z"))
+        await world.taken(5)
+    assert await world.effects() == {"a": [1, 3, 5]}
+    assert [letter["reason"] for letter in await world.dead_letters()] == ["identity_reused"] * 2
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_crash_at_any_step_changes_nothing_in_the_end(
+    world: World, step: Step, times: int
+) -> None:
+    sent = mixed(60)
+    crash = CrashAt(step, times)
+    await world.send(*sent[:40])
+    async with world.running(crash):
+        done = asyncio.create_task(world.settled(40))
+        happened = asyncio.create_task(crash.happened.wait())
+        await asyncio.wait((done, happened), return_when=asyncio.FIRST_COMPLETED)
+        await cancel(done, happened)
+    await world.send(*sent[40:])
+    async with world.running():
+        await world.settled(len(sent))
+    expected = {f"key-{key}": list(range(key, 60, 10)) for key in range(10)}
+    assert await world.effects() == expected
+    assert await world.said() == expected
+    assert await world.outcomes() == {"accepted": 60, "duplicate": 9, "ignored": 6}
+
+
+async def test_one_message_at_fault_does_not_hold_up_its_neighbours(world: World) -> None:
+    await world.send(*(Sent(f"key-{n}", n, "fail" if n == 37 else "write") for n in range(100)))
+    async with world.running():
+        await world.settled(100)
+    expected = {f"key-{number}": [number] for number in range(100) if number != 37}
+    assert await world.effects() == expected
+    assert await world.said() == expected
+    (letter,) = await world.dead_letters()
+    assert (letter["reason"], letter["detail"]) == ("told_to_fail", "do says so")
+    assert (letter["type"], letter["status"]) == ("Told", "dead")
+
+
+async def test_a_marked_message_needs_no_search(world: World) -> None:
+    await world.send(*(Sent(f"key-{n}", n, "mark" if n == 37 else "write") for n in range(100)))
+    async with world.running():
+        await world.taken(100)
+    handled = [number for call in world.calls for number in call]
+    assert sorted(handled) == list(range(100)), "each message was given to the handler once"
+    assert await world.outcomes() == {"accepted": 99, "dead_letter": 1}
+
+
+async def test_two_percent_bad_messages_in_a_batch_lose_no_other(world: World) -> None:
+    sent = [
+        Sent(f"key-{n}", n, ("write", "fail", "mark")[n % 3] if n % 50 < 2 else "write")
+        for n in range(600)
+    ]
+    await world.send(*sent)
+    async with world.running():
+        await world.settled(600)
+    good = {str(one.key): [one.number] for one in sent if one.do == "write"}
+    assert await world.effects() == good
+    assert await world.said() == good
+    assert await world.outcomes() == {"accepted": len(good), "dead_letter": 600 - len(good)}
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (Sent("k", 0, body=b"{", id="b1"), "json_broken"),
+        (Sent("k", 0, body=b"\xff\xfe", id="b2"), "not_utf8"),
+        (Sent("k", 0, kind="Unheard", id="b3"), "type_unknown"),
+        (Sent("k", 0, kind="Written", id="b4"), "field_missing"),
+        (Sent("k", 0, body=b'{"number": "many"}', id="b5"), "field_invalid"),
+    ],
+)
+async def test_what_cannot_be_read_is_a_dead_letter_and_parks_nothing(
+    world: World, bad: Sent, reason: str
+) -> None:
+    await world.send(Sent("k", 1), bad, Sent("k", 2))
+    async with world.running():
+        await world.taken(3)
+    assert await world.effects() == {"k": [1, 2]}
+    (letter,) = await world.dead_letters()
+    assert letter["reason"] == reason
+    assert letter["key_reference"] == world.service.sealer.reference(b"k")
+    assert (letter["type"] is None) != (letter["type_reference"] is None)
+
+
+async def test_messages_wait_behind_a_failed_one_of_their_key(world: World) -> None:
+    await world.send(Sent("a", 1), Sent("a", 2, "fail"), Sent("a", 3), Sent("b", 4))
+    async with world.running():
+        await world.taken(4)
+        await world.send(Sent("a", 5), Sent("a", 6, kind="Urgent", id="u"), Sent("b", 7))
+        await world.taken(7)
+    assert await world.effects() == {"a": [1, 6], "b": [4, 7]}
+    assert await world.outcomes() == {"accepted": 4, "dead_letter": 1, "parked": 2}
+
+
+async def test_redrive_handles_a_key_in_order_and_lets_it_pass_again(world: World) -> None:
+    await world.send(Sent("a", 1, "fail"), Sent("a", 2), Sent("a", 3, "fail"), Sent("a", 4))
+    async with world.running():
+        await world.taken(4)
+        head = (await world.dead_letters())[0]
+        again = await Redrive(world.service, world.tools()).run([head["id"]])
+        assert (again.handled, [one.reason for one in again.failed]) == (0, ["told_to_fail"])
+        world.mended = True
+        result = await Redrive(world.service, world.tools()).run([head["id"]])
+        assert (result.handled, list(result.failed)) == (4, [])
+        await world.send(Sent("a", 5))
+        await world.settled(5)
+    assert await world.effects() == {"a": [1, 2, 3, 4, 5]}
+    assert await world.said() == {"a": [1, 2, 3, 4, 5]}
+    assert await world.outcomes() == {"accepted": 5}
+
+
+async def test_the_first_failure_of_a_redrive_is_the_new_head(world: World) -> None:
+    await world.send(Sent("a", 1, "fail"), Sent("a", 2, "fail"), Sent("a", 3))
+    async with world.running():
+        await world.taken(3)
+        head = (await world.dead_letters())[0]
+
+        async def mend_the_first(messages: Sequence[Message[Any]]) -> None:
+            world.mended = messages[0].data.number == 1
+
+        world.before_handling = mend_the_first
+        result = await Redrive(world.service, world.tools()).run([head["id"]])
+    assert (result.handled, len(result.failed)) == (1, 1)
+    assert await world.effects() == {"a": [1]}
+    statuses = [(one["status"], one["holds_key"]) for one in await world.dead_letters()]
+    assert statuses == [("dead", True), ("parked", False)]
+    assert await world.outcomes() == {"accepted": 1, "dead_letter": 1, "parked": 1}
+
+
+async def test_redrive_while_messages_of_the_key_arrive_keeps_the_order(world: World) -> None:
+    await world.send(Sent("a", 0, "fail"))
+    async with world.running():
+        await world.taken(1)
+        world.mended = True
+        head = (await world.dead_letters())[0]
+
+        async def keep_sending() -> None:
+            for number in range(1, 100):
+                await world.send(Sent("a", number))
+
+        async def keep_redriving() -> None:
+            while not sending.done() or await world.dead_letters():
+                ids = [one["id"] for one in await world.dead_letters()] or [head["id"]]
+                await Redrive(world.service, world.tools()).run(ids)
+
+        sending = asyncio.create_task(keep_sending())
+        await keep_redriving()
+        await world.settled(100)
+    assert await world.effects() == {"a": list(range(100))}
+    assert await world.said() == {"a": list(range(100))}
+
+
+async def test_two_processes_that_think_they_have_the_same_partitions_do_not_double(
+    world: World,
+) -> None:
+    """Each in a group of its own: both are given every partition, as a stopped process thinks."""
+    async with (
+        world.running(group="one-" + world.inbound),
+        world.running(group="two-" + world.inbound),
+    ):
+        for first in range(0, 200, 20):
+            await world.send(*(Sent(f"key-{n % 5}", n) for n in range(first, first + 20)))
+        await world.settled(200)
+    expected = {f"key-{key}": list(range(key, 200, 5)) for key in range(5)}
+    assert await world.effects() == expected
+    assert await world.said() == expected
+    assert await world.outcomes() == {"accepted": 200}
+
+
+async def test_partitions_move_between_processes_without_loss(world: World) -> None:
+    async def send_on() -> None:
+        for first in range(0, 300, 10):
+            await world.send(*(Sent(f"key-{n % 10}", n) for n in range(first, first + 10)))
+
+    sending = asyncio.create_task(send_on())
+    async with world.running():
+        for _ in range(3):
+            async with world.running() as second:
+                await until_assigned(second.consumer.positions)
+        await sending
+        await world.settled(300)
+    expected = {f"key-{key}": list(range(key, 300, 10)) for key in range(10)}
+    assert await world.effects() == expected
+    assert await world.said() == expected
+
+
+async def until_assigned(positions: Mapping[Partition, int]) -> None:
+    async def some() -> bool:
+        return bool(positions)
+
+    await until(some)
+
+
+async def test_a_gap_stops_its_partition_only_and_is_told(world: World) -> None:
+    await world.send(*(Sent(f"p{n}", n, partition=n % 2) for n in range(4)))
+    async with world.running():
+        await world.taken(4)
+    await world.send(*(Sent(f"p{n}", n, partition=n % 2) for n in range(4, 8)))
+    await world.cluster.delete_before(world.inbound, 1, 4)
+    async with world.running() as process:
+        await world.taken(6)
+        assert list(process.consumer.gaps) == [(world.inbound, 1)]
+        assert f"{world.inbound}[1]" in process.heartbeats.not_ready()
+        await world.admin.execute(
+            "update position set next_offset = 4 where topic = $1 and partition = 1", world.inbound
+        )
+        await process.consumer.check_gaps()
+        assert process.heartbeats.not_ready() == {}
+        await world.send(Sent("p9", 9, partition=1))
+        await world.taken(7)
+    assert sorted(await world.effects()) == ["p0", "p1", "p2", "p3", "p4", "p6", "p9"]
+
+
+async def test_a_gap_that_opens_while_reading_stops_its_partition_only(world: World) -> None:
+    handling, deleted = asyncio.Event(), asyncio.Event()
+
+    async def hold(messages: Sequence[Message[Any]]) -> None:
+        handling.set()
+        await deleted.wait()
+
+    world.before_handling = hold
+    async with world.running() as process:
+        await until_assigned(process.consumer.positions)
+        await world.send(Sent("a", 1, partition=0))
+        await handling.wait()
+        # Beyond what is fetched by now, so that the reader meets it as soon as it goes on.
+        await world.admin.execute("select 1")
+        log = process.consumer.log
+        assert log is not None
+        log.seek((world.inbound, 1), 50)
+        deleted.set()
+
+        async def stands_still() -> bool:
+            return (world.inbound, 1) in process.consumer.gaps
+
+        await until(stands_still)
+        await world.send(Sent("a", 2, partition=0))
+        await world.taken(2)
+    assert await world.effects() == {"a": [1, 2]}
+
+
+async def test_a_batch_waits_for_a_database_that_is_away(world: World) -> None:
+    failures = 5
+
+    async def cut_off(messages: Sequence[Message[Any]]) -> None:
+        nonlocal failures
+        if failures:
+            failures -= 1
+            await world.admin.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where usename = $1 and pid <> pg_backend_pid()",
+                f"steward_{SCHEMA}",
+            )
+
+    world.before_handling = cut_off
+    await world.send(*(Sent(f"key-{n}", n) for n in range(50)))
+    async with world.running() as process:
+        await world.settled(50)
+
+        async def ready() -> bool:
+            return not process.heartbeats.not_ready()
+
+        await until(ready)
+    assert await world.effects() == {f"key-{n}": [n] for n in range(50)}
+    assert await world.said() == await world.effects()
+    assert await world.outcomes() == {"accepted": 50}
+
+
+async def test_a_deadlock_is_nobodys_fault(world: World) -> None:
+    once = [asyncpg.DeadlockDetectedError("told to")]
+
+    async def deadlock(messages: Sequence[Message[Any]]) -> None:
+        if once:
+            raise once.pop()
+
+    world.before_handling = deadlock
+    await world.send(*(Sent(f"key-{n}", n) for n in range(10)))
+    async with world.running():
+        await world.taken(10)
+    assert await world.outcomes() == {"accepted": 10}
+
+
+async def test_a_commit_that_fails_for_one_message_condemns_that_one(world: World) -> None:
+    """No savepoint shows it: the constraint is checked when the transaction commits."""
+    await world.admin.execute(
+        "alter table effect add constraint small exclude using btree (number with =)"
+        " where (number = 7) deferrable initially deferred"
+    )
+    await world.send(*(Sent(f"key-{n}", n) for n in (1, 7, 2)), Sent("key-x", 7), Sent("key-y", 3))
+    async with world.running():
+        await world.taken(5)
+    outcomes = await world.outcomes()
+    assert outcomes == {"accepted": 4, "dead_letter": 1}
+    (letter,) = await world.dead_letters()
+    assert letter["reason"] == "handler_failed"
+    assert "23P01" in letter["detail"]
+
+
+async def test_a_stop_leaves_nothing_half_done(world: World) -> None:
+    await world.send(*(Sent(f"key-{n % 10}", n) for n in range(200)))
+    for _ in range(3):
+        async with world.running() as process:
+            await until_assigned(process.consumer.positions)
+    async with world.running():
+        await world.settled(200)
+    expected = {f"key-{key}": list(range(key, 200, 10)) for key in range(10)}
+    assert await world.effects() == expected
+    assert await world.said() == expected
