@@ -13,6 +13,7 @@ from shared.messaging import store
 from shared.messaging.consumer import Consumer
 from shared.messaging.places import Partition
 from shared.messaging.planning import KEEP_DAYS
+from shared.messaging.service import RecordSealer
 from shared.messaging.transport import Log, Transport
 from shared.runtime.application import Loop
 from shared.runtime.clock import Clock
@@ -36,6 +37,7 @@ class Maintenance:
     def __init__(
         self,
         pool: Pool,
+        sealer: RecordSealer,
         consumer: Consumer,
         transport: Transport,
         *,
@@ -43,6 +45,7 @@ class Maintenance:
         read_kept: timedelta = READ_KEPT,
     ) -> None:
         self._pool = pool
+        self._sealer = sealer
         self._consumer = consumer
         self._transport = transport
         self._now = now
@@ -66,9 +69,13 @@ class Maintenance:
             await loop.pause(FIGURES_EVERY.total_seconds())
 
     async def keep_house(self) -> None:
-        """Prepare and drop partitions of the inbox, and delete what is read from inbound topics."""
+        """Prepare and drop partitions of the inbox, destroy the keys of bodies that were kept for
+        long enough, and delete what is read from inbound topics.
+        """
+        today = self._now().date()
         async with self._pool.acquire() as connection:
-            await store.keep_inbox(connection, self._now().date(), KEEP_DAYS)
+            await store.keep_inbox(connection, today, KEEP_DAYS)
+            await self._sealer.purge_record_keys(connection, today)
         await self._delete_read()
 
     async def _delete_read(self) -> None:

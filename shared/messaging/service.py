@@ -33,6 +33,10 @@ class RecordSealer(Protocol):
         self, connection: Connection, sealed: Sequence[Sealed]
     ) -> list[bytes | None]: ...
 
+    async def purge_record_keys(self, connection: Connection, today: date) -> int:
+        """Destroy the keys of this service that are older than they may be; how many it were."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Service:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -83,8 +83,8 @@ class Types:
         registry = Registry()
 
         def make(model: type[MessageData], topic: str) -> type[Any]:
-            kind = type(model.__name__, (model,), {"__module__": __name__})
-            kind.message_type, kind.version, kind.topic = model.__name__, 1, topic
+            attributes = {"message_type": model.__name__, "version": 1, "topic": topic}
+            kind = type(model.__name__, (model,), {"__module__": __name__, **attributes})
             registry.add(Registered(model.__name__, 1, topic, kind, {}))
             return kind
 
@@ -112,6 +112,9 @@ class PlainSealer:
         self, connection: Connection, sealed: Sequence[Sealed]
     ) -> list[bytes | None]:
         return [body.removeprefix(b"sealed") for body in sealed]
+
+    async def purge_record_keys(self, connection: Connection, today: date) -> int:
+        return 0
 
 
 class Crash(BaseException):
@@ -421,6 +424,8 @@ async def open_world(
         database, min_size=1, max_size=4, server_settings={"search_path": SCHEMA}
     )
     await admin.execute(
+        "truncate position, inbox, outcome_count, dead_letter, parked_key, outbox;"
+        "drop table if exists effect;"
         "create table effect (id bigint generated always as identity, key text, number int);"
         f"grant select, insert on effect to steward_{SCHEMA}"
     )
@@ -442,7 +447,7 @@ async def open_world(
         await admin.close()
 
 
-def _by_key(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[int]]:
+def _by_key(rows: Iterable[asyncpg.Record]) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     for row in rows:
         found.setdefault(row["key"], []).append(row["number"])
