@@ -19,7 +19,7 @@ from shared.local.process import Identity
 
 @dataclass(frozen=True)
 class Entry:
-    """One process that was started."""
+    """One process: its present life or, between two, its last one."""
 
     name: str
     pid: int

@@ -46,6 +46,8 @@ class _Kept:
     keeper: asyncio.Task[None] | None = None
     life: asyncio.subprocess.Process | None = None
     identity: Identity | None = None
+    """Of the present life or, between two, of the last one."""
+
     restarts: int = 0
     stopping: bool = False
 
@@ -130,7 +132,11 @@ class Supervisor:
 
     def pid(self, name: str) -> int:
         """The process id of the present life of a process; KeyError when it does not live now."""
-        return next(entry.pid for entry in self._entries() if entry.name == name)
+        lives = (kept.life for kept in self._all() if kept.process.name == name)
+        for life in lives:
+            if life is not None and life.returncode is None:
+                return life.pid
+        raise KeyError(name)
 
     def restarts(self, name: str) -> int:
         """How often it was started again."""
@@ -185,7 +191,6 @@ class Supervisor:
         deaths, born = 0, clock()
         while kept.life:
             code = await kept.life.wait()
-            kept.identity = None
             if kept.stopping:
                 return
             deaths = 1 if clock() - born > _STEADY_AFTER_S else deaths + 1
@@ -213,7 +218,7 @@ class Supervisor:
 
     async def _stop(self, kept: _Kept) -> None:
         kept.stopping = True
-        if kept.identity and kept.life:
+        if kept.life and kept.life.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 kept.life.send_signal(kept.process.stop_signal)
             try:

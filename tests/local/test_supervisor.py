@@ -91,15 +91,25 @@ async def test_a_killed_process_is_started_again(tmp_path: Path) -> None:
         await supervisor.start(living(tmp_path, "it"))
         former = supervisor.pid("it")
         os.kill(former, signal.SIGKILL)
-        await eventually(lambda: supervisor.restarts("it"))
-        entry = await eventually(lambda: next(iter(supervisor.state.processes), None))
-        assert entry.pid != former
+        await eventually(lambda: supervisor.state.processes[0].pid != former)
+        assert supervisor.restarts("it") == 1
+        assert psutil.pid_exists(supervisor.pid("it"))
     assert said == ["it ended (signal SIGKILL); starting again in 0.2 s"]
 
 
 def test_the_pause_before_a_restart_doubles_up_to_half_a_minute() -> None:
     assert [back_off(deaths) for deaths in (1, 2, 3, 4)] == [0.2, 0.4, 0.8, 1.6]
     assert back_off(50) == 30.0
+
+
+async def test_a_process_between_two_lives_is_still_listed(tmp_path: Path) -> None:
+    dying = program("", name="it", ready=never_ready, required=False)
+    async with supervisor_of(tmp_path) as supervisor:
+        await supervisor.start(replace(dying, start_within_s=0.1))
+        await eventually(lambda: supervisor.restarts("it") > 2)
+        assert [entry.name for entry in supervisor.state.processes] == ["it"]
+        with pytest.raises(KeyError):
+            supervisor.pid("it")
 
 
 async def test_what_a_killed_life_left_is_cleared_before_the_next(tmp_path: Path) -> None:
