@@ -61,17 +61,6 @@ select registration.event_id, registration.subject_id
                    and registration.subject_id = asked.subject_id
                    and registration.status <> 'cancelled';
 
--- name: add_registrations(ids, sources, references_, subjects, events, statuses, languages, personal, consents, shared, in_line, times)!
-insert into registration (id, source, reference, subject_id, event_id, status, version, language,
-                          personal, consents, share_fields, in_line, registered_at, updated_at)
-select id, source, reference, subject_id, event_id, status, 1, language,
-       personal, consents, share_fields, in_line, at, at
-  from unnest(:ids::uuid[], :sources::text[], :references_::bytea[], :subjects::uuid[],
-              :events::uuid[], :statuses::text[], :languages::text[], :personal::jsonb[],
-              :consents::jsonb[], :shared::jsonb[], :in_line::bigint[], :times::timestamptz[])
-           as new (id, source, reference, subject_id, event_id, status, language, personal,
-                   consents, share_fields, in_line, at);
-
 -- name: add_declined(references_, events, reasons, times)!
 insert into declined (reference, event_id, reason, declined_at)
 select * from unnest(:references_::bytea[], :events::uuid[], :reasons::text[],

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from typing import Final, Literal
 
@@ -35,35 +36,18 @@ class FieldRule:
     required: bool = False
     max_length: int = 500
     only_with: Literal["nothing", "consent", "sharing"] = "nothing"
+    category: str = dataclasses.field(init=False)
+    name: str = dataclasses.field(init=False)
 
-    @property
-    def category(self) -> str:
-        return self.field.partition(".")[0]
-
-    @property
-    def name(self) -> str:
-        return self.field.partition(".")[2]
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """An event's form as one source fills it: each input's rules, and names that may be told."""
-
-    rules: Mapping[str, Sequence[FieldRule]]
-    registered: Collection[str] = frozenset()
-    """Names of inputs that the plan or the event registers; only these are counted by name."""
-
-    @classmethod
-    def of(cls, rules: Iterable[FieldRule], registered: Collection[str] = frozenset()) -> Form:
-        by_input: dict[str, list[FieldRule]] = {}
-        for rule in rules:
-            by_input.setdefault(rule.input, []).append(rule)
-        return cls(by_input, frozenset(registered) | by_input.keys())
+    def __post_init__(self) -> None:
+        category, _, name = self.field.partition(".")
+        object.__setattr__(self, "category", category)
+        object.__setattr__(self, "name", name)
 
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """What the person agreed to in the registration itself."""
+    """What the person agreed to in the registration itself: purposes, and fields to be shared."""
 
     purposes: Collection[str] = frozenset()
     shared_fields: Collection[str] = frozenset()
@@ -78,12 +62,68 @@ class Agreed:
 
 
 @dataclass(frozen=True, slots=True)
+class Input:
+    """One input for somebody who agreed to certain things: what it fills, and what it may not."""
+
+    fills: tuple[FieldRule, ...]
+    denied: tuple[str, ...]
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """An event's form as one source fills it: each input's rules, and names that may be told."""
+
+    rules: Mapping[str, Sequence[FieldRule]]
+    registered: Collection[str] = frozenset()
+    """Names of inputs that the plan or the event registers; only these are counted by name."""
+    _asked_for: frozenset[str] = frozenset()
+    """Purposes and fields that something depends on; whatever else one agrees to is no matter."""
+    _inputs: dict[tuple[frozenset[str], frozenset[str]], Mapping[str, Input]] = dataclasses.field(
+        default_factory=dict, compare=False, repr=False
+    )
+
+    @classmethod
+    def of(cls, rules: Iterable[FieldRule], registered: Collection[str] = frozenset()) -> Form:
+        by_input: dict[str, list[FieldRule]] = {}
+        for rule in rules:
+            by_input.setdefault(rule.input, []).append(rule)
+        every = [rule for rules_ in by_input.values() for rule in rules_]
+        asked_for = {rule.purpose for rule in every} | {rule.field for rule in every}
+        return cls(by_input, frozenset(registered) | by_input.keys(), frozenset(asked_for))
+
+    def inputs(self, agreed: Agreed) -> Mapping[str, Input]:
+        """Each input, for somebody who agreed to this. Worked out once for all who agreed alike."""
+        alike = (
+            self._asked_for.intersection(agreed.purposes),
+            self._asked_for.intersection(agreed.shared_fields),
+        )
+        found = self._inputs.get(alike)
+        if found is None:
+            if len(self._inputs) >= _MOST_ALIKE:
+                self._inputs.clear()
+            found = self._inputs[alike] = {
+                name: _input(rules, agreed) for name, rules in self.rules.items()
+            }
+        return found
+
+
+_MOST_ALIKE: Final = 256
+
+
+def _input(rules: Sequence[FieldRule], agreed: Agreed) -> Input:
+    fills = tuple(rule for rule in rules if agreed.allows(rule, rules))
+    denied = tuple(rule.field for rule in rules if rule not in fills)
+    return Input(fills, denied, any(rule.required for rule in fills))
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """What a form leads to: the content to be kept, and the names of what was dropped."""
 
     content: Content
     dropped: tuple[str, ...] = ()
-    purposes: dict[str, str] = field(default_factory=dict)
+    purposes: dict[str, str] = dataclasses.field(default_factory=dict)
     """Category to a purpose that its answers were given for."""
 
 
@@ -105,17 +145,16 @@ def read(form: Form, answers: Mapping[str, JsonValue], agreed: Agreed) -> Kept |
     """
     kept = Kept({})
     dropped = [_told(form, name) for name in answers if name not in form.rules]
-    for name, rules in form.rules.items():
+    for name, asked in form.inputs(agreed).items():
         value = answers.get(name)
-        allowed = [rule for rule in rules if agreed.allows(rule, rules)]
         if _is_blank(value):
-            if any(rule.required for rule in allowed):
+            if asked.required:
                 return FormFault("field_missing", f"answers.{name} is missing")
             continue
-        fault = _put(kept, allowed, value)
+        fault = _put(kept, asked.fills, value)
         if fault is not None:
             return fault
-        dropped += [rule.field for rule in rules if rule not in allowed]
+        dropped += asked.denied
     return Kept(kept.content, tuple(dropped), kept.purposes)
 
 
@@ -124,20 +163,20 @@ def read_changes(form: Form, answers: Mapping[str, JsonValue], agreed: Agreed) -
     which a required one does not allow.
     """
     kept = Kept({})
-    dropped = []
+    dropped: list[str] = []
+    inputs = form.inputs(agreed)
     for name, value in answers.items():
-        rules = form.rules.get(name)
-        if rules is None:
+        asked = inputs.get(name)
+        if asked is None:
             dropped.append(_told(form, name))
             continue
-        allowed = [rule for rule in rules if agreed.allows(rule, rules)]
         blank = _is_blank(value)
-        if blank and any(rule.required for rule in allowed):
+        if blank and asked.required:
             return FormFault("field_missing", f"answers.{name} is missing")
-        fault = _put(kept, allowed, None if blank else value)
+        fault = _put(kept, asked.fills, None if blank else value)
         if fault is not None:
             return fault
-        dropped += [rule.field for rule in rules if rule not in allowed]
+        dropped += asked.denied
     return Kept(kept.content, tuple(dropped), kept.purposes)
 
 
@@ -151,12 +190,11 @@ def merge(
 def refill(form: Form, category: str, content: Content, agreed: Agreed) -> dict[str, JsonValue]:
     """One category's content, from what the same inputs filled in the categories of `content`."""
     filled: dict[str, JsonValue] = {}
-    for rules in form.rules.values():
-        value = next(
-            (known for rule in rules if (known := _value(content, rule)) is not None), None
-        )
-        for rule in rules:
-            if rule.category == category and value is not None and agreed.allows(rule, rules):
+    for name, asked in form.inputs(agreed).items():
+        values = (_value(content, rule) for rule in form.rules[name])
+        value = next((known for known in values if known is not None), None)
+        for rule in asked.fills:
+            if rule.category == category and value is not None:
                 filled[rule.name] = value
     return filled
 
@@ -170,8 +208,12 @@ def _put(kept: Kept, rules: Sequence[FieldRule], value: JsonValue) -> FormFault 
         said = None if value is None else _CHECKS[rule.kind](value, rule.max_length)
         if said is not None:
             return FormFault("field_invalid", f"answers.{rule.input} {said}")
-        kept.content.setdefault(rule.category, {})[rule.name] = value
-        kept.purposes.setdefault(rule.category, rule.purpose)
+        category = rule.category
+        content = kept.content.get(category)
+        if content is None:
+            content = kept.content[category] = {}
+            kept.purposes[category] = rule.purpose
+        content[rule.name] = value
     return None
 
 

@@ -62,7 +62,8 @@ class Desk:
     def __init__(self, privacy: Privacy) -> None:
         self.privacy = privacy
         self.plan: Plan = privacy.plan
-        self.form_of = lru_cache(maxsize=1024)(self._form_of)
+        self._forms = lru_cache(maxsize=1024)(self._form_of)
+        self.event_reference = lru_cache(maxsize=4096)(self._event_reference)
 
     def request(self, message: Message[D_co], since: datetime | None = None) -> Request[D_co]:
         """The message as a request. Its source is one of the plan's: `admit` has seen to it."""
@@ -81,7 +82,7 @@ class Desk:
     def requests(self, messages: Sequence[Message[D_co]]) -> list[Request[D_co]]:
         return [self.request(message) for message in messages]
 
-    def event_reference(self, number: str) -> bytes:
+    def _event_reference(self, number: str) -> bytes:
         """What stands for an event's number. Numbers of events are the organisation's: one system
         announces an event, others take registrations for it.
         """
@@ -93,7 +94,7 @@ class Desk:
 
     def form(self, event: Event, source: str) -> Form:
         """The event's form as this source fills it and the plan allows it."""
-        return self.form_of(event.offer.form, source)
+        return self._forms(event.offer.form, source)
 
     def _form_of(self, declared: tuple[FormField, ...], source_name: str) -> Form:
         source = self.plan.sources[source_name]

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 import asyncpg
 import orjson
@@ -106,6 +106,24 @@ async def people_at_events(
     return {(row["event_id"], row["subject_id"]) async for row in rows}
 
 
+_COLUMNS: Final = (
+    "id",
+    "source",
+    "reference",
+    "subject_id",
+    "event_id",
+    "status",
+    "version",
+    "language",
+    "personal",
+    "consents",
+    "share_fields",
+    "in_line",
+    "registered_at",
+    "updated_at",
+)
+
+
 async def add_registrations(connection: Connection, new: Sequence[NewRegistration]) -> None:
     """Add registrations.
 
@@ -113,23 +131,31 @@ async def add_registrations(connection: Connection, new: Sequence[NewRegistratio
     number: two partitions had it. Done again, this one finds it answered.
     """
     try:
-        await SQL.add_registrations(
-            connection,
-            ids=[row.id for row in new],
-            sources=[row.source for row in new],
-            references_=[row.reference for row in new],
-            subjects=[row.subject_id for row in new],
-            events=[row.event_id for row in new],
-            statuses=["registered" if row.in_line is None else "waitlisted" for row in new],
-            languages=[row.language for row in new],
-            personal=[_personal_text(row.personal) for row in new],
-            consents=[_consents_text(row.consents) for row in new],
-            shared=[orjson.dumps(row.share_fields).decode() for row in new],
-            in_line=[row.in_line for row in new],
-            times=[row.at for row in new],
+        # COPY takes half the time of an insert from arrays, here and in the server.
+        await connection.copy_records_to_table(
+            "registration", records=map(_new, new), columns=_COLUMNS
         )
     except asyncpg.UniqueViolationError:
         raise asyncpg.SerializationError("a registration number came twice at once") from None
+
+
+def _new(row: NewRegistration) -> tuple[object, ...]:
+    return (
+        row.id,
+        row.source,
+        row.reference,
+        row.subject_id,
+        row.event_id,
+        "registered" if row.in_line is None else "waitlisted",
+        1,
+        row.language,
+        _personal_text(row.personal),
+        _consents_text(row.consents),
+        "[]" if not row.share_fields else orjson.dumps(row.share_fields).decode(),
+        row.in_line,
+        row.at,
+        row.at,
+    )
 
 
 async def add_declined(connection: Connection, declined: Collection[Declined]) -> None:
