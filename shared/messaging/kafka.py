@@ -8,7 +8,7 @@ after an error of one partition.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Coroutine, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -112,7 +112,7 @@ class KafkaTransport:
                 rebalances=rebalances,
                 failed=failed,
             )
-            await broker.start()
+            await _to_the_end(broker.start())
             await asyncio.wait((stop, failed), return_when=asyncio.FIRST_COMPLETED)
             if failed.done():
                 failed.result()
@@ -133,7 +133,7 @@ class KafkaTransport:
             request_timeout_ms=self._session_ms,
         )
         try:
-            await producer.start()
+            await _to_the_end(producer.start())
         except BaseException:
             await producer.stop()
             raise
@@ -171,11 +171,13 @@ class _Sender:
     async def stop(self) -> None:
         """What was not delivered by now may still be, or not: who sends again must expect both."""
         stopping = asyncio.create_task(self._producer.stop())
-        await asyncio.wait((stopping,), timeout=STOP_S)
-        if not stopping.done():
-            # `stop` waits for deliveries, for ever when the broker is away, unless this ends.
-            self._producer._sender.sender_task.cancel()  # noqa: SLF001 - there is no public way
-        await stopping
+        try:
+            await asyncio.wait((stopping,), timeout=STOP_S)
+        finally:
+            if not stopping.done():
+                # `stop` waits for deliveries, for ever when the broker is away, unless this ends.
+                self._producer._sender.sender_task.cancel()  # noqa: SLF001 - no public way
+            await stopping
 
 
 class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
@@ -273,6 +275,16 @@ class _KafkaLog:
                 )
         except (KafkaError, IllegalStateError, TimeoutError) as error:
             _log.info("Kafka was not told of positions", **describe(error))
+
+
+async def _to_the_end(starting: Coroutine[Any, Any, None]) -> None:
+    """Start something even when cancelled: half a start leaves sockets that nobody closes."""
+    task = asyncio.create_task(starting)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait((task,), timeout=STOP_S)
+        raise
 
 
 async def _parse(records: tuple[ConsumerRecord, ...]) -> KafkaMessage:

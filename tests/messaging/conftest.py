@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.conftest import SettingsFactory
+from tests.support.databases import create_database, drop_database
 from tests.support.messaging import SCHEMA, KafkaCluster, MemoryCluster, World, open_world
 
 
@@ -15,6 +18,21 @@ def cluster(request: pytest.FixtureRequest) -> KafkaCluster | MemoryCluster:
     if request.param == "memory":
         return MemoryCluster()
     return KafkaCluster(request.getfixturevalue("kafka"), request.getfixturevalue("topic_factory"))
+
+
+@pytest.fixture(scope="session")
+def messaging_database(postgres: str, template_database: str) -> Iterator[str]:
+    """One for the session: a new one for each test takes longer than most of the tests."""
+    template = urlsplit(template_database).path.removeprefix("/")
+    url = asyncio.run(create_database(postgres, template=template))
+    yield url
+    asyncio.run(drop_database(url))
+
+
+@pytest.fixture
+def database(messaging_database: str) -> str:
+    """Shared by the tests of this folder; `world` empties what they use."""
+    return messaging_database
 
 
 @pytest.fixture
