@@ -119,15 +119,20 @@ def test_the_password_of_the_administrator_can_be_read_by_nobody_else(folder: Pa
     assert stat.S_IMODE((folder / "password").stat().st_mode) == 0o600
 
 
-async def test_a_stale_lock_of_a_postmaster_whose_number_another_process_has_is_cleared(
-    folder: Path,
-) -> None:
+async def test_a_stale_lock_whose_number_another_process_has_is_cleared(folder: Path) -> None:
     async with LocalPostgres(folder):
         pass
+    # Of the same user: to Postgres, a stranger of another user is no postmaster anyway.
+    user = "nobody" if os.geteuid() == 0 else None
+    stranger = await asyncio.create_subprocess_exec("sleep", "100", user=user)
     lock = folder / "data" / "postmaster.pid"
-    lock.write_text(f"{os.getpid()}\n{folder / 'data'}\n0\n5432\n\n127.0.0.1\n", "utf-8")
-    async with LocalPostgres(folder) as postgres:
-        assert await postgres.missing() is None
+    lock.write_text(f"{stranger.pid}\n{folder / 'data'}\n0\n5432\n\n127.0.0.1\n", "utf-8")
+    try:
+        async with LocalPostgres(folder) as postgres:
+            assert await postgres.missing() is None
+    finally:
+        stranger.kill()
+        await stranger.wait()
 
 
 def test_data_of_another_major_version_is_refused(folder: Path) -> None:
