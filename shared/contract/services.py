@@ -25,19 +25,19 @@ SERVICES: Final[tuple[ServiceSpec, ...]] = (
     ),
     ServiceSpec(
         "consent",
-        hears=("inbound.contacts", "registration", "retention"),
+        hears=("inbound.contacts", "registration"),
         says=("consent", "audit"),
         does="consents: given, refused, withdrawn",
     ),
     ServiceSpec(
         "finance",
-        hears=("inbound.finance", "registration", "consent", "retention"),
+        hears=("registration",),
         says=("finance", "audit"),
         does="invoices for events with a fee",
     ),
     ServiceSpec(
         "retention",
-        hears=("registration", "consent", "finance", "crm", "audit"),
+        hears=("registration", "consent", "finance"),
         says=("retention", "audit"),
         does="what is kept until when",
     ),
