@@ -179,9 +179,25 @@ returning id, topic, partition, sealed, waits_since;
 
 -- name: ready_events(most)
 -- Events that are known by now and still have messages waiting for them.
-select distinct event.reference
-  from waiting_message
-  join event on event.reference = waiting_message.awaits_event
+-- Few events are waited for, by many messages: each is looked for behind the one before it.
+with recursive awaited (reference) as (
+    (select awaits_event
+       from waiting_message
+      where awaits_event is not null
+      order by awaits_event
+      limit 1)
+     union all
+    select (select awaits_event
+              from waiting_message
+             where awaits_event > awaited.reference
+             order by awaits_event
+             limit 1)
+      from awaited
+     where awaited.reference is not null
+)
+select event.reference
+  from awaited
+  join event on event.reference = awaited.reference
  limit :most::integer;
 
 -- name: ready_registrations(most)
