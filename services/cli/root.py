@@ -37,27 +37,22 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    # Drawing this help with Rich would take as long as all the rest of it.
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-KafkaPort = Annotated[
-    int | None,
-    typer.Option(min=1, max=65_535, help="Kafka's port. [default: 9092, or the next free one]"),
-]
-PostgresPort = Annotated[
-    int | None,
-    typer.Option(
-        min=1, max=65_535, help="PostgreSQL's port. [default: 5432, or the next free one]"
-    ),
-]
-HttpPort = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        max=65_500,
-        help="The first service's port; the others follow. [default: 8701, or the next free ones]",
-    ),
-]
+
+def _port(about: str) -> typer.models.OptionInfo:
+    option: typer.models.OptionInfo = typer.Option(
+        min=1, max=65_500, metavar="PORT", help=f"{about} or the next free one."
+    )
+    return option
+
+
+KafkaPort = Annotated[int | None, _port("Kafka's; else 9092")]
+PostgresPort = Annotated[int | None, _port("PostgreSQL's; else 5432")]
+HttpPort = Annotated[int | None, _port("The first service's, the others follow; else 8701")]
 
 
 @app.callback()
@@ -77,7 +72,7 @@ def up(
     postgres_port: PostgresPort = None,
     http_port: HttpPort = None,
 ) -> None:
-    """Start Kafka, PostgreSQL and every service, and stay until Ctrl-C.
+    """Start Kafka, PostgreSQL and every service; stay until Ctrl-C.
 
     KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL name servers that exist; then none is started.
 
@@ -115,7 +110,9 @@ def down(
 def status(
     json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Show every process, its port, and whether it is ready; exit code 0 when all are.
+    """Show every process, its port, and whether it is ready.
+
+    The exit code is 0 when all are, 1 when one is not or nothing runs.
 
     Examples: steward status · steward status --json
     """
@@ -147,7 +144,9 @@ def run(
         str, typer.Argument(help="registration, audit, consent, finance or retention.")
     ],
 ) -> None:
-    """Run one service in the foreground, with settings from the environment.
+    """Run one service in the foreground.
+
+    Its settings come from the environment, or from the system that runs here.
 
     Example: KAFKA_BOOTSTRAP_SERVERS=… DATABASE_URL=… steward run registration
     """
@@ -158,7 +157,9 @@ def run(
 
 @app.command()
 def init() -> None:
-    """Make the folder of secrets: keys and peppers, readable by nobody else. Safe to repeat.
+    """Make the folder of secrets. Safe to repeat.
+
+    It holds keys, peppers and passwords, and nobody else can read it.
 
     Example: steward init
     """

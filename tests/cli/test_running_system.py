@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+
+from services.cli import system
+from services.cli.system import Options, running_system
+from shared.contract.topics import TOPICS
+from shared.local.errors import NotReadyError
+from shared.runtime.secrets import SecretsFolder
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system, "_GIVEN_SERVER_WITHIN_S", 0.1)
+
+
+def given(home: Path, secrets: SecretsFolder, kafka: str, database: str) -> Options:
+    """Servers that exist, and no service."""
+    return Options(
+        home=home,
+        plan=ROOT / "plan.toml",
+        secrets=secrets.path,
+        services=(),
+        environ={"KAFKA_BOOTSTRAP_SERVERS": kafka, "DATABASE_URL": database},
+    )
+
+
+async def test_given_servers_are_migrated_and_none_is_started(
+    tmp_path: Path, secrets_folder: SecretsFolder, kafka: str, empty_database: str
+) -> None:
+    options = given(tmp_path, secrets_folder, kafka, empty_database)
+    async with running_system(options) as running:
+        assert running.supervisor.state.processes == ()
+        assert running.bootstrap_servers == kafka
+        admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+        await admin.start()
+        topics = await admin.list_topics()
+        await admin.close()
+    assert {topic.name for topic in TOPICS} <= set(topics)
+    assert not (tmp_path / "kafka").exists()
+
+
+async def test_what_services_are_told_of_the_database_has_no_password(
+    tmp_path: Path, secrets_folder: SecretsFolder, kafka: str, empty_database: str
+) -> None:
+    options = given(tmp_path, secrets_folder, kafka, empty_database)
+    async with running_system(options) as running:
+        assert "@" in running.database_url
+        assert "@" not in running.environment["DATABASE_URL"]
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_given_kafka_that_does_not_answer_is_named_with_its_variable(
+    tmp_path: Path, secrets_folder: SecretsFolder
+) -> None:
+    nowhere = given(tmp_path, secrets_folder, "127.0.0.1:1", "postgresql://127.0.0.1:1/d")
+    with pytest.raises(NotReadyError, match=r"nothing listens on 127\.0\.0\.1:1.*KAFKA_BOOTSTRAP"):
+        async with running_system(nowhere):
+            pass
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_given_database_that_does_not_answer_is_named_with_its_variable(
+    tmp_path: Path, secrets_folder: SecretsFolder, kafka: str
+) -> None:
+    nowhere = given(tmp_path, secrets_folder, kafka, "postgresql://127.0.0.1:1/d")
+    with pytest.raises(NotReadyError, match=r"PostgreSQL cannot be used.*DATABASE_URL"):
+        async with running_system(nowhere):
+            pass
