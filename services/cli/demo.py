@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,7 +37,7 @@ class DemoError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """One list that the demonstration had made: its lines, as the file has them."""
+    """What one disclosure of a list handed over, as the command that made it said."""
 
     event: str
     recipient: str
@@ -115,20 +116,32 @@ async def _publish(console: Console, system: System, books: Books, day: Path) ->
 async def _hand_out(console: Console, system: System, folder: Path) -> list[Handover]:
     """Every list that some event's recipient may have, made by the command that staff use."""
     console.rule("Recipients get what the plan lets them have")
-    events = orjson.loads(await _steward(system, "registration", "events", "--json"))
+    listed = await _steward(system, "registration", "events", "--json")
     handovers = []
-    for event in events:
+    for event in map(orjson.loads, listed.splitlines()):
         for recipient in event["recipients"]:
             arguments = ("registration", "disclose", event["number"], recipient)
-            console.print(f"$ steward {' '.join(arguments)}")
             output = folder / f"{event['number']}-{recipient}.csv"
             said = await _steward(system, *arguments, "--output", str(output), "--json", "--yes")
-            summary = orjson.loads(said)
-            lines = output.read_text(encoding="utf-8").count("\n") - 1 if output.exists() else 0
-            if lines != summary["released"]:
-                raise DemoError(f"{output.name} has {lines} people, not {summary['released']}")
-            handovers.append(Handover(event["number"], recipient, summary["disclosure_id"], lines))
+            console.print(f"$ steward {' '.join(arguments)}", highlight=False)
+            made = [
+                Handover(event["number"], recipient, one["disclosure"], one["people"])
+                for one in orjson.loads(said)["disclosures"]
+            ]
+            # One row a person, who may be in the disclosures of several purposes.
+            released = [handover.people for handover in made]
+            if not max(released) <= (lines := _count_people(output)) <= sum(released):
+                raise DemoError(f"{output.name} has {lines} people; {released} were released")
+            handovers += made
     return handovers
+
+
+def _count_people(file: Path) -> int:
+    """People on a list: its rows without the heading; none where no list was written."""
+    if not file.exists():
+        return 0
+    with file.open(encoding="utf-8", newline="") as rows:
+        return sum(1 for _ in csv.reader(rows)) - 1
 
 
 async def _settle(books: Books) -> None:
