@@ -36,7 +36,7 @@ def due(
     if json:
         import orjson
 
-        typer.echo(orjson.dumps({"on": day, "due": groups}).decode())
+        typer.echo(orjson.dumps({"on": day, "due": groups}, default=str).decode())
     elif groups:
         _print(groups)
     else:

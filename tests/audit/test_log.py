@@ -41,8 +41,8 @@ async def test_entries_are_in_the_order_of_the_topic_without_a_gap(work: Work) -
     shuffled.reverse()
     await work.do(append_entries, shuffled)
     await work.do(append_entries, messages[100:])
-    assert await sequences(work) == [(place, place) for place in range(210)]
-    assert await work.value("select size from tree_head") == 210
+    assert await sequences(work) == [(place, place) for place in range(len(messages))]
+    assert await work.value("select size from tree_head") == len(messages)
 
 
 async def test_an_entry_that_comes_again_is_not_appended_again(work: Work) -> None:
@@ -86,32 +86,26 @@ async def test_an_entry_without_a_uuid_is_a_dead_letter_and_the_others_stay(work
     assert await sequences(work) == [(0, 0)]
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "update entry set actor = 'nobody'",
-        "delete from entry",
-        "truncate entry",
-        "update entry set actor = actor where false",
-    ],
-)
 async def test_not_even_a_superuser_changes_the_log(
-    work: Work,
-    administrator: asyncpg.Connection[asyncpg.Record],
-    statement: str,
+    work: Work, administrator: asyncpg.Connection[asyncpg.Record]
 ) -> None:
     await work.do(append_entries, [Facts().message(make_entry(DataDisclosed))])
     assert await administrator.fetchval("select rolsuper from pg_roles where rolname = user")
     for role in ("origin", "replica"):
         await administrator.execute(f"set session_replication_role = {role}")
-        with pytest.raises(asyncpg.PostgresError, match="append only"):
-            await administrator.execute(statement)
+        for statement in (
+            "update entry set actor = 'nobody'",
+            "update entry set actor = actor where false",
+            "delete from entry",
+            "truncate entry",
+        ):
+            with pytest.raises(asyncpg.PostgresError, match="append only"):
+                await administrator.execute(statement)
     assert await sequences(work) == [(0, 0)]
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
+async def test_the_service_itself_may_only_read_and_append(work: Work) -> None:
+    for statement in (
         "update entry set actor = 'nobody'",
         "delete from entry",
         "truncate entry",
@@ -119,12 +113,11 @@ async def test_not_even_a_superuser_changes_the_log(
         "drop table entry",
         "delete from tree_head",
         "insert into tree_head (size) values (0)",
-    ],
-)
-async def test_the_service_itself_may_only_read_and_append(work: Work, statement: str) -> None:
-    with pytest.raises(asyncpg.InsufficientPrivilegeError) as refused:
-        await work.rows(statement)
-    assert "append only" not in str(refused.value)
+    ):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError) as refused:
+            await work.rows(statement)
+        # By privilege, before any trigger has a say.
+        assert "append only" not in str(refused.value)
 
 
 async def read(work: Work, asked: EntryFilter, after: int = -1) -> list[int]:

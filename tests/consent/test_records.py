@@ -243,25 +243,20 @@ async def test_a_thousand_people_at_once(work: Work, handlers: Handlers) -> None
     assert await work.value("select count(*) from contact") == 700
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
+async def test_not_even_a_superuser_changes_a_record(
+    work: Work, handlers: Handlers, administrator: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    await work.do(handlers.record_contacts, [submitted()])
+    for statement in (
         "update consent_record set state = 'given'",
         "delete from consent_record",
         "truncate consent_record cascade",
-    ],
-)
-async def test_not_even_a_superuser_changes_a_record(
-    work: Work,
-    handlers: Handlers,
-    administrator: asyncpg.Connection[asyncpg.Record],
-    statement: str,
-) -> None:
-    await work.do(handlers.record_contacts, [submitted()])
-    with pytest.raises(asyncpg.PostgresError, match="append only"):
-        await administrator.execute(statement)
-    with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await work.rows(statement)
+    ):
+        with pytest.raises(asyncpg.PostgresError, match="append only"):
+            await administrator.execute(statement)
+        with pytest.raises(asyncpg.InsufficientPrivilegeError) as refused:
+            await work.rows(statement)
+        assert "append only" not in str(refused.value)
 
 
 async def test_nothing_personal_stands_in_tables_or_facts(

@@ -19,7 +19,7 @@ async def work(service_settings: SettingsFactory) -> AsyncIterator[Work]:
 
 
 @pytest.fixture
-async def registration(service_settings: SettingsFactory) -> AsyncIterator[Work]:
+async def registration_at_work(service_settings: SettingsFactory) -> AsyncIterator[Work]:
     """The service that seals what finance opens."""
     settings = service_settings("registration", kafka_bootstrap_servers=NO_KAFKA)
     async with at_work(settings, "registration") as work:

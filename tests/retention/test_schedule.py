@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import permutations
 from typing import Any
@@ -15,10 +14,10 @@ from services.retention.subscribers import subscriptions
 from shared.contract.consent import ConsentGiven, ConsentWithdrawn
 from shared.contract.finance import InvoiceIssued
 from shared.contract.message import Message
-from shared.contract.registration import EventChanged, EventState, ParticipantRegistered
+from shared.contract.registration import EventChanged, EventState
 from shared.contract.registry import REGISTRY, MessageData
 from shared.contract.types import InvoiceId, Money, RegistrationId, Sealed, SubjectId
-from tests.support.facts import NOON, Facts, event_state
+from tests.support.facts import NOON, Facts, event_state, registered
 from tests.support.work import Work
 
 
@@ -26,20 +25,10 @@ def said(data: MessageData) -> Message[Any]:
     return Facts().message(data)
 
 
-def registered(
-    event: EventState, categories: Sequence[str] = ("contact", "diet"), **over: object
-) -> Message[Any]:
-    given: dict[str, object] = {
-        "registration_id": RegistrationId(uuid4()),
-        "subject_id": SubjectId(uuid4()),
-        "event": event,
-        "language": "fi",
-        "source": "short-courses",
-        "personal": {category: Sealed(b"sealed") for category in categories},
-        "registered_at": NOON,
-        **over,
-    }
-    return said(ParticipantRegistered.model_validate(given))
+def carrying(event: EventState, *categories: str, **over: object) -> Message[Any]:
+    """A registration that carries these categories of data."""
+    personal = {category: Sealed(b"sealed") for category in categories}
+    return registered(event, personal=personal, **over)
 
 
 async def due_dates(work: Work) -> dict[str, date | None]:
@@ -61,7 +50,7 @@ def test_every_type_of_every_topic_is_handled_or_ignored_on_purpose(work: Work) 
 async def test_each_category_is_due_after_the_period_of_its_class(
     work: Work, handlers: Handlers
 ) -> None:
-    message = registered(event_state(), ("contact", "diet", "marketing"))
+    message = carrying(event_state(), "contact", "diet", "marketing")
     await work.do(handlers.schedule_registrations, [message])
     await work.do(handlers.schedule_registrations, [message])
     # The event ends on 1 October. Marketing data go with the consent, not with the event.
@@ -84,7 +73,7 @@ async def test_an_event_that_ends_later_moves_what_hangs_on_it_in_every_order(
             update={"version": 3, "ends_at": datetime(2026, 12, 1, 14, tzinfo=UTC)}
         )
         steps = [
-            (handlers.schedule_registrations, registered(event, ("diet",))),
+            (handlers.schedule_registrations, carrying(event, "diet")),
             (handlers.learn_events, said(EventChanged(event=again))),
             (handlers.learn_events, said(EventChanged(event=later))),
         ]
@@ -104,7 +93,7 @@ async def test_a_batch_that_holds_an_older_version_does_not_move_the_event_back(
     old = event_state()
     new = old.model_copy(update={"version": 2, "ends_at": old.ends_at + timedelta(days=31)})
     await work.do(handlers.learn_events, [said(EventChanged(event=new))])
-    both = [registered(old, ("diet",)), registered(old, ("diet",))]
+    both = [carrying(old, "diet"), carrying(old, "diet")]
     await work.do(handlers.schedule_registrations, both)
     dates = await work.rows("select due_on from schedule_item where part = 'diet'")
     assert [row["due_on"] for row in dates] == [date(2026, 11, 16)] * 2
@@ -160,7 +149,7 @@ async def test_what_rests_on_a_consent_is_due_when_the_consent_ends(
 async def test_a_category_that_the_plan_has_not_is_a_dead_letter(
     work: Work, handlers: Handlers
 ) -> None:
-    messages = [registered(event_state(), ("horoscope",)), registered(event_state(), ("diet",))]
+    messages = [carrying(event_state(), "horoscope"), carrying(event_state(), "diet")]
     effect = await work.do(handlers.schedule_registrations, messages)
     assert effect.at_fault == ["category_unknown"]
     assert set(await due_dates(work)) == {"diet", "registration"}
@@ -169,9 +158,9 @@ async def test_a_category_that_the_plan_has_not_is_a_dead_letter(
 async def test_what_is_due_is_grouped_by_event_and_class(work: Work, handlers: Handlers) -> None:
     event, subject = event_state(), SubjectId(uuid4())
     messages = [
-        registered(event, ("contact", "diet")),
-        registered(event, ("contact", "stay"), subject_id=subject),
-        registered(event, ("contact",), subject_id=subject),
+        carrying(event, "contact", "diet"),
+        carrying(event, "contact", "stay", subject_id=subject),
+        carrying(event, "contact", subject_id=subject),
     ]
     await work.do(handlers.schedule_registrations, messages)
     assert await due(work, date(2026, 10, 15)) == []
@@ -187,7 +176,7 @@ async def test_what_is_due_is_grouped_by_event_and_class(work: Work, handlers: H
 
 async def test_a_thousand_registrations_at_once(work: Work, handlers: Handlers) -> None:
     events = [event_state() for _ in range(5)]
-    messages = [registered(events[number % 5]) for number in range(1000)]
+    messages = [carrying(events[number % 5], "contact", "diet") for number in range(1000)]
     await work.do(handlers.learn_events, messages)
     await work.do(handlers.schedule_registrations, messages)
     assert await work.value("select count(*) from schedule_item") == 3000

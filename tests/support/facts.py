@@ -11,9 +11,9 @@ from uuid import UUID, uuid4
 
 from shared.contract.codec import decode, encode
 from shared.contract.message import Message, Outgoing
-from shared.contract.registration import EventState
+from shared.contract.registration import EventState, ParticipantRegistered
 from shared.contract.registry import MessageData
-from shared.contract.types import EventId, Money
+from shared.contract.types import EventId, Money, RegistrationId, SubjectId
 from tests.support.records import MadeRecord
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
@@ -67,6 +67,21 @@ def event_state(**over: object) -> EventState:
         **over,
     }
     return EventState.model_validate(given)
+
+
+def registered(event: EventState | None = None, **over: object) -> Message[Any]:
+    """Somebody has a place; every part can be replaced."""
+    given: Mapping[str, object] = {
+        "registration_id": RegistrationId(uuid4()),
+        "subject_id": SubjectId(uuid4()),
+        "event": event or event_state(),
+        "language": "fi",
+        "source": "short-courses",
+        "personal": {},
+        "registered_at": NOON,
+        **over,
+    }
+    return Facts().message(ParticipantRegistered.model_validate(given))
 
 
 def with_header(message: Message[Any], name: str, value: bytes) -> Message[Any]:

@@ -39,7 +39,7 @@ def run_about(person: str, *, as_json: bool) -> int:
         return 1
     history, plan = found
     if as_json:
-        sys.stdout.buffer.write(orjson.dumps(_document(history, plan)) + b"\n")
+        sys.stdout.buffer.write(orjson.dumps(_document(history, plan), default=str) + b"\n")
     else:
         _print(history, plan)
     return 0

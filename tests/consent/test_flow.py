@@ -1,0 +1,93 @@
+"""The consent service from topic to topic."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import orjson
+import pytest
+
+from services.consent.app import open_service
+from shared.contract import inbound, registration
+from shared.contract.inbound import ConsentAnswer, ContactSubmitted, WithdrawalRequested
+from shared.contract.types import RegistrationId, SubjectId
+from tests.conftest import SettingsFactory, TopicFactory
+from tests.support.facts import WEBSITE, Facts, event_state
+from tests.support.flow import all_metrics, assert_silent, everything_kept, flowing
+from tests.support.records import MadeRecord
+
+CANARY = "aino.canary"
+
+
+def marketing(wording: str = "marketing-2026") -> ConsentAnswer:
+    return ConsentAnswer(purpose="marketing", given=True, wording=wording, language="fi")
+
+
+def contact(facts: Facts, *answers: ConsentAnswer) -> MadeRecord:
+    data = ContactSubmitted(
+        contact_number=f"{CANARY}-1",
+        email=f"{CANARY}@example.org",
+        name=CANARY,
+        consents=answers,
+    )
+    record = facts.message(data, source=WEBSITE).record
+    assert isinstance(record, MadeRecord)
+    return record
+
+
+async def test_what_people_say_becomes_facts_and_says_nothing_personal(
+    service_settings: SettingsFactory,
+    topic_factory: TopicFactory,
+    database: str,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    facts = Facts()
+    yes = contact(facts, marketing())
+    nobody_was_shown = contact(facts, marketing(CANARY))
+    no_longer = facts.message(
+        WithdrawalRequested(contact_number=f"{CANARY}-1", email=f"{CANARY}@EXAMPLE.org"),
+        source=WEBSITE,
+    ).record
+    subject = SubjectId(uuid4())
+    participant: dict[str, Any] = {
+        "registration_id": RegistrationId(uuid4()),
+        "subject_id": subject,
+        "event": event_state(),
+        "language": "fi",
+        "source": "short-courses",
+        "personal": {},
+        "consents": (marketing(),),
+        "registered_at": event_state().starts_at,
+    }
+    registered = facts.message(
+        registration.ParticipantRegistered.model_validate(participant), key=subject
+    ).record
+    broken = MadeRecord(f'{{"email": "{CANARY}@'.encode(), yes.headers)
+    settings = service_settings("consent")
+    async with flowing(open_service, settings, topic_factory) as flow:
+        await flow.send(inbound.CONTACTS, [yes, yes, broken, nobody_was_shown, no_longer])
+        await flow.send(registration.TOPIC, [registered])
+        await flow.until("select sum(messages)::int from outcome_count", 6)
+        assert await flow.outcomes() == {
+            (inbound.CONTACTS, "accepted"): 2,
+            (inbound.CONTACTS, "duplicate"): 1,
+            (inbound.CONTACTS, "dead_letter"): 2,
+            (registration.TOPIC, "accepted"): 1,
+        }
+        held = await flow.service.pool.fetch(
+            "select subject_id, state from consent_state where purpose = 'marketing'"
+        )
+        states = {row["subject_id"]: row["state"] for row in held}
+        other: UUID = next(known for known in states if known != subject)
+        assert states == {subject: "given", other: "withdrawn"}
+        said = await flow.facts("consent", states, 5)
+    kinds = sorted(dict(record.headers)["ce_type"].decode() for record in said)
+    assert kinds == ["ConsentGiven"] * 2 + ["ConsentWithdrawn"] * 3
+    assert {orjson.loads(record.value or b"")["subject_id"] for record in said} == {
+        str(known) for known in states
+    }
+    output = capfd.readouterr()
+    published = [part for record in said for part in (record.value or b"", repr(record.headers))]
+    kept = await everything_kept(database, "consent")
+    assert_silent(CANARY, output.out, output.err, all_metrics(), kept, *published)
