@@ -20,7 +20,6 @@ _ELSEWHERE = {
         "services.audit.commands", "The log of disclosures: replay it, ask about a person.", True
     ),
     "consent": Lazy("services.consent.commands", "What a person agreed to.", True),
-    "finance": Lazy("services.finance.commands", "Sales invoices.", True),
     "retention": Lazy("services.retention.commands", "What is due for erasure, and when.", True),
     "dead-letters": Lazy(
         "services.cli.dead_letters",
