@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -145,13 +146,8 @@ def encode(outgoing: Outgoing, *, id: UUID, source: str, now: datetime) -> Encod
     """
     data = outgoing.data
     written = [
-        (headers.SPEC_VERSION, b"1.0"),
+        *_common(data.message_type, data.version, source, now),
         (headers.ID, str(id).encode()),
-        (headers.SOURCE, source.encode()),
-        (headers.TYPE, data.message_type.encode()),
-        (headers.TIME, now.astimezone(UTC).isoformat().encode()),
-        (headers.DATA_SCHEMA, schema_uri(data.message_type, data.version).encode()),
-        (headers.CONTENT_TYPE, headers.JSON.encode()),
     ]
     if outgoing.subject is not None:
         written.append((headers.SUBJECT, str(outgoing.subject).encode()))
@@ -159,9 +155,25 @@ def encode(outgoing: Outgoing, *, id: UUID, source: str, now: datetime) -> Encod
         written.append((headers.CAUSATION_ID, outgoing.causation_id.encode()))
     if outgoing.snapshot:
         written.append((headers.SNAPSHOT, b"true"))
-    written.extend(_extensions(outgoing, {name for name, _ in written}))
+    if outgoing.attributes:
+        written.extend(_extensions(outgoing, {name for name, _ in written}))
     key = None if outgoing.key is None else str(outgoing.key).encode()
     return Encoded(data.topic, key, data.__pydantic_serializer__.to_json(data), written)
+
+
+@lru_cache(maxsize=64)
+def _common(
+    message_type: str, version: int, source: str, now: datetime
+) -> tuple[tuple[str, bytes], ...]:
+    """What all facts of a type have in common that one transaction, with its one `now`, says."""
+    return (
+        (headers.SPEC_VERSION, b"1.0"),
+        (headers.SOURCE, source.encode()),
+        (headers.TYPE, message_type.encode()),
+        (headers.TIME, now.astimezone(UTC).isoformat().encode()),
+        (headers.DATA_SCHEMA, schema_uri(message_type, version).encode()),
+        (headers.CONTENT_TYPE, headers.JSON.encode()),
+    )
 
 
 def _extensions(outgoing: Outgoing, taken: set[str]) -> Iterator[tuple[str, bytes]]:

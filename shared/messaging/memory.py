@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from zlib import crc32
 
 from aiokafka.errors import (
     KafkaConnectionError,
@@ -19,8 +18,9 @@ from aiokafka.errors import (
 )
 
 from shared.contract.message import Record
-from shared.contract.topics import MAX_MESSAGE_BYTES
+from shared.messaging.partitioning import partition_of_key
 from shared.messaging.places import Partition
+from shared.messaging.store import OutboxRow
 from shared.messaging.transport import Bounds, Listener, Producer, Stopping
 from shared.runtime.clock import Clock, utc_now
 
@@ -64,6 +64,8 @@ class MemoryBroker:
         self._here = asyncio.Event()
         self._here.set()
         self.written = asyncio.Condition()
+        self.refused: set[str] = set()
+        """Topics that take nothing."""
         self.committed: dict[tuple[str, Partition], int] = {}
 
     def create_topic(self, topic: str, partitions: int) -> None:
@@ -111,7 +113,7 @@ class MemoryBroker:
         if not numbers:
             raise UnknownTopicOrPartitionError
         if partition is None:
-            partition = crc32(key or b"") % len(numbers)
+            partition = partition_of_key(key, len(numbers))
         log = self._logs[topic, partition]
         at = int(self._now().timestamp() * 1000)
         record = MemoryRecord(topic, partition, log.end, at, key, value, tuple(headers))
@@ -273,23 +275,19 @@ class _MemoryProducer:
         self._broker = broker
         self._last: asyncio.Future[None] | None = None
 
-    async def send(
-        self,
-        topic: str,
-        *,
-        key: bytes | None,
-        value: bytes,
-        headers: Sequence[tuple[str, bytes]],
-    ) -> Awaitable[object]:
-        if len(value) > MAX_MESSAGE_BYTES:
-            raise MessageSizeTooLargeError
+    async def send(self, rows: Sequence[OutboxRow]) -> list[Awaitable[object]]:
+        return [self._send(row) for row in rows]
+
+    def _send(self, row: OutboxRow) -> asyncio.Future[None]:
         before = self._last
 
         async def deliver() -> None:
             if before is not None:
                 await asyncio.wait((before,))
             await self._broker.until_here()
-            await self._broker.append(topic, key, value, headers)
+            if row.topic in self._broker.refused:
+                raise MessageSizeTooLargeError
+            await self._broker.append(row.topic, row.key, row.value, row.headers)
 
         self._last = asyncio.ensure_future(deliver())
         return self._last

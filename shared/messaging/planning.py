@@ -95,15 +95,19 @@ class Digests:
     """Keyed digests (BLAKE2b, RFC 7693, 128 bits) of what upstream systems call their messages."""
 
     def __init__(self, inbox_key: bytes) -> None:
-        self._keyed = blake2b(key=inbox_key, digest_size=_DIGEST_BYTES)
+        self._key = inbox_key
 
-    def of(self, *parts: bytes) -> bytes:
-        digest = self._keyed.copy()
-        for part in parts:
-            # With the lengths before the parts, ("ab", "c") is not ("a", "bc").
-            digest.update(len(part).to_bytes(4, "big"))
-            digest.update(part)
-        return digest.digest()
+    def of_identity(self, source: str, identity: str) -> bytes:
+        # With the length before it, source and id cannot be cut in two places.
+        return self.of_body(f"{len(source)} {source} {identity}".encode())
+
+    def of_place(self, record: Record) -> bytes:
+        # No source is 0 characters long, so this is nobody's identity.
+        place = f"0 {record.topic} {record.partition} {record.offset}"
+        return self.of_body(place.encode())
+
+    def of_body(self, body: bytes) -> bytes:
+        return blake2b(body, key=self._key, digest_size=_DIGEST_BYTES).digest()
 
 
 def decode_all(records: Sequence[Record], decode: Decode) -> list[Decoded]:
@@ -131,7 +135,7 @@ def sort_out(
 def _sort(decoded: Decoded, subscription: Subscription, digests: Digests) -> Taken:
     record, envelope = decoded.record, decoded.envelope
     day, identity = _identify(record, envelope, digests)
-    body = digests.of(record.value or b"")
+    body = digests.of_body(record.value or b"")
     if isinstance(decoded, Undecodable):
         name = _known_type(envelope, subscription)
         why = Fault(decoded.reason, decoded.detail)
@@ -169,9 +173,8 @@ def _identify(record: Record, envelope: Envelope | None, digests: Digests) -> tu
     """What a producer that sends twice repeats; see docs/adr/0002 for the day."""
     taken_on = _EPOCH + record.timestamp // _DAY_MS
     if envelope is None:
-        place = f"{record.topic} {record.partition} {record.offset}"
-        return date.fromordinal(taken_on), digests.of(place.encode())
-    identity = digests.of(envelope.source.encode(), envelope.id.encode())
+        return date.fromordinal(taken_on), digests.of_place(record)
+    identity = digests.of_identity(envelope.source, envelope.id)
     if envelope.time is not None:
         said_on = envelope.time.toordinal()
         if taken_on - KEEP_DAYS <= said_on <= taken_on + 1:

@@ -173,21 +173,13 @@ class Relay:
 
 async def _send_all(rows: Sequence[OutboxRow], producer: Producer) -> dict[int, BaseException]:
     """Send in order; what did not arrive, by id, and why."""
-    deliveries: list[Awaitable[object]] = []
-    failures: dict[int, BaseException] = {}
-    for row in rows:
-        try:
-            deliveries.append(
-                await producer.send(row.topic, key=row.key, value=row.value, headers=row.headers)
-            )
-        except Exception as error:  # noqa: BLE001 - never put in line, nor is what follows
-            failures.update((later.id, error) for later in rows[len(deliveries) :])
-            break
+    deliveries = await producer.send(rows)
     results = await asyncio.gather(*deliveries, return_exceptions=True)
-    for row, result in zip(rows, results, strict=False):
-        if isinstance(result, BaseException):
-            failures[row.id] = result
-    return failures
+    return {
+        row.id: result
+        for row, result in zip(rows, results, strict=True)
+        if isinstance(result, BaseException)
+    }
 
 
 def up_to_failures(

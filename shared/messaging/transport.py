@@ -9,6 +9,7 @@ from typing import Protocol
 
 from shared.contract.message import Record
 from shared.messaging.places import Partition
+from shared.messaging.store import OutboxRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +80,11 @@ class Listener(Protocol):
 class Producer(Protocol):
     """Sends in order, each record once while it lives."""
 
-    async def send(
-        self,
-        topic: str,
-        *,
-        key: bytes | None,
-        value: bytes,
-        headers: Sequence[tuple[str, bytes]],
-    ) -> Awaitable[object]:
-        """Put a record in line; what comes back is done when the broker has it, on all replicas."""
+    async def send(self, rows: Sequence[OutboxRow]) -> Sequence[Awaitable[object]]:
+        """Put facts in line, in order. For each, something that is done when the broker has it.
+
+        Raises where nothing could be put in line; a later failure is that of its delivery.
+        """
         ...
 
     async def stop(self) -> None: ...

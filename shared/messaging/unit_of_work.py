@@ -27,6 +27,9 @@ Outcome = Literal[
 _RECORD_OVERHEAD: Final = 200
 """Bytes that a record batch of one record has around key, headers and value, generously."""
 
+_SURELY_FITS: Final = MAX_MESSAGE_BYTES // 2
+"""Bytes of a body beside which key and headers, all of our own making, always have room."""
+
 _HEADER_OVERHEAD: Final = 10
 _OUR_SOURCES: Final = "/steward/"
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -123,7 +126,7 @@ class Transaction:
             {} if trace is None else {TRACE_PARENT: trace},
         )
         encoded = encode(outgoing, id=self.new_id(), source=self._source, now=self.now)
-        if _size(encoded) > MAX_MESSAGE_BYTES:
+        if len(encoded.value) > _SURELY_FITS and _size(encoded) > MAX_MESSAGE_BYTES:
             raise Unsayable(f"a {data.message_type} is larger than its topic takes")
         self.said.append(encoded)
 
