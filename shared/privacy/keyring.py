@@ -103,14 +103,14 @@ async def make_keys(
         made_with=wrapper.id,
     )
     made: list[SealingKey | None] = [None] * len(categories)
-    async for number, key_uuid, generation, kek, other, after in rows:
-        place = number - 1
-        key_id = key_uuid.bytes
-        key: bytes | None = keys[place]
-        if key_id != ids[place]:
-            key = None if other is None else _unwrap(wrapper, kek, key_id, other)
-        data_key = None if key is None else DataKey(key_id, generation, categories[place], key)
-        made[place] = SealingKey(data_key, after)
+    async for places, key_uuid, generation, kek, other, after in rows:
+        for place in (number - 1 for number in places):
+            key_id = ids[place] if key_uuid is None else key_uuid.bytes
+            key: bytes | None = keys[place]
+            if key_id != ids[place]:
+                key = None if other is None else _unwrap(wrapper, kek, key_id, other)
+            data_key = None if key is None else DataKey(key_id, generation, categories[place], key)
+            made[place] = SealingKey(data_key, after)
     return [given or _refuse(category) for given, category in zip(made, categories, strict=True)]
 
 

@@ -1,7 +1,7 @@
 -- Calls of the keyring's functions (they see the calling role), and the handover of this service.
 
 -- name: make_keys(subject_ids, categories, contexts, ats, key_ids, wrapped_keys, made_with)
-select place, key_id, generation, kek, wrapped, after
+select places, key_id, generation, kek, wrapped, after
 from keyring.make_keys(
     :subject_ids, :categories, :contexts, :ats, :key_ids, :wrapped_keys, :made_with);
 

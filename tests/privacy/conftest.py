@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -17,9 +19,22 @@ from shared.privacy.privacy import Privacy
 from shared.runtime.database import Connection, connect_alone
 from shared.runtime.secrets import SecretsFolder
 from tests.conftest import SettingsFactory
+from tests.support.databases import create_database, drop_database
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+
+_TABLES = ", ".join(
+    (
+        *(
+            f"keyring.{table}"
+            for table in ("subject", "alias", "shared_alias", "data_key", "record_key")
+        ),
+        "keyring.key_encryption_key",
+        "registration.handover",
+        "registration.handover_value",
+    )
+)
 
 Connect = Callable[[str], Awaitable["asyncpg.Connection[asyncpg.Record]"]]
 
@@ -50,13 +65,29 @@ def privacy_of(plan: Plan, secrets_folder: SecretsFolder) -> Callable[[str], Pri
     return lambda service: Privacy.open(plan, secrets_folder, service=service)
 
 
+@pytest.fixture(scope="module")
+def database(postgres: str, template_database: str) -> Iterator[str]:
+    """One for all tests of a module, which `connect` empties: cloning is what takes time here."""
+    template = urlsplit(template_database).path.removeprefix("/")
+    url = asyncio.run(create_database(postgres, template=template))
+    yield url
+    asyncio.run(drop_database(url))
+
+
 @pytest.fixture
-async def connect(service_settings: SettingsFactory) -> AsyncIterator[Connect]:
-    """`await connect("registration")`: a connection as that service's role."""
+async def connect(
+    service_settings: SettingsFactory, administrator: asyncpg.Connection[asyncpg.Record]
+) -> AsyncIterator[Connect]:
+    """`await connect("registration")`: a connection as that service's role, to empty tables."""
+    await administrator.execute(f"truncate {_TABLES}")
     opened: list[asyncpg.Connection[asyncpg.Record]] = []
 
     async def make(service: str) -> asyncpg.Connection[asyncpg.Record]:
-        settings = service_settings(service, kafka_bootstrap_servers="127.0.0.1:1")
+        settings = service_settings(
+            service,
+            kafka_bootstrap_servers="127.0.0.1:1",  # nobody connects to it
+            session_timeout_ms=120_000,  # a busy machine is no reason to fail
+        )
         opened.append(await connect_alone(settings, service=service))
         return opened[-1]
 

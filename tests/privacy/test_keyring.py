@@ -201,9 +201,10 @@ async def test_the_database_gives_a_role_no_key_of_a_category_that_is_not_grante
     assert await connection.fetchval(call, "invoicing", key_id) == 0
     assert await connection.fetchval(call, "", key_id) == 0
     assert await connection.fetchval(call, "dietary-needs", key_id) == 1
-    make = """select count(*) from keyring.make_keys(array[$1::uuid], array['diet'], array[$2],
-        array[now()], array[gen_random_uuid()], array['\\x00'::bytea], 'kek')"""
-    assert await finance.fetchval(make, who, EVENT) == 0
+    make = """select places, key_id from keyring.make_keys(array[$1::uuid], array['diet'],
+        array[$2], array[now()], array[gen_random_uuid()], array['\\x00'::bytea], 'kek')"""
+    assert [tuple(row) for row in await finance.fetch(make, who, EVENT)] == [([], None)]
+    assert [tuple(row) for row in await finance.fetch(make, somebody(), EVENT)] == [([], None)]
     await finance.execute("set role none")
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await finance.execute("set role steward_registration")
@@ -228,10 +229,13 @@ async def test_a_plan_that_grants_less_takes_effect_in_the_database(
     service = plan.services["registration"].model_copy(update={"grants": {}, "seals": ("diet",)})
     less = plan.model_copy(update={"services": {**plan.services, "registration": service}})
     await apply_grants(administrator, less)
-    with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await privacy.use(connection, "event-arrangement", [item])
-    with pytest.raises(NotGrantedError):
-        await privacy.seal(connection, [contact(who)], at=NOW)
+    try:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await privacy.use(connection, "event-arrangement", [item])
+        with pytest.raises(NotGrantedError):
+            await privacy.seal(connection, [contact(who)], at=NOW)
+    finally:
+        await apply_grants(administrator, plan)
 
 
 async def test_a_value_put_in_anothers_place_is_refused(

@@ -53,8 +53,6 @@ create table data_key (
     check ((cut_off is null) = (destroyed_at is null))
 );
 
-create index data_key_of_context on data_key (context) where context <> '';
-
 -- A key of one (service, day), for bodies that are kept as they came.
 create table record_key (
     service_role text not null,

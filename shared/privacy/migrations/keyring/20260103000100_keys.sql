@@ -2,21 +2,24 @@
 
 -- Makes the keys that are missing and gives the newest of each (subject, category, context), in one
 -- round trip. The caller sends a wrapped key for each, made beforehand, and names none twice. Gives
--- nothing for a category that the role may not seal. A row with the key id that was sent means that
--- this key was taken, and leaves `wrapped` out; otherwise `wrapped` is null where the newest key is
--- destroyed and `at` is not later than its cut-off. `after` is the cut-off of the generation before.
+-- nothing for a category that the role may not seal. `places` count from 1. The first row has all
+-- places whose key was made now, as it was sent, and nothing else. Each other row has one place. If
+-- its key id is the one that was sent, that key was taken for a new generation; otherwise `wrapped`
+-- is null where the newest key is destroyed and `at` is not later than its cut-off. `after` is the
+-- cut-off of the generation before.
 create function make_keys(
     subject_ids uuid[], categories text[], contexts text[], ats timestamptz[],
     key_ids uuid[], wrapped_keys bytea[], made_with text
-) returns table (place bigint, key_id uuid, generation integer, kek text, wrapped bytea,
+) returns table (places bigint[], key_id uuid, generation integer, kek text, wrapped bytea,
     after timestamptz)
-language plpgsql security definer set search_path = keyring, pg_temp as $$
+language plpgsql security definer set search_path = keyring, pg_temp
+    set plan_cache_mode = force_custom_plan as $$
 #variable_conflict use_column
 declare
     allowed text[] := array(
         select g.category from category_grant g where g.role = session_user and g.purpose = '');
     made bigint[];
-    places bigint[];
+    others bigint[];
     renewed boolean;
 begin
     -- Sorted, so that calls that want the same keys wait for each other in one order. What is
@@ -41,14 +44,12 @@ begin
         array_agg(w.context) filter (where i.key_id is null),
         array_agg(w.at) filter (where i.key_id is null),
         array_agg(w.wrapped) filter (where i.key_id is null)
-    into made, places, subject_ids, categories, contexts, ats, wrapped_keys
+    into made, others, subject_ids, categories, contexts, ats, wrapped_keys
     from wanted w left join inserted i using (key_id);
 
-    return query
-    select m.place, key_ids[m.place], 1, made_with, null::bytea, null::timestamptz
-    from unnest(made) as m (place);
+    return query select coalesce(made, '{}'), null::uuid, 1, made_with, null::bytea, null::timestamptz;
 
-    if places is null then
+    if others is null then
         return;
     end if;
 
@@ -64,7 +65,7 @@ begin
         -- A fact later than the cut-off begins a new generation. Two who try at once agree on one.
         with destroyed as (
             select w.place, w.subject_id, w.category, w.context, w.wrapped, k.generation, k.cut_off
-            from unnest(places, subject_ids, categories, contexts, ats, wrapped_keys)
+            from unnest(others, subject_ids, categories, contexts, ats, wrapped_keys)
                 as w (place, subject_id, category, context, at, wrapped)
             cross join lateral (
                 select d.generation, d.cut_off from data_key d
@@ -86,9 +87,9 @@ begin
     end loop;
 
     return query
-    select w.place, k.key_id, k.generation, k.kek,
+    select array[w.place], k.key_id, k.generation, k.kek,
         case when k.key_id <> key_ids[w.place] then k.wrapped end, k.after
-    from unnest(places, subject_ids, categories, contexts)
+    from unnest(others, subject_ids, categories, contexts)
         as w (place, subject_id, category, context)
     cross join lateral (
         select d.* from data_key d
@@ -119,7 +120,8 @@ $$;
 create function destroy_keys(
     subject_ids uuid[], categories text[], contexts text[], up_to timestamptz
 ) returns bigint
-language plpgsql security definer set search_path = keyring, pg_temp as $$
+language plpgsql security definer set search_path = keyring, pg_temp
+    set plan_cache_mode = force_custom_plan as $$
 #variable_conflict use_column
 declare
     destroyed bigint;

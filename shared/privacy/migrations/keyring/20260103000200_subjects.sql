@@ -13,7 +13,8 @@ create function identify(
     rounds integer[], candidates uuid[],
     old_digests bytea[], old_places integer[], made_with text
 ) returns table (person integer, subject_id uuid)
-language plpgsql security definer set search_path = keyring, pg_temp as $$
+language plpgsql security definer set search_path = keyring, pg_temp
+    set plan_cache_mode = force_custom_plan as $$
 #variable_conflict use_column
 declare
     -- Per alias of a person who is not settled: 0 where the digest was known before, else the first
@@ -61,16 +62,18 @@ begin
     select array_agg(s.person), array_agg(s.subject_id) into named, found_subjects from settled s;
     return query select * from unnest(named, found_subjects);
 
-    select array_agg(w.person order by w.place), array_agg(w.kind order by w.place),
-        array_agg(w.source order by w.place), array_agg(w.digest order by w.place),
-        array_agg(w.rank order by w.place)
-    into persons, kinds, sources, digests, ranks
-    from unnest(persons, kinds, sources, digests, ranks)
-        with ordinality as w (person, kind, source, digest, rank, place)
-    left join unnest(named) as s (person) using (person)
-    where s.person is null;
-    if persons is null then
-        return;
+    if named is not null then
+        select array_agg(w.person order by w.place), array_agg(w.kind order by w.place),
+            array_agg(w.source order by w.place), array_agg(w.digest order by w.place),
+            array_agg(w.rank order by w.place)
+        into persons, kinds, sources, digests, ranks
+        from unnest(persons, kinds, sources, digests, ranks)
+            with ordinality as w (person, kind, source, digest, rank, place)
+        left join unnest(named) as s (person) using (person)
+        where s.person is null;
+        if persons is null then
+            return;
+        end if;
     end if;
 
     -- Claim first, sorted: whoever wants the same digest waits here until we commit. The subject is
@@ -86,6 +89,16 @@ begin
     )
     select coalesce(array_agg(digest), '{}') into fresh from claimed;
 
+    -- Nobody shares anything and nothing was known, as when a crowd registers: every guess is right.
+    if cardinality(fresh) = cardinality(digests) then
+        insert into subject (subject_id)
+        select candidates[p.person] from (select distinct w.person from unnest(persons) as w (person)) p;
+        return query
+        select p.person, candidates[p.person]
+        from (select distinct w.person from unnest(persons) as w (person)) p;
+        return;
+    end if;
+
     select array_agg(case when f.digest is null then 0 else w.first end order by w.place)
     into known_from
     from (
@@ -93,20 +106,18 @@ begin
         from unnest(persons, digests) with ordinality as v (person, digest, place)) w
     left join unnest(fresh) as f (digest) using (digest);
 
-    if cardinality(fresh) < cardinality(digests) then
-        perform 1 from alias a
-        where a.digest = any (array(
-            select w.digest from unnest(digests, known_from) as w (digest, known_from)
-            where w.known_from = 0))
-        order by a.digest for update;
-        -- A subject that is about to get a number must not get a second one from elsewhere.
-        perform 1 from subject s
-        where s.subject_id = any (array(
-            select a.subject_id
-            from unnest(persons, digests, known_from) as w (person, digest, known_from)
-            join alias a using (digest) where w.known_from = 0))
-        order by s.subject_id for update;
-    end if;
+    perform 1 from alias a
+    where a.digest = any (array(
+        select w.digest from unnest(digests, known_from) as w (digest, known_from)
+        where w.known_from = 0))
+    order by a.digest for update;
+    -- A subject that is about to get a number must not get a second one from elsewhere.
+    perform 1 from subject s
+    where s.subject_id = any (array(
+        select a.subject_id
+        from unnest(digests, known_from) as w (digest, known_from)
+        join alias a using (digest) where w.known_from = 0))
+    order by s.subject_id for update;
 
     for round in 1 .. (select max(rounds[w.person]) from unnest(persons) as w (person)) loop
         with here as (
@@ -144,7 +155,7 @@ begin
         update alias a set subject_id = s.subject_id
         from unnest(persons, digests, known_from) as w (person, digest, known_from)
         join unnest(named, found_subjects) as s (person, subject_id) using (person)
-        where a.digest = w.digest and w.known_from = round and a.subject_id <> s.subject_id;
+        where a.digest = w.digest and w.known_from = round and s.subject_id <> candidates[w.person];
 
         insert into shared_alias (digest, subject_id)
         select w.digest, s.subject_id
