@@ -201,8 +201,9 @@ def _published_data(record: Record) -> bytes:
 def published(entry: StoredEntry) -> Published:
     """The record that the entry was made of: same attributes, same bytes."""
     event = entry.event
-    # A quote inside of a value is written with a backslash, so that neither mark is found in one;
-    # attributes are sorted, so that nothing but these two stands around the data.
+    # Sorted, `data` stands behind nothing but text of our own and `datacontenttype` before text
+    # without it, in which a quote has a backslash: so the first of one and the last of the other
+    # are the attributes, whatever the data hold.
     start = entry.body.index(_DATA) + len(_DATA)
     end = entry.body.rindex(_AFTER_DATA)
     attributes = {

@@ -88,6 +88,14 @@ def test_what_is_replayed_is_byte_for_byte_what_was_published(
     assert again.attributes["type"] == "DataDisclosed"
 
 
+def test_fields_with_the_names_of_attributes_are_replayed_too() -> None:
+    record = Facts().message(make_entry(audit.DataDisclosed)).record
+    fields = {"data": 1, **orjson.loads(record.value or b""), "datacontenttype": "x", "id": 2}
+    body = orjson.dumps(fields)
+    message = decoded(MadeRecord(body, record.headers, None, audit.TOPIC))
+    assert published(StoredEntry(0, entry_bytes(message))).data == body
+
+
 def test_an_entry_in_structured_mode_is_an_entry_too() -> None:
     data = make_entry(audit.DataDisclosed).model_dump(mode="json")
     record = structured("DataDisclosed", data, id=str(uuid4()), source=REGISTRATION)
