@@ -1,0 +1,104 @@
+"""Makers, users and destroyers of the same keys at once, on a real Postgres."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TypeAlias
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from shared.contract.types import Sealed, SubjectId
+from shared.privacy import keyring
+from shared.privacy.privacy import Privacy
+from shared.privacy.values import ToOpen, ToSeal
+from tests.privacy.conftest import NOW, Connect
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+PEOPLE = [SubjectId(UUID(int=number)) for number in range(1, 13)]
+EVENTS = ("event:a", "event:b")
+Row: TypeAlias = "tuple[SubjectId, datetime, Sealed]"
+
+
+async def make_and_use(
+    connection: Connection, privacy: Privacy, choose: random.Random, kept: list[Row]
+) -> None:
+    """Seal facts of many moments; what a transaction sealed, it can open until it commits."""
+    people = choose.sample(PEOPLE, 6)
+    items = [
+        ToSeal(
+            who,
+            "contact",
+            choose.choice(EVENTS),
+            {"name": str(who)},
+            at=NOW + timedelta(seconds=choose.randrange(100)),
+        )
+        for who in people
+    ]
+    async with connection.transaction():
+        sealed = await privacy.seal(connection, items, at=NOW)
+        rows = [
+            (item.subject_id, item.at, value)
+            for item, value in zip(items, sealed, strict=True)
+            if value is not None and item.at is not None
+        ]
+        opened = await privacy.use(
+            connection,
+            "event-arrangement",
+            [ToOpen(who, "contact", value) for who, _, value in rows],
+        )
+        assert None not in opened
+    kept.extend(rows)
+
+
+async def destroy(
+    connection: Connection, choose: random.Random, cut_offs: dict[SubjectId, datetime]
+) -> None:
+    who = choose.choice(PEOPLE)
+    cut_off = NOW + timedelta(seconds=choose.randrange(100))
+    async with connection.transaction():
+        await keyring.destroy_keys(connection, [(who, None, None)], cut_off=cut_off)
+    cut_offs[who] = max(cut_off, cut_offs.get(who, cut_off))
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_what_a_batch_seals_it_can_open_and_what_is_destroyed_stays_destroyed(
+    seed: int, privacy_of: Callable[[str], Privacy], connect: Connect, administrator: Connection
+) -> None:
+    privacy = privacy_of("registration")
+    kept: list[Row] = []
+    cut_offs: dict[SubjectId, datetime] = {}
+
+    async def worker(number: int) -> None:
+        choose = random.Random(seed * 100 + number)  # noqa: S311 - which of a few, not a secret
+        connection = await connect("retention" if number == 0 else "registration")
+        for _ in range(15):
+            if number == 0:
+                await destroy(connection, choose, cut_offs)
+            else:
+                await make_and_use(connection, privacy, choose, kept)
+
+    await asyncio.gather(*map(worker, range(4)))
+    # At last everyone is erased once more, up to the latest fact: nothing opens any longer.
+    retention, registration = await connect("retention"), await connect("registration")
+    items = [ToOpen(who, "contact", value) for who, _, value in kept]
+    opened = await privacy.use(registration, "event-arrangement", items)
+    alive = {
+        UUID(bytes=value[1:17]): at
+        for (_, at, value), content in zip(kept, opened, strict=True)
+        if content is not None
+    }
+    after = await administrator.fetch("select key_id, after from keyring.data_key")
+    for row in after:
+        if row["after"] is not None and row["key_id"] in alive:
+            assert alive[row["key_id"]] > row["after"]
+    latest = NOW + timedelta(seconds=100)
+    everything = [(who, "contact", event) for who in PEOPLE for event in EVENTS]
+    await keyring.destroy_keys(retention, everything, cut_off=latest)
+    assert set(await privacy.use(registration, "event-arrangement", items)) == {None}
+    late = [ToSeal(who, "contact", event, {}, at=latest) for who, _, event in everything]
+    assert set(await privacy.seal(registration, late, at=latest)) == {None}
