@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 import orjson
 
+from shared.contract.codec import decode
+from shared.contract.message import Message
+from shared.contract.registry import MessageData
+
 
 @dataclass(frozen=True)
 class MadeRecord:
@@ -39,3 +43,9 @@ def structured(kind: str, data: object, **attributes: object) -> MadeRecord:
     return MadeRecord(
         orjson.dumps(event), (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
     )
+
+
+def accepted(record: MadeRecord) -> Message[MessageData]:
+    result = decode(record)
+    assert isinstance(result, Message), result.detail
+    return result
