@@ -44,7 +44,7 @@ app = typer.Typer(
 
 def _port(about: str) -> typer.models.OptionInfo:
     option: typer.models.OptionInfo = typer.Option(
-        min=1, max=65_500, metavar="PORT", help=f"{about} or the next free one."
+        min=1, max=65_535, metavar="PORT", help=f"{about} or the next free one."
     )
     return option
 
