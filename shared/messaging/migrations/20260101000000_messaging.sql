@@ -80,9 +80,10 @@ create table outbox (
   autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000,
   autovacuum_vacuum_insert_threshold = -1, autovacuum_vacuum_cost_delay = 0);
 
--- Makes the inbox's partitions from `keep` days before today to two days after, and drops older
--- ones. A table's owner alone may do this, hence `security definer`; the body names nothing that
--- a caller could put in the way.
+-- Makes the inbox's partitions from yesterday to two days after today, and drops those older than
+-- `keep` days. What comes too late for a partition of its day is in the default one: few rows. A
+-- table's owner alone may do this, hence `security definer`; the body names nothing that a caller
+-- could put in the way.
 create function keep_inbox(today date, keep int) returns void
 language plpgsql security definer set search_path from current
 as $$
@@ -93,7 +94,7 @@ begin
   -- Attaching and dropping take strong locks: never queue batches behind a wait for them.
   set local lock_timeout = '2s';
   perform pg_advisory_xact_lock(hashtext(current_schema() || ' inbox'));
-  for wanted in select today - keep + n from generate_series(0, keep + 2) n loop
+  for wanted in select today - 1 + n from generate_series(0, 3) n loop
     part := 'inbox_' || to_char(wanted, 'YYYYMMDD');
     if to_regclass(part) is null then
       execute format('create table %I (like inbox including all)', part);
