@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from shared.runtime import application as application_module
+from shared.runtime import probe
 from shared.runtime.application import Application, Loop
 from shared.runtime.health import Heartbeats
 from shared.runtime.http import HttpServer, PortError, health_routes
@@ -311,3 +312,20 @@ async def test_a_pause_beats_and_ends_with_the_process() -> None:
     heartbeats.expect("loop", 1)
     await asyncio.wait_for(Loop("loop", heartbeats, stopping).pause(1000), 10)
     assert beats >= 2
+
+
+async def test_the_probe_of_a_container_tells_by_its_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    heartbeats = Heartbeats()
+    heartbeats.missing("database", "away")
+    server = HttpServer("127.0.0.1", 0, health_routes(heartbeats))
+    monkeypatch.setenv("STEWARD_HTTP_PORT", str(server.port))
+    server.start()
+    try:
+        assert await asyncio.to_thread(probe.main, "livez") == 0
+        assert await asyncio.to_thread(probe.main, "readyz") == 1
+        assert "away" in capsys.readouterr().out
+    finally:
+        await server.stop()
+    assert await asyncio.to_thread(probe.main, "livez") == 1

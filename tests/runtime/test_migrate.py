@@ -79,6 +79,27 @@ async def test_everything_made_belongs_to_an_owner_who_cannot_sign_in(
     ) == [(False, False)]
 
 
+async def test_a_function_is_callable_by_nobody_whom_its_migration_does_not_name(
+    empty_database: str, secrets_folder: SecretsFolder, folder: Path
+) -> None:
+    body = "returns int language sql begin atomic select 1; end;"
+    write(
+        folder,
+        **{
+            SECOND[:-4]: f"create function secret() {body} create function given() {body}"
+            " grant execute on function given to steward_beta;"
+        },
+    )
+    await migrate(empty_database, schemas(folder), secrets_folder)
+    allowed = await rows(
+        empty_database,
+        "select distinct p.proname::text, r.rolname::text from pg_proc p, pg_roles r"
+        " where p.proname in ('secret', 'given') and r.rolname in ('steward_alpha', 'steward_beta')"
+        " and has_function_privilege(r.oid, p.oid, 'execute')",
+    )
+    assert allowed == [("given", "steward_beta")]
+
+
 async def test_a_repeat_after_a_failure_goes_on_where_it_failed(
     empty_database: str, secrets_folder: SecretsFolder, folder: Path
 ) -> None:
