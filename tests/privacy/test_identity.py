@@ -205,6 +205,27 @@ async def test_concurrent_claims_of_one_shared_address_make_one_person_per_numbe
     assert len(set.union(*merged.values())) == 60
 
 
+@pytest.mark.parametrize("second_address", ["a@example.org", "b@example.org"])
+async def test_a_known_person_gets_one_of_two_numbers_that_come_at_the_same_time(
+    privacy: Privacy,
+    connect: Connect,
+    administrator: asyncpg.Connection[asyncpg.Record],
+    second_address: str,
+) -> None:
+    one, two = await connect("registration"), await connect("registration")
+    # Both addresses lead to one person, through a number of another source.
+    for address in ("a@example.org", "b@example.org"):
+        (known,) = await privacy.identify(one, [[number("7", "website"), email(address)]])
+    async with one.transaction():
+        (first,) = await privacy.identify(one, [[number("1"), email("a@example.org")]])
+        later = asyncio.create_task(privacy.identify(two, [[number("2"), email(second_address)]]))
+        waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+        while not later.done() and not await administrator.fetchval(waiting):  # noqa: ASYNC110 - see below
+            await asyncio.sleep(0.01)  # the server tells nobody who waits
+    (second,) = await later
+    assert first == known != second
+
+
 async def test_what_an_older_pepper_knows_is_found_and_carried_over(
     privacy: Privacy, connection: asyncpg.Connection[asyncpg.Record]
 ) -> None:

@@ -77,8 +77,8 @@ begin
     end if;
 
     -- Claim first, sorted: whoever wants the same digest waits here until we commit. The subject is
-    -- a guess, right for people of whom nothing was known. Then lock what was known, sorted too.
-    -- Nobody who waits in the second step holds what another waits for in the first.
+    -- a guess, right for people of whom nothing was known. The subjects that were known are locked
+    -- after that, sorted too: nobody who waits there holds what another waits for here.
     with claimed as (
         insert into alias (digest, subject_id, kind, source, pepper)
         select distinct on (w.digest) w.digest, candidates[w.person], w.kind, w.source, made_with
@@ -106,12 +106,7 @@ begin
         from unnest(persons, digests) with ordinality as v (person, digest, place)) w
     left join unnest(fresh) as f (digest) using (digest);
 
-    perform 1 from alias a
-    where a.digest = any (array(
-        select w.digest from unnest(digests, known_from) as w (digest, known_from)
-        where w.known_from = 0))
-    order by a.digest for update;
-    -- A subject that is about to get a number must not get a second one from elsewhere.
+    -- An alias never leads elsewhere, but a subject may get a number: not two from one source.
     perform 1 from subject s
     where s.subject_id = any (array(
         select a.subject_id
