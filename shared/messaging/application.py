@@ -43,7 +43,7 @@ def compose(service: Service, transport: Transport, tools: Tools) -> Application
         inbox_key=SecretsFolder(settings.secrets).inbox_key(),
         tools=tools,
     )
-    maintenance = Maintenance(service.pool, service.sealer, consumer, transport, now=tools.now)
+    maintenance = Maintenance(service, consumer, transport, now=tools.now)
     application.loop("consumer", consumer.run)
     for relay in relays(service.name, settings, transport, tools.steps):
         application.loop(f"relay {relay.lane}", relay.run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Final
 
@@ -13,11 +14,11 @@ from shared.messaging import store
 from shared.messaging.consumer import Consumer
 from shared.messaging.places import Partition
 from shared.messaging.planning import KEEP_DAYS
-from shared.messaging.service import RecordSealer
+from shared.messaging.service import Service
 from shared.messaging.transport import Log, Transport
 from shared.runtime.application import Loop
 from shared.runtime.clock import Clock
-from shared.runtime.database import Pool, describe
+from shared.runtime.database import describe
 from shared.runtime.metrics import CONSUMER_LAG, OUTBOX_OLDEST_SECONDS, OUTBOX_ROWS
 
 FIGURES_EVERY: Final = timedelta(seconds=5)
@@ -27,7 +28,7 @@ READ_KEPT: Final = timedelta(hours=6)
 """So long a processed message from upstream, in clear text, stays in its topic: long enough to look
 into a fault of the same day."""
 
-_INBOUND: Final = frozenset(spec.name for spec in TOPICS if spec.inbound)
+INBOUND: Final = frozenset(spec.name for spec in TOPICS if spec.inbound)
 _log = structlog.get_logger(__name__)
 
 
@@ -36,20 +37,21 @@ class Maintenance:
 
     def __init__(
         self,
-        pool: Pool,
-        sealer: RecordSealer,
+        service: Service,
         consumer: Consumer,
         transport: Transport,
         *,
         now: Clock,
         read_kept: timedelta = READ_KEPT,
+        inbound: Collection[str] = INBOUND,
     ) -> None:
-        self._pool = pool
-        self._sealer = sealer
+        self._pool = service.pool
+        self._sealer = service.sealer
         self._consumer = consumer
         self._transport = transport
         self._now = now
         self._read_kept = read_kept
+        self._inbound = inbound
 
     async def run(self, loop: Loop) -> None:
         """Until the process is to stop."""
@@ -81,7 +83,7 @@ class Maintenance:
     async def _delete_read(self) -> None:
         """Never beyond our position: what is not processed is nowhere else."""
         log = self._consumer.log
-        ours = {p: n for p, n in self._consumer.positions.items() if p[0] in _INBOUND}
+        ours = {p: n for p, n in self._consumer.positions.items() if p[0] in self._inbound}
         if log is None or not ours:
             return
         old = await log.offsets_at(self._now() - self._read_kept, list(ours))

@@ -1,0 +1,196 @@
+"""The way from the outbox to Kafka, when Kafka or a holder of a lane goes away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.messaging.relay import LANES, up_to_failures
+from shared.messaging.store import OutboxRow
+from shared.messaging.unit_of_work import unit_of_work
+from shared.runtime.clock import utc_now
+from tests.conftest import SettingsFactory
+from tests.support.messaging import (
+    SCHEMA,
+    MemoryCluster,
+    Process,
+    Sent,
+    World,
+    open_world,
+    until,
+)
+
+
+@pytest.fixture
+def cluster() -> MemoryCluster:
+    """The substitute, which can be sent away at once."""
+    return MemoryCluster()
+
+
+@pytest.fixture
+async def world(
+    cluster: MemoryCluster, database: str, service_settings: SettingsFactory
+) -> AsyncIterator[World]:
+    settings = service_settings(
+        SCHEMA, kafka_bootstrap_servers="127.0.0.1:1", session_timeout_ms=2000
+    )
+    async with open_world(cluster, database, settings) as opened:
+        yield opened
+
+
+def said_in_order(count: int, keys: int) -> dict[str, list[int]]:
+    return {f"key-{key}": list(range(key, count, keys)) for key in range(keys)}
+
+
+async def not_ready(process: Process) -> None:
+    async def told() -> bool:
+        return bool(process.heartbeats.not_ready())
+
+    await until(told)
+
+
+async def ready(process: Process) -> None:
+    async def told() -> bool:
+        return not process.heartbeats.not_ready()
+
+    await until(told)
+
+
+async def test_facts_keep_their_order_when_kafka_goes_away_and_comes_back(
+    world: World, cluster: MemoryCluster
+) -> None:
+    async with world.running() as process:
+        for first in range(0, 90, 30):
+            cluster.broker.come_back()
+            await world.send(*(Sent(f"key-{n % 5}", n) for n in range(first, first + 30)))
+            await world.taken(first + 30)
+            cluster.broker.go_away()
+        await not_ready(process)
+        cluster.broker.come_back()
+        await world.published()
+        await ready(process)
+    assert await world.said() == said_in_order(90, 5)
+    assert len(await cluster.read(world.facts)) == 90, "nothing was sent while a send was pending"
+
+
+async def test_a_process_that_dies_while_kafka_is_away_loses_nothing(
+    world: World, cluster: MemoryCluster
+) -> None:
+    await world.send(*(Sent(f"key-{n % 5}", n) for n in range(50)))
+    async with world.running() as process:
+        await world.taken(50)
+        cluster.broker.go_away()
+        await process.kill()
+    async with world.running() as process:
+        await not_ready(process)
+        cluster.broker.come_back()
+        await world.published()
+    assert await world.said() == said_in_order(50, 5)
+
+
+async def test_what_kafka_refuses_stands_still_and_is_told_until_it_is_mended(
+    world: World, cluster: MemoryCluster
+) -> None:
+    cluster.broker.refused.add(world.facts)
+    await world.send(*(Sent(f"key-{n % 5}", n) for n in range(20)))
+    async with world.running() as process:
+        await world.taken(20)
+        await not_ready(process)
+        assert "Kafka refuses a fact" in str(process.heartbeats.not_ready())
+        cluster.broker.refused.clear()
+        await world.published()
+        await ready(process)
+    assert await world.said() == said_in_order(20, 5)
+
+
+async def test_another_process_takes_a_lane_whose_holder_lost_its_connection(
+    world: World, cluster: MemoryCluster
+) -> None:
+    async with world.running(), world.running():
+        for first in range(0, 60, 20):
+            await world.send(*(Sent(f"key-{n % 5}", n) for n in range(first, first + 20)))
+            await world.admin.execute(
+                "select pg_terminate_backend(pid) from pg_locks"
+                " where locktype = 'advisory' and pid <> pg_backend_pid()"
+                " and database = (select oid from pg_database where datname = current_database())"
+            )
+            await world.taken(first + 20)
+            await world.published()
+    assert await world.said() == said_in_order(60, 5)
+
+
+async def test_what_a_command_says_is_published_too(world: World) -> None:
+    async with world.running():
+        async with unit_of_work(
+            world.pool, service=SCHEMA, now=utc_now(), ids=uuid4, topics={world.facts}
+        ) as tx:
+            tx.say(world.types.written(number=1, key="a"), key=uuid4())
+        await world.published()
+    assert await world.said() == {"a": [1]}
+
+
+async def test_a_command_that_fails_says_nothing(world: World) -> None:
+    async def fail() -> None:
+        async with unit_of_work(
+            world.pool, service=SCHEMA, now=utc_now(), ids=uuid4, topics={world.facts}
+        ) as tx:
+            tx.say(world.types.written(number=1, key="a"), key=uuid4())
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await fail()
+    assert await world.admin.fetchval("select count(*) from outbox") == 0
+
+
+async def test_lanes_are_those_that_the_tables_know(world: World) -> None:
+    dealt = await world.admin.fetch(
+        "select distinct outbox_lane(n::text::bytea) as lane from generate_series(1, 100) n"
+    )
+    assert sorted(row["lane"] for row in dealt) == sorted(LANES)
+
+
+async def test_ids_follow_commits_within_a_lane(world: World) -> None:
+    """A reader that has seen an id has seen all smaller ones: nothing appears behind it."""
+    key = uuid4()
+
+    async def say(number: int) -> None:
+        async with unit_of_work(
+            world.pool, service=SCHEMA, now=utc_now(), ids=uuid4, topics={world.facts}
+        ) as tx:
+            for _ in range(10):
+                tx.say(world.types.written(number=number, key=""), key=key)
+
+    async def watch() -> list[int]:
+        seen: list[int] = []
+        while len(seen) < 300:
+            rows = await world.admin.fetch("select id from outbox order by id")
+            ids = [row["id"] for row in rows]
+            assert ids[: len(seen)] == seen
+            seen = ids
+        return seen
+
+    _, seen = await asyncio.gather(asyncio.gather(*(say(n) for n in range(30))), watch())
+    assert len(seen) == 300
+
+
+row = OutboxRow(0, "facts", b"k", [], b"")
+
+
+@given(st.lists(st.tuples(st.sampled_from([b"a", b"b", None]), st.booleans()), max_size=20))
+def test_after_the_first_failure_of_a_key_nothing_of_it_counts_as_delivered(
+    drawn: list[tuple[bytes | None, bool]],
+) -> None:
+    rows = [replace(row, id=number, key=key) for number, (key, _) in enumerate(drawn)]
+    failures: dict[int, BaseException] = {
+        number: TimeoutError() for number, (_, failed) in enumerate(drawn) if failed
+    }
+    delivered = {one.id for one in up_to_failures(rows, failures)}
+    for one in rows:
+        earlier = [other.id for other in rows if other.key == one.key and other.id <= one.id]
+        assert (one.id in delivered) == (not failures.keys() & set(earlier))

@@ -1,0 +1,132 @@
+"""What the tables of messaging promise, and what keeps them small."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, timedelta
+
+import asyncpg
+import pytest
+
+from shared.messaging import store
+from shared.messaging.consumer import Consumer
+from shared.messaging.maintenance import Maintenance
+from shared.messaging.planning import KEEP_DAYS
+from shared.messaging.unit_of_work import unit_of_work
+from shared.runtime.clock import utc_now
+from shared.runtime.health import Heartbeats
+from shared.runtime.metrics import OUTBOX_ROWS
+from tests.conftest import SettingsFactory
+from tests.support.messaging import SCHEMA, MemoryCluster, Sent, World, open_world
+
+TODAY = date(2031, 5, 20)
+
+
+@pytest.fixture
+async def world(database: str, service_settings: SettingsFactory) -> AsyncIterator[World]:
+    settings = service_settings(SCHEMA, kafka_bootstrap_servers="127.0.0.1:1")
+    async with open_world(MemoryCluster(), database, settings) as opened:
+        yield opened
+
+
+async def partitions(world: World) -> list[str]:
+    rows = await world.admin.fetch(
+        "select inhrelid::regclass::text as name from pg_inherits"
+        " where inhparent = 'inbox'::regclass order by 1"
+    )
+    return [row["name"].removeprefix("inbox_") for row in rows]
+
+
+async def test_partitions_of_the_inbox_are_made_ahead_and_dropped_when_old(world: World) -> None:
+    async with world.pool.acquire() as connection:
+        await store.keep_inbox(connection, TODAY, KEEP_DAYS)
+        days = [TODAY + timedelta(days=n) for n in range(-1, 3)]
+        assert await partitions(world) == [*(f"{day:%Y%m%d}" for day in days), "default"]
+        await store.keep_inbox(connection, TODAY, KEEP_DAYS)
+        await store.keep_inbox(connection, TODAY + timedelta(days=KEEP_DAYS), KEEP_DAYS)
+        assert f"{days[0]:%Y%m%d}" not in await partitions(world)
+        assert f"{days[1]:%Y%m%d}" in await partitions(world)
+        await store.keep_inbox(connection, utc_now().date(), KEEP_DAYS)
+
+
+async def test_nothing_fails_for_want_of_a_partition(world: World) -> None:
+    far = TODAY + timedelta(days=400)
+    async with world.pool.acquire() as connection:
+        assert await store.claim(connection, {b"1": (far, b"body")}) == {b"1"}
+        await store.keep_inbox(connection, far, KEEP_DAYS)
+        assert await world.admin.fetchval("select count(*) from inbox_default") == 0
+        assert await store.claim(connection, {b"1": (far, b"body")}) == set()
+        assert await store.claimed_bodies(connection, {b"1": (far, b"")}) == {b"1": b"body"}
+        await store.keep_inbox(connection, utc_now().date(), KEEP_DAYS)
+
+
+async def test_a_claim_looks_into_one_partition(world: World) -> None:
+    """One probe of one index, however many days are kept."""
+    plan = await world.admin.fetch(
+        "explain (costs off) select body from inbox where day = $1 and identity = $2",
+        utc_now().date(),
+        b"1",
+    )
+    assert sum("Index" in row[0] for row in plan if "Cond" not in row[0]) <= 1
+    assert len({row[0] for row in plan if " on inbox_" in row[0]}) == 1
+
+
+async def test_a_service_may_not_change_what_it_has_taken(world: World) -> None:
+    async with world.pool.acquire() as connection:
+        for statement in (
+            "delete from inbox",
+            "drop table inbox_default",
+            "delete from position",
+        ):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(statement)
+
+
+async def test_read_messages_are_deleted_up_to_our_position_and_not_beyond(world: World) -> None:
+    now = utc_now()
+    async with world.running() as process:
+        await world.send(*(Sent(f"key-{n}", n, partition=0) for n in range(10)))
+        await world.taken(10)
+        transport = world.cluster.transport(world.service.settings)
+        maintenance = Maintenance(
+            world.service,
+            process.consumer,
+            transport,
+            now=lambda: now + timedelta(hours=1),
+            inbound={world.inbound},
+        )
+        await maintenance.keep_house()
+        assert len(await world.cluster.read(world.inbound)) == 10, "not old enough"
+        maintenance = Maintenance(
+            world.service,
+            process.consumer,
+            transport,
+            now=lambda: now + timedelta(hours=9),
+            inbound={world.inbound},
+        )
+        await maintenance.keep_house()
+        assert await world.cluster.read(world.inbound) == []
+        assert list(process.consumer.gaps) == []
+    await world.send(Sent("key-10", 10, partition=0))
+    async with world.running() as process:
+        await world.taken(11)
+
+
+async def test_the_outbox_is_measured(world: World) -> None:
+    consumer = Consumer(
+        world.service,
+        world.cluster.transport(world.service.settings),
+        Heartbeats(),
+        inbox_key=b"k" * 32,
+    )
+    async with unit_of_work(
+        world.pool,
+        service=SCHEMA,
+        now=datetime(2026, 11, 1, tzinfo=UTC),
+        ids=world.tools().ids,
+        topics={world.facts},
+    ) as tx:
+        tx.say(world.types.written(number=1, key=""), key=None)
+    transport = world.cluster.transport(world.service.settings)
+    await Maintenance(world.service, consumer, transport, now=utc_now).measure()
+    assert OUTBOX_ROWS._value.get() == 1
