@@ -236,11 +236,8 @@ class Privacy:
         categories = {category_of(field) for field in request.fields}
         if allowed:
             self._refuse_opening(request.purpose, categories)
-        keys = await self._keys_of(
-            tx.connection,
-            request.purpose,
-            [p.sealed[name] for p in allowed for name in categories if name in p.sealed],
-        )
+        sealed = [p.sealed[name] for p in allowed for name in categories if name in p.sealed]
+        keys = await self._keys_of(tx.connection, request.purpose, sealed)
         scribe = Scribe(self.plan, self.service, request, DisclosureId(tx.new_id()), tx.now)
         released: list[Release] = []
         refused: list[tuple[SubjectId, str]] = []

@@ -214,8 +214,13 @@ async def test_a_known_person_gets_one_of_two_numbers_that_come_at_the_same_time
 ) -> None:
     one, two = await connect("registration"), await connect("registration")
     # Both addresses lead to one person, through a number of another source.
-    for address in ("a@example.org", "b@example.org"):
-        (known,) = await privacy.identify(one, [[number("7", "website"), email(address)]])
+    known, _ = await privacy.identify(
+        one,
+        [
+            [number("7", "website"), email("a@example.org")],
+            [number("7", "website"), email("b@example.org")],
+        ],
+    )
     async with one.transaction():
         (first,) = await privacy.identify(one, [[number("1"), email("a@example.org")]])
         later = asyncio.create_task(privacy.identify(two, [[number("2"), email(second_address)]]))
