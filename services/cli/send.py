@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SHOWN = 20
 """Refused lines that are printed one by one."""
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 File = Annotated[
     Path,
