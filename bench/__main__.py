@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -37,6 +39,8 @@ def main(
         raise typer.BadParameter(f"no benchmark {', '.join(unknown)}; there are: {listed}")
     console = Console()
     configure_logging("bench", "console", "error")
+    # As Ctrl-C does: what was started is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with console.status("starting Kafka and PostgreSQL") as status, running_servers() as servers:
 
         def tell(text: str) -> None:
