@@ -81,22 +81,14 @@ order by t, p, o
 on conflict (topic, partition, outcome)
 do update set messages = outcome_count.messages + excluded.messages;
 
--- name: publish(topics, keys, headers, bodies, at)!
--- The last statement of a transaction. The locks are held until it has committed, so that in a lane
--- a smaller id is never committed after a larger one: a reader that has seen an id has seen
--- all before it. The join makes the insert wait for the locks; one order of lanes, no deadlock.
+-- name: take_turn(lanes)!
+-- Before the outbox is written, which is the last thing that a transaction does. The locks are held
+-- until it has committed, so that in a lane a smaller id is never committed after a larger one: a
+-- reader that has seen an id has seen all before it. One order of lanes, hence no deadlock.
 -- The channel is the schema's own; PostgreSQL sends equal notifications of a transaction once.
-with turn as materialized (
-  select pg_advisory_xact_lock(hashtext(current_schema() || ' outbox'), lane),
-         pg_notify(current_schema() || ' outbox', '')
-  from (select distinct outbox_lane(key) as lane from unnest(:keys::bytea[]) as key order by 1) used
-), held as materialized (select count(*) from turn)
-insert into outbox (topic, key, headers, value, said_at)
-select s.topic, s.key, s.headers::json, s.value, :at::timestamptz
-from held,
-     unnest(:topics::text[], :keys::bytea[], :headers::text[], :bodies::bytea[]) with ordinality
-       as s (topic, key, headers, value, place)
-order by s.place;
+select pg_advisory_xact_lock(hashtext(current_schema() || ' outbox'), lane),
+       pg_notify(current_schema() || ' outbox', '')
+from unnest(:lanes::int[]) as lane;
 
 -- name: take_lane(lane)$
 -- A session lock: it ends with the connection, whatever becomes of its holder.

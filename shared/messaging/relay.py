@@ -16,14 +16,11 @@ from aiokafka.errors import KafkaError
 
 from shared.messaging import store
 from shared.messaging.steps import Steps, no_steps
-from shared.messaging.store import OutboxRow
+from shared.messaging.store import LANES, OutboxRow
 from shared.messaging.transport import Producer, Transport
 from shared.runtime.application import Loop
 from shared.runtime.database import Connection, connect_alone, describe
 from shared.runtime.settings import ServiceSettings
-
-LANES: Final = (0, 1)
-"""As `outbox_lane` deals keys out; a migration fixes how many there are."""
 
 MOST_ROWS: Final = 1000
 POLL_S: Final = 1.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Literal
+from typing import Final, Literal
 
 import asyncpg
 import orjson
@@ -16,6 +16,9 @@ from shared.messaging.places import Partition
 from shared.runtime.database import Connection, queries
 
 _sql = queries("queries.sql", __file__)
+
+LANES: Final = (0, 1)
+"""As `outbox_lane` deals keys out; a migration fixes how many there are."""
 
 Claim = tuple[date, bytes]
 """The day of a message's identity, and the digest of its body."""
@@ -174,18 +177,21 @@ async def count_outcomes(
 
 
 async def publish(connection: Connection, said: Sequence[Encoded], at: datetime) -> None:
-    """Put facts into the outbox, in order. Must be the last statement of its transaction."""
-    await _sql.publish(
-        connection,
-        topics=[encoded.topic for encoded in said],
-        keys=[encoded.key for encoded in said],
-        headers=[
-            orjson.dumps({name: value.decode() for name, value in encoded.headers}).decode()
+    """Put facts into the outbox, in order. Must be the last thing that a transaction does."""
+    await _sql.take_turn(connection, lanes=LANES)
+    # COPY takes half the time of an insert from arrays; aiosql has none.
+    await connection.copy_records_to_table(
+        "outbox",
+        columns=("topic", "key", "headers", "value", "said_at"),
+        records=[
+            (encoded.topic, encoded.key, _headers_as_json(encoded), encoded.value, at)
             for encoded in said
         ],
-        bodies=[encoded.value for encoded in said],
-        at=at,
     )
+
+
+def _headers_as_json(encoded: Encoded) -> str:
+    return orjson.dumps({name: value.decode() for name, value in encoded.headers}).decode()
 
 
 async def take_lane(connection: Connection, lane: int) -> bool:

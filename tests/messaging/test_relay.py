@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.messaging.relay import LANES, up_to_failures
-from shared.messaging.store import OutboxRow
+from shared.messaging.relay import up_to_failures
+from shared.messaging.store import LANES, OutboxRow
 from shared.messaging.unit_of_work import unit_of_work
 from shared.runtime.clock import utc_now
 from tests.conftest import SettingsFactory
