@@ -103,6 +103,21 @@ class Handed:
     refused: int
 
 
+def _progress(
+    service: str,
+    row: asyncpg.Record,
+    ends: Mapping[TopicPartition, int],
+    topics: Iterable[str],
+) -> Progress:
+    positions = {
+        TopicPartition(position["topic"], position["partition"]): position["next_offset"]
+        for position in orjson.loads(row["positions"])
+    }
+    mine = {partition: end for partition, end in ends.items() if partition.topic in topics}
+    done = sum(positions.get(partition, 0) for partition in mine)
+    return Progress(service, done, sum(mine.values()), row["outbox"], row["dead"], row["parked"])
+
+
 class Books:
     """Reads tables and topics of a system, running or not."""
 
@@ -114,20 +129,13 @@ class Books:
 
     async def progress(self, heard: Mapping[str, Iterable[str]]) -> list[Progress]:
         """How far each service is; `heard` says which topics each one hears."""
-        ends = await self._ends(sorted({topic for topics in heard.values() for topic in topics}))
-        found = []
-        for service, topics in heard.items():
+        rows = {}
+        for service in heard:
             await _sql.look_into(self._connection, service=service)
-            row = await _sql.read_progress(self._connection)
-            positions = {
-                TopicPartition(position["topic"], position["partition"]): position["next_offset"]
-                for position in orjson.loads(row["positions"])
-            }
-            mine = {partition: end for partition, end in ends.items() if partition.topic in topics}
-            done = sum(positions.get(partition, 0) for partition in mine)
-            there = sum(mine.values())
-            found.append(Progress(service, done, there, row["outbox"], row["dead"], row["parked"]))
-        return found
+            rows[service] = await _sql.read_progress(self._connection)
+        # After the tables: who had taken all there was by then, and said all, says nothing more.
+        ends = await self._ends({topic for topics in heard.values() for topic in topics})
+        return [_progress(service, rows[service], ends, heard[service]) for service in heard]
 
     async def reckon(self) -> Reckoning:
         """Count every inbound message and what became of it."""
