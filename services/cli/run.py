@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 
 import typer
@@ -24,7 +25,18 @@ def run_service(name: str) -> None:
     settings = importlib.import_module(f"services.{name}.settings").Settings.load()
     configure_logging(name, settings.log_format, settings.log_level)
     service = importlib.import_module(f"services.{name}.app")
+    _spare_the_collector()
     uvloop.run(service.run(settings))
+
+
+def _spare_the_collector() -> None:
+    """A batch makes tens of thousands of objects that die together, none of them in a cycle.
+
+    With the default thresholds, looking at them again and again takes a sixth of a service's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def run_migration() -> None:
