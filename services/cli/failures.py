@@ -14,6 +14,7 @@ _TOLD = (
     ("shared.runtime.topics", "TopicError"),
     ("shared.runtime.http", "PortError"),
     ("shared.privacy.plan.findings", "PlanError"),
+    ("shared.privacy.errors", "WrongKeyError"),
 )
 
 

@@ -190,6 +190,9 @@ class Handlers:
         ids = {id(statement): record_id for record_id, statement in new.items()}
         held = latest(new.values()).values()
         await store.project(tx.connection, [(ids[id(one)], one) for one in held])
+        no_more = {one.subject_id for one in held if one.state != "given"}
+        if no_more:
+            await store.drop_contacts(tx.connection, no_more, self._contact_categories)
         because = {one.collected.origin: one.message for one in said}
         for statement in new.values():
             tx.say(

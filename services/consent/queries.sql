@@ -63,6 +63,19 @@ set
     at = excluded.at
 where excluded.at >= known.at;
 
+-- name: drop_contacts(subject_ids, purposes)!
+-- Whom we may no longer write to for any purpose: what is known for it is of no use any more.
+delete from contact
+where
+    subject_id = any(:subject_ids::uuid[])
+    and not exists (
+        select from consent_state as held
+        where
+            held.subject_id = contact.subject_id
+            and held.purpose = any(:purposes::text[])
+            and held.state = 'given'
+    );
+
 -- name: state_of(subject_id, purpose)^
 select state, at
 from consent_state

@@ -91,6 +91,13 @@ async def keep_contacts(connection: Connection, contacts: Collection[Contact]) -
     )
 
 
+async def drop_contacts(
+    connection: Connection, subject_ids: Collection[SubjectId], purposes: Collection[str]
+) -> None:
+    """Drop the contacts of those of these people whose consent holds for none of the purposes."""
+    await _sql.drop_contacts(connection, subject_ids=list(subject_ids), purposes=list(purposes))
+
+
 async def state_of(
     connection: Connection, subject_id: SubjectId, purpose: str
 ) -> tuple[State, datetime] | None:

@@ -235,13 +235,13 @@ select reference from event
  limit :most::integer;
 
 -- name: keep_consents(subjects, purposes, given, times)!
--- The latest answer counts, in whatever order they come.
+-- The latest answer counts, in whatever order they come; of two at one time, the one that says no.
 insert into consent (subject_id, purpose, given, at)
 select * from unnest(:subjects::uuid[], :purposes::text[], :given::boolean[],
                      :times::timestamptz[])
     on conflict (subject_id, purpose) do update
    set given = excluded.given, at = excluded.at
- where consent.at <= excluded.at;
+ where (excluded.at, not excluded.given) >= (consent.at, not consent.given);
 
 -- name: event_list()
 select id, source, number, reference, version, sequence, status, offer::text as offer,

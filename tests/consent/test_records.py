@@ -100,6 +100,21 @@ async def test_whom_to_write_to_is_kept_sealed_of_those_who_said_yes(
     assert opened.reveal() == {"name": NAME, "email": EMAIL}
 
 
+async def test_whom_to_write_to_is_gone_once_nothing_allows_it_in_every_order(
+    work: Work, handlers: Handlers
+) -> None:
+    for number, order in enumerate(permutations(range(3))):
+        email = f"person{number}@example.org"
+        steps: list[tuple[Handler, Message[Any]]] = [
+            (handlers.record_contacts, submitted(at=NOON, email=email)),
+            (handlers.record_contacts, submitted(at=NOON + HOUR, email=email)),
+            (handlers.record_withdrawals, withdrawal(at=NOON + 2 * HOUR, email=email)),
+        ]
+        for step in order:
+            await work.do(steps[step][0], [steps[step][1]])
+        assert await work.value("select count(*) from contact") == 0, order
+
+
 async def test_every_order_of_a_yes_a_withdrawal_and_a_new_yes_ends_the_same(
     work: Work, handlers: Handlers
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from tests.registration.conftest import NOW, Front, consent
 from tests.support.records import MadeRecord
 
 DIETS = consent("dietary-needs")
+LATER = NOW.replace(hour=13)
 
 
 @dataclass
@@ -51,7 +53,9 @@ async def given(front: Front) -> Given:
     return Given(front, Counter(front.desk, front.pool), people)
 
 
-async def say_consent(given: Given, *, withdrawn: int | None = None) -> None:
+async def say_consent(
+    given: Given, *, withdrawn: int | None = None, at: datetime = LATER
+) -> None:
     """The consent service says what people answered; and that one of them took it back."""
     messages: list[Message[ConsentGiven | ConsentWithdrawn]] = []
     for person in given.people[:2]:
@@ -73,7 +77,7 @@ async def say_consent(given: Given, *, withdrawn: int | None = None) -> None:
                 "subject_id": given.people[withdrawn].subject_id,
                 "purpose": "dietary-needs",
                 "plan_digest": "0",
-                "at": NOW.replace(hour=13),
+                "at": at,
             }
         )
         messages.insert(0, Message(MadeRecord(b""), Envelope("2", "/steward/consent", "", 1), gone))
@@ -124,6 +128,15 @@ async def test_a_withdrawn_consent_is_refused_and_recorded(given: Given, tmp_pat
     assert '"consent-missing":1' in summary
     (refused,) = await given.front.said(DisclosureRefused)
     assert refused.subject_id == given.people[0].subject_id
+
+
+async def test_a_consent_withdrawn_in_the_moment_it_was_given_is_none(
+    given: Given, tmp_path: Path
+) -> None:
+    await say_consent(given, withdrawn=0, at=NOW)
+    await say_consent(given)
+    await hand_over(given.counter, "E-1", "caterer", tmp_path / "list.csv", as_json=False)
+    assert [row[0] for row in lines(tmp_path / "list.csv")[1:]] == ["Person 2"]
 
 
 async def test_a_consent_that_nobody_confirmed_is_none(given: Given, tmp_path: Path) -> None:

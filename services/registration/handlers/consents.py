@@ -25,7 +25,9 @@ async def keep_consents(tx: Transaction, messages: Sequence[Message[Consent]]) -
     latest: dict[tuple[SubjectId, str], tuple[bool, datetime]] = {}
     for message in messages:
         data = message.data
+        given = isinstance(data, ConsentGiven)
         kept = latest.get((data.subject_id, data.purpose))
-        if kept is None or kept[1] <= data.at:
-            latest[data.subject_id, data.purpose] = (isinstance(data, ConsentGiven), data.at)
+        # Of two answers at one time the one that says no: nobody is used by a coincidence.
+        if kept is None or (kept[1], not kept[0]) <= (data.at, not given):
+            latest[data.subject_id, data.purpose] = (given, data.at)
     await store.keep_consents(tx.connection, latest)
