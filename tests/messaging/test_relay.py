@@ -156,27 +156,58 @@ async def test_lanes_are_those_that_the_tables_know(world: World) -> None:
 
 
 async def test_ids_follow_commits_within_a_lane(world: World) -> None:
-    """A reader that has seen an id has seen all smaller ones: nothing appears behind it."""
-    key = uuid4()
+    """A reader that has seen an id has seen all smaller ones: who says later waits its turn."""
 
-    async def say(number: int) -> None:
+    async def say(number: int, committing: asyncio.Event) -> None:
         async with unit_of_work(
             world.pool, service=SCHEMA, now=utc_now(), ids=uuid4, topics={world.facts}
         ) as tx:
-            for _ in range(10):
-                tx.say(world.types.written(number=number, key=""), key=key)
+            tx.say(world.types.written(number=number, key="a"), key=None)
+            await tx.close()
+            tx.said.clear()
+            await committing.wait()
 
-    async def watch() -> list[int]:
-        seen: list[int] = []
-        while len(seen) < 300:
-            rows = await world.admin.fetch("select id from outbox order by id")
-            ids = [row["id"] for row in rows]
-            assert ids[: len(seen)] == seen
-            seen = ids
-        return seen
+    async def one_waits() -> bool:
+        return bool(
+            await world.admin.fetchval(
+                "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+            )
+        )
 
-    _, seen = await asyncio.gather(asyncio.gather(*(say(n) for n in range(30))), watch())
-    assert len(seen) == 300
+    first, second = asyncio.Event(), asyncio.Event()
+    second.set()
+    early = asyncio.create_task(say(1, first))
+    await until_locked(world)
+    late = asyncio.create_task(say(2, second))
+    await until(one_waits)
+    assert not late.done()
+    first.set()
+    await asyncio.gather(early, late)
+    async with world.running():
+        await world.published()
+    assert await world.said() == {"a": [1, 2]}
+
+
+async def until_locked(world: World) -> None:
+    async def locked() -> bool:
+        return bool(
+            await world.admin.fetchval(
+                "select count(*) from pg_locks where locktype = 'advisory' and granted"
+            )
+        )
+
+    await until(locked)
+
+
+async def test_a_lane_is_published_by_one_process_at_a_time(
+    world: World, cluster: MemoryCluster
+) -> None:
+    async with world.running(), world.running(), world.running():
+        for first in range(0, 60, 20):
+            await world.send(*(Sent(f"key-{n}", n) for n in range(first, first + 20)))
+            await world.taken(first + 20)
+            await world.published()
+    assert len(await cluster.read(world.facts)) == 60, "nothing is sent twice where nothing fails"
 
 
 row = OutboxRow(0, "facts", b"k", [], b"")

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Collection, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import asyncpg
 import pytest
 
+from shared.contract.types import Sealed
 from shared.messaging import store
 from shared.messaging.consumer import Consumer
 from shared.messaging.maintenance import Maintenance
+from shared.messaging.places import Partition
 from shared.messaging.planning import KEEP_DAYS
+from shared.messaging.redrive import Redrive
+from shared.messaging.transport import Bounds
 from shared.messaging.unit_of_work import unit_of_work
 from shared.runtime.clock import utc_now
 from shared.runtime.health import Heartbeats
 from shared.runtime.metrics import OUTBOX_ROWS
 from tests.conftest import SettingsFactory
-from tests.support.messaging import SCHEMA, MemoryCluster, Sent, World, open_world
+from tests.support.messaging import SCHEMA, MemoryCluster, Sent, World, open_world, until
 
 TODAY = date(2031, 5, 20)
 
@@ -82,6 +89,88 @@ async def test_a_service_may_not_change_what_it_has_taken(world: World) -> None:
         ):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await connection.execute(statement)
+
+
+async def test_a_redrive_waits_for_the_batch_that_parks_behind_it(world: World) -> None:
+    """Else the key would be let go while a message that nobody looks for waits behind it."""
+    await world.send(Sent("a", 1, "fail"), Sent("a", 2))
+    async with world.running():
+        await world.taken(2)
+    world.mended = True
+    head, follower = await world.dead_letters()
+    key = (world.inbound, head["key_reference"])
+
+    async def waits() -> bool:
+        return bool(
+            await world.admin.fetchval(
+                "select count(*) from pg_stat_activity"
+                " where datname = current_database() and wait_event_type = 'Lock'"
+            )
+        )
+
+    async with world.pool.acquire() as connection:
+        batch = connection.transaction()
+        await batch.start()
+        assert await store.parked_among(connection, [key]) == {key}
+        redrive = asyncio.create_task(Redrive(world.service, world.tools()).run([head["id"]]))
+        await until(waits)
+        late = replace(_letter(follower), record_offset=follower["record_offset"] + 100)
+        await store.bury(connection, [late], utc_now())
+        await batch.commit()
+    assert (await redrive).handled == 3
+    assert await world.dead_letters() == []
+
+
+def _letter(row: dict[str, Any]) -> store.DeadLetter:
+    return store.DeadLetter(**{**row, "sealed": Sealed(row["sealed"])})
+
+
+async def test_what_was_fetched_before_reading_began_anew_is_not_handled(world: World) -> None:
+    """It may begin beyond the stored position, and what lies between would be skipped."""
+    transport = world.cluster.transport(world.service.settings)
+    consumer = Consumer(
+        world.service, transport, Heartbeats(), inbox_key=b"k" * 32, tools=world.tools()
+    )
+    await world.send(*(Sent("a", number, partition=0) for number in range(5)))
+    records = await world.cluster.read(world.inbound)
+    log = StillLog()
+    consumer.assigned(log, [(world.inbound, 0)])
+    await log.sought.wait()
+    consumer.polled()
+    await consumer.revoked()
+    log.sought.clear()
+    consumer.assigned(log, [(world.inbound, 0)])
+    await log.sought.wait()
+    await consumer.take(records[3:])
+    assert await world.effects() == {}
+    consumer.polled()
+    await consumer.take(records)
+    assert await world.effects() == {"a": [0, 1, 2, 3, 4]}
+    await consumer.revoked()
+
+
+class StillLog:
+    """Partitions that nothing is read from; says when it was told where to read."""
+
+    def __init__(self) -> None:
+        self.sought = asyncio.Event()
+
+    async def bounds(self, partitions: Collection[Partition]) -> Mapping[Partition, Bounds]:
+        return {partition: Bounds(0, 100) for partition in partitions}
+
+    async def offsets_at(
+        self, moment: datetime, partitions: Collection[Partition]
+    ) -> Mapping[Partition, int]:
+        return dict.fromkeys(partitions, 0)
+
+    def seek(self, partition: Partition, offset: int) -> None:
+        self.sought.set()
+
+    def pause(self, partition: Partition) -> None:
+        """Nothing is read anyway."""
+
+    async def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """Nobody looks."""
 
 
 async def test_read_messages_are_deleted_up_to_our_position_and_not_beyond(world: World) -> None:
