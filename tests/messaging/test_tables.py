@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from shared.contract.message import Message
 from shared.contract.types import Sealed
 from shared.messaging import store
 from shared.messaging.consumer import Consumer
@@ -92,11 +93,17 @@ async def test_a_service_may_not_change_what_it_has_taken(world: World) -> None:
 
 
 async def test_a_redrive_waits_for_the_batch_that_parks_behind_it(world: World) -> None:
-    """Else the key would be let go while a message that nobody looks for waits behind it."""
+    """Else the key would be let go, and later messages overtake the one that waits."""
+    parked_while_handling = []
+
+    async def look(messages: Sequence[Message[Any]]) -> None:
+        parked_while_handling.append(await world.admin.fetchval("select count(*) from parked_key"))
+
     await world.send(Sent("a", 1, "fail"), Sent("a", 2))
     async with world.running():
         await world.taken(2)
     world.mended = True
+    world.before_handling = look
     head, follower = await world.dead_letters()
     key = (world.inbound, head["key_reference"])
 
@@ -118,6 +125,7 @@ async def test_a_redrive_waits_for_the_batch_that_parks_behind_it(world: World) 
         await store.bury(connection, [late], utc_now())
         await batch.commit()
     assert (await redrive).handled == 3
+    assert parked_while_handling == [1, 1, 1]
     assert await world.dead_letters() == []
 
 
