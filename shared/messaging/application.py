@@ -44,7 +44,8 @@ def compose(service: Service, transport: Transport, tools: Tools) -> Application
         tools=tools,
     )
     maintenance = Maintenance(service, consumer, transport, now=tools.now)
-    application.loop("consumer", consumer.run)
+    if service.subscriptions:
+        application.loop("consumer", consumer.run)
     for relay in relays(service.name, settings, transport, tools.steps):
         application.loop(f"relay {relay.lane}", relay.run)
     application.loop("maintenance", maintenance.run)

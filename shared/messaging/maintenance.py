@@ -24,10 +24,6 @@ from shared.runtime.metrics import CONSUMER_LAG, OUTBOX_OLDEST_SECONDS, OUTBOX_R
 FIGURES_EVERY: Final = timedelta(seconds=5)
 HOUSEKEEPING_EVERY: Final = timedelta(minutes=10)
 
-READ_KEPT: Final = timedelta(hours=6)
-"""So long a processed message from upstream, in clear text, stays in its topic: long enough to look
-into a fault of the same day."""
-
 INBOUND: Final = frozenset(spec.name for spec in TOPICS if spec.inbound)
 _log = structlog.get_logger(__name__)
 
@@ -42,7 +38,6 @@ class Maintenance:
         transport: Transport,
         *,
         now: Clock,
-        read_kept: timedelta = READ_KEPT,
         inbound: Collection[str] = INBOUND,
     ) -> None:
         self._pool = service.pool
@@ -50,7 +45,7 @@ class Maintenance:
         self._consumer = consumer
         self._transport = transport
         self._now = now
-        self._read_kept = read_kept
+        self._read_kept = timedelta(hours=service.settings.inbound_kept_hours)
         self._inbound = inbound
 
     async def run(self, loop: Loop) -> None:

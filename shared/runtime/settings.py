@@ -143,5 +143,8 @@ class ServiceSettings(SettingsBase):
     # A consumer that is silent for so long loses its partitions; database time limits derive from
     # it, so that a stopped process has lost its transaction before another has its partitions.
     session_timeout_ms: int = Field(default=10_000, ge=1_000, le=300_000)
+    # Clear text from upstream that has been processed is deleted from its topic after so long: long
+    # enough to look into a fault of the same day.
+    inbound_kept_hours: float = Field(default=6.0, gt=0, le=168)
     # A stop takes no longer than this: then what still runs is cancelled and rolled back.
     stop_timeout_s: float = Field(default=10.0, gt=0, le=60)

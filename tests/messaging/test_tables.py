@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -16,10 +16,8 @@ from shared.contract.types import Sealed
 from shared.messaging import store
 from shared.messaging.consumer import Consumer
 from shared.messaging.maintenance import Maintenance
-from shared.messaging.places import Partition
 from shared.messaging.planning import KEEP_DAYS
 from shared.messaging.redrive import Redrive
-from shared.messaging.transport import Bounds
 from shared.messaging.unit_of_work import unit_of_work
 from shared.runtime.clock import utc_now
 from shared.runtime.health import Heartbeats
@@ -131,54 +129,6 @@ async def test_a_redrive_waits_for_the_batch_that_parks_behind_it(world: World) 
 
 def _letter(row: dict[str, Any]) -> store.DeadLetter:
     return store.DeadLetter(**{**row, "sealed": Sealed(row["sealed"])})
-
-
-async def test_what_was_fetched_before_reading_began_anew_is_not_handled(world: World) -> None:
-    """It may begin beyond the stored position, and what lies between would be skipped."""
-    transport = world.cluster.transport(world.service.settings)
-    consumer = Consumer(
-        world.service, transport, Heartbeats(), inbox_key=b"k" * 32, tools=world.tools()
-    )
-    await world.send(*(Sent("a", number, partition=0) for number in range(5)))
-    records = await world.cluster.read(world.inbound)
-    log = StillLog()
-    consumer.assigned(log, [(world.inbound, 0)])
-    await log.sought.wait()
-    consumer.polled()
-    await consumer.revoked()
-    log.sought.clear()
-    consumer.assigned(log, [(world.inbound, 0)])
-    await log.sought.wait()
-    await consumer.take(records[3:])
-    assert await world.effects() == {}
-    consumer.polled()
-    await consumer.take(records)
-    assert await world.effects() == {"a": [0, 1, 2, 3, 4]}
-    await consumer.revoked()
-
-
-class StillLog:
-    """Partitions that nothing is read from; says when it was told where to read."""
-
-    def __init__(self) -> None:
-        self.sought = asyncio.Event()
-
-    async def bounds(self, partitions: Collection[Partition]) -> Mapping[Partition, Bounds]:
-        return {partition: Bounds(0, 100) for partition in partitions}
-
-    async def offsets_at(
-        self, moment: datetime, partitions: Collection[Partition]
-    ) -> Mapping[Partition, int]:
-        return dict.fromkeys(partitions, 0)
-
-    def seek(self, partition: Partition, offset: int) -> None:
-        self.sought.set()
-
-    def pause(self, partition: Partition) -> None:
-        """Nothing is read anyway."""
-
-    async def commit(self, offsets: Mapping[Partition, int]) -> None:
-        """Nobody looks."""
 
 
 async def test_read_messages_are_deleted_up_to_our_position_and_not_beyond(world: World) -> None:
