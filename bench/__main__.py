@@ -18,6 +18,7 @@ from bench import memory, throughput
 from bench.ground import prepared
 from bench.registry import BENCHMARKS, Row
 from bench.servers import Servers, running_servers
+from shared.runtime.collector import spare_the_collector
 from shared.runtime.logging import configure_logging
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"
@@ -39,6 +40,7 @@ def main(
         raise typer.BadParameter(f"no benchmark {', '.join(unknown)}; there are: {listed}")
     console = Console()
     configure_logging("bench", "console", "error")
+    spare_the_collector()  # as in a service's process; all that is measured has it
     # As Ctrl-C does: what was started is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with console.status("starting Kafka and PostgreSQL") as status, running_servers() as servers:
