@@ -14,7 +14,7 @@ from services.registration.handlers.desk import SERVICE, Desk
 from services.registration.settings import Settings
 from services.registration.subscribers import subscriptions
 from shared.assembly import Parts, open_parts
-from shared.messaging.application import build_application
+from shared.messaging.application import run_service
 from shared.messaging.service import Service
 from shared.messaging.unit_of_work import Transaction, unit_of_work
 from shared.runtime.application import Loop, LoopFunction
@@ -62,12 +62,4 @@ async def _loop(
 async def run(settings: Settings) -> None:
     """Run until it is told to stop."""
     async with open_service(settings) as service:
-        application = build_application(
-            service.name,
-            service.settings,
-            pool=service.pool,
-            sealer=service.sealer,
-            subscriptions=service.subscriptions,
-            loops=service.loops,
-        )
-        await application.run()
+        await run_service(service)

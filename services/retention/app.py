@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from services.retention.settings import Settings
 from services.retention.subscribers import subscriptions
 from shared.assembly import open_parts
-from shared.messaging.application import build_application
+from shared.messaging.application import run_service
 from shared.messaging.service import Service
 
 NAME = "retention"
@@ -24,12 +24,4 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
 async def run(settings: Settings) -> None:
     """Run until it is told to stop."""
     async with open_service(settings) as service:
-        application = build_application(
-            service.name,
-            service.settings,
-            pool=service.pool,
-            sealer=service.sealer,
-            subscriptions=service.subscriptions,
-            loops=service.loops,
-        )
-        await application.run()
+        await run_service(service)

@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 from shared.messaging.consumer import Consumer
 from shared.messaging.kafka import KafkaTransport
 from shared.messaging.maintenance import Maintenance
 from shared.messaging.processing import Tools
 from shared.messaging.relay import relays
-from shared.messaging.service import RecordSealer, Service
-from shared.messaging.subscription import Subscription
+from shared.messaging.service import Service
 from shared.messaging.transport import Transport
-from shared.runtime.application import Application, LoopFunction
-from shared.runtime.database import Pool
+from shared.runtime.application import Application
 from shared.runtime.secrets import SecretsFolder
-from shared.runtime.settings import ServiceSettings
 
 
-def build_application(
-    service: str,
-    settings: ServiceSettings,
-    *,
-    pool: Pool,
-    sealer: RecordSealer,
-    subscriptions: Sequence[Subscription],
-    loops: Mapping[str, LoopFunction] | None = None,
-) -> Application:
-    """Everything that a service's process does, ready to `run`. Raises `SecretsError`."""
-    parts = Service(service, settings, pool, sealer, subscriptions, loops or {})
-    return compose(parts, KafkaTransport(settings), Tools())
+async def run_service(service: Service) -> None:
+    """Run everything that a service's process does until it is told to stop.
+
+    Raises `SecretsError`.
+    """
+    await compose(service, KafkaTransport(service.settings), Tools()).run()
 
 
 def compose(service: Service, transport: Transport, tools: Tools) -> Application:
-    """The same from parts that a test or a benchmark chooses."""
+    """The same, ready to run, from parts that a test or a benchmark chooses."""
     settings = service.settings
     application = Application(service.name, settings)
     consumer = Consumer(

@@ -278,9 +278,9 @@ def _measure(round_: Round, counts: Counter[Count], batch: Batch) -> None:
     for buried in round_.buried:
         if buried.outcome == "dead_letter":
             DEAD_LETTERS.labels(buried.fault.reason).inc()
-    for name in round_.transaction.surplus:
-        SURPLUS_FIELDS.labels(name).inc()
+    surplus = Counter(round_.transaction.surplus)
     for taken in batch.taken:
         if taken.message is not None and taken.message.surplus:
-            for name in taken.message.surplus:
-                SURPLUS_FIELDS.labels(name).inc()
+            surplus.update(taken.message.surplus)
+    for name, fields in surplus.items():
+        SURPLUS_FIELDS.labels(name).inc(fields)

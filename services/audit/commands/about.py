@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -120,31 +121,37 @@ def _print(history: History, plan: Plan) -> None:
 
 
 def _disclosures(history: History, plan: Plan, zone: ZoneInfo) -> Table:
-    table = Table(title="What was handed to others", title_justify="left")
-    for column in ("#", "when", "to whom", "why", "legal basis", "what", "outcome"):
-        table.add_column(column)
+    table = _table("What was handed to others", "to whom", "why")
     for one in history.disclosures:
         outcome = one.outcome if one.reason is None else f"{one.outcome}: {one.reason}"
         at = "" if one.outcome_at is None else f"\n{_when(one.outcome_at, zone)}"
+        basis = one.legal_basis.replace("_", " ").replace("-", " ")
         table.add_row(
             str(one.sequence),
-            _when(one.at, zone),
+            f"{_when(one.at, zone)}\n{outcome}{at}",
             _recipient(one.recipient, plan),
-            _purpose(one.purpose, plan),
-            one.legal_basis.replace("_", " ").replace("-", " "),
+            f"{_purpose(one.purpose, plan)} ({basis})",
             "\n".join(one.fields),
-            outcome + at,
         )
     return table
 
 
 def _accesses(history: History, plan: Plan, zone: ZoneInfo) -> Table:
-    table = Table(title="When it was read", title_justify="left")
-    for column in ("#", "when", "by", "why", "what"):
-        table.add_column(column)
+    table = _table("When it was read", "by", "why")
     for one in history.accesses:
         why = _purpose(one.purpose, plan)
         table.add_row(str(one.sequence), _when(one.at, zone), one.by, why, "\n".join(one.fields))
+    return table
+
+
+def _table(title: str, *columns: str) -> Table:
+    """Fits a terminal of 80 columns; times and names of fields are never cut."""
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("#")
+    table.add_column("when", no_wrap=True)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    table.add_column("what", no_wrap=True)
     return table
 
 
