@@ -54,10 +54,12 @@ clean: ## stop what runs; remove data, secrets, .venv and everything made here
 
 # Hashes are checked, nothing else is installed, and again only when the lock file changes.
 .venv/runtime: requirements.lock pyproject.toml | .venv/python
-	$(PIP) install --require-hashes --requirement requirements.lock
-	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@echo "installing what requirements.lock pins, hashes checked: about a minute"
+	@$(PIP) install --quiet --require-hashes --requirement requirements.lock
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/checks: requirements-dev.lock .venv/runtime
-	$(PIP) install --require-hashes --requirement requirements-dev.lock
+	@echo "installing what requirements-dev.lock pins"
+	@$(PIP) install --quiet --require-hashes --requirement requirements-dev.lock
 	@touch $@
