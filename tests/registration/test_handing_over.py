@@ -53,9 +53,7 @@ async def given(front: Front) -> Given:
     return Given(front, Counter(front.desk, front.pool), people)
 
 
-async def say_consent(
-    given: Given, *, withdrawn: int | None = None, at: datetime = LATER
-) -> None:
+async def say_consent(given: Given, *, withdrawn: int | None = None, at: datetime = LATER) -> None:
     """The consent service says what people answered; and that one of them took it back."""
     messages: list[Message[ConsentGiven | ConsentWithdrawn]] = []
     for person in given.people[:2]:
