@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.conftest import SettingsFactory
+from tests.support.clusters import KafkaCluster, MemoryCluster
 from tests.support.databases import create_database, drop_database
-from tests.support.messaging import SCHEMA, KafkaCluster, MemoryCluster, World, open_world
+from tests.support.messaging import SCHEMA, World, open_world
 
 
 @pytest.fixture(params=["kafka", "memory"])

@@ -15,7 +15,8 @@ from shared.messaging.places import Partition
 from shared.messaging.transport import Bounds
 from shared.runtime.health import Heartbeats
 from tests.conftest import SettingsFactory
-from tests.support.messaging import SCHEMA, MemoryCluster, Sent, World, open_world, until
+from tests.support.clusters import MemoryCluster, Sent
+from tests.support.messaging import SCHEMA, World, open_world, until
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from shared.contract.message import Message
 from shared.messaging.places import Partition
 from shared.messaging.redrive import Redrive
 from shared.messaging.steps import Step
-from tests.support.messaging import SCHEMA, CrashAt, Sent, World, until
+from tests.support.clusters import Sent
+from tests.support.messaging import SCHEMA, CrashAt, World, until
 
 STEPS: list[Step] = [
     "taken",

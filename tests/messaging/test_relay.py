@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from uuid import uuid4
+from uuid import uuid4, uuid5
 
 import pytest
 from hypothesis import given
@@ -16,15 +16,8 @@ from shared.messaging.store import LANES, OutboxRow
 from shared.messaging.unit_of_work import unit_of_work
 from shared.runtime.clock import utc_now
 from tests.conftest import SettingsFactory
-from tests.support.messaging import (
-    SCHEMA,
-    MemoryCluster,
-    Process,
-    Sent,
-    World,
-    open_world,
-    until,
-)
+from tests.support.clusters import MemoryCluster, Sent
+from tests.support.messaging import NAMES, SCHEMA, Process, World, open_world, until
 
 
 @pytest.fixture
@@ -62,19 +55,28 @@ async def ready(process: Process) -> None:
     await until(told)
 
 
+async def say(world: World, *numbers: int) -> None:
+    """What a command says, which needs no Kafka."""
+    async with unit_of_work(
+        world.pool, service=SCHEMA, now=utc_now(), ids=uuid4, topics={world.facts}
+    ) as tx:
+        for number in numbers:
+            key = f"key-{number % 5}"
+            tx.say(world.types.written(number=number, key=key), key=uuid5(NAMES, key))
+
+
 async def test_facts_keep_their_order_when_kafka_goes_away_and_comes_back(
     world: World, cluster: MemoryCluster
 ) -> None:
     async with world.running() as process:
         for first in range(0, 90, 30):
-            cluster.broker.come_back()
-            await world.send(*(Sent(f"key-{n % 5}", n) for n in range(first, first + 30)))
-            await world.taken(first + 30)
+            await say(world, *range(first, first + 15))
             cluster.broker.go_away()
-        await not_ready(process)
-        cluster.broker.come_back()
-        await world.published()
-        await ready(process)
+            await say(world, *range(first + 15, first + 30))
+            await not_ready(process)
+            cluster.broker.come_back()
+            await world.published()
+            await ready(process)
     assert await world.said() == said_in_order(90, 5)
     assert len(await cluster.read(world.facts)) == 90, "nothing was sent while a send was pending"
 
@@ -127,12 +129,9 @@ async def test_another_process_takes_a_lane_whose_holder_lost_its_connection(
 
 async def test_what_a_command_says_is_published_too(world: World) -> None:
     async with world.running():
-        async with unit_of_work(
-            world.pool, service=SCHEMA, now=utc_now(), ids=uuid4, topics={world.facts}
-        ) as tx:
-            tx.say(world.types.written(number=1, key="a"), key=uuid4())
+        await say(world, 1)
         await world.published()
-    assert await world.said() == {"a": [1]}
+    assert await world.said() == {"key-1": [1]}
 
 
 async def test_a_command_that_fails_says_nothing(world: World) -> None:
@@ -158,7 +157,7 @@ async def test_lanes_are_those_that_the_tables_know(world: World) -> None:
 async def test_ids_follow_commits_within_a_lane(world: World) -> None:
     """A reader that has seen an id has seen all smaller ones: who says later waits its turn."""
 
-    async def say(number: int, committing: asyncio.Event) -> None:
+    async def say_slowly(number: int, committing: asyncio.Event) -> None:
         async with unit_of_work(
             world.pool, service=SCHEMA, now=utc_now(), ids=uuid4, topics={world.facts}
         ) as tx:
@@ -176,9 +175,9 @@ async def test_ids_follow_commits_within_a_lane(world: World) -> None:
 
     first, second = asyncio.Event(), asyncio.Event()
     second.set()
-    early = asyncio.create_task(say(1, first))
+    early = asyncio.create_task(say_slowly(1, first))
     await until_locked(world)
-    late = asyncio.create_task(say(2, second))
+    late = asyncio.create_task(say_slowly(2, second))
     await until(one_waits)
     assert not late.done()
     first.set()

@@ -23,7 +23,8 @@ from shared.runtime.clock import utc_now
 from shared.runtime.health import Heartbeats
 from shared.runtime.metrics import OUTBOX_ROWS
 from tests.conftest import SettingsFactory
-from tests.support.messaging import SCHEMA, MemoryCluster, Sent, World, open_world, until
+from tests.support.clusters import MemoryCluster, Sent
+from tests.support.messaging import SCHEMA, World, open_world, until
 
 TODAY = date(2031, 5, 20)
 

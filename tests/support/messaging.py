@@ -8,38 +8,33 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any, ClassVar, Literal, Protocol
-from uuid import UUID, uuid4, uuid5
+from typing import Any, ClassVar
+from uuid import UUID, uuid5
 
 import asyncpg
 import orjson
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from shared.contract.codec import Codec
 from shared.contract.message import Message
 from shared.contract.registry import MessageData, Registered, Registry
 from shared.contract.types import Sealed
 from shared.messaging.consumer import Consumer
-from shared.messaging.kafka import KafkaTransport
-from shared.messaging.memory import MemoryBroker, MemoryTransport
 from shared.messaging.processing import Tools
 from shared.messaging.relay import Relay, relays
 from shared.messaging.service import Service
 from shared.messaging.steps import Step
 from shared.messaging.subscription import Permanent, Subscription
-from shared.messaging.transport import Transport
 from shared.messaging.unit_of_work import Transaction
 from shared.runtime.application import Loop
 from shared.runtime.database import Connection, Pool, open_pool
 from shared.runtime.health import Heartbeats
 from shared.runtime.settings import ServiceSettings
+from tests.support.clusters import Cluster, Do, Sent
 
 SCHEMA = "consent"
 """Any service's schema will do: the test brings its own table."""
 
-PARTITIONS = 4
 NAMES = UUID("6a0d1a4c-5c52-4d9b-9f21-0f1f0a6f8f10")
-Do = Literal["write", "fail", "mark", "decline", "wait"]
 
 
 class Told(MessageData):
@@ -137,120 +132,6 @@ class CrashAt:
             if self.times == 0:
                 self.happened.set()
                 raise Crash
-
-
-@dataclass(frozen=True)
-class Sent:
-    """A message as upstream sends it. `partition` None: as its key says."""
-
-    key: str | None
-    number: int
-    do: Do = "write"
-    kind: str = "Told"
-    id: str | None = None
-    body: bytes | None = None
-    partition: int | None = None
-
-    @property
-    def value(self) -> bytes:
-        return (
-            orjson.dumps({"number": self.number, "do": self.do}) if self.body is None else self.body
-        )
-
-    @property
-    def headers(self) -> list[tuple[str, bytes]]:
-        identity = self.id or f"{self.key}-{self.number}"
-        return [
-            ("ce_specversion", b"1.0"),
-            ("ce_id", identity.encode()),
-            ("ce_source", b"https://tests.example.org/"),
-            ("ce_type", self.kind.encode()),
-            ("ce_time", b"2026-11-20T12:00:00Z"),
-            ("content-type", b"application/json"),
-        ]
-
-
-class Cluster(Protocol):
-    """What a test does to Kafka itself."""
-
-    def transport(self, settings: ServiceSettings) -> Transport: ...
-    async def topic(self, hint: str) -> str: ...
-    async def send(self, topic: str, messages: Iterable[Sent]) -> None: ...
-    async def read(self, topic: str) -> list[Any]: ...
-    async def delete_before(self, topic: str, partition: int, offset: int) -> None: ...
-
-
-class MemoryCluster:
-    """The substitute."""
-
-    def __init__(self) -> None:
-        self.broker = MemoryBroker()
-
-    def transport(self, settings: ServiceSettings) -> Transport:
-        return MemoryTransport(self.broker, batch_max_records=settings.batch_max_records)
-
-    async def topic(self, hint: str) -> str:
-        name = f"{hint}-{uuid4().hex[:8]}"
-        self.broker.create_topic(name, PARTITIONS)
-        return name
-
-    async def send(self, topic: str, messages: Iterable[Sent]) -> None:
-        for one in messages:
-            key = None if one.key is None else one.key.encode()
-            await self.broker.append(topic, key, one.value, one.headers, one.partition)
-
-    async def read(self, topic: str) -> list[Any]:
-        return list(self.broker.records(topic))
-
-    async def delete_before(self, topic: str, partition: int, offset: int) -> None:
-        self.broker.log_of((topic, partition)).delete_before(offset)
-
-
-class KafkaCluster:
-    """The session's Kafka, with topics of the test's own."""
-
-    def __init__(self, servers: str, make_topic: Callable[..., Awaitable[str]]) -> None:
-        self._servers = servers
-        self._make_topic = make_topic
-
-    def transport(self, settings: ServiceSettings) -> Transport:
-        return KafkaTransport(settings)
-
-    async def topic(self, hint: str) -> str:
-        return await self._make_topic(hint, partitions=PARTITIONS)
-
-    async def send(self, topic: str, messages: Iterable[Sent]) -> None:
-        async with AIOKafkaProducer(bootstrap_servers=self._servers, acks="all") as producer:
-            deliveries = [
-                await producer.send(
-                    topic,
-                    one.value,
-                    key=None if one.key is None else one.key.encode(),
-                    headers=one.headers,
-                    partition=one.partition,
-                )
-                for one in messages
-            ]
-            await asyncio.gather(*deliveries)
-
-    async def read(self, topic: str) -> list[Any]:
-        async with AIOKafkaConsumer(bootstrap_servers=self._servers) as reader:
-            places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
-            reader.assign(places)
-            ends = await reader.end_offsets(places)
-            for place, start in (await reader.beginning_offsets(places)).items():
-                reader.seek(place, start)
-            records: list[Any] = []
-            while [place for place in places if await reader.position(place) < ends[place]]:
-                for some in (await reader.getmany(timeout_ms=100)).values():
-                    records.extend(some)
-            return sorted(records, key=lambda one: (one.partition, one.offset))
-
-    async def delete_before(self, topic: str, partition: int, offset: int) -> None:
-        settings = ServiceSettings(
-            kafka_bootstrap_servers=self._servers, database_url="postgresql://localhost/none"
-        )
-        await KafkaTransport(settings).delete_before({(topic, partition): offset})
 
 
 class Process:
