@@ -125,6 +125,10 @@ async def test_wrong_arguments_exit_with_2_and_say_which(arguments: tuple[str, .
     assert arguments[0] in done.err
 
 
+def _hear_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 async def test_an_interrupted_replay_says_how_to_go_on(
     work: Work, settings: ServiceSettings
 ) -> None:
@@ -142,6 +146,8 @@ async def test_an_interrupted_replay_says_how_to_go_on(
         env={**os.environ, **environment_of(settings)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        # Who starts the tests in the background may have had SIGINT ignored, and children inherit.
+        preexec_fn=_hear_interrupts,
     )
     assert process.stdout is not None
     assert process.stderr is not None
