@@ -273,7 +273,9 @@ def _draw(found: Sequence[Found]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("id", "topic", "place", "status", "type", "reason", "detail", box=None)
+    table = Table(box=None, pad_edge=False)
+    for name in ("id", "topic", "place", "status", "type", "reason", "detail"):
+        table.add_column(name, overflow="fold")  # on any width nothing is cut off
     for one in found:
         letter = one.letter
         place = f"{letter.partition}@{letter.record_offset}"
