@@ -6,7 +6,7 @@ import asyncio
 import csv
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -103,14 +103,7 @@ async def _publish(console: Console, system: System, books: Books, day: Path) ->
     sending = asyncio.create_task(_steward(system, "send", str(day), "--json"))
     with _display(console) as display:
         bars = {service.name: display.add_task(service.name, lag=0, dead=0) for service in SERVICES}
-        while True:
-            sent = sending.done()
-            standings = await books.progress(_heard())
-            _show(display, bars, standings)
-            if sent and all(standing.settled for standing in standings):
-                break
-            await asyncio.sleep(_LOOK_EVERY_S)
-    await sending
+        await _settle(books, lambda standings: _show(display, bars, standings), after=sending)
 
 
 async def _hand_out(console: Console, system: System, folder: Path) -> list[Handover]:
@@ -144,12 +137,32 @@ def _count_people(file: Path) -> int:
         return sum(1 for _ in csv.reader(rows)) - 1
 
 
-async def _settle(books: Books) -> None:
-    async with asyncio.timeout(_SETTLE_WITHIN_S):
-        while True:
-            if all(standing.settled for standing in await books.progress(_heard())):
-                return
-            await asyncio.sleep(_LOOK_EVERY_S)
+async def _settle(
+    books: Books,
+    show: Callable[[Sequence[Standing]], None] = lambda _: None,
+    *,
+    after: asyncio.Task[bytes] | None = None,
+    within_s: float = _SETTLE_WITHIN_S,
+) -> None:
+    """Wait until every service has taken and said everything, once `after` has succeeded.
+
+    Raises DemoError, which names who is behind, and what `after` raises.
+    """
+    standings: list[Standing] = []
+    try:
+        async with asyncio.timeout(within_s):
+            while True:
+                sent = after is None or after.done()
+                standings = await books.progress(_heard())
+                show(standings)
+                if after is not None and sent:
+                    await after
+                if sent and all(standing.settled for standing in standings):
+                    return
+                await asyncio.sleep(_LOOK_EVERY_S)
+    except TimeoutError:
+        behind = [one.service for one in standings if not one.settled] or ["steward send"]
+        raise DemoError(f"after {within_s:.0f} s not done: {', '.join(behind)}") from None
 
 
 async def _report(console: Console, books: Books, handovers: Sequence[Handover]) -> None:

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from services.cli.demo import Handover, unlogged
-from services.cli.reckoning import Handed, Progress, Reckoning
+from services.cli.demo import DemoError, Handover, _settle, unlogged
+from services.cli.reckoning import Books, Handed, Progress, Reckoning
 
 BALANCED = Reckoning(
     received={"inbound.registrations": 10, "inbound.contacts": 3},
@@ -72,3 +72,19 @@ def test_a_service_is_settled_when_it_has_taken_and_said_everything() -> None:
     assert progress.settled
     assert not replace(progress, there=6).settled
     assert not replace(progress, outbox=1).settled
+
+
+class Standstill(Books):
+    """A system in which one service never gets on."""
+
+    def __init__(self) -> None:
+        pass
+
+    async def progress(self, heard: object) -> list[Progress]:
+        done = Progress("consent", done=5, there=5, outbox=0, dead=0, parked=0)
+        return [done, replace(done, service="finance", done=4)]
+
+
+async def test_a_demonstration_that_does_not_get_on_ends_and_names_who_is_behind() -> None:
+    with pytest.raises(DemoError, match=r"not done: finance$"):
+        await _settle(Standstill(), within_s=0.01)
