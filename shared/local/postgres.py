@@ -37,8 +37,10 @@ _SETTINGS: Mapping[str, str] = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
     "max_connections": "200",
-    "shared_buffers": "128MB",
+    "shared_buffers": "256MB",
     "max_wal_size": "2GB",
+    # The outbox is written and emptied all the time: its dead rows must not fill the buffers first.
+    "autovacuum_naptime": "5s",
     "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",

@@ -117,6 +117,9 @@ async def connect_alone(
         server_settings={
             **_server_settings(settings, service),
             "idle_session_timeout": str(idle_session_timeout_ms),
+            # It reads a table that is empty most of the time, and is planned as if it were so; its
+            # dead rows are passed by index alone.
+            "enable_seqscan": "off",
         },
     )
     return connection
