@@ -7,8 +7,6 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
 
-import uuid_utils.compat
-
 from services.registration.handlers import periodic
 from services.registration.handlers.desk import SERVICE, Desk
 from services.registration.settings import Settings
@@ -19,6 +17,7 @@ from shared.messaging.service import Service
 from shared.messaging.unit_of_work import Transaction, unit_of_work
 from shared.runtime.application import Loop, LoopFunction
 from shared.runtime.clock import utc_now
+from shared.runtime.ids import new_id
 
 NAME: Final = SERVICE
 
@@ -51,9 +50,7 @@ async def _loop(
     """Do the work in parts, a transaction each, until nothing is left; then wait and look again."""
     while not loop.stopping:
         loop.beat()
-        async with unit_of_work(
-            parts.pool, service=NAME, now=utc_now(), ids=uuid_utils.compat.uuid7
-        ) as tx:
+        async with unit_of_work(parts.pool, service=NAME, now=utc_now(), ids=new_id) as tx:
             done = await work(tx)
         if not done:
             await loop.pause(interval_s)

@@ -7,11 +7,10 @@ is written. Reading is pure and never raises, whatever the bytes are.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -20,14 +19,15 @@ from pydantic import ValidationError
 from shared.contract import audit, consent, finance, headers, inbound, registration, retention
 from shared.contract.envelope import (
     NoMessageError,
+    envelope_of,
     from_body,
-    from_headers,
     read_envelope,
     read_json,
 )
 from shared.contract.faults import sentence
 from shared.contract.message import Envelope, Message, Outgoing, Record, Undecodable
 from shared.contract.registry import REGISTRY, MessageData, Registered, Registry, schema_uri
+from shared.contract.serialise import to_json
 from shared.contract.topics import MAX_MESSAGE_BYTES
 
 CONTRACTS: Final = (audit, consent, finance, inbound, registration, retention)
@@ -39,14 +39,13 @@ _CLOUD_EVENTS: Final = headers.CLOUD_EVENT.encode()
 _EXTENSION: Final = re.compile(r"[a-z0-9]{1,20}")
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """A record to be produced."""
+class Encoded(NamedTuple):
+    """A record to be produced. Headers are text here: all of ours are."""
 
     topic: str
     key: bytes | None
     value: bytes
-    headers: list[tuple[str, bytes]]
+    headers: dict[str, str]
 
 
 class Codec:
@@ -72,7 +71,7 @@ class Codec:
                 envelope = read_envelope(attributes)
                 registered = self._registered(envelope)
             else:
-                envelope = read_envelope(from_headers(given))
+                envelope = envelope_of(given)
                 registered = self._registered(envelope)
                 data = read_json(value)
             return self._message(record, envelope, registered, data)
@@ -99,11 +98,11 @@ class Codec:
         if envelope.version != registered.version:
             data = _upcast(registered, envelope.version, data)
         try:
-            model = registered.model.model_validate(data)
+            model = registered.model.__pydantic_validator__.validate_python(data)
         except ValidationError as error:
             missing, detail = sentence(error, self._field_names)
             raise NoMessageError("field_missing" if missing else "field_invalid", detail) from None
-        if len(data) == len(model.model_fields_set):
+        if len(data) == len(model.__pydantic_fields_set__):
             return Message(record, envelope, model)
         return Message(record, envelope, model, tuple(self._surplus(data, registered)))
 
@@ -145,40 +144,38 @@ def encode(outgoing: Outgoing, *, id: UUID, source: str, now: datetime) -> Encod
     3.1.1) or that would stand in for one of the attributes written here.
     """
     data = outgoing.data
-    written = [
-        *_common(data.message_type, data.version, source, now),
-        (headers.ID, str(id).encode()),
-    ]
+    written = {
+        **_common(data.message_type, data.version, source, now),
+        headers.ID: str(id),
+    }
     if outgoing.subject is not None:
-        written.append((headers.SUBJECT, str(outgoing.subject).encode()))
+        written[headers.SUBJECT] = str(outgoing.subject)
     if outgoing.causation_id is not None:
-        written.append((headers.CAUSATION_ID, outgoing.causation_id.encode()))
+        written[headers.CAUSATION_ID] = outgoing.causation_id
     if outgoing.snapshot:
-        written.append((headers.SNAPSHOT, b"true"))
+        written[headers.SNAPSHOT] = "true"
     if outgoing.attributes:
-        written.extend(_extensions(outgoing, {name for name, _ in written}))
+        written.update(_extensions(outgoing, written.keys()))
     key = None if outgoing.key is None else str(outgoing.key).encode()
-    return Encoded(data.topic, key, data.__pydantic_serializer__.to_json(data), written)
+    return Encoded(data.topic, key, to_json(data), written)
 
 
 @lru_cache(maxsize=64)
-def _common(
-    message_type: str, version: int, source: str, now: datetime
-) -> tuple[tuple[str, bytes], ...]:
+def _common(message_type: str, version: int, source: str, now: datetime) -> Mapping[str, str]:
     """What all facts of a type have in common that one transaction, with its one `now`, says."""
-    return (
-        (headers.SPEC_VERSION, b"1.0"),
-        (headers.SOURCE, source.encode()),
-        (headers.TYPE, message_type.encode()),
-        (headers.TIME, now.astimezone(UTC).isoformat().encode()),
-        (headers.DATA_SCHEMA, schema_uri(message_type, version).encode()),
-        (headers.CONTENT_TYPE, headers.JSON.encode()),
-    )
+    return {
+        headers.SPEC_VERSION: "1.0",
+        headers.SOURCE: source,
+        headers.TYPE: message_type,
+        headers.TIME: now.astimezone(UTC).isoformat(),
+        headers.DATA_SCHEMA: schema_uri(message_type, version),
+        headers.CONTENT_TYPE: headers.JSON,
+    }
 
 
-def _extensions(outgoing: Outgoing, taken: set[str]) -> Iterator[tuple[str, bytes]]:
+def _extensions(outgoing: Outgoing, taken: Collection[str]) -> Iterator[tuple[str, str]]:
     for name, value in outgoing.attributes.items():
         header = name if name == headers.TRACE_PARENT else headers.PREFIX + name
         if not _EXTENSION.fullmatch(name) or header in taken:
             raise ValueError(f"{name} cannot be an extension attribute")
-        yield header, value.encode()
+        yield header, value

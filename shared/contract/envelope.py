@@ -10,6 +10,7 @@ import base64
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 import orjson
@@ -83,6 +84,66 @@ def from_headers(given: Mapping[str, bytes | None]) -> Attributes:
     return _checked(attributes)
 
 
+def envelope_of(given: Mapping[str, bytes | None]) -> Envelope:
+    """The envelope of a record in binary mode, out of its headers."""
+    return _usual(given) or read_envelope(from_headers(given))
+
+
+def _usual(given: Mapping[str, bytes | None]) -> Envelope | None:
+    """The same as the long way, for the many that are as they should be; None for all others."""
+    get = given.get
+    common = _common(
+        get(headers.SPEC_VERSION),
+        get(headers.SOURCE),
+        get(headers.TYPE),
+        get(headers.DATA_SCHEMA),
+        get(headers.CONTENT_TYPE),
+    )
+    raw, snapshot = get(headers.ID), get(headers.SNAPSHOT)
+    if common is None or raw is None or snapshot not in (None, b"true"):
+        return None
+    source, kind, version = common
+    try:
+        identity = raw.decode()
+        subject, time, causation, trace = (
+            None if value is None else value.decode()
+            for value in (
+                get(headers.SUBJECT),
+                get(headers.TIME),
+                get(headers.CAUSATION_ID),
+                get(headers.TRACE_PARENT),
+            )
+        )
+    except UnicodeDecodeError:
+        return None
+    together = f"{identity}{subject}{time}{causation}{trace}"
+    if not identity or len(together) > MAX_ATTRIBUTE or not together.isprintable():
+        return None
+    return Envelope(
+        identity,
+        source,
+        kind,
+        version,
+        subject,
+        _time(time),
+        causation,
+        _trace(trace),
+        snapshot is not None,
+    )
+
+
+@lru_cache(maxsize=1024)
+def _common(*raw: bytes | None) -> tuple[str, str, int] | None:
+    """Source, type and version, which most messages have in common with those before them."""
+    names = (headers.SPEC_VERSION, headers.SOURCE, headers.TYPE, headers.DATA_SCHEMA)
+    given = dict(zip((*names, headers.CONTENT_TYPE), raw, strict=True))
+    try:
+        envelope = read_envelope(from_headers({**given, headers.ID: b"any"}))
+    except NoMessageError:
+        return None
+    return envelope.source, envelope.type, envelope.version
+
+
 def from_body(content_type: bytes, body: bytes) -> tuple[Attributes, object]:
     """The attributes and the data of a record in structured mode."""
     if not content_type.startswith(headers.STRUCTURED.encode()):
@@ -145,7 +206,6 @@ def read_envelope(attributes: Attributes) -> Envelope:
     if not kind or not identity or not source:
         missing = next(name for name in ("type", "id", "source") if not get(name))
         raise NoMessageError("envelope_invalid", f"{missing} is missing")
-    trace = get("traceparent")
     return Envelope(
         identity,
         source,
@@ -154,10 +214,14 @@ def read_envelope(attributes: Attributes) -> Envelope:
         get("subject"),
         _time(get("time")),
         get("causationid"),
-        # A broken trace is no reason to refuse a message (Trace Context, section 4.3).
-        trace if trace is not None and _TRACE_PARENT.fullmatch(trace) else None,
+        _trace(get("traceparent")),
         get("snapshot") == "true",
     )
+
+
+def _trace(parent: str | None) -> str | None:
+    """A broken trace is no reason to refuse a message (Trace Context, section 4.3)."""
+    return parent if parent is not None and _TRACE_PARENT.fullmatch(parent) else None
 
 
 def _is_json(content_type: str) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from shared.contract.registry import MessageData
+from shared.contract.value_type import value_type
 
 D_co = TypeVar("D_co", bound=MessageData, covariant=True)
 
@@ -49,7 +51,7 @@ class Envelope(NamedTuple):
     snapshot: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Message(Generic[D_co]):
     """A decoded, valid message: where it stood, what its envelope says, and its data."""
 
@@ -84,8 +86,7 @@ class Fault:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """A fact to be published once the transaction that says it has committed."""
 
     data: MessageData
@@ -93,4 +94,4 @@ class Outgoing:
     subject: UUID | None = None
     causation_id: str | None = None
     snapshot: bool = False
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str] = MappingProxyType({})

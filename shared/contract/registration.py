@@ -9,7 +9,6 @@ from pydantic import Field
 from shared.contract.inbound import ConsentAnswer, FormField
 from shared.contract.registry import MessageData, message
 from shared.contract.types import (
-    Contract,
     EventId,
     Language,
     Moment,
@@ -17,13 +16,14 @@ from shared.contract.types import (
     PlanName,
     RegistrationId,
     Sealed,
+    SharedPart,
     SubjectId,
 )
 
 TOPIC = "registration"
 
 
-class EventState(Contract):
+class EventState(SharedPart):
     """What readers need to know of an event. They keep the highest `version` they have seen."""
 
     event_id: EventId

@@ -41,6 +41,12 @@ class Contract(BaseModel):
     )
 
 
+class SharedPart(Contract):
+    """A part that many messages have in common, as the event of its registrations. The same object
+    is to be given to all of them: it is turned into JSON once.
+    """
+
+
 class Money(Contract):
     """An amount in the currency's minor unit (ISO 4217): 4990 EUR is 49.90 euros."""
 
@@ -153,6 +159,7 @@ __all__ = [
     "Reference",
     "RegistrationId",
     "Sealed",
+    "SharedPart",
     "SubjectId",
     "Text",
     "Whole",

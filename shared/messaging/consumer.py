@@ -27,6 +27,9 @@ from shared.runtime.health import Heartbeats
 FIRST_BACK_OFF_S: Final = 0.05
 LONGEST_BACK_OFF_S: Final = 2.0
 
+DECODED_AT_ONCE: Final = 100
+"""Records: a millisecond or two."""
+
 REVOKE_SHARE: Final = 0.5
 """Of the session time-out: so long a batch may go on when its partitions are taken away."""
 
@@ -118,6 +121,7 @@ class Consumer:
 
     async def revoked(self) -> None:
         """Let the batch in hand end, within a bound; else cancel it, which rolls it back."""
+        self._epoch += 1  # what is decoded already does not begin any more
         await _cancel(self._settling)
         self._settling = None
         work = self._work
@@ -136,19 +140,33 @@ class Consumer:
             self._open_gap(partition)
 
     async def take(self, records: Sequence[Record]) -> None:
-        """Return once all of it has committed, or is not ours any more; never raise."""
-        if self._polled_in != self._epoch:
+        """Decode while the batch before is with the database, and return once that one has ended.
+
+        Never raises. A batch that is given up takes along the one that was read behind it.
+        """
+        epoch = self._epoch
+        if self._polled_in != epoch:
             return
-        work = self._work = asyncio.create_task(self._work_through(records))
+        self._tools.steps("taken")
+        taken = await self._understand(records)
+        if self._work is not None:
+            await asyncio.wait((self._work,))
+        if epoch == self._epoch:
+            self._work = asyncio.create_task(self._see_through(taken))
+
+    async def _understand(self, records: Sequence[Record]) -> list[Taken]:
+        """Decode in small parts: what the database answers meanwhile is not kept waiting."""
+        taken: list[Taken] = []
+        for first in range(0, len(records), DECODED_AT_ONCE):
+            decoded = decode_all(records[first : first + DECODED_AT_ONCE], self._tools.decode)
+            taken += sort_out(decoded, self._subscriptions, self._digests)
+            await asyncio.sleep(0)
+        return taken
+
+    async def _see_through(self, taken: Sequence[Taken]) -> None:
         try:
-            await asyncio.wait((work,))
-        except asyncio.CancelledError:  # the process stops
-            await _cancel(work)
-            raise
-        finally:
-            self._work = None
-        error = None if work.cancelled() else work.exception()
-        if error is not None:
+            await self._work_through(taken)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the same is read again
             _log.error("a batch was given up, and is read again", **describe(error))
             self._begin_anew(list(self._positions))
 
@@ -238,17 +256,21 @@ class Consumer:
 
     # Batches
 
-    async def _work_through(self, records: Sequence[Record]) -> None:
+    async def _work_through(self, taken: Sequence[Taken]) -> None:
         """Bring records to their end; while the world does not let us, try again for ever."""
-        ours = [record for record in records if partition_of(record) in self._positions]
-        decoded = decode_all(ours, self._tools.decode)
-        taken = sort_out(decoded, self._subscriptions, self._digests)
-        self._tools.steps("taken")
-        most = len(taken)
+        # Our own, since a partition can turn out to lack what comes after these records.
+        positions = dict(self._positions)
+        left = [one for one in taken if partition_of(one.record) in positions]
+        most = len(left)
         back_off_s = FIRST_BACK_OFF_S
-        while batch := self._remaining(taken, most):
+
+        def done(batch: Batch) -> None:
+            positions.update(batch.ends)
+            self._positions.update({p: positions[p] for p in batch.ends if p in self._positions})
+
+        while batch := remaining(left, positions, most):
             try:
-                await self._processor.process(batch, self._done)
+                await self._processor.process(batch, done)
             except Fenced:
                 _log.warning("another process has these partitions")
                 self._begin_anew(list(self._positions))
@@ -261,17 +283,7 @@ class Consumer:
             else:
                 back_off_s = FIRST_BACK_OFF_S
                 self._heartbeats.ok("batch")
-        await self._commit(taken)
-
-    def _remaining(self, taken: Sequence[Taken], most: int) -> Batch | None:
-        left = [
-            one for one in taken if one.record.offset >= self._positions[partition_of(one.record)]
-        ][:most]
-        touched = {partition_of(one.record) for one in left}
-        return Batch(left, {one: self._positions[one] for one in touched}) if left else None
-
-    def _done(self, batch: Batch) -> None:
-        self._positions.update(batch.ends)
+        await self._commit({partition_of(one.record) for one in left}, positions)
 
     async def _wait(self, error: Exception, seconds: float) -> None:
         if is_transient(error):
@@ -288,11 +300,21 @@ class Consumer:
         if self._loop is not None:
             self._loop.beat()
 
-    async def _commit(self, taken: Sequence[Taken]) -> None:
-        if self._log is not None and taken:
-            touched = {partition_of(one.record) for one in taken}
-            await self._log.commit({one: self._positions[one] for one in touched})
+    async def _commit(
+        self, touched: Collection[Partition], positions: Mapping[Partition, int]
+    ) -> None:
+        if self._log is not None and touched:
+            await self._log.commit({one: positions[one] for one in touched})
             self._tools.steps("offset_committed")
+
+
+def remaining(
+    taken: Sequence[Taken], positions: Mapping[Partition, int], most: int
+) -> Batch | None:
+    """At most so many of the records that stand at or beyond the positions; None: there is none."""
+    left = [one for one in taken if one.record.offset >= positions[partition_of(one.record)]][:most]
+    touched = {partition_of(one.record) for one in left}
+    return Batch(left, {one: positions[one] for one in touched}) if left else None
 
 
 def took_too_long(error: BaseException) -> bool:

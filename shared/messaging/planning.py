@@ -176,9 +176,9 @@ def _identify(record: Record, envelope: Envelope | None, digests: Digests) -> tu
         return date.fromordinal(taken_on), digests.of_place(record)
     identity = digests.of_identity(envelope.source, envelope.id)
     if envelope.time is not None:
-        said_on = envelope.time.toordinal()
-        if taken_on - KEEP_DAYS <= said_on <= taken_on + 1:
-            return date.fromordinal(said_on), identity
+        said = envelope.time.date()
+        if taken_on - KEEP_DAYS <= said.toordinal() <= taken_on + 1:
+            return said, identity
     return date.fromordinal(taken_on), identity
 
 

@@ -13,8 +13,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-import uuid_utils.compat
-
 from shared.contract import codec
 from shared.contract.message import Fault
 from shared.messaging import dead_letters, store
@@ -36,6 +34,7 @@ from shared.messaging.subscription import Handler, Permanent
 from shared.messaging.unit_of_work import Speaker, Transaction
 from shared.runtime.clock import Clock, utc_now
 from shared.runtime.database import Connection, describe, is_transient
+from shared.runtime.ids import new_id
 from shared.runtime.metrics import (
     DEAD_LETTERS,
     DUPLICATES,
@@ -69,7 +68,7 @@ class Tools:
     """What comes from outside and tests replace: time, ids, the registry, moments to stop at."""
 
     now: Clock = utc_now
-    ids: Callable[[], UUID] = uuid_utils.compat.uuid7
+    ids: Callable[[], UUID] = new_id
     decode: Decode = codec.decode
     steps: Steps = no_steps
 
@@ -124,12 +123,14 @@ class Processor:
                 connection.transaction(),
             ):
                 transaction = Transaction(connection, now=tools.now(), speaker=self._speaker)
-                if not await store.advance(connection, batch.begins, batch.ends):
+                advanced = await store.advance(connection, batch.begins, batch.ends)
+                if not advanced.whole:
                     raise Fenced
                 round_ = Round(transaction)
                 fresh = await self._claim(round_, batch.taken)
                 tools.steps("claimed")
-                round_.parked.update(await self._find_parked(connection, fresh))
+                if advanced.any_parked:
+                    round_.parked.update(await self._find_parked(connection, fresh))
                 await way(round_, round_.pass_on(fresh))
                 tools.steps("handled")
                 counts = await self._conclude(round_, batch)

@@ -15,8 +15,10 @@ insert into position (topic, partition, next_offset)
 select * from unnest(:topics::text[], :partitions::int[], :offsets::bigint[])
 on conflict do nothing;
 
--- name: advance(topics, partitions, before, after)$
--- Compare and set: fewer rows than asked means that somebody else took the batch. Rows are locked
+-- name: advance(topics, partitions, before, after)^
+-- Compare and set: fewer rows than asked means that somebody else took the batch. Mostly no key is
+-- parked, and then none of the batch has to be looked for: only batches of the same partition park
+-- keys of it, and those are over or have moved the position. Rows are locked
 -- in the order of the primary key, so that two processes wait for each other and never both ways.
 with asked as materialized (
   select p.topic, p.partition, a.before, a.after
@@ -31,7 +33,7 @@ with asked as materialized (
   where (p.topic, p.partition) = (asked.topic, asked.partition) and p.next_offset = asked.before
   returning 1
 )
-select count(*) from moved;
+select count(*) as moved, exists (select from parked_key) as any_parked from moved;
 
 -- name: claim(days, identities, bodies)
 -- Sorted, so that two processes that meet on the same identities wait in the same order. A

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import asyncpg
 import orjson
@@ -49,8 +49,7 @@ class DeadLetter:
     id: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxRow:
+class OutboxRow(NamedTuple):
     """A fact on its way to Kafka."""
 
     id: int
@@ -82,18 +81,25 @@ async def begin_positions(connection: Connection, offsets: Mapping[Partition, in
     )
 
 
+class Advanced(NamedTuple):
+    """Whether all positions moved, and whether any key at all is parked."""
+
+    whole: bool
+    any_parked: bool
+
+
 async def advance(
     connection: Connection, begins: Mapping[Partition, int], ends: Mapping[Partition, int]
-) -> bool:
+) -> Advanced:
     """Move positions, if all are still where they are thought to be."""
-    moved = await _sql.advance(
+    row = await _sql.advance(
         connection,
         topics=[topic for topic, _ in begins],
         partitions=[number for _, number in begins],
         before=list(begins.values()),
         after=[ends[partition] for partition in begins],
     )
-    return bool(moved == len(begins))
+    return Advanced(row["moved"] == len(begins), row["any_parked"])
 
 
 async def claim(connection: Connection, claims: Mapping[bytes, Claim]) -> set[bytes]:
@@ -184,14 +190,10 @@ async def publish(connection: Connection, said: Sequence[Encoded], at: datetime)
         "outbox",
         columns=("topic", "key", "headers", "value", "said_at"),
         records=[
-            (encoded.topic, encoded.key, _headers_as_json(encoded), encoded.value, at)
-            for encoded in said
+            (topic, key, orjson.dumps(headers).decode(), value, at)
+            for topic, key, value, headers in said
         ],
     )
-
-
-def _headers_as_json(encoded: Encoded) -> str:
-    return orjson.dumps({name: value.decode() for name, value in encoded.headers}).decode()
 
 
 async def take_lane(connection: Connection, lane: int) -> bool:

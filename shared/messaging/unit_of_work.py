@@ -203,7 +203,7 @@ class Mark(NamedTuple):
 
 def _size(encoded: Encoded) -> int:
     size = len(encoded.value) + len(encoded.key or b"") + _RECORD_OVERHEAD
-    for name, value in encoded.headers:
+    for name, value in encoded.headers.items():
         size += len(name) + len(value) + _HEADER_OVERHEAD
     return size
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import os
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -26,13 +25,15 @@ from shared.privacy.disclosure import (
 )
 from shared.privacy.errors import NotGrantedError, NotInPlanError
 from shared.privacy.handover import end, leave, release
+from shared.privacy.keyed import KeyedDigest
 from shared.privacy.keyring import OpeningKey, Random, Wanted
 from shared.privacy.opening import open_item
 from shared.privacy.plan import Plan
 from shared.privacy.sealing import NONCE_BYTES, KeyWrapper, key_id_of, seal_bytes
-from shared.privacy.subjects import Alias
+from shared.privacy.subjects import Alias, Pepper
 from shared.privacy.values import Disclosed, ToOpen, ToSeal
 from shared.runtime.database import Connection, queries
+from shared.runtime.ids import random_id
 
 _sql = queries("queries.sql", __file__)
 
@@ -71,8 +72,8 @@ class Privacy:
         self.service = service
         self._random = random
         self._wrapper = wrapper
-        self._peppers = tuple(peppers)
-        self._reference_key = reference_key
+        self._peppers = tuple(Pepper(pepper) for pepper in peppers)
+        self._references = KeyedDigest(reference_key)
 
     @classmethod
     def open(
@@ -119,14 +120,14 @@ class Privacy:
             candidates=self._new_subjects(len(batch.rounds)),
             old_digests=batch.old_digests,
             old_places=batch.old_places,
-            made_with=subjects.pepper_id(self._peppers[0]),
+            made_with=self._peppers[0].id,
         )
         by_person = {person: SubjectId(subject_id) async for person, subject_id in found}
         return [by_person[person + 1] for person in batch.person_of]
 
     def _new_subjects(self, count: int) -> list[UUID]:
         pool = self._random(16 * count)
-        return [UUID(bytes=pool[i : i + 16], version=4) for i in range(0, len(pool), 16)]
+        return [random_id(pool[i : i + 16]) for i in range(0, len(pool), 16)]
 
     async def find(
         self, connection: Connection, aliases: Sequence[Alias]
@@ -134,7 +135,7 @@ class Privacy:
         """The subject that each alias leads to; None where there is none. Makes nothing."""
         region = self.plan.organisation.region
         asked = [
-            [subjects.digest(pepper, text) for pepper in self._peppers]
+            [pepper.digest_of(text) for pepper in self._peppers]
             for text in (subjects.written(alias, region=region) for alias in aliases)
         ]
         digests = [digest for versions in asked for digest in versions]
@@ -301,7 +302,7 @@ class Privacy:
 
     def reference(self, text: bytes) -> bytes:
         """Keyed HMAC-SHA256 (32 bytes) that stands for upstream text that may be personal."""
-        return hmac.digest(self._reference_key, text, "sha256")
+        return self._references.of(text)
 
     async def seal_records(
         self, connection: Connection, day: date, bodies: Sequence[bytes]

@@ -6,14 +6,15 @@ addresses against it.
 
 from __future__ import annotations
 
-import hmac
 import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from shared.contract.value_type import value_type
 from shared.privacy.errors import AliasError
+from shared.privacy.keyed import KeyedDigest
 
 AliasKind = Literal["email", "phone", "person_number"]
 
@@ -26,7 +27,7 @@ _ASCII_ADDRESS = re.compile(rf"[!-?A-~]+@{_LABELS}\Z")
 _SEPARATOR = "\x1f"
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Alias:
     """Something that a person is known by. `source` is the plan's name of the source whose own
     number a `person_number` is; the other kinds have none. The value is never printed.
@@ -120,14 +121,18 @@ def normalise_person_number(number: str) -> str:
     return normalised
 
 
-def pepper_id(pepper: bytes) -> str:
-    """Names a pepper without telling it."""
-    return hmac.digest(pepper, b"steward pepper", "sha256")[:8].hex()
+class Pepper:
+    """A secret that aliases are digested with. `id` names it without telling it."""
 
+    __slots__ = ("_digests", "id")
 
-def digest(pepper: bytes, alias: str) -> bytes:
-    """HMAC-SHA256 (32 bytes) of an alias as `written`."""
-    return hmac.digest(pepper, alias.encode(), "sha256")
+    def __init__(self, secret: bytes) -> None:
+        self._digests = KeyedDigest(secret)
+        self.id = self._digests.of(b"steward pepper")[:8].hex()
+
+    def digest_of(self, alias: str) -> bytes:
+        """HMAC-SHA256 (32 bytes) of an alias as `written`."""
+        return self._digests.of(alias.encode())
 
 
 @dataclass(slots=True)
@@ -149,7 +154,7 @@ class Batch:
     old_places: list[int] = field(default_factory=list)
 
 
-def batch(people: Sequence[Sequence[Alias]], *, peppers: Sequence[bytes], region: str) -> Batch:
+def batch(people: Sequence[Sequence[Alias]], *, peppers: Sequence[Pepper], region: str) -> Batch:
     """Normalise, digest, and put people who share an alias into rounds of their own.
 
     `peppers` newest first. AliasError where someone has no alias or more than one number.
@@ -170,14 +175,14 @@ def _add(
     made: Batch,
     aliases: Sequence[Alias],
     texts: Sequence[str],
-    peppers: Sequence[bytes],
+    peppers: Sequence[Pepper],
     last_round: dict[bytes, int],
 ) -> None:
     turn = 1
     person = len(made.rounds) + 1
     own: set[bytes] = set()
     for alias, rank, text in zip(aliases, _ranks(aliases), texts, strict=True):
-        value = digest(peppers[0], text)
+        value = peppers[0].digest_of(text)
         if value in own:
             continue  # the same alias, written twice
         own.add(value)
@@ -187,7 +192,7 @@ def _add(
         made.digests.append(value)
         made.ranks.append(rank)
         for pepper in peppers[1:]:
-            made.old_digests.append(digest(pepper, text))
+            made.old_digests.append(pepper.digest_of(text))
             made.old_places.append(len(made.digests))
         turn = max(turn, 1 + last_round.get(value, 0))
     for value in own:

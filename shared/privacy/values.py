@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import NoReturn, SupportsIndex
 
 from pydantic import JsonValue
 
 from shared.contract.types import Sealed, SubjectId
+from shared.contract.value_type import value_type
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class ToSeal:
     """One person's data of one category, in clear, by the names inside the category.
 
@@ -27,7 +28,7 @@ class ToSeal:
     at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class ToOpen:
     """One sealed value, and whose and of which category it is thought to be."""
 

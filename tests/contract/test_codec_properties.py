@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import uuid4
@@ -15,11 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.contract.codec import decode, encode
+from shared.contract.envelope import NoMessageError, envelope_of, from_headers, read_envelope
 from shared.contract.inbound import EventAnnounced
-from shared.contract.message import Message, Outgoing, Undecodable
+from shared.contract.message import Envelope, Message, Outgoing, Undecodable
 from shared.contract.registry import REGISTRY, Registered
 from tests.support import golden
-from tests.support.records import MadeRecord, accepted, binary, structured
+from tests.support.records import MadeRecord, accepted, binary, header_bytes, structured
 
 ANNOUNCED: dict[str, Any] = golden.read("EventAnnounced", 1)["examples"][0]
 REGISTERED = {"registration_number": "K-1", "event_number": "EV-1", "answers": {"name": "Äijö"}}
@@ -42,7 +43,7 @@ def test_what_is_encoded_is_decoded_as_it_was(
         source="/steward/x",
         now=datetime.now(UTC),
     )
-    message = accepted(MadeRecord(encoded.value, tuple(encoded.headers)))
+    message = accepted(MadeRecord(encoded.value, header_bytes(encoded)))
     assert message.data == data
     assert message.surplus == ()
 
@@ -70,7 +71,7 @@ def test_any_valid_announcement_survives_the_way(
         }
     )
     encoded = encode(Outgoing(data, None), id=uuid4(), source="/x", now=datetime.now(UTC))
-    assert accepted(MadeRecord(encoded.value, tuple(encoded.headers))).data == data
+    assert accepted(MadeRecord(encoded.value, header_bytes(encoded))).data == data
 
 
 KNOWN_HEADERS = st.sampled_from(
@@ -82,6 +83,39 @@ HEADER_BYTES = st.binary() | st.sampled_from(
 )
 Headers = tuple[tuple[str, bytes], ...]
 ANY_HEADERS = st.lists(st.tuples(KNOWN_HEADERS | st.text(), HEADER_BYTES | st.none())).map(tuple)
+
+
+USUAL_HEADERS = st.fixed_dictionaries(
+    {"ce_specversion": st.just(b"1.0"), "ce_source": st.just(b"s"), "ce_type": st.just(b"T")},
+    optional={
+        "ce_id": st.binary() | st.text().map(str.encode),
+        "ce_time": st.sampled_from([b"2026-09-01T08:00:00+03:00", b"now", b"2026-09-01T08:00"]),
+        "ce_subject": st.text().map(str.encode),
+        "ce_snapshot": st.sampled_from([b"true", b"false", b"\xff"]),
+        "ce_causationid": st.text(max_size=400).map(str.encode) | st.none(),
+        "ce_dataschema": st.sampled_from([b"steward:T/2", b"steward:T/x", b"\xff"]),
+        "traceparent": st.just(b"00-" + b"1" * 32 + b"-" + b"2" * 16 + b"-01") | st.binary(),
+        "content-type": st.sampled_from([b"application/json", b"text/plain", b"text/json"]),
+    },
+)
+
+
+@given(headers=USUAL_HEADERS)
+def test_the_short_way_to_an_envelope_ends_where_the_long_one_does(
+    headers: dict[str, bytes | None],
+) -> None:
+    assert outcome(envelope_of, headers) == outcome(
+        lambda given: read_envelope(from_headers(given)), headers
+    )
+
+
+def outcome(
+    read: Callable[[Mapping[str, bytes | None]], Envelope], headers: Mapping[str, bytes | None]
+) -> Envelope | str:
+    try:
+        return read(headers)
+    except NoMessageError as fault:
+        return f"{fault.reason}: {fault.detail}"
 
 
 @given(value=st.none() | st.binary(), headers=ANY_HEADERS)

@@ -83,15 +83,10 @@ async def test_a_batch_that_cannot_even_be_set_aside_waits_and_is_told(world: Wo
 
 async def test_what_was_fetched_before_reading_began_anew_is_not_handled(world: World) -> None:
     """It may begin beyond the stored position, and what lies between would be skipped."""
-    transport = world.cluster.transport(world.service.settings)
-    consumer = Consumer(
-        world.service, transport, Heartbeats(), inbox_key=b"k" * 32, tools=world.tools()
-    )
     await world.send(*(Sent("a", number, partition=0) for number in range(5)))
     records = await world.cluster.read(world.inbound)
     log = StillLog()
-    consumer.assigned(log, [(world.inbound, 0)])
-    await log.sought.wait()
+    consumer = await reading(world, log)
     consumer.polled()
     await consumer.revoked()
     log.sought.clear()
@@ -101,8 +96,50 @@ async def test_what_was_fetched_before_reading_began_anew_is_not_handled(world: 
     assert await world.effects() == {}
     consumer.polled()
     await consumer.take(records)
-    assert await world.effects() == {"a": [0, 1, 2, 3, 4]}
     await consumer.revoked()
+    assert await world.effects() == {"a": [0, 1, 2, 3, 4]}
+
+
+async def test_what_waits_behind_a_batch_does_not_begin_once_it_is_taken_away(world: World) -> None:
+    await world.send(*(Sent("a", number, partition=0) for number in range(5)))
+    records = await world.cluster.read(world.inbound)
+    consumer = await reading(world, StillLog())
+    consumer.polled()
+    async with world.admin.acquire() as connection, connection.transaction():
+        await connection.execute("select from position for update")
+        await consumer.take(records[:3])
+        behind = asyncio.create_task(consumer.take(records[3:]))
+        await asyncio.sleep(0)
+        revoking = asyncio.create_task(consumer.revoked())
+        await asyncio.wait((behind, revoking), timeout=0)
+        assert not revoking.done()
+    await asyncio.gather(behind, revoking)
+    assert await world.effects() == {"a": [0, 1, 2]}
+
+
+async def test_what_waits_behind_a_batch_that_is_given_up_does_not_begin(world: World) -> None:
+    await world.send(*(Sent("a", number, partition=0) for number in range(5)))
+    records = await world.cluster.read(world.inbound)
+    consumer = await reading(world, StillLog())
+    consumer.polled()
+    async with world.admin.acquire() as connection, connection.transaction():
+        await connection.execute("update position set next_offset = 1")  # another process
+        await consumer.take(records[:3])
+        behind = asyncio.create_task(consumer.take(records[3:]))
+    await behind
+    await consumer.revoked()
+    assert await world.effects() == {}
+
+
+async def reading(world: World, log: StillLog) -> Consumer:
+    """A consumer that was given the first partition, and knows where to read on."""
+    transport = world.cluster.transport(world.service.settings)
+    consumer = Consumer(
+        world.service, transport, Heartbeats(), inbox_key=b"k" * 32, tools=world.tools()
+    )
+    consumer.assigned(log, [(world.inbound, 0)])
+    await log.sought.wait()
+    return consumer
 
 
 class StillLog:

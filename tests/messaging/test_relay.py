@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from uuid import uuid4, uuid5
 
 import pytest
@@ -216,7 +215,7 @@ row = OutboxRow(0, "facts", b"k", [], b"")
 def test_after_the_first_failure_of_a_key_nothing_of_it_counts_as_delivered(
     drawn: list[tuple[bytes | None, bool]],
 ) -> None:
-    rows = [replace(row, id=number, key=key) for number, (key, _) in enumerate(drawn)]
+    rows = [row._replace(id=number, key=key) for number, (key, _) in enumerate(drawn)]
     failures: dict[int, BaseException] = {
         number: TimeoutError() for number, (_, failed) in enumerate(drawn) if failed
     }

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from shared.privacy.errors import AliasError
 from shared.privacy.subjects import (
     Alias,
+    Pepper,
     batch,
-    digest,
     normalise_email,
     normalise_person_number,
     normalise_phone,
@@ -119,7 +119,7 @@ def test_one_value_of_two_kinds_or_sources_is_two_aliases() -> None:
             Alias("phone", "+358401234567"),
         )
     }
-    assert len({digest(b"p" * 32, text) for text in texts}) == 4
+    assert len({Pepper(b"p" * 32).digest_of(text) for text in texts}) == 4
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_people_who_share_an_alias_take_turns() -> None:
     second = Alias("person_number", "2", "website")
     made = batch(
         [[first, address], [address], [Alias("email", "A@example.org")], [second]],
-        peppers=[b"n" * 32, b"o" * 32],
+        peppers=[Pepper(b"n" * 32), Pepper(b"o" * 32)],
         region="FI",
     )
     assert made.person_of == [0, 1, 1, 2]
@@ -152,4 +152,4 @@ def test_people_who_share_an_alias_take_turns() -> None:
 )
 def test_a_person_without_alias_or_with_two_numbers_is_a_mistake(aliases: list[Alias]) -> None:
     with pytest.raises(AliasError):
-        batch([aliases], peppers=[bytes(32)], region="FI")
+        batch([aliases], peppers=[Pepper(bytes(32))], region="FI")

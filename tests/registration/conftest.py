@@ -13,7 +13,6 @@ from typing import TypeVar
 import asyncpg
 import orjson
 import pytest
-import uuid_utils.compat
 from pydantic import JsonValue
 
 from services.registration.handlers.desk import SERVICE, Desk
@@ -31,6 +30,7 @@ from shared.privacy.plan import load_plan
 from shared.privacy.privacy import Privacy
 from shared.privacy.values import ToOpen
 from shared.runtime.database import Pool, open_pool
+from shared.runtime.ids import new_id
 from shared.runtime.secrets import SecretsFolder
 from tests.conftest import SettingsFactory
 from tests.support.records import MadeRecord, binary
@@ -144,13 +144,11 @@ class Front:
 
     async def work(self, work: Callable[[Desk, Transaction], Awaitable[int]]) -> int:
         """One round of something periodic."""
-        async with unit_of_work(
-            self.pool, service=SERVICE, now=self.now, ids=uuid_utils.compat.uuid7
-        ) as tx:
+        async with unit_of_work(self.pool, service=SERVICE, now=self.now, ids=new_id) as tx:
             return await work(self.desk, tx)
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
-        return unit_of_work(self.pool, service=SERVICE, now=self.now, ids=uuid_utils.compat.uuid7)
+        return unit_of_work(self.pool, service=SERVICE, now=self.now, ids=new_id)
 
     async def facts(self) -> list[MessageData]:
         """What was said since the last look, in order."""
@@ -224,7 +222,7 @@ async def front(
     settings = service_settings(SERVICE, kafka_bootstrap_servers="127.0.0.1:1")
     service = Service(SERVICE, settings, pool, desk.privacy, subscriptions(desk))
     administrator = await asyncpg.connect(database)
-    speaker = Speaker(SERVICE, uuid_utils.compat.uuid7, topics_said_by(SERVICE))
+    speaker = Speaker(SERVICE, new_id, topics_said_by(SERVICE))
     tools = Tools(now=lambda: made.now)
     processor = Processor(service, speaker, tools)
     made = Front(pool, service, processor, desk, administrator, NOW, count(1))

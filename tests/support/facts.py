@@ -14,7 +14,7 @@ from shared.contract.message import Message, Outgoing
 from shared.contract.registration import EventState, ParticipantRegistered
 from shared.contract.registry import MessageData
 from shared.contract.types import EventId, Money, RegistrationId, SubjectId
-from tests.support.records import MadeRecord
+from tests.support.records import MadeRecord, header_bytes
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
 WEBSITE = "https://www.example.org/steward"
@@ -40,7 +40,7 @@ class Facts:
         encoded = encode(Outgoing(data, key), id=id or uuid4(), source=source, now=at)
         record = MadeRecord(
             encoded.value,
-            tuple(encoded.headers),
+            header_bytes(encoded),
             encoded.key,
             encoded.topic,
             0,

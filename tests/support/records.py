@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from shared.contract.codec import decode
+from shared.contract.codec import Encoded, decode
 from shared.contract.message import Message
 from shared.contract.registry import MessageData
 
@@ -43,6 +43,11 @@ def structured(kind: str, data: object, **attributes: object) -> MadeRecord:
     return MadeRecord(
         orjson.dumps(event), (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
     )
+
+
+def header_bytes(encoded: Encoded) -> tuple[tuple[str, bytes], ...]:
+    """The headers as the broker gets them."""
+    return tuple((name, text.encode()) for name, text in encoded.headers.items())
 
 
 def accepted(record: MadeRecord) -> Message[MessageData]:

@@ -11,12 +11,12 @@ from uuid import UUID
 
 import asyncpg
 import orjson
-import uuid_utils.compat
 
 from shared.assembly import Parts, open_parts
 from shared.contract.message import Message
 from shared.messaging.subscription import Handler
 from shared.messaging.unit_of_work import Transaction, unit_of_work
+from shared.runtime.ids import new_id
 from shared.runtime.settings import ServiceSettings
 from tests.support.facts import NOON
 
@@ -52,7 +52,7 @@ class Work:
         self, handler: Handler, messages: Sequence[Message[Any]], *, now: datetime = NOON
     ) -> Effect:
         pool = self.parts.pool
-        ids = uuid_utils.compat.uuid7
+        ids = new_id
         async with unit_of_work(pool, service=self.service, now=now, ids=ids) as transaction:
             await handler(transaction, messages)
         return _effect(transaction)
@@ -67,9 +67,8 @@ class Work:
 def _effect(transaction: Transaction) -> Effect:
     said = []
     for encoded in transaction.said:
-        headers = dict(encoded.headers)
         key = None if encoded.key is None else UUID(encoded.key.decode())
-        said.append(Fact(headers["ce_type"].decode(), key, orjson.loads(encoded.value)))
+        said.append(Fact(encoded.headers["ce_type"], key, orjson.loads(encoded.value)))
     return Effect(said, [marked.reason for marked in transaction.marked])
 
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Final
 
 import orjson
-import uuid_utils.compat
 
 from services.registration import store
 from services.registration.handlers.desk import SERVICE, Desk
@@ -35,6 +34,7 @@ from shared.messaging.unit_of_work import Transaction, unit_of_work
 from shared.privacy.disclosure import Disclosure
 from shared.runtime.clock import utc_now
 from shared.runtime.database import Pool
+from shared.runtime.ids import new_id
 
 STANDARD_OUTPUT: Final = Path("-")
 
@@ -53,7 +53,7 @@ class Counter:
             yield cls(Desk(parts.privacy), parts.pool)
 
     def work(self) -> AbstractAsyncContextManager[Transaction]:
-        return unit_of_work(self.pool, service=SERVICE, now=utc_now(), ids=uuid_utils.compat.uuid7)
+        return unit_of_work(self.pool, service=SERVICE, now=utc_now(), ids=new_id)
 
 
 async def list_events(counter: Counter, *, as_json: bool) -> str:

@@ -12,6 +12,8 @@ from typing import Final, Literal
 
 from pydantic import JsonValue
 
+from shared.contract.value_type import value_type
+
 Kind = Literal["text", "email", "phone", "number", "boolean", "date"]
 
 Content = dict[str, dict[str, JsonValue]]
@@ -45,7 +47,7 @@ class FieldRule:
         object.__setattr__(self, "name", name)
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Agreed:
     """What the person agreed to in the registration itself: purposes, and fields to be shared."""
 
@@ -117,12 +119,12 @@ def _input(rules: Sequence[FieldRule], agreed: Agreed) -> Input:
     return Input(fills, denied, any(rule.required for rule in fills))
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Kept:
     """What a form leads to: the content to be kept, and the names of what was dropped."""
 
-    content: Content
-    dropped: tuple[str, ...] = ()
+    content: Content = dataclasses.field(default_factory=dict)
+    dropped: list[str] = dataclasses.field(default_factory=list)
     purposes: dict[str, str] = dataclasses.field(default_factory=dict)
     """Category to a purpose that its answers were given for."""
 
@@ -143,8 +145,9 @@ def read(form: Form, answers: Mapping[str, JsonValue], agreed: Agreed) -> Kept |
     fault, but not where it needs a consent that was not given: nobody is made to consent
     (article 7(4)).
     """
-    kept = Kept({})
-    dropped = [_told(form, name) for name in answers if name not in form.rules]
+    kept = Kept()
+    if not answers.keys() <= form.rules.keys():
+        kept.dropped.extend(_told(form, name) for name in answers if name not in form.rules)
     for name, asked in form.inputs(agreed).items():
         value = answers.get(name)
         if _is_blank(value):
@@ -154,21 +157,21 @@ def read(form: Form, answers: Mapping[str, JsonValue], agreed: Agreed) -> Kept |
         fault = _put(kept, asked.fills, value)
         if fault is not None:
             return fault
-        dropped += asked.denied
-    return Kept(kept.content, tuple(dropped), kept.purposes)
+        if asked.denied:
+            kept.dropped.extend(asked.denied)
+    return kept
 
 
 def read_changes(form: Form, answers: Mapping[str, JsonValue], agreed: Agreed) -> Kept | FormFault:
     """Decide on the answers of a change: only those given. A blank one takes its value away (None),
     which a required one does not allow.
     """
-    kept = Kept({})
-    dropped: list[str] = []
+    kept = Kept()
     inputs = form.inputs(agreed)
     for name, value in answers.items():
         asked = inputs.get(name)
         if asked is None:
-            dropped.append(_told(form, name))
+            kept.dropped.append(_told(form, name))
             continue
         blank = _is_blank(value)
         if blank and asked.required:
@@ -176,8 +179,8 @@ def read_changes(form: Form, answers: Mapping[str, JsonValue], agreed: Agreed) -
         fault = _put(kept, asked.fills, None if blank else value)
         if fault is not None:
             return fault
-        dropped += asked.denied
-    return Kept(kept.content, tuple(dropped), kept.purposes)
+        kept.dropped.extend(asked.denied)
+    return kept
 
 
 def merge(
@@ -205,9 +208,10 @@ def _value(content: Content, rule: FieldRule) -> JsonValue:
 
 def _put(kept: Kept, rules: Sequence[FieldRule], value: JsonValue) -> FormFault | None:
     for rule in rules:
-        said = None if value is None else _CHECKS[rule.kind](value, rule.max_length)
-        if said is not None:
-            return FormFault("field_invalid", f"answers.{rule.input} {said}")
+        if value is not None and not _is_plain_text(rule, value):
+            said = _CHECKS[rule.kind](value, rule.max_length)
+            if said is not None:
+                return FormFault("field_invalid", f"answers.{rule.input} {said}")
         category = rule.category
         content = kept.content.get(category)
         if content is None:
@@ -215,6 +219,11 @@ def _put(kept: Kept, rules: Sequence[FieldRule], value: JsonValue) -> FormFault 
             kept.purposes[category] = rule.purpose
         content[rule.name] = value
     return None
+
+
+def _is_plain_text(rule: FieldRule, value: JsonValue) -> bool:
+    """Whether there is nothing to check, as with most answers."""
+    return rule.kind == "text" and type(value) is str and len(value) <= rule.max_length
 
 
 def _told(form: Form, name: str) -> str:

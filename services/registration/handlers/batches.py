@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from services.registration import store
 from services.registration.handlers.backlog import work_off
@@ -22,6 +22,8 @@ from shared.contract.inbound import (
 from shared.contract.message import Message
 from shared.messaging.unit_of_work import Transaction
 
+_FOLLOW_UPS: Final = frozenset({RegistrationChanged, CancellationRequested})
+
 
 class Handlers:
     """The use cases, with the plan and the doors to personal data that they need."""
@@ -34,7 +36,7 @@ class Handlers:
         references: set[bytes] = set()
         registrations = []
         for message in messages:
-            if isinstance(message.data, RegistrationChanged | CancellationRequested):
+            if type(message.data) in _FOLLOW_UPS:
                 registrations.append(self._desk.request(message).reference)
             else:
                 references.add(self._desk.event_reference(message.data.event_number))

@@ -24,6 +24,7 @@ from shared.contract.message import Message
 from shared.contract.registration import RegistrationRejected
 from shared.contract.registry import MessageData
 from shared.contract.types import EventId, RegistrationId, SubjectId
+from shared.contract.value_type import value_type
 from shared.messaging.unit_of_work import Transaction
 from shared.privacy.plan import Plan
 from shared.privacy.plan.models import Source
@@ -33,11 +34,16 @@ SERVICE: Final = "registration"
 
 D_co = TypeVar("D_co", bound=MessageData, covariant=True)
 
-OfEvent = EventAnnounced | EventCancellationRequested
-OfRegistration = RegistrationSubmitted | RegistrationChanged | CancellationRequested
+OF_EVENT: Final = frozenset({EventAnnounced, EventCancellationRequested})
+"""Requests that name an event."""
+
+OF_REGISTRATION: Final = frozenset(
+    {RegistrationSubmitted, RegistrationChanged, CancellationRequested}
+)
+"""Requests that name a registration. Sets of types: pydantic's models make `isinstance` slow."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Request(Generic[D_co]):
     """A message as use cases meet it.
 
@@ -70,13 +76,14 @@ class Desk:
         source = self.plan.source_name(message.envelope.source)
         if source is None:
             raise LookupError("a message of a source that the plan does not have was admitted")
-        data = message.data
-        if isinstance(data, OfEvent):
-            reference = self.event_reference(data.event_number)
-        elif isinstance(data, OfRegistration):
+        data: Any = message.data
+        kind = type(data)
+        if kind in OF_REGISTRATION:
             reference = self.registration_reference(source, data.registration_number)
+        elif kind in OF_EVENT:
+            reference = self.event_reference(data.event_number)
         else:
-            raise TypeError(f"{type(data).__name__} is no request")
+            raise TypeError(f"{kind.__name__} is no request")
         return Request(message, source, time_of(message), reference, since)
 
     def requests(self, messages: Sequence[Message[D_co]]) -> list[Request[D_co]]:

@@ -13,7 +13,9 @@ import orjson
 
 from services.registration.store.sql import SQL
 from shared.contract.inbound import ConsentAnswer
+from shared.contract.serialise import list_to_json, sealed_to_json
 from shared.contract.types import EventId, RegistrationId, Sealed, SubjectId
+from shared.contract.value_type import value_type
 from shared.runtime.database import Connection
 
 Status = Literal["registered", "waitlisted", "cancelled"]
@@ -21,7 +23,7 @@ Personal = Mapping[str, Sealed]
 """Sealed values by category."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class NewRegistration:
     """A registration to be added. `in_line` is its place in the waiting list, if it waits."""
 
@@ -38,7 +40,7 @@ class NewRegistration:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Registration:
     """A registration as it is kept."""
 
@@ -55,7 +57,7 @@ class Registration:
     cancelled_by: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Placed:
     """A registration that has a place, whole; `at` is when it got it."""
 
@@ -302,9 +304,7 @@ def _personal(text: str) -> Personal:
 
 
 def _personal_text(personal: Personal) -> str:
-    return orjson.dumps(
-        {name: base64.b64encode(value).decode("ascii") for name, value in personal.items()}
-    ).decode()
+    return sealed_to_json(personal).decode()
 
 
 def _consents(text: str) -> tuple[ConsentAnswer, ...]:
@@ -314,4 +314,4 @@ def _consents(text: str) -> tuple[ConsentAnswer, ...]:
 def _consents_text(consents: Sequence[ConsentAnswer]) -> str:
     if not consents:
         return "[]"
-    return orjson.dumps([answer.model_dump() for answer in consents]).decode()
+    return list_to_json(consents).decode()

