@@ -147,7 +147,6 @@ class Consumer:
         epoch = self._epoch
         if self._polled_in != epoch:
             return
-        self._tools.steps("taken")
         taken = await self._understand(records)
         if self._work is not None:
             await asyncio.wait((self._work,))
@@ -165,6 +164,7 @@ class Consumer:
 
     async def _see_through(self, taken: Sequence[Taken]) -> None:
         try:
+            self._tools.steps("taken")
             await self._work_through(taken)
         except Exception as error:  # noqa: BLE001 - whatever it is, the same is read again
             _log.error("a batch was given up, and is read again", **describe(error))

@@ -121,8 +121,11 @@ class KafkaTransport:
         finally:
             stop.cancel()
             failed.cancel()
-            await broker.stop()
-            await listener.revoked()
+            try:
+                # While there is a connection: the batch in hand may end, and tell its position.
+                await listener.revoked()
+            finally:
+                await broker.stop()
 
     async def producer(self) -> Producer:
         """See `Transport`. Idempotent, so a retry inside of it neither doubles nor reorders."""
