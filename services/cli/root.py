@@ -52,6 +52,19 @@ def _port(about: str) -> typer.models.OptionInfo:
 KafkaPort = Annotated[int | None, _port("Kafka's; else 9092")]
 PostgresPort = Annotated[int | None, _port("PostgreSQL's; else 5432")]
 HttpPort = Annotated[int | None, _port("The first service's, the others follow; else 8701")]
+Brokers = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=9, metavar="NUMBER", help="Of Kafka; else as many as there were, or one."
+    ),
+]
+Replicas = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="SERVICE=NUMBER",
+        help="Processes of a service, which share its work; may be repeated.",
+    ),
+]
 
 
 @app.callback()
@@ -70,18 +83,20 @@ def up(
     kafka_port: KafkaPort = None,
     postgres_port: PostgresPort = None,
     http_port: HttpPort = None,
+    brokers: Brokers = None,
+    replicas: Replicas = None,
 ) -> None:
     """Start Kafka, PostgreSQL and every service; stay until Ctrl-C.
 
     KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL name servers that exist; then none is started.
 
-    Examples: steward up · steward up --detach --kafka-port 9192
+    Examples: steward up · steward up --detach --brokers 3 --replicas registration=2
     """
     from services.cli.system import Ports
-    from services.cli.up import run_detached, run_here
+    from services.cli.up import Asked, run_detached, run_here
 
-    ports = Ports(kafka_port, postgres_port, http_port)
-    raise typer.Exit(run_detached(ports) if detach else run_here(ports))
+    asked = Asked(Ports(kafka_port, postgres_port, http_port), brokers, tuple(replicas or ()))
+    raise typer.Exit(run_detached(asked) if detach else run_here(asked))
 
 
 @app.command()

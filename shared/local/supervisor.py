@@ -69,12 +69,12 @@ class Supervisor:
         self._state = State(os.getpid(), psutil.Process().create_time(), uuid.uuid4().hex)
 
     @classmethod
-    async def alone(cls, folder: Path, process: Process) -> Supervisor:
-        """A supervisor for one process, already started and ready."""
+    async def alone(cls, folder: Path, *processes: Process) -> Supervisor:
+        """A supervisor for these processes, already started together and ready."""
         supervisor = cls(folder / "run", folder / "logs")
         await supervisor.open()
         try:
-            await supervisor.start(process)
+            await supervisor.start(*processes)
         except BaseException:
             await supervisor.stop()
             raise
