@@ -122,22 +122,31 @@ def down(
 
 @app.command()
 def status(
-    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on until Ctrl-C.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="For programs; with --watch a document a line.")
+    ] = False,
+    targets: Annotated[
+        bool, typer.Option("--targets", help="Only where Prometheus finds each process, as JSON.")
+    ] = False,
 ) -> None:
-    """Show every process, its port, and whether it is ready.
+    """Show every service with its figures, and every process, its port, and whether it is ready.
 
-    The exit code is 0 when all are, 1 when one is not or nothing runs.
+    The exit code is 0 when all are, 1 when one is not or nothing runs; with --watch it is 0.
 
-    Examples: steward status · steward status --json
+    Examples: steward status · steward status --watch · steward status --json
     """
-    from services.cli.status import show
+    from services.cli.status import print_targets, show
+    from services.cli.status import watch as go_on
 
-    raise typer.Exit(show(as_json=json))
+    if targets:
+        raise typer.Exit(print_targets())
+    raise typer.Exit(go_on(as_json=json) if watch else show(as_json=json))
 
 
 @app.command()
 def logs(
-    service: Annotated[str, typer.Argument(help="A service, kafka or postgres.")],
+    service: Annotated[str, typer.Argument(help="A service, kafka, postgres or another process.")],
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come.")] = False,
     lines: Annotated[
         int, typer.Option("--lines", "-n", min=0, help="How many to begin with.")
@@ -147,7 +156,7 @@ def logs(
 
     Example: steward logs registration --follow
     """
-    from services.cli.status import print_log
+    from services.cli.log_files import print_log
 
     print_log(service, lines=lines, follow=follow)
 

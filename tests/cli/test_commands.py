@@ -82,7 +82,7 @@ def test_status_of_nothing_says_how_to_start_and_exits_with_1(steward: Steward) 
 
 def test_status_of_nothing_can_be_read_by_a_program(steward: Steward) -> None:
     done = steward("status", "--json")
-    assert json.loads(done.stdout) == {"running": False, "processes": []}
+    assert json.loads(done.stdout) == {"running": False, "services": [], "processes": []}
 
 
 def test_down_where_nothing_runs_is_no_failure(steward: Steward) -> None:
