@@ -126,16 +126,16 @@ async def running_system(options: Options) -> AsyncIterator[System]:
     supervisor = Supervisor(options.run_folder, options.log_folder, say=options.say)
     async with supervisor:
         options.secrets_folder.create()
-        bootstrap_servers, database_url = await _servers(options, supervisor)
+        servers = await _servers(options, supervisor)
         options.say("migrating")
         await migrate_everything(
-            database_url,
-            bootstrap_servers,
+            servers.database_url,
+            servers.bootstrap_servers,
             options.secrets_folder,
             options.plan,
-            replication_factor=TopicSettings.load(options.environ).replication_factor,
+            replication_factor=servers.replicas,
         )
-        environment = _environment(options, bootstrap_servers, database_url)
+        environment = _environment(options, servers)
         supervisor.note(
             KAFKA_BOOTSTRAP_SERVERS=environment["KAFKA_BOOTSTRAP_SERVERS"],
             DATABASE_URL=environment["DATABASE_URL"],
@@ -149,28 +149,42 @@ async def running_system(options: Options) -> AsyncIterator[System]:
         not_ready = await supervisor.start(*processes)
         supervisor.note(phase="running")
         yield System(
-            bootstrap_servers,
-            database_url,
+            servers.bootstrap_servers,
+            servers.database_url,
             options.secrets_folder,
             ports,
             environment,
-            not_ready,
+            {**servers.not_ready, **not_ready},
             supervisor,
         )
 
 
-async def _servers(options: Options, supervisor: Supervisor) -> tuple[str, str]:
-    """Bootstrap servers and the administrator's address: given ones, or ours, started together."""
+@dataclass(frozen=True)
+class _Servers:
+    """Where they are. `replicas` of topics, None: as many as there are brokers, three at most."""
+
+    bootstrap_servers: str
+    database_url: str
+    replicas: int | None
+    not_ready: Mapping[str, str]
+
+
+async def _servers(options: Options, supervisor: Supervisor) -> _Servers:
+    """Given ones, or ours, started together. Of several brokers some may be away."""
     given_kafka = options.environ.get("KAFKA_BOOTSTRAP_SERVERS")
     given_database = options.environ.get("DATABASE_URL")
     kafka, postgres = _local_kafka(options), _local_postgres(options)
     wanted = [
         server for server, given in ((kafka, given_kafka), (postgres, given_database)) if not given
     ]
+    replicas = TopicSettings.load(options.environ).replication_factor
+    not_ready: Mapping[str, str] = {}
     if wanted:
         options.say("starting Kafka and PostgreSQL" if len(wanted) == 2 else "starting a server")
         prepared = await asyncio.gather(*(server.prepare() for server in wanted))
-        await supervisor.start(*chain.from_iterable(prepared))
+        not_ready = await supervisor.start(*chain.from_iterable(prepared))
+        if not_ready and not kafka.may_be_away(len(not_ready)):
+            raise NotReadyError("; ".join(f"{name}: {why}" for name, why in not_ready.items()))
     if given_kafka:
         await _given(
             "Kafka", "KAFKA_BOOTSTRAP_SERVERS", lambda: local_kafka.missing_from_kafka(given_kafka)
@@ -181,7 +195,12 @@ async def _servers(options: Options, supervisor: Supervisor) -> tuple[str, str]:
             "DATABASE_URL",
             lambda: local_postgres.missing_from_postgres(given_database),
         )
-    return given_kafka or kafka.bootstrap_servers, given_database or postgres.url
+    return _Servers(
+        given_kafka or kafka.bootstrap_servers,
+        given_database or postgres.url,
+        replicas if replicas or given_kafka else kafka.replicas,
+        not_ready,
+    )
 
 
 def _local_kafka(options: Options) -> local_kafka.LocalKafka:
@@ -219,10 +238,10 @@ async def _given(what: str, variable: str, missing: Callable[[], Awaitable[str |
         ) from None
 
 
-def _environment(options: Options, bootstrap_servers: str, database_url: str) -> dict[str, str]:
+def _environment(options: Options, servers: _Servers) -> dict[str, str]:
     return {
-        "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
-        "DATABASE_URL": without_credentials(database_url),
+        "KAFKA_BOOTSTRAP_SERVERS": servers.bootstrap_servers,
+        "DATABASE_URL": without_credentials(servers.database_url),
         "STEWARD_SECRETS": str(options.secrets_folder.path),
         "STEWARD_PLAN": str(options.plan.absolute()),
     }

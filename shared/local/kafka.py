@@ -122,6 +122,15 @@ class LocalKafka:
         return self._nodes[0].port
 
     @property
+    def replicas(self) -> int:
+        """Of each partition, once the brokers are prepared."""
+        return min(_MOST_REPLICAS, len(self._nodes))
+
+    def may_be_away(self, brokers: int) -> bool:
+        """Whether the others go on without so many: a majority decides."""
+        return 2 * brokers < len(self._nodes)
+
+    @property
     def bootstrap_servers(self) -> str:
         return ",".join(f"{HOST}:{node.port}" for node in self._nodes)
 
@@ -151,7 +160,11 @@ class LocalKafka:
             cwd=node.folder,
             ready=lambda: missing_from_kafka(f"{HOST}:{node.port}", node=node.id),
             ports={"kafka": node.port},
+            # Of several, the others do the work meanwhile. One that lost its data does not start
+            # before they have elected a controller without it.
+            required=len(self._nodes) == 1,
             stop_within_s=20.0,
+            start_within_s=60.0 if len(self._nodes) == 1 else 30.0,
         )
 
     async def __aenter__(self) -> Self:
@@ -211,7 +224,6 @@ class LocalKafka:
 
     def _configure(self, node: _Node) -> None:
         node.folder.mkdir(parents=True, exist_ok=True)
-        replicas = min(_MOST_REPLICAS, len(self._nodes))
         properties = _SERVER_PROPERTIES.format(
             id=node.id,
             voters=",".join(f"{one.id}@{HOST}:{one.controller_port}" for one in self._nodes),
@@ -219,8 +231,8 @@ class LocalKafka:
             port=node.port,
             controller_port=node.controller_port,
             data=node.data,
-            replicas=replicas,
-            in_sync=max(1, replicas - 1),
+            replicas=self.replicas,
+            in_sync=max(1, self.replicas - 1),
         )
         node.configuration.write_text(properties, "utf-8")
 

@@ -71,11 +71,14 @@ class Supervisor:
 
     @classmethod
     async def alone(cls, folder: Path, *processes: Process) -> Supervisor:
-        """A supervisor for these processes, already started together and ready."""
+        """A supervisor for these processes, already started together. Raises NotReadyError where
+        one is not ready.
+        """
         supervisor = cls(folder / "run", folder / "logs")
         await supervisor.open()
         try:
-            await supervisor.start(*processes)
+            for name, why in (await supervisor.start(*processes)).items():
+                raise NotReadyError(f"{name} did not start: {why}")
         except BaseException:
             await supervisor.stop()
             raise

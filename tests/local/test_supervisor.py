@@ -123,6 +123,14 @@ def _stored_pid(folder: Path) -> int | None:
     return state.processes[0].pid if state and state.processes else None
 
 
+async def test_alone_a_process_that_is_not_ready_in_time_is_an_error(tmp_path: Path) -> None:
+    late = program(
+        LIFE, str(tmp_path / "diary"), "late", name="late", ready=never_ready, required=False
+    )
+    with pytest.raises(NotReadyError, match="late did not start: its answer"):
+        await Supervisor.alone(tmp_path, replace(late, start_within_s=0.1))
+
+
 def test_the_pause_before_a_restart_doubles_up_to_half_a_minute() -> None:
     assert [back_off(deaths) for deaths in (1, 2, 3, 4)] == [0.2, 0.4, 0.8, 1.6]
     assert back_off(50) == 30.0
