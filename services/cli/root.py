@@ -173,8 +173,10 @@ def run(
 
     Example: KAFKA_BOOTSTRAP_SERVERS=… DATABASE_URL=… steward run registration
     """
+    from services.cli.environment import use_running_system
     from services.cli.run import run_service
 
+    use_running_system()
     run_service(service)
 
 

@@ -152,6 +152,16 @@ def test_a_command_finds_the_system_that_runs(home: Path) -> None:
     assert environ["STEWARD_SECRETS"] == str(home / "secrets")
 
 
+def test_a_service_in_the_foreground_finds_the_system_that_runs(
+    steward: Steward, home: Path
+) -> None:
+    running_here(home)
+    done = steward("run", "audit")
+    assert done.returncode == 1
+    assert f"{home / 'secrets'}" in done.stderr
+    assert "is not set" not in done.stderr
+
+
 def test_a_command_stays_with_the_servers_it_was_given(home: Path) -> None:
     running_here(home)
     environ = {"STEWARD_HOME": str(home), "DATABASE_URL": "postgresql://mine/d"}
