@@ -13,7 +13,7 @@ from services.cli.figures import Figures, Sample, Span, figures_of, read_sample
 from services.cli.schemas import SERVICES
 from services.cli.system import service_of
 from shared.local.ports import HOST
-from shared.local.readiness import missing_from_port, missing_from_service
+from shared.local.readiness import HELLOS, missing_from_port, missing_from_service
 from shared.local.state import Entry, State, read_state
 
 _TIMEOUT_S = 2.0
@@ -128,7 +128,8 @@ async def _missing(state: State, entry: Entry) -> str | None:
         return "it died and is being started again"
     if "http" in entry.ports:
         return await missing_from_service(entry.ports["http"])
-    return await missing_from_port(next(iter(entry.ports.values())))
+    kind, port = next(iter(entry.ports.items()))
+    return await missing_from_port(port, hello=HELLOS.get(kind, b""))
 
 
 async def _sample(entry: Entry) -> Sample | None:
