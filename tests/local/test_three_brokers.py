@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -101,10 +102,18 @@ async def send(servers: str, topic: str, values: set[bytes]) -> None:
         await asyncio.gather(*sent)
 
 
+@asynccontextmanager
+async def running(folder: Path, kafka: LocalKafka) -> AsyncIterator[Supervisor]:
+    """All brokers, killed with -9 at the end."""
+    async with Supervisor(folder / "run", folder / "logs") as supervisor:
+        brokers = await kafka.prepare()
+        await supervisor.start(*(replace(one, stop_signal=signal.SIGKILL) for one in brokers))
+        yield supervisor
+
+
 async def test_one_of_three_dies_the_others_go_on_and_it_returns(tmp_path: Path) -> None:
     kafka = LocalKafka(tmp_path / "kafka", brokers=3)
-    async with Supervisor(tmp_path / "run", tmp_path / "logs") as supervisor:
-        await supervisor.start(*await kafka.prepare())
+    async with running(tmp_path, kafka) as supervisor:
         servers = kafka.bootstrap_servers
         await create_topics(servers, [Topic("facts")])
         await send(servers, "facts", {b"before"})
@@ -121,7 +130,8 @@ async def test_one_of_three_dies_the_others_go_on_and_it_returns(tmp_path: Path)
         assert supervisor.pid("kafka-1") != killed
 
     # The same data, without being told how many brokers it is of.
-    async with LocalKafka(tmp_path / "kafka") as again:
+    again = LocalKafka(tmp_path / "kafka")
+    async with running(tmp_path, again):
         assert len(again.bootstrap_servers.split(",")) == 3
         kept = await read(again.bootstrap_servers, "facts", 21, "after a new start")
         assert kept == {b"before"} | without
