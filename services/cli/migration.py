@@ -37,8 +37,13 @@ async def migrate_everything(
     secrets: SecretsFolder,
     plan: Path,
     *,
+    replication_factor: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[tuple[MigrationFile, ...], tuple[str, ...]]:
-    """The database and the topics; what was run and made now."""
+    """The database and the topics; what was run and made now.
+
+    `replication_factor` None: one replica of a topic on each broker, three at most.
+    """
     files = await migrate_database(database_url, secrets, plan, progress=progress)
-    return files, await create_topics(bootstrap_servers, TOPICS)
+    topics = await create_topics(bootstrap_servers, TOPICS, replication_factor=replication_factor)
+    return files, topics

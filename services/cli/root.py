@@ -52,6 +52,19 @@ def _port(about: str) -> typer.models.OptionInfo:
 KafkaPort = Annotated[int | None, _port("Kafka's; else 9092")]
 PostgresPort = Annotated[int | None, _port("PostgreSQL's; else 5432")]
 HttpPort = Annotated[int | None, _port("The first service's, the others follow; else 8701")]
+Brokers = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=9, metavar="NUMBER", help="Of Kafka; else as many as there were, or one."
+    ),
+]
+Replicas = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="SERVICE=NUMBER",
+        help="Processes of a service, which share its work; may be repeated.",
+    ),
+]
 
 
 @app.callback()
@@ -70,18 +83,20 @@ def up(
     kafka_port: KafkaPort = None,
     postgres_port: PostgresPort = None,
     http_port: HttpPort = None,
+    brokers: Brokers = None,
+    replicas: Replicas = None,
 ) -> None:
     """Start Kafka, PostgreSQL and every service; stay until Ctrl-C.
 
     KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL name servers that exist; then none is started.
 
-    Examples: steward up · steward up --detach --kafka-port 9192
+    Examples: steward up · steward up --detach --brokers 3 --replicas registration=2
     """
     from services.cli.system import Ports
-    from services.cli.up import run_detached, run_here
+    from services.cli.up import Asked, run_detached, run_here
 
-    ports = Ports(kafka_port, postgres_port, http_port)
-    raise typer.Exit(run_detached(ports) if detach else run_here(ports))
+    asked = Asked(Ports(kafka_port, postgres_port, http_port), brokers, tuple(replicas or ()))
+    raise typer.Exit(run_detached(asked) if detach else run_here(asked))
 
 
 @app.command()
@@ -107,22 +122,31 @@ def down(
 
 @app.command()
 def status(
-    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on until Ctrl-C.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="For programs; with --watch a document a line.")
+    ] = False,
+    targets: Annotated[
+        bool, typer.Option("--targets", help="Only where Prometheus finds each process, as JSON.")
+    ] = False,
 ) -> None:
-    """Show every process, its port, and whether it is ready.
+    """Show every service with its figures, and every process, its port, and whether it is ready.
 
-    The exit code is 0 when all are, 1 when one is not or nothing runs.
+    The exit code is 0 when all are, 1 when one is not or nothing runs; with --watch it is 0.
 
-    Examples: steward status · steward status --json
+    Examples: steward status · steward status --watch · steward status --json
     """
-    from services.cli.status import show
+    from services.cli.status import print_targets, show
+    from services.cli.status import watch as go_on
 
-    raise typer.Exit(show(as_json=json))
+    if targets:
+        raise typer.Exit(print_targets())
+    raise typer.Exit(go_on(as_json=json) if watch else show(as_json=json))
 
 
 @app.command()
 def logs(
-    service: Annotated[str, typer.Argument(help="A service, kafka or postgres.")],
+    service: Annotated[str, typer.Argument(help="A service, kafka, postgres or another process.")],
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come.")] = False,
     lines: Annotated[
         int, typer.Option("--lines", "-n", min=0, help="How many to begin with.")
@@ -132,7 +156,7 @@ def logs(
 
     Example: steward logs registration --follow
     """
-    from services.cli.status import print_log
+    from services.cli.log_files import print_log
 
     print_log(service, lines=lines, follow=follow)
 
@@ -149,8 +173,10 @@ def run(
 
     Example: KAFKA_BOOTSTRAP_SERVERS=… DATABASE_URL=… steward run registration
     """
+    from services.cli.environment import use_running_system
     from services.cli.run import run_service
 
+    use_running_system()
     run_service(service)
 
 

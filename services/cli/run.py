@@ -13,7 +13,7 @@ from services.cli.schemas import SERVICES
 from shared.runtime.collector import spare_the_collector
 from shared.runtime.logging import configure_logging
 from shared.runtime.secrets import SecretsFolder
-from shared.runtime.settings import ServiceSettings
+from shared.runtime.settings import ServiceSettings, TopicSettings
 
 
 def run_service(name: str) -> None:
@@ -38,7 +38,11 @@ def run_migration() -> None:
     secrets.create()
     files, topics = asyncio.run(
         migrate_everything(
-            settings.database_url, settings.kafka_bootstrap_servers, secrets, plan_path()
+            settings.database_url,
+            settings.kafka_bootstrap_servers,
+            secrets,
+            plan_path(),
+            replication_factor=TopicSettings.load().replication_factor,
         )
     )
     typer.echo(f"{len(files)} migrations run, {len(topics)} topics made; all is up to date")

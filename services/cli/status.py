@@ -1,119 +1,107 @@
-"""`steward status` and `steward logs`."""
+"""`steward status`."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import sys
-import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections import deque
+from typing import Final
 
-import typer
-from rich.console import Console
-from rich.table import Table
+from rich.console import Console, RenderableType
+from rich.live import Live
 
 from services.cli.environment import home_folder
-from services.cli.schemas import SERVICES
-from shared.local.logs import tail
-from shared.local.ports import HOST
-from shared.local.readiness import missing_from_port, missing_from_service
-from shared.local.state import Entry, State, read_state
+from services.cli.looking import Look, document, look, service_rows, targets
+from services.cli.status_table import status_table
+from shared.local.state import read_state
 
-_POLL_S = 0.2
+WATCH_EVERY_S: Final = 2.0
+WATCH_LOOKS: Final = 31
+"""Rates and times of batches are those of the last minute: the first of these looks to the last."""
+
+_RATE_OF_S = 1.0
+_ABOUT_ONE_LOOK = "rate of one second, p99 of a batch since the start; oldest: age in the outbox"
+_ABOUT_WATCHING = "rate, p99 of a batch: last minute; oldest: age in the outbox; Ctrl-C ends"
+_NOTHING_RUNS = "nothing is running; `steward up` starts it"
+
+_console = Console(highlight=False)
 
 
 def show(*, as_json: bool) -> int:
-    """Print every process; 0 when all are ready, 1 when one is not or nothing runs."""
+    """Print every service and process; 0 when all are ready, 1 when one is not or nothing runs."""
+    return asyncio.run(_show(as_json=as_json))
+
+
+def watch(*, as_json: bool) -> int:
+    """Show the same again and again, until Ctrl-C. As JSON: one document a line."""
+    try:
+        asyncio.run(_print_lines() if as_json else _refresh())
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+def print_targets() -> int:
+    """Print where Prometheus finds the services, for its `file_sd_configs`."""
     state = read_state(home_folder() / "run")
-    if state is None or not state.running():
-        _print_nothing(as_json=as_json)
+    running = state is not None and state.running()
+    if state is None or not running:
+        sys.stderr.write(f"steward: {_NOTHING_RUNS}\n")
         return 1
-    missing = asyncio.run(_missing(state))
+    sys.stdout.write(json.dumps(targets(state), indent=2) + "\n")
+    return 0
+
+
+async def _show(*, as_json: bool) -> int:
+    first = await look(home_folder())
+    if first is not None and first.samples:
+        await asyncio.sleep(_RATE_OF_S)
+    now = await look(home_folder()) if first is not None else None
     if as_json:
-        sys.stdout.write(json.dumps(_document(state, missing), indent=2) + "\n")
+        sys.stdout.write(json.dumps(_document(now, first, None), indent=2) + "\n")
+    elif now is None:
+        sys.stdout.write(_NOTHING_RUNS + "\n")
     else:
-        Console(highlight=False).print(_table(state, missing))
-    return 1 if any(missing.values()) or state.phase != "running" else 0
+        _console.print(_table(now, first, None, _ABOUT_ONE_LOOK))
+    return 0 if now is not None and now.all_ready else 1
 
 
-def print_log(name: str, *, lines: int, follow: bool) -> None:
-    """The last lines of the log of a process; then, following, what is added until Ctrl-C."""
-    path = home_folder() / "logs" / f"{name}.log"
-    known = [*SERVICES, "kafka", "postgres", "up"]
-    if name not in known:
-        raise typer.BadParameter(f"there is no process {name!r}; choose one of {', '.join(known)}")
-    if not path.exists():
-        raise typer.BadParameter(f"{name} has no log yet: it was never started here ({path})")
-    for line in tail(path, lines):
-        typer.echo(line)
-    if follow:
-        for text in _added(path):
-            typer.echo(text, nl=False)
-
-
-async def _missing(state: State) -> dict[str, str | None]:
-    found = await asyncio.gather(*(_missing_from(state, entry) for entry in state.processes))
-    return {entry.name: what for entry, what in zip(state.processes, found, strict=True)}
-
-
-async def _missing_from(state: State, entry: Entry) -> str | None:
-    if not state.identity(entry).alive():
-        return "it died and is being started again"
-    if "http" in entry.ports:
-        return await missing_from_service(entry.ports["http"])
-    return await missing_from_port(next(iter(entry.ports.values())))
-
-
-def _document(state: State, missing: dict[str, str | None]) -> dict[str, object]:
-    return {
-        "running": True,
-        "pid": state.pid,
-        "phase": state.phase,
-        "addresses": dict(state.addresses),
-        "processes": [
-            {
-                "name": entry.name,
-                "pid": entry.pid,
-                "ports": dict(entry.ports),
-                "restarts": entry.restarts,
-                "ready": missing[entry.name] is None,
-                "missing": missing[entry.name],
-                "log": entry.log,
-            }
-            for entry in state.processes
-        ],
-    }
-
-
-def _table(state: State, missing: dict[str, str | None]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for column in ("process", "pid", "where", "restarts", "ready"):
-        table.add_column(column)
-    for entry in state.processes:
-        where = " ".join(f"{HOST}:{port}" for port in entry.ports.values())
-        why = missing[entry.name]
-        ready = "[green]ready[/]" if why is None else f"[red]no:[/] {why}"
-        table.add_row(entry.name, str(entry.pid), where, str(entry.restarts), ready)
-    table.caption = None if state.phase == "running" else f"the system is {state.phase}"
-    return table
-
-
-def _print_nothing(*, as_json: bool) -> None:
-    if as_json:
-        sys.stdout.write(json.dumps({"running": False, "processes": []}) + "\n")
-    else:
-        typer.echo("nothing is running; `steward up` starts it")
-
-
-def _added(path: Path) -> Iterator[str]:
-    """What is written to the file from now on; begins anew when the file was emptied."""
-    with path.open(encoding="utf-8", errors="replace") as file:
-        file.seek(0, 2)
+async def _refresh() -> None:
+    looks: deque[Look | None] = deque(maxlen=WATCH_LOOKS)
+    with Live(console=_console, screen=_console.is_terminal, auto_refresh=False) as live:
         while True:
-            if text := file.read():
-                yield text
-                continue
-            if path.stat().st_size < file.tell():
-                file.seek(0)
-            time.sleep(_POLL_S)
+            now = await _next(looks)
+            if now is None:
+                live.update(_NOTHING_RUNS, refresh=True)
+            else:
+                live.update(_table(now, looks[0], looks[0], _ABOUT_WATCHING), refresh=True)
+            await asyncio.sleep(WATCH_EVERY_S)
+
+
+async def _print_lines() -> None:
+    looks: deque[Look | None] = deque(maxlen=WATCH_LOOKS)
+    while True:
+        now = await _next(looks)
+        sys.stdout.write(json.dumps(_document(now, looks[0], looks[0])) + "\n")
+        sys.stdout.flush()
+        await asyncio.sleep(WATCH_EVERY_S)
+
+
+async def _next(looks: deque[Look | None]) -> Look | None:
+    now = await look(home_folder())
+    looks.append(now)
+    return now
+
+
+def _document(
+    now: Look | None, since: Look | None, batches_since: Look | None
+) -> dict[str, object]:
+    if now is None:
+        return {"running": False, "services": [], "processes": []}
+    return document(now, service_rows(now, since, batches_since))
+
+
+def _table(now: Look, since: Look | None, batches_since: Look | None, about: str) -> RenderableType:
+    rows = service_rows(now, since, batches_since)
+    return status_table(now, rows, about=about, width=_console.width)

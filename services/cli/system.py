@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from services.cli.migration import migrate_everything
@@ -21,6 +23,7 @@ from shared.local.readiness import missing_from_service
 from shared.local.supervisor import Supervisor
 from shared.runtime.database import without_credentials
 from shared.runtime.secrets import SecretsFolder
+from shared.runtime.settings import TopicSettings
 
 FIRST_HTTP_PORT = 8701
 _GIVEN_SERVER_WITHIN_S = 30.0
@@ -47,7 +50,11 @@ class Options:
     plan: Path = Path("plan.toml")
     secrets: Path | None = None
     services: Sequence[str] = SERVICES
+    replicas: Mapping[str, int] = field(default_factory=dict)
+    """How many processes a service has; one where it is not named."""
     ports: Ports = Ports()
+    brokers: int | None = None
+    """Of Kafka; None for as many as the data is of, or one."""
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     say: Callable[[str], None] = lambda _: None
     ready_within_s: float = 30.0
@@ -65,12 +72,32 @@ class Options:
     def secrets_folder(self) -> SecretsFolder:
         return SecretsFolder((self.secrets or self.home / "secrets").absolute())
 
+    @property
+    def processes(self) -> dict[str, str]:
+        """The names of all processes of services, and of which service each is."""
+        return {
+            replica_name(service, number): service
+            for service in self.services
+            for number in range(1, self.replicas.get(service, 1) + 1)
+        }
+
+
+def replica_name(service: str, number: int) -> str:
+    """The process of a service: the first has the service's name, the second ends with -2."""
+    return service if number == 1 else f"{service}-{number}"
+
+
+def service_of(process: str) -> str | None:
+    """The service that a process of this name is of; None for a server."""
+    name = re.sub(r"-\d+$", "", process)
+    return name if name in SERVICES else None
+
 
 @dataclass(frozen=True)
 class System:
     """A system that runs. `database_url` is the administrator's, with the password.
 
-    `not_ready` names the services that were not ready in time and what is missing.
+    `not_ready` names the processes that were not ready in time and what is missing.
     """
 
     bootstrap_servers: str
@@ -83,7 +110,9 @@ class System:
     supervisor: Supervisor
 
     def pid(self, name: str) -> int:
-        """Of a service, `kafka` or `postgres`, in its present life; KeyError between two lives."""
+        """Of a process of a service, a broker (`kafka`, or `kafka-1` of several) or `postgres`, in
+        its present life; KeyError between two lives.
+        """
         return self.supervisor.pid(name)
 
 
@@ -97,44 +126,65 @@ async def running_system(options: Options) -> AsyncIterator[System]:
     supervisor = Supervisor(options.run_folder, options.log_folder, say=options.say)
     async with supervisor:
         options.secrets_folder.create()
-        bootstrap_servers, database_url = await _servers(options, supervisor)
+        servers = await _servers(options, supervisor)
         options.say("migrating")
         await migrate_everything(
-            database_url, bootstrap_servers, options.secrets_folder, options.plan
+            servers.database_url,
+            servers.bootstrap_servers,
+            options.secrets_folder,
+            options.plan,
+            replication_factor=servers.replicas,
         )
-        environment = _environment(options, bootstrap_servers, database_url)
+        environment = _environment(options, servers)
         supervisor.note(
             KAFKA_BOOTSTRAP_SERVERS=environment["KAFKA_BOOTSTRAP_SERVERS"],
             DATABASE_URL=environment["DATABASE_URL"],
         )
         ports = _service_ports(options)
-        options.say(f"starting {', '.join(options.services)}")
-        processes = (_service(options, name, ports[name], environment) for name in options.services)
+        options.say(f"starting {', '.join(options.processes)}")
+        processes = (
+            _service(options, name, service, ports[name], environment)
+            for name, service in options.processes.items()
+        )
         not_ready = await supervisor.start(*processes)
         supervisor.note(phase="running")
         yield System(
-            bootstrap_servers,
-            database_url,
+            servers.bootstrap_servers,
+            servers.database_url,
             options.secrets_folder,
             ports,
             environment,
-            not_ready,
+            {**servers.not_ready, **not_ready},
             supervisor,
         )
 
 
-async def _servers(options: Options, supervisor: Supervisor) -> tuple[str, str]:
-    """Bootstrap servers and the administrator's address: given ones, or ours, started together."""
+@dataclass(frozen=True)
+class _Servers:
+    """Where they are. `replicas` of topics, None: as many as there are brokers, three at most."""
+
+    bootstrap_servers: str
+    database_url: str
+    replicas: int | None
+    not_ready: Mapping[str, str]
+
+
+async def _servers(options: Options, supervisor: Supervisor) -> _Servers:
+    """Given ones, or ours, started together. Of several brokers some may be away."""
     given_kafka = options.environ.get("KAFKA_BOOTSTRAP_SERVERS")
     given_database = options.environ.get("DATABASE_URL")
     kafka, postgres = _local_kafka(options), _local_postgres(options)
     wanted = [
         server for server, given in ((kafka, given_kafka), (postgres, given_database)) if not given
     ]
+    replicas = TopicSettings.load(options.environ).replication_factor
+    not_ready: Mapping[str, str] = {}
     if wanted:
         options.say("starting Kafka and PostgreSQL" if len(wanted) == 2 else "starting a server")
-        processes = await asyncio.gather(*(server.prepare() for server in wanted))
-        await supervisor.start(*processes)
+        prepared = await asyncio.gather(*(server.prepare() for server in wanted))
+        not_ready = await supervisor.start(*chain.from_iterable(prepared))
+        if not_ready and not kafka.may_be_away(len(not_ready)):
+            raise NotReadyError("; ".join(f"{name}: {why}" for name, why in not_ready.items()))
     if given_kafka:
         await _given(
             "Kafka", "KAFKA_BOOTSTRAP_SERVERS", lambda: local_kafka.missing_from_kafka(given_kafka)
@@ -145,12 +195,18 @@ async def _servers(options: Options, supervisor: Supervisor) -> tuple[str, str]:
             "DATABASE_URL",
             lambda: local_postgres.missing_from_postgres(given_database),
         )
-    return given_kafka or kafka.bootstrap_servers, given_database or postgres.url
+    return _Servers(
+        given_kafka or kafka.bootstrap_servers,
+        given_database or postgres.url,
+        replicas if replicas or given_kafka else kafka.replicas,
+        not_ready,
+    )
 
 
 def _local_kafka(options: Options) -> local_kafka.LocalKafka:
     return local_kafka.LocalKafka(
         options.home / "kafka",
+        brokers=options.brokers,
         port=options.ports.kafka,
         preferred_port=None if options.ports.any_free else local_kafka.DEFAULT_PORT,
     )
@@ -182,37 +238,41 @@ async def _given(what: str, variable: str, missing: Callable[[], Awaitable[str |
         ) from None
 
 
-def _environment(options: Options, bootstrap_servers: str, database_url: str) -> dict[str, str]:
+def _environment(options: Options, servers: _Servers) -> dict[str, str]:
     return {
-        "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
-        "DATABASE_URL": without_credentials(database_url),
+        "KAFKA_BOOTSTRAP_SERVERS": servers.bootstrap_servers,
+        "DATABASE_URL": without_credentials(servers.database_url),
         "STEWARD_SECRETS": str(options.secrets_folder.path),
         "STEWARD_PLAN": str(options.plan.absolute()),
     }
 
 
 def _service_ports(options: Options) -> dict[str, int]:
-    """One for each service. Asked for, they follow each other; else each is the next free one."""
+    """One for each process of a service. Asked for, they follow each other; else each is the next
+    free one.
+    """
     asked, taken = options.ports.http, set[int]()
     ports: dict[str, int] = {}
-    for number, service in enumerate(options.services):
-        ports[service] = choose_port(
+    for number, name in enumerate(options.processes):
+        ports[name] = choose_port(
             asked + number if asked else None,
             preferred=None if options.ports.any_free else FIRST_HTTP_PORT,
             option="--http-port",
             taken=frozenset(taken),
         )
-        taken.add(ports[service])
+        taken.add(ports[name])
     return ports
 
 
-def _service(options: Options, name: str, port: int, environment: Mapping[str, str]) -> Process:
+def _service(
+    options: Options, name: str, service: str, port: int, environment: Mapping[str, str]
+) -> Process:
     """A service as a process of its own. It stops by itself within 10 s, finishing its batch."""
     sources = str(Path(__file__).parents[2])
     inherited = options.environ.get("PYTHONPATH")
     return Process(
         name=name,
-        argv=(sys.executable, "-m", "services.cli", "run", name),
+        argv=(sys.executable, "-m", "services.cli", "run", service),
         env={
             "STEWARD_LOG_FORMAT": "json",
             **options.environ,

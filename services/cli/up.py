@@ -9,47 +9,81 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
 from services.cli.environment import home_folder, plan_path, secrets_path
+from services.cli.schemas import SERVICES
 from services.cli.system import Options, Ports, System, running_system
 from shared.local.logs import tail
 from shared.local.state import State, read_state
 
 _DETACHED_LOG = "up.log"
 _POLL_S = 0.1
+_MOST_REPLICAS = 8  # a topic has as many partitions
 
 _console = Console(highlight=False)
 
 
-def options(ports: Ports) -> Options:
-    """What the environment and the command line ask for."""
-    return Options(
-        home=home_folder(), plan=plan_path(), secrets=secrets_path(), ports=ports, say=_say
-    )
+@dataclass(frozen=True)
+class Asked:
+    """What the command line asks for. `replicas` is of the form `service=number`."""
+
+    ports: Ports
+    brokers: int | None = None
+    replicas: tuple[str, ...] = ()
+
+    def options(self) -> Options:
+        """With what the environment says. Raises BadParameter for an unknown service or number."""
+        return Options(
+            home=home_folder(),
+            plan=plan_path(),
+            secrets=secrets_path(),
+            ports=self.ports,
+            brokers=self.brokers,
+            replicas=dict(_replicas(text) for text in self.replicas),
+            say=_say,
+        )
+
+    def arguments(self) -> list[str]:
+        """The same for another process of this command."""
+        numbers = {
+            "--kafka-port": self.ports.kafka,
+            "--postgres-port": self.ports.postgres,
+            "--http-port": self.ports.http,
+            "--brokers": self.brokers,
+        }
+        given = [part for name, value in numbers.items() if value for part in (name, str(value))]
+        return given + [part for text in self.replicas for part in ("--replicas", text)]
 
 
-def run_here(ports: Ports) -> int:
+def _replicas(text: str) -> tuple[str, int]:
+    service, _, number = text.partition("=")
+    if service not in SERVICES or not number.isdecimal() or not 1 <= int(number) <= _MOST_REPLICAS:
+        raise typer.BadParameter(
+            f"--replicas {text!r}: expected SERVICE=NUMBER, a service of {', '.join(SERVICES)} and "
+            f"a number from 1 to {_MOST_REPLICAS}"
+        )
+    return service, int(number)
+
+
+def run_here(asked: Asked) -> int:
     """Start, stay until a signal, stop. The exit code: 0 however late the signal came."""
-    return asyncio.run(_stay(options(ports)))
+    return asyncio.run(_stay(asked.options()))
 
 
-def run_detached(ports: Ports) -> int:
+def run_detached(asked: Asked) -> int:
     """Start the same in a process of its own; return when all is ready, or 1 with what it said."""
+    asked.options()  # what is wrong with it is told here, not in a log
     log = home_folder() / "logs" / _DETACHED_LOG
     log.parent.mkdir(parents=True, exist_ok=True)
-    asked = {
-        "--kafka-port": ports.kafka,
-        "--postgres-port": ports.postgres,
-        "--http-port": ports.http,
-    }
-    arguments = [part for name, port in asked.items() if port for part in (name, str(port))]
     with log.open("wb") as output:
         child = subprocess.Popen(  # noqa: S603 - ourselves
-            [sys.executable, "-m", "services.cli", "up", *arguments],
+            [sys.executable, "-m", "services.cli", "up", *asked.arguments()],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

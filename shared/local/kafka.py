@@ -1,5 +1,5 @@
-"""Apache Kafka on this machine: one node in KRaft mode, broker and controller at once, loopback
-only.
+"""Apache Kafka on this machine: one node in KRaft mode or several, each broker and controller at
+once, loopback only.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ import base64
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 import uuid
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -39,14 +41,15 @@ _JAVA_OPTIONS = (
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 )
 
+_MOST_REPLICAS = 3
+
 # broker.session.timeout.ms: after `kill -9` the node waits until its former self counts as gone; 9
 # s by default. The delay of the initial rebalance is for many consumers that start together; here
-# each start would wait for it. One node can hold one replica, and fifty partitions of an internal
-# topic only cost time and memory.
+# each start would wait for it. Fifty partitions of an internal topic only cost time and memory.
 _SERVER_PROPERTIES = """\
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@{host}:{controller_port}
+node.id={id}
+controller.quorum.voters={voters}
 controller.listener.names=CONTROLLER
 listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
 advertised.listeners=PLAINTEXT://{host}:{port}
@@ -57,63 +60,115 @@ broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 group.initial.rebalance.delay.ms=0
 log.message.timestamp.type=CreateTime
-min.insync.replicas=1
+default.replication.factor={replicas}
+min.insync.replicas={in_sync}
 offsets.topic.num.partitions=4
-offsets.topic.replication.factor=1
+offsets.topic.replication.factor={replicas}
 share.coordinator.state.topic.num.partitions=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.replication.factor={replicas}
+share.coordinator.state.topic.min.isr={in_sync}
 transaction.state.log.num.partitions=2
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
+transaction.state.log.replication.factor={replicas}
+transaction.state.log.min.isr={in_sync}
 """
+
+
+@dataclass(frozen=True)
+class _Node:
+    """One broker of a cluster, which is one of its controllers too."""
+
+    id: int
+    name: str
+    folder: Path
+    port: int
+    controller_port: int
+
+    @property
+    def configuration(self) -> Path:
+        return self.folder / "server.properties"
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
 
 
 class LocalKafka:
     """A Kafka whose data lies below `folder`; a second one on the same folder finds the data of
     the first.
 
-    `prepare` gives the process to a supervisor; `async with` runs it alone, for a test.
+    `brokers`: how many; None for as many as the data is of, or one. With three or more, each
+    partition has three replicas and a write waits for two of them. `prepare` gives the processes to
+    a supervisor; `async with` runs them alone, for a test.
     """
 
     def __init__(
-        self, folder: Path, *, port: int | None = None, preferred_port: int | None = None
+        self,
+        folder: Path,
+        *,
+        brokers: int | None = None,
+        port: int | None = None,
+        preferred_port: int | None = None,
     ) -> None:
         self.folder = folder.resolve()
-        self.port = 0
+        self._brokers = brokers
         self._asked = port
         self._preferred = preferred_port
+        self._nodes: list[_Node] = []
         self._alone: Supervisor | None = None
 
     @property
+    def port(self) -> int:
+        """The first broker's, once it is prepared."""
+        return self._nodes[0].port
+
+    @property
+    def replicas(self) -> int:
+        """Of each partition, once the brokers are prepared."""
+        return min(_MOST_REPLICAS, len(self._nodes))
+
+    def may_be_away(self, brokers: int) -> bool:
+        """Whether the others go on without so many: a majority decides."""
+        return 2 * brokers < len(self._nodes)
+
+    @property
     def bootstrap_servers(self) -> str:
-        return f"{HOST}:{self.port}"
+        return ",".join(f"{HOST}:{node.port}" for node in self._nodes)
 
-    async def prepare(self) -> Process:
-        """Obtain the packages, choose ports, write the configuration, format the storage once."""
-        self.port = choose_port(self._asked, preferred=self._preferred, option="--kafka-port")
-        return await self.process(await _java())
+    async def prepare(self) -> tuple[Process, ...]:
+        """Obtain the packages, choose ports, write the configuration, format the storage once.
 
-    async def process(self, java: tuple[str, ...]) -> Process:
-        """The process, run by this command; the port is chosen."""
-        configuration = self._configure()
-        await self._format(java, configuration)
+        Raises LocalError where the data is of another number of brokers.
+        """
+        self._nodes = self._choose_nodes()
+        return await self.processes(await _java())
+
+    async def processes(self, java: tuple[str, ...]) -> tuple[Process, ...]:
+        """One for each broker, run by this command; a single one is named `kafka`, others
+        `kafka-1`, `kafka-2` and so on.
+        """
+        self._nodes = self._nodes or self._choose_nodes()
+        for node in self._nodes:
+            self._configure(node)
+        await self._format(java)
+        return tuple(self._process(java, node) for node in self._nodes)
+
+    def _process(self, java: tuple[str, ...], node: _Node) -> Process:
         return Process(
-            name="kafka",
-            argv=(*java, "kafka.Kafka", str(configuration)),
+            name=node.name,
+            argv=(*java, "kafka.Kafka", str(node.configuration)),
             env=plain_environment(),
-            cwd=self.folder,
-            ready=self.missing,
-            ports={"kafka": self.port},
+            cwd=node.folder,
+            ready=lambda: missing_from_kafka(f"{HOST}:{node.port}", node=node.id),
+            ports={"kafka": node.port},
+            # Of several, the others do the work meanwhile. One that lost its data does not start
+            # before they have elected a controller without it.
+            required=len(self._nodes) == 1,
             stop_within_s=20.0,
+            start_within_s=60.0 if len(self._nodes) == 1 else 30.0,
         )
 
-    async def missing(self) -> str | None:
-        """What keeps this Kafka from taking messages; None when it does."""
-        return await missing_from_kafka(self.bootstrap_servers)
-
     async def __aenter__(self) -> Self:
-        self._alone = await Supervisor.alone(self.folder, await self.prepare())
+        self._alone = await Supervisor.alone(self.folder, *await self.prepare())
         return self
 
     async def __aexit__(
@@ -125,26 +180,88 @@ class LocalKafka:
         if self._alone:
             await self._alone.stop()
 
-    def _configure(self) -> Path:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        controller_port = choose_port(None, option="--kafka-port", taken=frozenset({self.port}))
-        configuration = self.folder / "server.properties"
-        properties = _SERVER_PROPERTIES.format(
-            host=HOST, port=self.port, controller_port=controller_port, data=self.folder / "data"
-        )
-        configuration.write_text(properties, "utf-8")
-        return configuration
+    def _choose_nodes(self) -> list[_Node]:
+        """The nodes, with their ports: asked for, they follow each other; else the next free ones.
 
-    async def _format(self, java: tuple[str, ...], configuration: Path) -> None:
-        if (self.folder / "data" / "meta.properties").exists():
-            return
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-        tool = ("kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster)
-        code, output = await run_tool((*java, *tool, "-c", str(configuration)))
-        if code:
-            raise LocalError(
-                f"Kafka's storage in {self.folder} could not be formatted:\n{output.strip()}"
+        Nodes find each other by the configuration, so that ports may change between two runs.
+        """
+        count = self._count()
+        taken, nodes = set[int](), list[_Node]()
+        for number in range(count):
+            port = choose_port(
+                self._asked + number if self._asked else None,
+                preferred=self._preferred,
+                option="--kafka-port",
+                taken=frozenset(taken),
             )
+            taken.add(port)
+            controller = choose_port(None, option="--kafka-port", taken=frozenset(taken))
+            taken.add(controller)
+            alone = count == 1
+            name = "kafka" if alone else f"kafka-{number + 1}"
+            folder = self.folder if alone else self.folder / name
+            nodes.append(_Node(number + 1, name, folder, port, controller))
+        return nodes
+
+    def _count(self) -> int:
+        found = self._count_of_data()
+        if found and self._brokers not in (None, found):
+            raise LocalError(
+                f"the data in {self.folder} is of {found} broker{'s' if found > 1 else ''}, and "
+                f"{self._brokers} were asked for: a cluster does not change its size here. Leave "
+                "out --brokers, or start with another STEWARD_HOME"
+            )
+        return found or self._brokers or 1
+
+    def _count_of_data(self) -> int:
+        """How many brokers the data is of; 0 where there is none. All folders are made before the
+        first is formatted, so that a start that was broken off counts as whole.
+        """
+        if (self.folder / "data").exists():
+            return 1
+        folders = list(self.folder.glob("kafka-*"))
+        return len(folders) if any((folder / "data").exists() for folder in folders) else 0
+
+    def _configure(self, node: _Node) -> None:
+        node.folder.mkdir(parents=True, exist_ok=True)
+        properties = _SERVER_PROPERTIES.format(
+            id=node.id,
+            voters=",".join(f"{one.id}@{HOST}:{one.controller_port}" for one in self._nodes),
+            host=HOST,
+            port=node.port,
+            controller_port=node.controller_port,
+            data=node.data,
+            replicas=self.replicas,
+            in_sync=max(1, self.replicas - 1),
+        )
+        node.configuration.write_text(properties, "utf-8")
+
+    async def _format(self, java: tuple[str, ...]) -> None:
+        """Give the nodes that have no storage yet one of the same cluster."""
+        cluster = self._cluster_id()
+        new = [node for node in self._nodes if not _described(node).exists()]
+        await asyncio.gather(*(_format_storage(java, node, cluster) for node in new))
+
+    def _cluster_id(self) -> str:
+        """That of the nodes that are formatted, else a new one."""
+        for file in filter(Path.exists, map(_described, self._nodes)):
+            if found := re.search(r"^cluster\.id=(\S+)$", file.read_text("utf-8"), re.MULTILINE):
+                return found.group(1)
+        return base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+
+
+def _described(node: _Node) -> Path:
+    """What Kafka writes into a formatted storage, last of all."""
+    return node.data / "meta.properties"
+
+
+async def _format_storage(java: tuple[str, ...], node: _Node, cluster: str) -> None:
+    tool = ("kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster)
+    code, output = await run_tool((*java, *tool, "-c", str(node.configuration)))
+    if code:
+        raise LocalError(
+            f"Kafka's storage in {node.folder} could not be formatted:\n{output.strip()}"
+        )
 
 
 async def _java() -> tuple[str, ...]:
@@ -174,8 +291,8 @@ async def _make_class_cache(java: tuple[str, ...], cache: Path) -> None:
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(LocalError):
         made = Path(folder) / "made.aot"
         training = LocalKafka(Path(folder))
-        training.port = choose_port(None, option="--kafka-port")
-        process = await training.process((java[0], f"-XX:AOTCacheOutput={made}", *java[1:]))
+        recording = (java[0], f"-XX:AOTCacheOutput={made}", *java[1:])
+        (process,) = await training.processes(recording)
         # The JVM writes the cache after Kafka has stopped.
         patient = replace(process, stop_within_s=120.0)
         supervisor = await Supervisor.alone(Path(folder), patient)
@@ -186,13 +303,12 @@ async def _make_class_cache(java: tuple[str, ...], cache: Path) -> None:
             partial.replace(cache)
 
 
-async def missing_from_kafka(bootstrap_servers: str) -> str | None:
-    """What keeps the Kafka at this address from taking messages; None when a broker answers and is
-    not fenced.
+async def missing_from_kafka(bootstrap_servers: str, *, node: int | None = None) -> str | None:
+    """What keeps the Kafka at these addresses from taking messages; None when a broker (the one
+    with this id, where one is given) answers and is not fenced.
     """
-    host, _, port = bootstrap_servers.partition(",")[0].rpartition(":")
     # First without aiokafka, which logs every refused connection as an error.
-    if missing := await missing_from_port(int(port), host):
+    if missing := await _missing_from_all(bootstrap_servers.split(",")):
         return missing
     from aiokafka.admin import AIOKafkaAdminClient
     from aiokafka.errors import KafkaError
@@ -205,4 +321,12 @@ async def missing_from_kafka(bootstrap_servers: str) -> str | None:
         return f"no answer yet ({type(error).__name__})"
     finally:
         await admin.close()
-    return None if cluster["brokers"] else "the broker is still fenced"
+    ids = {broker["node_id"] for broker in cluster["brokers"]}
+    return None if (ids if node is None else node in ids) else "the broker is still fenced"
+
+
+async def _missing_from_all(servers: Sequence[str]) -> str | None:
+    """None when something listens on at least one of them."""
+    places = [server.rpartition(":") for server in servers]
+    found = await asyncio.gather(*(missing_from_port(int(port), host) for host, _, port in places))
+    return None if None in found else found[0]

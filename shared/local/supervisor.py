@@ -66,15 +66,19 @@ class Supervisor:
         self._lock: IO[str] | None = None
         self._groups: list[list[_Kept]] = []
         self._rotation: asyncio.Task[None] | None = None
+        self._written = True
         self._state = State(os.getpid(), psutil.Process().create_time(), uuid.uuid4().hex)
 
     @classmethod
-    async def alone(cls, folder: Path, process: Process) -> Supervisor:
-        """A supervisor for one process, already started and ready."""
+    async def alone(cls, folder: Path, *processes: Process) -> Supervisor:
+        """A supervisor for these processes, already started together. Raises NotReadyError where
+        one is not ready.
+        """
         supervisor = cls(folder / "run", folder / "logs")
         await supervisor.open()
         try:
-            await supervisor.start(process)
+            for name, why in (await supervisor.start(*processes)).items():
+                raise NotReadyError(f"{name} did not start: {why}")
         except BaseException:
             await supervisor.stop()
             raise
@@ -85,7 +89,7 @@ class Supervisor:
         self._lock = take_lock(self._run)
         for name in await clear_orphans(self._run):
             self._say(f"stopped {name}, left by a former run that was killed")
-        self._write()
+        write_state(self._run, self._state)
         self._rotation = asyncio.create_task(self._rotate())
 
     async def __aenter__(self) -> Self:
@@ -239,8 +243,11 @@ class Supervisor:
     async def _rotate(self) -> None:
         while True:
             await asyncio.sleep(_ROTATE_EVERY_S)
+            if not self._written:
+                self._write()
             for kept in self._all():
-                await asyncio.to_thread(rotate, kept.log)
+                with contextlib.suppress(OSError):  # a full disk; tried again
+                    await asyncio.to_thread(rotate, kept.log)
 
     def _all(self) -> list[_Kept]:
         return [kept for group in self._groups for kept in group]
@@ -261,8 +268,18 @@ class Supervisor:
         ]
 
     def _write(self) -> None:
+        """What runs, for others. A disk that is full must not end the care for what runs: then it
+        is written as soon as it can be.
+        """
         self._state = replace(self._state, processes=tuple(self._entries()))
-        write_state(self._run, self._state)
+        try:
+            write_state(self._run, self._state)
+        except OSError as error:
+            if self._written:
+                self._say(f"what runs cannot be written down ({error.strerror}); trying again")
+            self._written = False
+        else:
+            self._written = True
 
 
 def _ending(code: int) -> str:

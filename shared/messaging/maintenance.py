@@ -19,7 +19,16 @@ from shared.messaging.transport import Log, Transport
 from shared.runtime.application import Loop
 from shared.runtime.clock import Clock
 from shared.runtime.database import describe
-from shared.runtime.metrics import CONSUMER_LAG, OUTBOX_OLDEST_SECONDS, OUTBOX_ROWS
+from shared.runtime.metrics import (
+    CONSUMER_LAG,
+    DEAD_LETTERS_STANDING,
+    OUTBOX_OLDEST_SECONDS,
+    OUTBOX_ROWS,
+    PARKED_KEYS,
+    PARKED_MESSAGES,
+    PARTITIONS_ASSIGNED,
+    PARTITIONS_STOPPED,
+)
 
 FIGURES_EVERY: Final = timedelta(seconds=5)
 HOUSEKEEPING_EVERY: Final = timedelta(minutes=10)
@@ -91,15 +100,21 @@ class Maintenance:
     async def measure(self) -> None:
         """Bring the figures up to date."""
         async with self._pool.acquire() as connection:
-            rows, oldest_s = await store.outbox_depth(connection, self._now())
-        OUTBOX_ROWS.set(rows)
-        OUTBOX_OLDEST_SECONDS.set(oldest_s)
+            found = await store.figures(connection, self._now())
+        OUTBOX_ROWS.set(found.outbox)
+        OUTBOX_OLDEST_SECONDS.set(found.oldest_s)
+        DEAD_LETTERS_STANDING.set(found.dead)
+        PARKED_MESSAGES.set(found.parked)
+        PARKED_KEYS.set(found.parked_keys)
         log = self._consumer.log
-        if log is None:
-            CONSUMER_LAG.clear()
-        else:
-            for partition, lag in (await self._lag(log)).items():
-                CONSUMER_LAG.labels(*partition).set(lag)
+        lag = {} if log is None else await self._lag(log)
+        # What another process has by now is counted there.
+        CONSUMER_LAG.clear()
+        for partition, messages in lag.items():
+            CONSUMER_LAG.labels(*partition).set(messages)
+        stopped = len(self._consumer.gaps)
+        PARTITIONS_STOPPED.set(stopped)
+        PARTITIONS_ASSIGNED.set(len(self._consumer.positions) + stopped)
 
     async def _lag(self, log: Log) -> dict[Partition, int]:
         positions = dict(self._consumer.positions)

@@ -107,10 +107,20 @@ limit :most;
 -- name: forget(lane, ids)!
 delete from outbox where lane = :lane and id = any(:ids::bigint[]);
 
--- name: outbox_depth(now)^
-select count(*) as messages,
-       coalesce(extract(epoch from :now::timestamptz - min(said_at)), 0)::float8 as oldest_s
-from outbox;
+-- name: figures(now)^
+-- Dead letters are counted by their outcomes, some hundred rows, and not in a table whose rows hold
+-- whole messages: a redrive and a discard change the one with the other.
+select outbox.messages as outbox, outbox.oldest_s, outcomes.dead, outcomes.parked,
+       (select count(*) from parked_key) as parked_keys
+from (
+  select count(*) as messages,
+         coalesce(extract(epoch from :now::timestamptz - min(said_at)), 0)::float8 as oldest_s
+  from outbox
+) outbox, (
+  select coalesce(sum(messages) filter (where outcome = 'dead_letter'), 0)::bigint as dead,
+         coalesce(sum(messages) filter (where outcome = 'parked'), 0)::bigint as parked
+  from outcome_count
+) outcomes;
 
 -- name: keep_inbox(today, keep)!
 select keep_inbox(:today, :keep);
@@ -166,6 +176,3 @@ where topic = :topic and key_reference = :reference
     select from dead_letter d
     where d.topic = p.topic and d.key_reference = p.key_reference
       and (d.status = 'parked' or d.holds_key));
-
--- name: count_parked()$
-select count(*) from parked_key;

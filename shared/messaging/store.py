@@ -59,6 +59,19 @@ class OutboxRow(NamedTuple):
     value: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What waits: facts in the outbox and for how many seconds the oldest, messages that are dead
+    letters or parked behind one, and the keys that are parked.
+    """
+
+    outbox: int
+    oldest_s: float
+    dead: int
+    parked: int
+    parked_keys: int
+
+
 async def positions(
     connection: Connection, partitions: Collection[Partition]
 ) -> dict[Partition, int]:
@@ -220,10 +233,9 @@ async def forget(connection: Connection, lane: int, ids: Sequence[int]) -> None:
     await _sql.forget(connection, lane=lane, ids=ids)
 
 
-async def outbox_depth(connection: Connection, now: datetime) -> tuple[int, float]:
-    """How many facts wait in the outbox, and for how many seconds the oldest has."""
-    row = await _sql.outbox_depth(connection, now=now)
-    return row["messages"], row["oldest_s"]
+async def figures(connection: Connection, now: datetime) -> Figures:
+    """What stands in the tables at this moment."""
+    return Figures(**await _sql.figures(connection, now=now))
 
 
 async def keep_inbox(connection: Connection, today: date, keep: int) -> None:
@@ -280,11 +292,6 @@ async def remove_dead_letters(connection: Connection, ids: Sequence[int]) -> Non
 async def unpark_if_empty(connection: Connection, key: KeyReference) -> None:
     """Let messages of this key pass again, unless some still wait."""
     await _sql.unpark_if_empty(connection, topic=key[0], reference=key[1])
-
-
-async def count_parked(connection: Connection) -> int:
-    """How many keys are parked."""
-    return int(await _sql.count_parked(connection))
 
 
 async def all_positions(connection: Connection) -> dict[Partition, int]:

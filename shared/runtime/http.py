@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from shared.runtime.health import Heartbeats
+from shared.runtime.metrics import READY
 
 _BACKLOG = 128
 
@@ -39,6 +40,7 @@ def health_routes(
         return _answer(heartbeats.not_ready())
 
     async def metrics(_: Request) -> Response:
+        READY.set(not heartbeats.not_ready())
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     return [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]

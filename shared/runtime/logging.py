@@ -6,13 +6,14 @@ but of their sentences only the template and simple arguments, since they quote 
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import logging
 import re
 import sys
 from collections.abc import Callable
 from types import TracebackType
-from typing import Literal, TextIO
+from typing import Literal, TextIO, cast
 
 import orjson
 import structlog
@@ -45,9 +46,10 @@ def configure_logging(
 ) -> None:
     """Send all logs of this process to `stream` (standard error); call it before anything logs.
 
-    `auto` is `console` on a terminal and `json` elsewhere.
+    `auto` is `console` on a terminal and `json` elsewhere. A line that cannot be written is lost.
     """
     stream = stream or sys.stderr
+    lossy = _Lossy(stream)
     console = format == "console" or (format == "auto" and stream.isatty())
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -61,14 +63,29 @@ def configure_logging(
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", lossy)),
     )
-    _route_libraries(shared, render, level, stream)
+    _route_libraries(shared, render, level, lossy)
     _describe_what_nobody_caught()
 
 
+class _Lossy:
+    """A stream whose errors are nobody's: a disk that is full must not end a loop that logs."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+
 def _route_libraries(
-    shared: list[Processor], render: Processor, level: str, stream: TextIO
+    shared: list[Processor], render: Processor, level: str, stream: _Lossy
 ) -> None:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(

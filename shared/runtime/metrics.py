@@ -30,10 +30,23 @@ HANDLER_SECONDS = Histogram(
 CONSUMER_LAG = Gauge(
     "steward_consumer_lag", "Messages in the log beyond our position.", ["topic", "partition"]
 )
+PARTITIONS_ASSIGNED = Gauge("steward_partitions_assigned", "Partitions that this process has.")
+PARTITIONS_STOPPED = Gauge(
+    "steward_partitions_stopped",
+    "Those of them that stand still: their log lacks what is to be read next.",
+)
 OUTBOX_ROWS = Gauge("steward_outbox_rows", "Facts that wait to be published.")
 OUTBOX_OLDEST_SECONDS = Gauge(
     "steward_outbox_oldest_seconds", "Age of the oldest fact that waits to be published."
 )
+DEAD_LETTERS_STANDING = Gauge(
+    "steward_dead_letters_standing", "Messages that are set aside now, until a person decides."
+)
+PARKED_MESSAGES = Gauge(
+    "steward_parked_messages", "Messages that wait behind a dead letter of their key."
+)
+PARKED_KEYS = Gauge("steward_parked_keys", "Keys whose messages wait behind a dead letter.")
+READY = Gauge("steward_ready", "1 while `/readyz` says that nothing is missing, else 0.")
 LOOP_RESTARTS = Counter(
     "steward_loop_restarts", "Loops of this process that failed and were started again.", ["loop"]
 )

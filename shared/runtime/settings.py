@@ -111,6 +111,17 @@ def _hide_values(text: str) -> str:
     return f"STEWARD_{field.upper()}: expected JSON"
 
 
+class TopicSettings(SettingsBase):
+    """What only who makes topics needs to know."""
+
+    replication_factor: int | None = Field(
+        default=None,
+        ge=1,
+        le=9,
+        description="replicas of a topic; else one a broker, three at most",
+    )
+
+
 class ServiceSettings(SettingsBase):
     """What every service needs to know. Times are in the unit that a name ends with."""
 

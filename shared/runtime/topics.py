@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -14,6 +15,7 @@ _DYNAMIC_TOPIC_CONFIG = 1  # ConfigSource of DescribeConfigs: set on the topic i
 _REQUEST_TIMEOUT_MS = 20_000
 _VISIBLE_WITHIN_S = 20
 _LOOK_AGAIN_S = 0.05
+_MOST_REPLICAS = 3
 
 
 class TopicLike(Protocol):
@@ -31,14 +33,25 @@ class TopicError(Exception):
     """Some topics are not as they should be; the text names them and says what to do."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What a topic has: partitions, and replicas of the one that has fewest."""
+
+    partitions: int
+    replicas: int
+
+
 async def create_topics(
-    bootstrap_servers: str, topics: Sequence[TopicLike], *, replication_factor: int = 1
+    bootstrap_servers: str, topics: Sequence[TopicLike], *, replication_factor: int | None = None
 ) -> tuple[str, ...]:
     """Make the topics that are missing, set the settings of those that differ; return the made.
 
+    `replication_factor`: None for one replica on each broker, three at most. A topic of several
+    replicas takes a message when all but one of them have it (`min.insync.replicas`).
+
     Raises `TopicError` when a topic has fewer partitions than it should (adding some would send
-    later messages of a key elsewhere and lose their order) or the brokers refuse, and
-    `KafkaConnectionError` when none answers.
+    later messages of a key elsewhere and lose their order) or fewer replicas, or the brokers
+    refuse, and `KafkaConnectionError` when none answers.
     """
     client = AIOKafkaAdminClient(
         bootstrap_servers=bootstrap_servers,
@@ -47,24 +60,43 @@ async def create_topics(
     )
     try:
         await client.start()
-        present = await _partitions(client)
+        replicas = replication_factor or await _usual_replicas(client)
+        present = await _shapes(client)
         missing = [topic for topic in topics if topic.name not in present]
-        made = await _make(client, missing, replication_factor)
+        made = await _make(client, missing, replicas)
         present = await _wait_for(client, [topic.name for topic in topics])
         existing = [topic for topic in topics if topic.name not in made]
-        _refuse_fewer_partitions(existing, present)
-        await _set_settings(client, existing)
+        await _set_settings(client, existing, present)
+        _refuse_fewer(existing, present, replicas)
     finally:
         await client.close()
     return made
 
 
-async def _partitions(client: AIOKafkaAdminClient) -> dict[str, int]:
-    return {topic["topic"]: len(topic["partitions"]) for topic in await client.describe_topics()}
+async def _usual_replicas(client: AIOKafkaAdminClient) -> int:
+    return min(_MOST_REPLICAS, len((await client.describe_cluster())["brokers"]))
+
+
+async def _shapes(client: AIOKafkaAdminClient) -> dict[str, _Shape]:
+    return {
+        topic["topic"]: _Shape(
+            len(topic["partitions"]), min(len(one["replicas"]) for one in topic["partitions"])
+        )
+        for topic in await client.describe_topics()
+        if topic["partitions"]
+    }
+
+
+def _settings(topic: TopicLike, replicas: int) -> dict[str, str]:
+    """As specified; of several replicas one may be away without a message being refused, and
+    without one being lost that was acknowledged.
+    """
+    in_sync = {"min.insync.replicas": str(replicas - 1)} if replicas > 1 else {}
+    return {**topic.settings, **in_sync}
 
 
 async def _make(
-    client: AIOKafkaAdminClient, missing: Sequence[TopicLike], replication_factor: int
+    client: AIOKafkaAdminClient, missing: Sequence[TopicLike], replicas: int
 ) -> tuple[str, ...]:
     if not missing:
         return ()
@@ -73,8 +105,8 @@ async def _make(
             NewTopic(
                 name=topic.name,
                 num_partitions=topic.partitions,
-                replication_factor=replication_factor,
-                topic_configs=dict(topic.settings),
+                replication_factor=replicas,
+                topic_configs=_settings(topic, replicas),
             )
             for topic in missing
         ]
@@ -86,11 +118,11 @@ async def _make(
     return tuple(topic.name for topic in missing if codes[topic.name] == 0)
 
 
-async def _wait_for(client: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, int]:
+async def _wait_for(client: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, _Shape]:
     """The brokers answer before their own list has a new topic; who writes to it needs the list."""
     ends_at = asyncio.get_running_loop().time() + _VISIBLE_WITHIN_S
     while True:
-        present = await _partitions(client)
+        present = await _shapes(client)
         missing = [name for name in names if name not in present]
         if not missing:
             return present
@@ -99,22 +131,34 @@ async def _wait_for(client: AIOKafkaAdminClient, names: Sequence[str]) -> dict[s
         await asyncio.sleep(_LOOK_AGAIN_S)
 
 
-def _refuse_fewer_partitions(topics: Sequence[TopicLike], present: Mapping[str, int]) -> None:
+def _refuse_fewer(
+    topics: Sequence[TopicLike], present: Mapping[str, _Shape], replicas: int
+) -> None:
     findings = [
-        f"{topic.name} has {present[topic.name]} partitions and needs {topic.partitions}: adding"
-        " some would break the order of its keys, so make the topic anew while it is empty"
+        f"{topic.name} has {present[topic.name].partitions} partitions and needs"
+        f" {topic.partitions}: adding some would break the order of its keys, so make the topic"
+        " anew while it is empty"
         for topic in topics
-        if present[topic.name] < topic.partitions
+        if present[topic.name].partitions < topic.partitions
+    ]
+    findings += [
+        f"{topic.name} has {present[topic.name].replicas} replicas and should have {replicas}: give"
+        " it more with Kafka's kafka-reassign-partitions, or set STEWARD_REPLICATION_FACTOR to what"
+        " it has"
+        for topic in topics
+        if present[topic.name].replicas < replicas
     ]
     if findings:
         raise TopicError("\n".join(findings))
 
 
-async def _set_settings(client: AIOKafkaAdminClient, topics: Sequence[TopicLike]) -> None:
+async def _set_settings(
+    client: AIOKafkaAdminClient, topics: Sequence[TopicLike], present: Mapping[str, _Shape]
+) -> None:
     """Alter only what differs. The request replaces all settings of a topic, so it carries all."""
     if not topics:
         return
-    wanted = {topic.name: dict(topic.settings) for topic in topics}
+    wanted = {topic.name: _settings(topic, present[topic.name].replicas) for topic in topics}
     found = await client.describe_configs(
         [ConfigResource(ConfigResourceType.TOPIC, name, configs=None) for name in wanted]
     )

@@ -51,6 +51,9 @@ def test_help_imports_nothing_that_only_a_command_needs() -> None:
         (["upp"], "Did you mean 'up'?"),
         (["up", "--kafka-port", "many"], "valid integer"),
         (["up", "--kafka-port", "70000"], "65535"),
+        (["up", "--brokers", "0"], "greater than or equal to 1"),
+        (["up", "--replicas", "nobody=2"], "a service of registration"),
+        (["up", "--replicas", "audit=none", "--detach"], "a number from 1 to 8"),
         (["logs"], "Missing argument 'service'"),
         (["logs", "nobody"], "choose one of registration"),
         (["run", "nobody"], "choose one of registration"),
@@ -79,7 +82,7 @@ def test_status_of_nothing_says_how_to_start_and_exits_with_1(steward: Steward) 
 
 def test_status_of_nothing_can_be_read_by_a_program(steward: Steward) -> None:
     done = steward("status", "--json")
-    assert json.loads(done.stdout) == {"running": False, "processes": []}
+    assert json.loads(done.stdout) == {"running": False, "services": [], "processes": []}
 
 
 def test_down_where_nothing_runs_is_no_failure(steward: Steward) -> None:
@@ -147,6 +150,16 @@ def test_a_command_finds_the_system_that_runs(home: Path) -> None:
     assert environ["KAFKA_BOOTSTRAP_SERVERS"] == "127.0.0.1:1"
     assert environ["DATABASE_URL"] == "postgresql://h/d"
     assert environ["STEWARD_SECRETS"] == str(home / "secrets")
+
+
+def test_a_service_in_the_foreground_finds_the_system_that_runs(
+    steward: Steward, home: Path
+) -> None:
+    running_here(home)
+    done = steward("run", "audit")
+    assert done.returncode == 1
+    assert f"{home / 'secrets'}" in done.stderr
+    assert "is not set" not in done.stderr
 
 
 def test_a_command_stays_with_the_servers_it_was_given(home: Path) -> None:

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import os
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from services.cli import system
-from services.cli.system import Options, running_system
+from services.cli.system import Options, Ports, running_system
 from shared.contract.topics import TOPICS
 from shared.local.errors import NotReadyError
+from shared.local.kafka import LocalKafka
+from shared.local.process import Process
 from shared.runtime.secrets import SecretsFolder
 from tests.conftest import ROOT
 
@@ -70,4 +75,60 @@ async def test_a_given_database_that_does_not_answer_is_named_with_its_variable(
     nowhere = given(tmp_path, secrets_folder, kafka, "postgresql://127.0.0.1:1/d")
     with pytest.raises(NotReadyError, match=r"PostgreSQL cannot be used.*DATABASE_URL"):
         async with running_system(nowhere):
+            pass
+
+
+class Sleeping(LocalKafka):
+    """Three brokers of which as many do their work as `awake` says."""
+
+    awake = 0
+
+    async def prepare(self) -> tuple[Process, ...]:
+        self._nodes = self._choose_nodes()
+        return tuple(
+            Process(
+                name=f"kafka-{number}",
+                argv=(sys.executable, "-c", "import signal; signal.pause()"),
+                env=dict(os.environ),
+                ready=_ready if number <= self.awake else _asleep,
+                required=False,
+                start_within_s=0.1,
+            )
+            for number in (1, 2, 3)
+        )
+
+
+async def _ready() -> str | None:
+    return None
+
+
+async def _asleep() -> str | None:
+    return "it sleeps"
+
+
+def three_sleeping(home: Path, secrets: SecretsFolder) -> Options:
+    return replace(
+        given(home, secrets, "", "postgresql://127.0.0.1:1/d"),
+        brokers=3,
+        ports=Ports(any_free=True),
+        environ={"DATABASE_URL": "postgresql://127.0.0.1:1/d"},
+    )
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    ("awake", "why"), [(1, "kafka-2: it sleeps; kafka-3: it sleeps"), (2, "PostgreSQL cannot")]
+)
+async def test_one_broker_of_three_may_be_away_at_the_start_and_two_may_not(
+    tmp_path: Path,
+    secrets_folder: SecretsFolder,
+    monkeypatch: pytest.MonkeyPatch,
+    awake: int,
+    why: str,
+) -> None:
+    """With two of them it goes on to the database, which is nowhere."""
+    monkeypatch.setattr(Sleeping, "awake", awake)
+    monkeypatch.setattr("shared.local.kafka.LocalKafka", Sleeping)
+    with pytest.raises(NotReadyError, match=why):
+        async with running_system(three_sleeping(tmp_path, secrets_folder)):
             pass

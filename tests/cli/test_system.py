@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
+from services.cli.schemas import SERVICES
 from tests.cli.conftest import Steward
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
@@ -38,12 +39,17 @@ def kill_everything(found: dict[str, Any]) -> list[int]:
 
 @pytest.mark.usefixtures("stopped_after")
 def test_up_stays_shows_itself_survives_kill_9_and_goes_down(steward: Steward, home: Path) -> None:
-    first = steward("up", "--detach")
+    first = steward("up", "--detach", "--replicas", "audit=2")
     assert first.returncode == 0, first.stderr
     found = status(steward)
     assert {p["name"] for p in found["processes"]} >= {"kafka", "postgres", "registration", "audit"}
     assert [p["name"] for p in found["processes"] if not p["ready"]] == []
     assert "password" not in json.dumps(found)
+    told = {service["name"]: service for service in found["services"]}
+    assert {name: (one["replicas"], one["ready"]) for name, one in told.items()} == {
+        name: (2, 2) if name == "audit" else (1, 1) for name in SERVICES
+    }
+    assert all(one["lag"] == one["dead_letters"] == 0 for one in told.values())
 
     second = steward("up")
     assert second.returncode == 1
@@ -52,7 +58,7 @@ def test_up_stays_shows_itself_survives_kill_9_and_goes_down(steward: Steward, h
     cluster = (home / "kafka" / "data" / "meta.properties").read_text("utf-8")
     kill_everything(found)
     assert steward("status").returncode == 1
-    assert steward("up", "--detach").returncode == 0
+    assert steward("up", "--detach", "--replicas", "audit=2").returncode == 0
     again = status(steward)
     assert [p["ports"] for p in again["processes"]] == [p["ports"] for p in found["processes"]]
     assert (home / "kafka" / "data" / "meta.properties").read_text("utf-8") == cluster

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -95,6 +96,39 @@ async def test_a_killed_process_is_started_again(tmp_path: Path) -> None:
         assert supervisor.restarts("it") == 1
         assert psutil.pid_exists(supervisor.pid("it"))
     assert said == ["it ended (signal SIGKILL); starting again in 0.2 s"]
+
+
+async def test_a_killed_process_is_started_again_while_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    said: list[str] = []
+    monkeypatch.setattr("shared.local.supervisor._ROTATE_EVERY_S", 0.05)
+    async with supervisor_of(tmp_path, said) as supervisor:
+        await supervisor.start(living(tmp_path, "it"))
+        former = supervisor.pid("it")
+        with monkeypatch.context() as patched:
+            patched.setattr("shared.local.supervisor.write_state", full)
+            patched.setattr("shared.local.supervisor.rotate", full)
+            os.kill(former, signal.SIGKILL)
+            await eventually(lambda: supervisor.state.processes[0].pid != former)
+        await eventually(lambda: _stored_pid(tmp_path) == supervisor.pid("it"))
+    assert said.count("what runs cannot be written down (No space left on device); trying again")
+
+
+def _stored_pid(folder: Path) -> int | None:
+    state = read_state(folder / "run")
+    return state.processes[0].pid if state and state.processes else None
+
+
+async def test_alone_a_process_that_is_not_ready_in_time_is_an_error(tmp_path: Path) -> None:
+    late = program(
+        LIFE, str(tmp_path / "diary"), "late", name="late", ready=never_ready, required=False
+    )
+    with pytest.raises(NotReadyError, match="late did not start: its answer"):
+        await Supervisor.alone(tmp_path, replace(late, start_within_s=0.1))
 
 
 def test_the_pause_before_a_restart_doubles_up_to_half_a_minute() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import asyncpg
@@ -14,14 +14,10 @@ import pytest
 from shared.contract.message import Message
 from shared.contract.types import Sealed
 from shared.messaging import store
-from shared.messaging.consumer import Consumer
 from shared.messaging.maintenance import Maintenance
 from shared.messaging.planning import KEEP_DAYS
 from shared.messaging.redrive import Redrive
-from shared.messaging.unit_of_work import unit_of_work
 from shared.runtime.clock import utc_now
-from shared.runtime.health import Heartbeats
-from shared.runtime.metrics import OUTBOX_ROWS
 from tests.conftest import SettingsFactory
 from tests.support.clusters import MemoryCluster, Sent
 from tests.support.messaging import SCHEMA, World, open_world, until
@@ -160,23 +156,3 @@ async def test_read_messages_are_deleted_up_to_our_position_and_not_beyond(world
     await world.send(Sent("key-10", 10, partition=0))
     async with world.running() as process:
         await world.taken(11)
-
-
-async def test_the_outbox_is_measured(world: World) -> None:
-    consumer = Consumer(
-        world.service,
-        world.cluster.transport(world.service.settings),
-        Heartbeats(),
-        inbox_key=b"k" * 32,
-    )
-    async with unit_of_work(
-        world.pool,
-        service=SCHEMA,
-        now=datetime(2026, 11, 1, tzinfo=UTC),
-        ids=world.tools().ids,
-        topics={world.facts},
-    ) as tx:
-        tx.say(world.types.written(number=1, key=""), key=None)
-    transport = world.cluster.transport(world.service.settings)
-    await Maintenance(world.service, consumer, transport, now=utc_now).measure()
-    assert OUTBOX_ROWS._value.get() == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
 import logging
@@ -11,6 +12,7 @@ import uuid
 import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -220,3 +222,17 @@ def test_below_the_level_nothing_is_logged() -> None:
     structlog.get_logger().info("quiet")
     logging.getLogger("aiokafka").info("quiet")
     assert stream.getvalue() == ""
+
+
+@pytest.mark.usefixtures("_restored")
+def test_a_full_disk_costs_lines_of_the_log_and_nothing_else() -> None:
+    full = Path("/dev/full").open("w", encoding="utf-8")  # noqa: SIM115 - closing it fails too
+    try:
+        configure_logging("audit", "json", stream=full)
+        structlog.get_logger("ours").error("a line")
+        logging.getLogger("library").error("another")
+        with pytest.raises(OSError, match="No space left"):
+            full.flush()
+    finally:
+        with contextlib.suppress(OSError):
+            full.close()

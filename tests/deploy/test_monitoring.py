@@ -1,0 +1,148 @@
+"""Dashboard and alerts are made of metrics that services have."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import promql_parser
+import pytest
+import yaml
+
+from services.cli.schemas import SERVICES
+from tests.conftest import ROOT
+from tests.support.metrics import exposed_names
+
+PROMETHEUS = ROOT / "deploy" / "prometheus"
+# What Prometheus says itself of a process that it scrapes.
+OF_PROMETHEUS = {"up"}
+# Labels that the scrape gives every metric, beside its own.
+OF_THE_SCRAPE = {"job", "service", "process"}
+
+needs_promtool = pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="promtool (Debian: prometheus) is not installed"
+)
+
+
+def rules() -> list[dict[str, Any]]:
+    document = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text("utf-8"))
+    return [rule for group in document["groups"] for rule in group["rules"]]
+
+
+def panels() -> list[dict[str, Any]]:
+    dashboard = json.loads((ROOT / "deploy" / "grafana" / "steward.json").read_text("utf-8"))
+    found: list[dict[str, Any]] = dashboard["panels"]
+    return found
+
+
+def of_dashboard() -> list[str]:
+    return [target["expr"] for panel in panels() for target in panel.get("targets", [])]
+
+
+def of_alerts() -> list[str]:
+    return [rule["expr"] for rule in rules()]
+
+
+def selectors(node: object) -> Iterator[promql_parser.VectorSelector]:
+    """Every metric that an expression reads. Raises ValueError for what is no PromQL."""
+    if isinstance(node, str):
+        node = promql_parser.parse(node)
+    if isinstance(node, promql_parser.VectorSelector):
+        yield node
+        return
+    for part in ("expr", "lhs", "rhs", "vector_selector", "param"):
+        inner = getattr(node, part, None)
+        if inner is not None:
+            yield from selectors(inner)
+    for argument in getattr(node, "args", None) or []:
+        yield from selectors(argument)
+
+
+def names(expressions: list[str]) -> set[str]:
+    return {one.name for text in expressions for one in selectors(text) if one.name}
+
+
+def test_the_search_goes_into_every_part_of_an_expression() -> None:
+    text = 'a / sum by (x) (rate(b{c="d"}[5m])) > max_over_time((e - 1)[1h:1m]) or topk(3, -f)'
+    assert names([text]) == {"a", "b", "e", "f"}
+    with pytest.raises(ValueError, match="unclosed left parenthesis"):
+        names(["sum by ("])
+
+
+def test_alerts_and_dashboard_read_only_what_services_tell() -> None:
+    assert names(of_alerts()) - exposed_names() - OF_PROMETHEUS == set()
+    assert names(of_dashboard()) - exposed_names() == set()
+
+
+def test_the_dashboard_shows_every_metric_of_ours() -> None:
+    ours = {name for name in exposed_names() if name.startswith("steward_")}
+    assert ours - names(of_dashboard()) == set()
+
+
+def test_an_alert_names_only_labels_that_its_expression_has() -> None:
+    for rule in rules():
+        text = " ".join(rule["annotations"].values())
+        used = set(re.findall(r"\$labels\.(\w+)", text))
+        kept = re.search(r"\b(?:sum|max) by \(([\w, ]+)\)", rule["expr"])
+        known = OF_THE_SCRAPE | {"loop"} if kept is None else set(kept.group(1).split(", "))
+        assert used, rule["alert"]
+        assert used <= known, rule["alert"]
+
+
+def test_every_rule_says_how_urgent_it_is() -> None:
+    assert {rule["labels"]["severity"] for rule in rules()} == {"page", "ticket"}
+
+
+def test_panels_stand_beside_each_other() -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in panels():
+        place = panel["gridPos"]
+        assert place["x"] + place["w"] <= 24
+        squares = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert not squares & taken, panel["title"]
+        taken |= squares
+    assert len({panel["id"] for panel in panels()}) == len(panels())
+
+
+def test_the_targets_in_containers_are_the_services_of_the_compose_file() -> None:
+    targets = json.loads((PROMETHEUS / "targets.compose.json").read_text("utf-8"))
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"]
+    assert [target["labels"]["service"] for target in targets] == list(SERVICES)
+    for target in targets:
+        name, _, port = target["targets"][0].partition(":")
+        assert compose[name]["command"] == ["run", target["labels"]["service"]]
+        assert any(published.endswith(f":{port}") for published in compose[name]["ports"])
+
+
+def test_the_scrape_reads_these_rules() -> None:
+    configuration = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text("utf-8"))
+    assert configuration["rule_files"] == ["alerts.yml"]
+    (scrape,) = configuration["scrape_configs"]
+    assert scrape["job_name"] == "steward"
+    assert 'job="steward"' in " ".join(of_alerts())
+
+
+def test_each_alert_has_a_test_that_it_fires() -> None:
+    text = (PROMETHEUS / "alerts_test.yml").read_text("utf-8")
+    yaml.safe_load(text)
+    assert {rule["alert"] for rule in rules() if rule["alert"] not in text} == set()
+
+
+@needs_promtool
+@pytest.mark.parametrize(
+    "arguments",
+    [("check", "rules", "alerts.yml"), ("test", "rules", "alerts_test.yml")],
+)
+def test_promtool_is_content(arguments: tuple[str, ...]) -> None:
+    done = subprocess.run(
+        ["promtool", *arguments], cwd=PROMETHEUS, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,156 @@
+"""The page for operators says everything that a service can say, and nothing that it cannot."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from shared.runtime.settings import ServiceSettings, SettingsBase, TopicSettings, variable_of
+from tests.conftest import ROOT
+from tests.support.metrics import exposed_names
+
+PAGE = (ROOT / "docs" / "operations.md").read_text("utf-8")
+HEADINGS = re.findall(r"^#{2,3} (.+)$", PAGE, re.MULTILINE)
+TOLD = {"warning", "error", "exception", "critical"}
+FAULTS = {"Fault", "FormFault", "Permanent"}
+
+
+def sources() -> Iterator[Path]:
+    for folder in ("shared", "services"):
+        yield from (ROOT / folder).rglob("*.py")
+
+
+def calls() -> Iterator[tuple[str, ast.Call]]:
+    """Every call of our own code, with the name that is called."""
+    for path in sources():
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                yield node.func.attr, node
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                yield node.func.id, node
+
+
+def is_of_logger(call: ast.Call) -> bool:
+    """`_log.error(…)`, `log.critical(…)`."""
+    of = call.func.value if isinstance(call.func, ast.Attribute) else None
+    return isinstance(of, ast.Name) and of.id in ("_log", "log")
+
+
+def texts(node: ast.expr) -> list[str]:
+    """The parts of a text that are always the same."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return [node.value.strip()]
+    if isinstance(node, ast.JoinedStr):
+        return [text for part in node.values for text in texts(part) if len(text) > 3]
+    return []
+
+
+def logged() -> set[str]:
+    return {
+        text
+        for name, call in calls()
+        if name in TOLD and is_of_logger(call)
+        for text in texts(call.args[0])
+    }
+
+
+def missing() -> set[str]:
+    """What may stand in `/readyz`."""
+    return {
+        text
+        for name, call in calls()
+        if name == "missing" and call.args
+        for text in texts(call.args[-1])
+    }
+
+
+def reasons() -> set[str]:
+    """Of dead letters."""
+    found = set()
+    for name, call in calls():
+        if name in FAULTS and call.args:
+            found.update(texts(call.args[0]))
+        elif name == "dead_letter" and len(call.args) > 1:
+            found.update(texts(call.args[1]))
+    return found
+
+
+def anchor(heading: str) -> str:
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+def test_the_search_finds_what_is_known_to_be_there() -> None:
+    assert "a loop failed" in logged()
+    assert {"Kafka cannot be used", "does not answer", "waits for the database"} <= missing()
+    assert {"handler_failed", "field_missing", "vat_class_unknown"} <= reasons()
+
+
+@pytest.mark.parametrize("text", sorted(logged() | {"a library logged an error"}))
+def test_every_line_that_a_service_logs_as_wrong_is_explained(text: str) -> None:
+    assert f"| `{text}` |" in PAGE
+
+
+@pytest.mark.parametrize("text", sorted(missing() | {"not heard from for", "it does not answer"}))
+def test_every_reason_for_not_being_ready_is_explained(text: str) -> None:
+    assert re.search(rf"`[^`]*{re.escape(text)}[^`]*`", PAGE)
+
+
+@pytest.mark.parametrize("reason", sorted(reasons()))
+def test_every_reason_of_a_dead_letter_is_explained(reason: str) -> None:
+    assert f"`{reason}`" in PAGE.split("## Dead letters")[1]
+
+
+def test_every_alert_has_a_section_and_every_section_an_alert() -> None:
+    rules = yaml.safe_load((ROOT / "deploy" / "prometheus" / "alerts.yml").read_text("utf-8"))
+    alerts = {rule["alert"]: rule for group in rules["groups"] for rule in group["rules"]}
+    sections = {heading for heading in HEADINGS if heading.startswith("Steward")}
+    assert set(alerts) == sections
+    for name, rule in alerts.items():
+        assert rule["annotations"]["runbook"] == f"docs/operations.md#{anchor(name)}"
+        assert f"### {name}\n\n*{rule['labels']['severity']}.*" in PAGE
+
+
+def test_every_metric_of_ours_is_explained() -> None:
+    ours = {
+        re.sub(r"_(bucket|count|sum)$", "", name)
+        for name in exposed_names()
+        if name.startswith("steward_")
+    }
+    assert {name for name in ours if f"`{name}`" not in PAGE} == set()
+
+
+@pytest.mark.parametrize("settings", [ServiceSettings, TopicSettings])
+def test_every_variable_is_explained(settings: type[SettingsBase]) -> None:
+    variables = {variable_of(settings, field) for field in settings.model_fields}
+    assert {name for name in variables if f"`{name}`" not in PAGE} == set()
+
+
+def test_every_link_inside_the_page_leads_somewhere() -> None:
+    anchors = {anchor(heading) for heading in HEADINGS}
+    assert set(re.findall(r"\]\(#([^)]+)\)", PAGE)) - anchors == set()
+
+
+@pytest.mark.parametrize(
+    "injury",
+    [
+        "A service died",
+        "Kafka is away",
+        "A broker of three is away",
+        "PostgreSQL is away",
+        "The network is bad",
+        "A rebalance does not end",
+        "A stuck process",
+        "A gap",
+        "A full disk",
+        "Everything was sent twice",
+        "Hostile or broken input",
+    ],
+)
+def test_every_injury_can_be_recovered_from_by_hand(injury: str) -> None:
+    section = PAGE.split(f"### {injury}\n")[1].split("\n#")[0]
+    assert len(section) > 200

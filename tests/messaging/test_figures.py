@@ -1,0 +1,104 @@
+"""What a service tells Prometheus of its tables and its partitions."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from prometheus_client import REGISTRY
+
+from shared.messaging.consumer import Consumer
+from shared.messaging.maintenance import Maintenance
+from shared.messaging.redrive import Redrive
+from shared.messaging.unit_of_work import unit_of_work
+from shared.runtime.clock import utc_now
+from shared.runtime.health import Heartbeats
+from tests.conftest import SettingsFactory
+from tests.support.clusters import PARTITIONS, MemoryCluster, Sent
+from tests.support.messaging import SCHEMA, World, open_world, until
+
+
+@pytest.fixture
+async def world(database: str, service_settings: SettingsFactory) -> AsyncIterator[World]:
+    settings = service_settings(SCHEMA, kafka_bootstrap_servers="127.0.0.1:1")
+    async with open_world(MemoryCluster(), database, settings) as opened:
+        yield opened
+
+
+async def measure(world: World, consumer: Consumer) -> None:
+    transport = world.cluster.transport(world.service.settings)
+    await Maintenance(world.service, consumer, transport, now=utc_now).measure()
+
+
+def figure(name: str, **labels: str) -> float | None:
+    return REGISTRY.get_sample_value(f"steward_{name}", labels)
+
+
+def standing() -> tuple[float | None, ...]:
+    return tuple(
+        figure(name) for name in ("dead_letters_standing", "parked_messages", "parked_keys")
+    )
+
+
+async def test_what_waits_in_the_outbox_is_counted_and_its_age_told(world: World) -> None:
+    an_hour_ago = utc_now() - timedelta(hours=1)
+    async with unit_of_work(
+        world.pool,
+        service=SCHEMA,
+        now=an_hour_ago,
+        ids=world.tools().ids,
+        topics={world.facts},
+    ) as tx:
+        tx.say(world.types.written(number=1, key=""), key=None)
+    consumer = Consumer(
+        world.service,
+        world.cluster.transport(world.service.settings),
+        Heartbeats(),
+        inbox_key=b"k" * 32,
+    )
+    await measure(world, consumer)
+    assert figure("outbox_rows") == 1
+    assert figure("outbox_oldest_seconds") == pytest.approx(3600, abs=60)
+
+
+async def test_what_is_set_aside_is_counted_until_it_is_redriven(world: World) -> None:
+    await world.send(Sent("a", 1, "fail"), Sent("a", 2), Sent("a", 3), Sent("b", 4, "fail"))
+    async with world.running() as process:
+        await world.taken(4)
+        await measure(world, process.consumer)
+        assert standing() == (2, 2, 2)
+        world.mended = True
+        letters = [letter["id"] for letter in await world.dead_letters()]
+        await Redrive(world.service, world.tools()).run(letters)
+        await measure(world, process.consumer)
+        assert standing() == (0, 0, 0)
+
+
+async def test_partitions_are_counted_those_that_stand_still_too(world: World) -> None:
+    async with world.running():
+        await world.send(*(Sent("key", number, partition=1) for number in range(3)))
+        await world.taken(3)
+    await world.send(*(Sent("key", number, partition=1) for number in range(3, 9)))
+    await world.cluster.delete_before(world.inbound, 1, 5)
+    async with world.running() as process:
+
+        async def stands_still() -> bool:
+            return bool(process.consumer.gaps)
+
+        await until(stands_still)
+        await measure(world, process.consumer)
+        assert (figure("partitions_assigned"), figure("partitions_stopped")) == (PARTITIONS, 1)
+        assert figure("consumer_lag", topic=world.inbound, partition="0") == 0
+
+
+async def test_the_lag_of_what_another_process_has_by_now_is_not_told(world: World) -> None:
+    async with world.running() as process:
+        await world.send(Sent("key", 1, partition=1))
+        await world.taken(1)
+        await measure(world, process.consumer)
+        assert figure("consumer_lag", topic=world.inbound, partition="1") == 0
+        await process.consumer.revoked()
+        await measure(world, process.consumer)
+        assert figure("consumer_lag", topic=world.inbound, partition="1") is None
+        assert figure("partitions_assigned") == 0
