@@ -6,8 +6,9 @@ What most of a message consists of, base64 and ids, pydantic asks Python for val
 from __future__ import annotations
 
 from binascii import b2a_base64
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final
 from uuid import UUID
 
 import orjson
@@ -35,15 +36,23 @@ def sealed_to_json(sealed: Mapping[str, Sealed]) -> bytes:
 
 def _written(value: object) -> object:
     """What orjson does not know: our own kinds of values."""
-    if isinstance(value, Sealed):
-        return b2a_base64(value, newline=False).decode("ascii")
-    if isinstance(value, UUID):
-        return str(value)
-    if isinstance(value, SharedPart):
-        return _part(value)
-    if isinstance(value, Contract):
-        return value.__dict__
-    raise TypeError(f"a {type(value).__name__} is nothing that a contract has")
+    return _way(type(value))(value)
+
+
+@lru_cache(maxsize=64)
+def _way(kind: type) -> Callable[[Any], object]:
+    """How values of a class are written: known once per class, since pydantic's models answer
+    `issubclass` in Python.
+    """
+    if issubclass(kind, Sealed):
+        return lambda value: b2a_base64(value, newline=False).decode("ascii")
+    if issubclass(kind, UUID):
+        return str
+    if issubclass(kind, SharedPart):
+        return _part
+    if issubclass(kind, Contract):
+        return vars
+    raise TypeError(f"a {kind.__name__} is nothing that a contract has")
 
 
 def _part(part: SharedPart) -> orjson.Fragment:
