@@ -26,7 +26,7 @@ from shared.runtime.logging import configure_logging
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 
-MODULES = ("machine", "throughput", "peers", "shapes", "system", "withdrawals")
+MODULES = ("machine", "throughput", "peers", "shapes", "system", "withdrawals", "full")
 """Importing them fills the registry, in the order in which it is measured."""
 
 

@@ -25,7 +25,7 @@ class Backlog:
 async def backlog(ground: Ground) -> Backlog:
     """The registrations of this round, published by the first who asks; the events are open."""
     stage = await ground.stage(STAGE)
-    await stage.once("events", lambda: _open_events(stage))
+    await stage.once("events", lambda: open_events(stage))
     many = ground.sizes.registrations
 
     async def publish() -> Backlog:
@@ -36,7 +36,8 @@ async def backlog(ground: Ground) -> Backlog:
     return await stage.once(f"backlog {ground.round}", publish)
 
 
-async def _open_events(stage: Stage) -> None:
+async def open_events(stage: Stage) -> None:
+    """Announce the events and let the registration service open them."""
     await stage.produce(announcements(utc_now()))
     async with stage.watched("registration") as facts, registration_service(stage):
         await facts.until(len(EVENTS))

@@ -100,7 +100,9 @@ class Stage:
         consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap_servers)
         await consumer.start()
         try:
-            yield Watch(consumer, [TopicPartition(topic, part) for part in range(_partitions(topic))])
+            yield Watch(
+                consumer, [TopicPartition(topic, part) for part in range(_partitions(topic))]
+            )
         finally:
             await consumer.stop()
 

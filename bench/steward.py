@@ -78,9 +78,7 @@ async def facts_per_second(stage: Stage, expected: int, **settings: int) -> floa
 
 
 @asynccontextmanager
-async def service_process(
-    stage: Stage, service: str, **over: str
-) -> AsyncIterator[psutil.Process]:
+async def service_process(stage: Stage, service: str, **over: str) -> AsyncIterator[psutil.Process]:
     """A service as a process of its own, ready; `over` are variables of its environment."""
     port = choose_port(None, option="STEWARD_HTTP_PORT")
     environment = {
