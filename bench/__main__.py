@@ -26,7 +26,17 @@ from shared.runtime.logging import configure_logging
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 
-MODULES = ("machine", "throughput", "peers", "shapes", "system", "withdrawals", "full")
+MODULES = (
+    "machine",
+    "throughput",
+    "peers",
+    "shapes",
+    "system",
+    "withdrawals",
+    "full",
+    "replicas",
+    "start",
+)
 """Importing them fills the registry, in the order in which it is measured."""
 
 
@@ -35,10 +45,6 @@ def main(
     quick: Annotated[
         bool, typer.Option("--quick", help="Small and once: does it all still run?")
     ] = False,
-    rounds: Annotated[int | None, typer.Option(min=1, max=20, help="Of each throughput.")] = None,
-    registrations: Annotated[
-        int | None, typer.Option(min=100, help="In the topic before anybody begins.")
-    ] = None,
     messages: Annotated[
         int | None, typer.Option(min=100, help="Through all services, while memory is watched.")
     ] = None,
@@ -60,8 +66,7 @@ def main(
         typer.echo("\n".join(BENCHMARKS))
         return
     _check(names or ())
-    given = {"rounds": rounds, "registrations": registrations, "messages": messages, "rows": rows}
-    sizes = _sizes(QUICK if quick else NORMAL, given)
+    sizes = _sizes(QUICK if quick else NORMAL, {"messages": messages, "rows": rows})
     configure_logging("bench", "console", "error")
     spare_the_collector()  # as in a service's process; all that is measured has it
     # As Ctrl-C does: what was started is stopped.

@@ -7,7 +7,7 @@ Whatever columns a table has, the rows are thus as wide as real ones, and so are
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -19,6 +19,9 @@ from shared.runtime.database import Connection, queries
 KEEP_DAYS = 40
 DAYS = 10
 """The inbox's rows are of so many days, as at a million messages a day."""
+
+CONNECTIONS = 2
+"""That fill tables at once."""
 
 POSTGRES_SETTINGS: Mapping[str, str] = {
     # What is loaded into a table emptied in the same transaction is not written twice.
@@ -34,12 +37,11 @@ _sql = queries("filling.sql", __file__)
 class Filling:
     """A table and, for columns that differ from row to row, an expression of `n` = 1, 2, …
 
-    A bytea keeps the length that it has in the pattern. `from_` is where the pattern is looked for.
+    A digest keeps the length that it has in the pattern.
     """
 
     table: str
     columns: Mapping[str, str]
-    from_: str = ""
 
 
 def _digest(column: str) -> str:
@@ -58,22 +60,47 @@ SUBJECTS = Filling("keyring.subject", {"subject_id": "gen_random_uuid()"})
 ALIASES = Filling("keyring.alias", {"digest": _digest("digest"), "subject_id": "gen_random_uuid()"})
 KEYS = Filling("keyring.data_key", {"subject_id": "gen_random_uuid()", "key_id": "uuidv7()"})
 
-STATE = (REGISTRATIONS,)
-KEYRING = (SUBJECTS, ALIASES, KEYS)
+INTAKE = (INBOX, REGISTRATIONS, SUBJECTS, ALIASES, KEYS)
+"""What grows with every registration: inbox, state and keyring of the registration service."""
+
+FACTS = (
+    *INTAKE,
+    Filling(
+        "consent.consent_record",
+        {"id": "uuidv7()", "subject_id": "gen_random_uuid()", "origin": _digest("origin")},
+    ),
+    Filling("consent.consent_state", {"subject_id": "gen_random_uuid()"}),
+    Filling("consent.contact", {"subject_id": "gen_random_uuid()"}),
+    Filling(
+        "finance.invoice",
+        {
+            "invoice_id": "uuidv7()",
+            "number": "'F' || n",
+            "position": "n + 1000000000",
+            "subject_id": "gen_random_uuid()",
+            "registration_id": "gen_random_uuid()",
+        },
+    ),
+    Filling("retention.schedule_item", {"item_id": "gen_random_uuid()"}),
+)
+"""The same, and what the services that hear of it keep."""
 
 
-async def fill(database_url: str, rows: int, tell: Callable[[str], None]) -> None:
-    """Fill inbox, state and keyring, as the administrator, and gather statistics.
+async def fill(
+    database_url: str,
+    rows: int,
+    tell: Callable[[str], None],
+    fillings: Sequence[Filling] = INTAKE,
+) -> None:
+    """Fill tables, as the administrator, and gather statistics.
 
-    Every table needs a row already: registrations have to have gone through the service.
+    Every table needs a row already: registrations have to have gone through the services.
     """
-    connections = [await asyncpg.connect(database_url) for _ in range(2)]
+    connections = [await asyncpg.connect(database_url) for _ in range(CONNECTIONS)]
+    left = iter(fillings)
     try:
         await _make_days(connections[0])
-        await asyncio.gather(
-            _fill_all(connections[0], (*STATE,), rows, tell),
-            _fill_all(connections[1], (INBOX, *KEYRING), rows, tell),
-        )
+        await asyncio.gather(*(_fill_next(one, left, rows, tell) for one in connections))
         tell("vacuum, statistics, checkpoint")
         await connections[0].execute("vacuum (analyze)")
         await connections[0].execute("checkpoint")
@@ -91,10 +118,11 @@ async def _make_days(connection: Connection) -> None:
     await connection.execute("reset search_path")
 
 
-async def _fill_all(
-    connection: Connection, fillings: tuple[Filling, ...], rows: int, tell: Callable[[str], None]
+async def _fill_next(
+    connection: Connection, left: Iterator[Filling], rows: int, tell: Callable[[str], None]
 ) -> None:
-    for filling in fillings:
+    """Fill one table after the other, as long as some are left."""
+    for filling in left:
         tell(f"{rows:,} rows into {filling.table}")
         await _fill(connection, filling, rows)
 
@@ -114,7 +142,7 @@ async def _fill(connection: Connection, filling: Filling, rows: int) -> None:
 
 @asynccontextmanager
 async def _without_indexes(connection: Connection, table: str) -> AsyncIterator[None]:
-    """Take a table's indexes and keys away, and make them again when it is filled: one sort each."""
+    """Take a table's indexes and keys away; make them again when it is filled, a sort for each."""
     found = [row async for row in _sql.indexes_of(connection, table=table)]
     for row in found:
         await connection.execute(row["remove"])

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 import asyncpg
 import procrastinate
@@ -170,7 +171,11 @@ async def _through_jobs(
     return wanted / (ended - began)
 
 
-async def _defer(waiting: Backlog, task: procrastinate.tasks.Task, wanted: int) -> float:
+async def _defer(
+    waiting: Backlog,
+    task: procrastinate.tasks.Task[[str], Coroutine[Any, Any, None], [str]],
+    wanted: int,
+) -> float:
     """Make a job of each registration; when the first was taken."""
     consumer = AIOKafkaConsumer(
         TOPIC,

@@ -96,7 +96,7 @@ async def service_process(stage: Stage, service: str, **over: str) -> AsyncItera
     )
     try:
         async with asyncio.timeout(READY_WITHIN_S):
-            while await missing_from_service(port) is not None:
+            while await missing_from_service(port) is not None:  # noqa: ASYNC110 - it tells nobody
                 await asyncio.sleep(0.1)
         yield psutil.Process(process.pid)
     finally:

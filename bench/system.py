@@ -1,4 +1,4 @@
-"""All services at once, each a process of its own: rate, processor time, memory, what tables keep."""
+"""All services at once, each a process of its own: rate, processor time, memory, tables."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """How long a withdrawal takes to count, while registrations come at a part of full speed.
 
 Timed from before the withdrawal is handed to Kafka's client until this process hears that consent
-has committed that the purpose is withdrawn: whoever asks from then on is refused. It is heard from a
-trigger of the benchmark's own, for withdrawn rows alone, whose notification Postgres sends at the
+has committed that the purpose is withdrawn: whoever asks from then on is refused. It is heard from
+a trigger of the benchmark's own, for withdrawn rows alone, whose notification Postgres sends at the
 commit: nothing is polled, and the services do nothing for it. Registrations come from another
 process, so that this one is idle when it is to take the time.
 """
@@ -92,7 +92,7 @@ async def _leavers(stage: Stage, many: int) -> Mapping[int, Record]:
         await settled(books)
     leaving = [one for one in people(first, 2 * many) if consents(one[0])]
     return {
-        int(round(at.timestamp() * 1e6)): withdrawal(serial, person, at)
+        round(at.timestamp() * 1e6): withdrawal(serial, person, at)
         for (serial, person), at in zip(leaving, moments(utc_now(), many), strict=False)
     }
 
@@ -101,12 +101,14 @@ async def _leavers(stage: Stage, many: int) -> Mapping[int, Record]:
 async def _ears(stage: Stage) -> AsyncIterator[Mapping[int, float]]:
     """When each withdrawal was heard to be committed (`time.perf_counter`)."""
     heard: dict[int, float] = {}
+
+    def hear(_connection: object, _process: int, _channel: str, payload: object) -> None:
+        heard.setdefault(int(str(payload)), time.perf_counter())
+
     connection = await asyncpg.connect(stage.database_url)
     try:
         await connection.execute(_TRIGGER)
-        await connection.add_listener(
-            CHANNEL, lambda *told: heard.setdefault(int(told[-1]), time.perf_counter())
-        )
+        await connection.add_listener(CHANNEL, hear)
         yield heard
     finally:
         await connection.close()
