@@ -81,7 +81,10 @@ FACTS = (
             "registration_id": "gen_random_uuid()",
         },
     ),
-    Filling("retention.schedule_item", {"item_id": "gen_random_uuid()"}),
+    Filling(
+        "retention.schedule_item",
+        {"item_id": "gen_random_uuid()", "subject_id": "gen_random_uuid()"},
+    ),
 )
 """The same, and what the services that hear of it keep."""
 
@@ -128,8 +131,9 @@ async def _fill_next(
 
 
 async def _fill(connection: Connection, filling: Filling, rows: int) -> None:
-    columns = [row["name"] async for row in _sql.columns_of(connection, table=filling.table)]
-    given = [filling.columns.get(column, f"pattern.{column}") for column in columns]
+    found = [row async for row in _sql.columns_of(connection, table=filling.table)]
+    columns = [row["quoted"] for row in found]
+    given = [filling.columns.get(row["name"], f"pattern.{row['quoted']}") for row in found]
     statement = (
         f"insert into {filling.table} ({', '.join(columns)})"  # noqa: S608 - our own names
         f" select {', '.join(given)}"

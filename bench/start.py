@@ -40,17 +40,22 @@ async def start(ground: Ground) -> Measured:
 async def _home() -> AsyncIterator[Mapping[str, str]]:
     """The environment of a system of its own, which is removed at the end."""
     with tempfile.TemporaryDirectory(prefix="steward-bench-") as folder:
-        os.chmod(folder, 0o711)  # noqa: PTH101 - Postgres does not run as root, and looks below
         inherited = {name: value for name, value in os.environ.items() if name not in _SERVERS}
         environment = {
             **inherited,
-            "STEWARD_HOME": str(Path(folder) / "home"),
+            "STEWARD_HOME": str(_reachable(Path(folder)) / "home"),
             "STEWARD_PLAN": str(PLAN),
         }
         try:
             yield environment
         finally:
             await _steward(environment, "down", "--remove-everything")
+
+
+def _reachable(folder: Path) -> Path:
+    """Postgres does not run as root, and looks below."""
+    folder.chmod(0o711)
+    return folder
 
 
 _SERVERS = ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "STEWARD_SECRETS")
