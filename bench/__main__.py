@@ -61,7 +61,7 @@ def main(
 
     For example: python -m bench --quick steward-to-bare-loop
     """
-    _load()
+    load()
     if listed:
         typer.echo("\n".join(BENCHMARKS))
         return
@@ -86,7 +86,8 @@ def main(
     raise typer.Exit(bool(failures))
 
 
-def _load() -> None:
+def load() -> None:
+    """Fill the registry."""
     for module in MODULES:
         importlib.import_module(f"bench.{module}")
 

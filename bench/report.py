@@ -112,7 +112,8 @@ def _figure(value: float) -> str:
 
 
 def _spread(row: Row) -> str:
-    return "" if row["spread"] is None else f"{row['spread']:.0%}"
+    spread = row.get("spread")
+    return "" if spread is None else f"{spread:.0%}"
 
 
 def _aim(row: Row) -> str:

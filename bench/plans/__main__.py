@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from textwrap import dedent
 from typing import Annotated
 
 import asyncpg
@@ -18,7 +19,7 @@ import uvloop
 from bench.filling import FACTS, POSTGRES_SETTINGS, fill
 from bench.ground import opened
 from bench.plans.log import LINE_PREFIX, Explained, explained
-from bench.plans.names import by_name, statements, typical
+from bench.plans.names import abridged, by_name, statements, telling
 from bench.sizes import NORMAL
 from bench.stage import Stage
 from bench.steward import ROOT
@@ -123,11 +124,15 @@ def _write(executions: Sequence[Explained], folder: Path, rows: int) -> int:
     found = by_name(executions, statements())
     hot = {key: times for key, times in found.items() if len(times) >= HOT}
     for (service, name), times in sorted(hot.items()):
-        one = typical(times)
+        one = telling(times)
         file = folder / service / f"{name}.txt"
         file.parent.mkdir(parents=True, exist_ok=True)
-        head = f"{len(times)} times on tables of {rows:,} rows; median {one.milliseconds:.2f} ms"
-        file.write_text(f"{head}\n\n{one.statement.strip()}\n\n{one.plan.rstrip()}\n", "utf-8")
+        head = (
+            f"{len(times)} times on tables of {rows:,} rows;"
+            f" this one took {one.milliseconds:.2f} ms, longer than nine in ten did"
+        )
+        plan = abridged(one.plan).rstrip()
+        file.write_text(f"{head}\n\n{dedent(one.statement).strip()}\n\n{plan}\n", "utf-8")
     return len(hot)
 
 

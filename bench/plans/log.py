@@ -13,7 +13,7 @@ _BEGINS = re.compile(r"^(\d+) steward_(\w+) (LOG|CONTEXT): {2}(.*)$")
 _PLAN = re.compile(r"duration: ([\d.]+) ms  plan:$")
 _TEXT = "Query Text: "
 _PLAN_BEGINS = re.compile(r"^(?:\S.*  \(cost=|\S.*  \(actual )")
-_FUNCTION = re.compile(r"PL/pgSQL function (\w+)\(.*?\) line (\d+) at")
+_FUNCTION = re.compile(r"PL/pgSQL function (?:\w+\.)?(\w+)\(.*?\) line (\d+) at")
 
 
 @dataclass(frozen=True, slots=True)
