@@ -26,11 +26,15 @@ from shared.runtime.logging import configure_logging
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 
+WIDTH = 110
+"""Columns where nobody's terminal says how many there are."""
+
 MODULES = (
     "machine",
     "throughput",
     "peers",
     "shapes",
+    "ceilings",
     "system",
     "withdrawals",
     "full",
@@ -71,7 +75,7 @@ def main(
     spare_the_collector()  # as in a service's process; all that is measured has it
     # As Ctrl-C does: what was started is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
     began = time.monotonic()
     measured, failures = uvloop.run(
         _measure(sizes, names or list(BENCHMARKS), lambda what: _tell(console, began, what))

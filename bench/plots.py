@@ -63,10 +63,11 @@ def _latency(curves: Curves) -> Figure:
     points = curves["latency"]
     rates = [point["registrations_a_second"] for point in points]
     figure, axes = _axes("registrations a second through all services", "milliseconds")
-    axes.plot(rates, [point["p50_ms"] for point in points], "o-", label="p50")
-    axes.plot(rates, [point["p99_ms"] for point in points], "o-", label="p99")
-    for aim, name in ((15, "aim p50"), (50, "aim p99")):
-        axes.axhline(aim, color=_GREY, linewidth=0.8, linestyle=":", label=name)
+    p50 = [point["p50_ms"] for point in points]
+    p99 = [point["p99_ms"] for point in points]
+    for color, name, values, aim in (("C0", "p50", p50, 15), ("C1", "p99", p99, 50)):
+        axes.plot(rates, values, "o-", color=color, label=name)
+        axes.axhline(aim, color=color, linewidth=0.9, linestyle=":", label=f"{name}, aim")
     axes.set_yscale("log")
     axes.set_xlim(left=0)
     axes.legend(frameon=False)
