@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -132,8 +133,13 @@ def _write(executions: Sequence[Explained], folder: Path, rows: int) -> int:
             f" this one took {one.milliseconds:.2f} ms, longer than nine in ten did"
         )
         plan = abridged(one.plan).rstrip()
-        file.write_text(f"{head}\n\n{dedent(one.statement).strip()}\n\n{plan}\n", "utf-8")
+        file.write_text(f"{head}\n\n{_tidy(one.statement)}\n\n{plan}\n", "utf-8")
     return len(hot)
+
+
+def _tidy(statement: str) -> str:
+    """Without the margin that it has in a function, where PL/pgSQL blanks out its own words too."""
+    return re.sub(r"^ {40,}", "", dedent(statement), flags=re.MULTILINE).strip()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,10 @@ from bench.plans.log import Explained
 _ROOT = Path(__file__).parents[2]
 _FOLDERS = ("services", "shared")
 _COMMENT = re.compile(r"--[^\n]*")
-_VALUES = re.compile(r"'\{([^{}']{40,})\}'")
+_VALUES = re.compile(r"'\{([^{}']+)\}'")
+
+MANY = 10
+"""Values of a list that are not shown any more."""
 
 
 def statements() -> dict[str, str]:
@@ -57,9 +60,10 @@ def telling(executions: Sequence[Explained]) -> Explained:
 
 
 def abridged(plan: str) -> str:
-    """A plan whose lists of values are counted and not shown: they can be a thousand."""
-    return _VALUES.sub(lambda found: f"'{{{_count(found[1])} values}}'", plan)
+    """A plan whose long lists of values are counted and not shown: they can be a thousand."""
+    return _VALUES.sub(_counted, plan)
 
 
-def _count(values: str) -> int:
-    return values.count(",") + 1
+def _counted(found: re.Match[str]) -> str:
+    many = found[1].count(",") + 1
+    return found[0] if many < MANY else f"'{{{many} values}}'"
