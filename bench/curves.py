@@ -25,7 +25,7 @@ CURVES = Path(__file__).parent / "results" / "curves.json"
 BATCHES = (10, 30, 100, 300, 1_000, 3_000)
 SHARES = (0.1, 0.25, 0.5, 0.75, 0.9)
 SMALL_BATCH = 100
-"""Smaller batches take long for each message: they get a tenth of the messages."""
+"""Smaller batches take long for each message: they get a quarter of the messages."""
 
 
 class Throughput(TypedDict):
@@ -87,7 +87,7 @@ async def _with_batches(ground: Ground, batch: int) -> Throughput:
     typer.echo(f"batches of {batch}")
     usual, ground.round = ground.sizes, ground.round + 1
     if batch < SMALL_BATCH:
-        ground.sizes = replace(usual, registrations=max(100, usual.registrations // 10))
+        ground.sizes = replace(usual, registrations=max(100, usual.registrations // 4))
     try:
         waiting = await backlog(ground)
         bare = await bare_rate(waiting, batch=batch)

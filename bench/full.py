@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -12,6 +12,7 @@ from bench.contest import open_events
 from bench.filling import POSTGRES_SETTINGS, fill
 from bench.ground import Ground
 from bench.load import registrations
+from bench.processes import cpu_seconds, own_cpu_seconds, server_processes
 from bench.registry import Measured, benchmark
 from bench.stage import Stage
 from bench.steward import facts_per_second
@@ -73,21 +74,39 @@ async def cost_when_full(ground: Ground) -> Measured:
     """
     pair = await _pair(ground)
     many = ground.sizes.crowd
-    runs, rates = [], []
+    runs, costs = [], []
     for number in range(ground.sizes.rounds):
         ground.tell(f"{FULL} ({number + 1} of {ground.sizes.rounds})")
         await _register(pair.small, many)
-        few = await facts_per_second(pair.small, many)
-        full = await facts_per_second(pair.full, many)
-        runs.append(few / full)
-        rates.append({"few": round(few), "full": round(full)})
+        few = await _cost(pair.small, many)
+        full = await _cost(pair.full, many)
+        runs.append(full.took_us / few.took_us)
+        costs.append({"few": asdict(few), "full": asdict(full)})
     details: dict[str, object] = {
         "few_rows": ground.sizes.few_rows,
         "rows": ground.sizes.rows,
         "filled_in_s": round(pair.filled_in_s),
-        "messages_a_second": rates,
+        "for_each_message": costs,
     }
     return Measured(runs, details)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Microseconds for each message: on the clock, and of processors, start and end included."""
+
+    took_us: float
+    service_cpu_us: float
+    postgres_cpu_us: float
+
+
+async def _cost(stage: Stage, many: int) -> Cost:
+    """Let the service take what waits for it in the topic."""
+    server = server_processes(stage)["postgres"]
+    before, own_before = cpu_seconds(server), own_cpu_seconds()
+    rate = await facts_per_second(stage, many)
+    own, postgres = own_cpu_seconds() - own_before, cpu_seconds(server) - before
+    return Cost(*(round(cost * 1e6, 1) for cost in (1 / rate, own / many, postgres / many)))
 
 
 @benchmark("inbox-size", unit="bytes/message", better="lower", needs=(FULL,))

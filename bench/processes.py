@@ -24,6 +24,12 @@ def server_processes(stage: Stage) -> Mapping[str, psutil.Process]:
     return found
 
 
+def own_cpu_seconds() -> float:
+    """Processor time of this process alone: servers are its children."""
+    times = psutil.Process().cpu_times()
+    return times.user + times.system
+
+
 def cpu_seconds(process: psutil.Process) -> float:
     """Processor time, user and system, of a process and of all its children, also former ones.
 
