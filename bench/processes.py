@@ -35,14 +35,14 @@ def cpu_seconds(process: psutil.Process) -> float:
 
     A backend of Postgres that has ended is in the times of its parent, which waited for it.
     """
-    own = process.cpu_times()
-    total = own.user + own.system + own.children_user + own.children_system
+    total = 0.0
     for child in process.children():
         try:
             total += cpu_seconds(child)
         except psutil.NoSuchProcess:
-            continue  # it ended just now: its parent has its times
-    return total
+            continue  # it ended just now: its parent, which is asked after it, has its times
+    own = process.cpu_times()
+    return total + own.user + own.system + own.children_user + own.children_system
 
 
 def cpu_of(processes: Iterable[psutil.Process]) -> float:
