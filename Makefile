@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-containers check bench lock clean
+.PHONY: help demo up test test-containers test-bench check bench bench-quick lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 18
@@ -17,7 +17,7 @@ up: .venv/runtime ## start the whole system and stay; Ctrl-C stops it
 	@exec $(BIN)/steward up
 
 test: check ## every check: style, types, imports, tests
-	$(BIN)/python -m pytest -m "not containers" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not containers and not bench" $(PYTEST_ARGS)
 
 check: .venv/checks
 	$(BIN)/ruff check .
@@ -28,8 +28,15 @@ check: .venv/checks
 test-containers: .venv/checks ## the integration tests against containers; needs an engine
 	$(BIN)/python -m pytest -m containers $(PYTEST_ARGS)
 
-bench: .venv/runtime ## measure; writes bench/results/latest.json
-	$(BIN)/python -m bench
+test-bench: .venv/checks ## every benchmark, small: does it run?
+	$(BIN)/python -m pytest -m bench tests/bench $(PYTEST_ARGS)
+
+bench: .venv/bench ## measure, half an hour; writes bench/results/latest.json
+	$(BIN)/python -m bench $(BENCH_ARGS)
+	$(BIN)/python -m bench.report
+
+bench-quick: .venv/bench ## the same small, a few minutes; writes nothing
+	$(BIN)/python -m bench --quick $(BENCH_ARGS)
 
 # A lock file holds names and hashes, no address: who installs decides where from.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
@@ -37,6 +44,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-
 
 lock: .venv/checks ## resolve requirements*.in and the Java packages anew
 	$(COMPILE) --upgrade requirements.in --output-file requirements.lock
+	$(COMPILE) --upgrade requirements-bench.in --output-file requirements-bench.lock
 	$(COMPILE) --upgrade requirements-dev.in --output-file requirements-dev.lock
 	$(BIN)/python -m shared.local.packages
 
@@ -57,6 +65,11 @@ clean: ## stop what runs; remove data, secrets, .venv and everything made here
 	@echo "installing what requirements.lock pins, hashes checked: about a minute"
 	@$(PIP) install --quiet --require-hashes --requirement requirements.lock
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/bench: requirements-bench.lock .venv/runtime
+	@echo "installing what requirements-bench.lock pins"
+	@$(PIP) install --quiet --require-hashes --requirement requirements-bench.lock
 	@touch $@
 
 .venv/checks: requirements-dev.lock .venv/runtime

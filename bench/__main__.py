@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import signal
 import sys
-from collections.abc import Callable, Sequence
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,66 +18,124 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from bench import memory, throughput
-from bench.ground import prepared
+from bench.ground import opened
 from bench.registry import BENCHMARKS, Row
-from bench.servers import Servers, running_servers
+from bench.sizes import NORMAL, QUICK, Sizes
 from shared.runtime.collector import spare_the_collector
 from shared.runtime.logging import configure_logging
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 
-MEASURED = (throughput, memory)  # importing them fills the registry
+WIDTH = 110
+"""Columns where nobody's terminal says how many there are."""
+
+MODULES = (
+    "machine",
+    "throughput",
+    "peers",
+    "shapes",
+    "ceilings",
+    "system",
+    "withdrawals",
+    "full",
+    "replicas",
+    "start",
+)
+"""Importing them fills the registry, in the order in which it is measured."""
 
 
 def main(
     names: Annotated[list[str] | None, typer.Argument(help="Some of them; else all.")] = None,
-    registrations: Annotated[
-        int, typer.Option(min=100, max=1_000_000, help="In the topic before it begins.")
-    ] = 50_000,
-    output: Annotated[Path, typer.Option(help="Where the rows are written.")] = RESULTS,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Small and once: does it all still run?")
+    ] = False,
+    messages: Annotated[
+        int | None, typer.Option(min=100, help="Through all services, while memory is watched.")
+    ] = None,
+    rows: Annotated[
+        int | None, typer.Option(min=1_000, help="In the tables of the full database.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Where the rows are written; a whole run: bench/results/latest.json."),
+    ] = None,
+    listed: Annotated[bool, typer.Option("--list", help="Only name the benchmarks.")] = False,
 ) -> None:
-    """Measure on this machine, all on the same Kafka and Postgres."""
-    unknown = sorted(set(names or ()) - BENCHMARKS.keys())
-    if unknown:
-        listed = ", ".join(BENCHMARKS)
-        raise typer.BadParameter(f"no benchmark {', '.join(unknown)}; there are: {listed}")
-    console = Console()
+    """Measure on this machine, all on the same Kafka and Postgres; exit code 1 if one fails.
+
+    For example: python -m bench --quick steward-to-bare-loop
+    """
+    load()
+    if listed:
+        typer.echo("\n".join(BENCHMARKS))
+        return
+    _check(names or ())
+    sizes = _sizes(QUICK if quick else NORMAL, {"messages": messages, "rows": rows})
     configure_logging("bench", "console", "error")
     spare_the_collector()  # as in a service's process; all that is measured has it
     # As Ctrl-C does: what was started is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    with console.status("starting Kafka and PostgreSQL") as status, running_servers() as servers:
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    began = time.monotonic()
+    measured, failures = uvloop.run(
+        _measure(sizes, names or list(BENCHMARKS), lambda what: _tell(console, began, what))
+    )
+    _show(measured, console)
+    whole = not names and sizes == NORMAL
+    if output or whole:
+        _write(measured, output or RESULTS)
+    for name, error in failures.items():
+        console.print(f"[bold red]{name} failed[/]")
+        traceback.print_exception(error)
+    raise typer.Exit(bool(failures))
 
-        def tell(text: str) -> None:
-            status.update(text)
-            if not console.is_terminal:
-                console.print(text)
 
-        wanted = names or list(BENCHMARKS)
-        rows = uvloop.run(_measure(servers, wanted, registrations, tell))
-    _show(rows, console)
+def load() -> None:
+    """Fill the registry."""
+    for module in MODULES:
+        importlib.import_module(f"bench.{module}")
+
+
+def _check(names: Sequence[str]) -> None:
+    unknown = sorted(set(names) - BENCHMARKS.keys())
+    if unknown:
+        listed = ", ".join(BENCHMARKS)
+        raise typer.BadParameter(f"no benchmark {', '.join(unknown)}; there are: {listed}")
+
+
+def _sizes(usual: Sizes, given: Mapping[str, int | None]) -> Sizes:
+    return replace(usual, **{name: value for name, value in given.items() if value is not None})
+
+
+async def _measure(
+    sizes: Sizes, names: Sequence[str], tell: Callable[[str], None]
+) -> tuple[list[Row], Mapping[str, Exception]]:
+    async with opened(sizes, tell) as ground:
+        await ground.results.measure(names)
+        return ground.results.rows, ground.results.failures
+
+
+def _tell(console: Console, began: float, what: str) -> None:
+    minutes, seconds = divmod(int(time.monotonic() - began), 60)
+    console.print(f"[dim]{minutes:3d}:{seconds:02d}[/] {what}", highlight=False)
+
+
+def _write(rows: Sequence[Row], output: Path) -> None:
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_bytes(orjson.dumps(rows, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
-async def _measure(
-    servers: Servers, names: Sequence[str], registrations: int, tell: Callable[[str], None]
-) -> list[Row]:
-    ground = await prepared(servers, registrations, tell)
-    await ground.results.measure(names)
-    return ground.results.rows
-
-
 def _show(rows: Sequence[Row], console: Console) -> None:
-    table = Table("benchmark", "value", "unit", "aim", "")
+    table = Table("benchmark", "value", "unit", "spread", "aim", "")
     for row in rows:
         aim, met = "", ""
         if row["aim"] is not None:
             aim = f"{'≥' if row['better'] == 'higher' else '≤'} {row['aim']:g}"
             met = "[green]met[/green]" if row["met"] else "[red]missed[/red]"
-        digits = 2 if row["value"] < 100 else 0
-        table.add_row(row["name"], f"{row['value']:,.{digits}f}", row["unit"], aim, met)
+        digits = 2 if abs(row["value"]) < 100 else 0
+        spread = "" if row["spread"] is None else f"{row['spread']:.0%}"
+        value = f"{row['value']:,.{digits}f}"
+        table.add_row(row["name"], value, row["unit"], spread, aim, met)
     console.print(table)
 
 

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
-from bench.ground import PLAN, Ground
+import psutil
+
+from bench.stage import PLAN, Stage
 from services.registration.app import open_service
 from services.registration.settings import Settings
+from shared.local.ports import choose_port
+from shared.local.readiness import missing_from_service
 from shared.messaging.application import compose
 from shared.messaging.kafka import KafkaTransport
 from shared.messaging.processing import Tools
 from shared.messaging.steps import Step
+from shared.runtime.database import without_credentials
+
+READY_WITHIN_S = 60.0
+ROOT = Path(__file__).parents[1]
 
 
 @dataclass
@@ -30,14 +41,17 @@ class Clocked:
 
 
 @asynccontextmanager
-async def registration_service(ground: Ground) -> AsyncIterator[Clocked]:
+async def registration_service(
+    stage: Stage, *, batch_max_records: int = 1_000
+) -> AsyncIterator[Clocked]:
     """The registration service as it really is, in this event loop."""
     settings = Settings(
-        KAFKA_BOOTSTRAP_SERVERS=ground.bootstrap_servers,
-        DATABASE_URL=ground.database_url,
-        secrets=ground.secrets.path,
+        KAFKA_BOOTSTRAP_SERVERS=stage.bootstrap_servers,
+        DATABASE_URL=stage.database_url,
+        secrets=stage.secrets.path,
         plan=PLAN,
         log_level="warning",
+        batch_max_records=batch_max_records,
     )
     clocked = Clocked()
     async with open_service(settings) as service:
@@ -48,3 +62,44 @@ async def registration_service(ground: Ground) -> AsyncIterator[Clocked]:
         finally:
             application.stop()
             await running
+
+
+async def facts_per_second(stage: Stage, expected: int, **settings: int) -> float:
+    """How fast the registration service says so many facts, from the first record that it takes.
+
+    What it is to take is in the topic already. It ends with the last fact that the broker has
+    acknowledged.
+    """
+    async with stage.watched("registration") as facts:
+        before = await facts.total()
+        async with registration_service(stage, **settings) as service:
+            ended = await facts.until(before + expected)
+        return expected / (ended - service.began_at)
+
+
+@asynccontextmanager
+async def service_process(stage: Stage, service: str, **over: str) -> AsyncIterator[psutil.Process]:
+    """A service as a process of its own, ready; `over` are variables of its environment."""
+    port = choose_port(None, option="STEWARD_HTTP_PORT")
+    environment = {
+        **os.environ,
+        "KAFKA_BOOTSTRAP_SERVERS": stage.bootstrap_servers,
+        "DATABASE_URL": without_credentials(stage.database_url),
+        "STEWARD_SECRETS": str(stage.secrets.path),
+        "STEWARD_PLAN": str(PLAN),
+        "STEWARD_LOG_LEVEL": "warning",
+        "STEWARD_HTTP_PORT": str(port),
+        **over,
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "services.cli", "run", service, env=environment, cwd=ROOT
+    )
+    try:
+        async with asyncio.timeout(READY_WITHIN_S):
+            while await missing_from_service(port) is not None:  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.1)
+        yield psutil.Process(process.pid)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()

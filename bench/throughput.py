@@ -1,4 +1,7 @@
-"""How many registrations a second: without any guarantee, as usually written, and as Steward."""
+"""How many registrations a second: without any guarantee, as usually written, and as Steward.
+
+All take the registrations of a round from one topic, on the same Kafka and Postgres, in turn.
+"""
 
 from __future__ import annotations
 
@@ -11,54 +14,44 @@ import uuid_utils
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from faststream.kafka import KafkaBroker
 
+from bench.contest import Backlog, backlog, group_at
 from bench.ground import Ground
-from bench.load import EVENTS, TOPIC, is_registration, registrations
-from bench.registry import benchmark
-from bench.steward import registration_service
+from bench.load import TOPIC, is_registration
+from bench.registry import benchmark, ratio
+from bench.steward import facts_per_second
 from shared.contract.inbound import RegistrationSubmitted
 
 BARE = "bare-loop"
 USUAL = "usual-handler"
 STEWARD = "steward-registration"
 
-ENOUGH = 5_000
-"""Messages are enough to see what the usual handler does."""
-
 _TABLE = "create table if not exists {} (id uuid primary key, number text, body jsonb)"
 
 
-async def _filled(ground: Ground) -> None:
-    """Events are open and all registrations are in the topic."""
-
-    async def fill() -> int:
-        await ground.announce()
-        async with ground.watched("registration") as facts, registration_service(ground):
-            await facts.until(len(EVENTS))
-        return await ground.produce(registrations(0, ground.registrations))
-
-    await ground.once("filled", fill)
-
-
-@benchmark(BARE, unit="messages/s")
+@benchmark(BARE, unit="messages/s", repeated=True)
 async def bare_loop(ground: Ground) -> float:
     """Take 1,000, validate, COPY, produce each. Whatever breaks, something is lost or doubled."""
-    await _filled(ground)
-    await ground.make_topic("bench.bare")
-    connection = await asyncpg.connect(ground.database_url)
+    return await bare_rate(await backlog(ground), batch=1_000)
+
+
+async def bare_rate(waiting: Backlog, *, batch: int) -> float:
+    """The same with batches of this size."""
+    stage = waiting.stage
+    await stage.make_topic("bench.bare")
+    connection = await asyncpg.connect(stage.database_url)
+    await connection.execute(_TABLE.format("bench_bare"))
     consumer = AIOKafkaConsumer(
         TOPIC,
-        bootstrap_servers=ground.bootstrap_servers,
-        group_id="bench.bare",
-        auto_offset_reset="earliest",
+        bootstrap_servers=stage.bootstrap_servers,
+        group_id=await group_at(waiting, f"bench.bare.{batch}"),
     )
-    producer = AIOKafkaProducer(bootstrap_servers=ground.bootstrap_servers, acks="all")
-    await connection.execute(_TABLE.format("bench_bare"))
+    producer = AIOKafkaProducer(bootstrap_servers=stage.bootstrap_servers, acks="all")
     await consumer.start()
     await producer.start()
     try:
         done, began = 0, 0.0
-        while done < ground.registrations:
-            batches = await consumer.getmany(timeout_ms=50, max_records=1_000)
+        while done < waiting.registrations:
+            batches = await consumer.getmany(timeout_ms=50, max_records=batch)
             began = began or (time.perf_counter() if batches else 0.0)
             for records in batches.values():
                 wanted = [record for record in records if is_registration(record.headers)]
@@ -92,19 +85,19 @@ async def _take_bare(
     await asyncio.gather(*sent)
 
 
-@benchmark(USUAL, unit="messages/s")
+@benchmark(USUAL, unit="messages/s", repeated=True)
 async def usual_handler(ground: Ground) -> float:
     """FastStream as it is mostly written: one message, one transaction, one publish."""
-    await _filled(ground)
-    await ground.make_topic("bench.usual")
-    pool = await asyncpg.create_pool(ground.database_url, min_size=1, max_size=4)
+    waiting = await backlog(ground)
+    stage, wanted = waiting.stage, min(ground.sizes.peers, waiting.registrations)
+    await stage.make_topic("bench.usual")
+    pool = await asyncpg.create_pool(stage.database_url, min_size=1, max_size=4)
     await pool.execute(_TABLE.format("bench_usual"))
-    broker = KafkaBroker(ground.bootstrap_servers, logger=None)
-    wanted = min(ENOUGH, ground.registrations)
+    broker = KafkaBroker(stage.bootstrap_servers, logger=None)
     began, done = 0.0, 0
     enough = asyncio.Event()
 
-    @broker.subscriber(TOPIC, group_id="bench.usual", auto_offset_reset="earliest")
+    @broker.subscriber(TOPIC, group_id=await group_at(waiting, "bench.usual"))
     async def register(body: dict[str, object]) -> None:
         nonlocal began, done
         if "registration_number" not in body or enough.is_set():
@@ -132,26 +125,13 @@ async def usual_handler(ground: Ground) -> float:
     return wanted / took_s
 
 
-@benchmark(STEWARD, unit="messages/s")
+@benchmark(STEWARD, unit="messages/s", repeated=True)
 async def steward(ground: Ground) -> float:
     """Everything on: up to the last `ParticipantRegistered` that the broker acknowledged."""
-    await _filled(ground)
-    async with ground.watched("registration") as facts:
-        before = await facts.total()
-        async with registration_service(ground) as service:
-            ended = await facts.until(before + ground.registrations)
-        return ground.registrations / (ended - service.began_at)
+    waiting = await backlog(ground)
+    return await facts_per_second(waiting.stage, waiting.registrations)
 
 
-@benchmark("steward-to-bare-loop", unit="ratio", aim=0.4)
-async def to_bare_loop(ground: Ground) -> float:
-    """What the guarantees cost."""
-    value = ground.results.value
-    return await value(STEWARD) / await value(BARE)
-
-
-@benchmark("steward-to-usual-handler", unit="ratio", aim=15)
-async def to_usual_handler(ground: Ground) -> float:
-    """What working in batches brings."""
-    value = ground.results.value
-    return await value(STEWARD) / await value(USUAL)
+# What the guarantees cost, and what working in batches brings.
+ratio("steward-to-bare-loop", of=STEWARD, to=BARE, aim=0.6)
+ratio("steward-to-usual-handler", of=STEWARD, to=USUAL, aim=25)

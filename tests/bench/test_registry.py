@@ -3,17 +3,27 @@ from __future__ import annotations
 import pytest
 
 from bench.ground import Ground
-from bench.load import announcements, registrations
-from bench.registry import BENCHMARKS, Benchmark, benchmark
+from bench.registry import BENCHMARKS, Benchmark, Measured, benchmark, ratio, with_needs
+from bench.sizes import Sizes
 from bench.throughput import STEWARD
-from shared.contract.codec import decode
-from shared.contract.message import Message
-from shared.runtime.secrets import SecretsFolder
-from tests.support.records import MadeRecord
 
 
 async def three(ground: Ground) -> float:
     return 3.0
+
+
+@pytest.fixture
+def ground() -> Ground:
+    """Two rounds, and no server: nothing here asks for one."""
+    return Ground(Sizes(rounds=2), lambda _: None)
+
+
+@pytest.fixture(autouse=True)
+def registry(monkeypatch: pytest.MonkeyPatch) -> dict[str, Benchmark]:
+    """What a test registers is forgotten after it."""
+    known = dict(BENCHMARKS)
+    monkeypatch.setattr("bench.registry.BENCHMARKS", known)
+    return known
 
 
 @pytest.mark.parametrize(
@@ -21,7 +31,7 @@ async def three(ground: Ground) -> float:
     [(None, "higher", True), (3, "higher", True), (4, "higher", False), (2, "lower", False)],
 )
 def test_a_row_says_whether_the_aim_is_met(aim: float | None, better: str, met: bool) -> None:
-    row = Benchmark("three", "things", aim, better, three).row(3.0)  # type: ignore[arg-type]  # one of the two
+    row = Benchmark("three", "things", aim, better, three).row(Measured([3.0]))  # type: ignore[arg-type]  # one of the two
     assert row == {
         "name": "three",
         "value": 3.0,
@@ -29,7 +39,18 @@ def test_a_row_says_whether_the_aim_is_met(aim: float | None, better: str, met: 
         "aim": aim,
         "better": better,
         "met": met,
+        "runs": [3.0],
+        "spread": None,
     }
+
+
+def test_a_row_of_several_runs_has_their_median_and_spread() -> None:
+    row = Benchmark("three", "things", 5, "higher", three).row(
+        Measured([4.0, 10.0, 5.0], {"rows": 7})
+    )
+    assert (row["value"], row["met"], row["runs"]) == (5.0, True, [4.0, 10.0, 5.0])
+    assert row["spread"] == pytest.approx(6 / 5)
+    assert row["details"] == {"rows": 7}
 
 
 def test_two_benchmarks_of_one_name_are_a_mistake() -> None:
@@ -37,29 +58,54 @@ def test_two_benchmarks_of_one_name_are_a_mistake() -> None:
         benchmark(STEWARD, unit="messages/s")(three)
 
 
-async def test_each_value_is_measured_once(
-    secrets_folder: SecretsFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls = []
-
-    async def counted(ground: Ground) -> float:
-        calls.append(ground)
-        return 2.0
-
-    async def twice(ground: Ground) -> float:
-        return 2 * await ground.results.value("counted")
-
-    for name, measure in (("counted", counted), ("twice", twice)):
-        monkeypatch.setitem(BENCHMARKS, name, Benchmark(name, "x", None, "higher", measure))
-    ground = Ground("", "", secrets_folder, 1, lambda _: None)
-    await ground.results.measure(["twice", "counted"])
-    assert [row["name"] for row in ground.results.rows] == ["counted", "twice"]
-    assert len(calls) == 1
+def test_what_a_benchmark_needs_comes_before_it_and_once() -> None:
+    benchmark("base", unit="x")(three)
+    benchmark("one", unit="x", needs=("base",))(three)
+    benchmark("two", unit="x", needs=("base", "one"))(three)
+    assert with_needs(["two", "one"]) == ["base", "one", "two"]
 
 
-def test_the_load_is_valid_and_of_the_size_that_is_said() -> None:
-    sizes = []
-    for topic, key, value, headers in (*announcements(), *registrations(0, 200)):
-        assert isinstance(decode(MadeRecord(value, tuple(headers), key, topic)), Message)
-        sizes.append(len(value))
-    assert 350 <= sum(sizes[5:]) / 200 <= 450
+async def test_repeated_benchmarks_take_turns(ground: Ground) -> None:
+    turns: list[tuple[str, int]] = []
+
+    def register(name: str, *, repeated: bool) -> None:
+        @benchmark(name, unit="x", repeated=repeated)
+        async def measure(ground: Ground) -> float:
+            turns.append((name, ground.round))
+            return 1.0
+
+    register("once", repeated=False)
+    register("first", repeated=True)
+    register("second", repeated=True)
+    await ground.results.measure(["once", "first", "second"])
+    assert turns == [("first", 0), ("second", 0), ("first", 1), ("second", 1), ("once", 1)]
+    assert ground.results.runs("first") == [1.0, 1.0]
+
+
+async def test_a_ratio_compares_what_ran_in_the_same_round(ground: Ground) -> None:
+    @benchmark("fast", unit="x", repeated=True)
+    async def fast(ground: Ground) -> float:
+        return (10.0, 30.0)[ground.round]
+
+    @benchmark("slow", unit="x", repeated=True)
+    async def slow(ground: Ground) -> float:
+        return (5.0, 10.0)[ground.round]
+
+    ratio("fast-to-slow", of="fast", to="slow", aim=2)
+    await ground.results.measure(["fast-to-slow"])
+    assert ground.results.runs("fast-to-slow") == [2.0, 3.0]
+    assert [row["name"] for row in ground.results.rows] == ["fast", "slow", "fast-to-slow"]
+
+
+async def test_one_that_fails_takes_only_those_with_it_that_need_it(ground: Ground) -> None:
+    @benchmark("broken", unit="x", repeated=True)
+    async def broken(ground: Ground) -> float:
+        if ground.round == 1:
+            raise OSError("no server")
+        return 1.0
+
+    benchmark("whole", unit="x")(three)
+    ratio("broken-to-whole", of="broken", to="whole", aim=None)
+    await ground.results.measure(["broken-to-whole", "whole"])
+    assert set(ground.results.failures) == {"broken", "broken-to-whole"}
+    assert [row["name"] for row in ground.results.rows] == ["whole"]

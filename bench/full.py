@@ -1,0 +1,118 @@
+"""What a message costs when the tables are full, and how large they are then."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, replace
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+from bench.contest import open_events
+from bench.filling import POSTGRES_SETTINGS, fill
+from bench.ground import Ground
+from bench.load import registrations
+from bench.processes import cpu_seconds, own_cpu_seconds, server_processes
+from bench.registry import Measured, benchmark
+from bench.stage import Stage
+from bench.steward import facts_per_second
+from bench.tables import Tables, tables_of
+from shared.runtime.clock import utc_now
+
+STAGE = "full tables"
+FULL = "cost-when-full"
+LARGE = "steward_full"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two databases on one Postgres: as the service left the small one, and filled."""
+
+    small: Stage
+    full: Stage
+    tables: Tables
+    filled_in_s: float
+
+
+async def _pair(ground: Ground) -> Pair:
+    stage = await ground.stage(STAGE, POSTGRES_SETTINGS)
+    return await stage.once("pair", lambda: _make_pair(ground, stage))
+
+
+async def _make_pair(ground: Ground, stage: Stage) -> Pair:
+    """The small one has real rows of real registrations; the other is a copy of it, filled.
+
+    Positions are copied too: both services go on in the topics where the copy was made.
+    """
+    await open_events(stage)
+    await _register(stage, ground.sizes.few_rows)
+    await facts_per_second(stage, ground.sizes.few_rows)
+    url = urlsplit(stage.database_url)
+    connection = await asyncpg.connect(urlunsplit(url._replace(path="/postgres")))
+    try:
+        await connection.execute(
+            f"create database {LARGE} template {url.path[1:]} strategy file_copy"
+        )
+    finally:
+        await connection.close()
+    full = replace(stage, database_url=urlunsplit(url._replace(path=f"/{LARGE}")))
+    began = time.perf_counter()
+    await fill(full.database_url, ground.sizes.rows, ground.tell)
+    took_s = time.perf_counter() - began
+    return Pair(stage, full, await tables_of(full.database_url), took_s)
+
+
+async def _register(stage: Stage, many: int) -> None:
+    await stage.produce(registrations(stage.next_serials(many), many, utc_now()))
+
+
+@benchmark(FULL, unit="ratio", aim=1.2, better="lower")
+async def cost_when_full(ground: Ground) -> Measured:
+    """Time per registration with all those rows in inbox, state and keyring, against few.
+
+    The same registrations go through the service twice, once on each database, in turn.
+    """
+    pair = await _pair(ground)
+    many = ground.sizes.crowd
+    runs, costs = [], []
+    for number in range(ground.sizes.rounds):
+        ground.tell(f"{FULL} ({number + 1} of {ground.sizes.rounds})")
+        await _register(pair.small, many)
+        few = await _cost(pair.small, many)
+        full = await _cost(pair.full, many)
+        runs.append(full.took_us / few.took_us)
+        costs.append({"few": asdict(few), "full": asdict(full)})
+    details: dict[str, object] = {
+        "few_rows": ground.sizes.few_rows,
+        "rows": ground.sizes.rows,
+        "filled_in_s": round(pair.filled_in_s),
+        "for_each_message": costs,
+    }
+    return Measured(runs, details)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Microseconds for each message: on the clock, and of processors, start and end included."""
+
+    took_us: float
+    service_cpu_us: float
+    postgres_cpu_us: float
+
+
+async def _cost(stage: Stage, many: int) -> Cost:
+    """Let the service take what waits for it in the topic."""
+    server = server_processes(stage)["postgres"]
+    before, own_before = cpu_seconds(server), own_cpu_seconds()
+    rate = await facts_per_second(stage, many)
+    own, postgres = own_cpu_seconds() - own_before, cpu_seconds(server) - before
+    return Cost(*(round(cost * 1e6, 1) for cost in (1 / rate, own / many, postgres / many)))
+
+
+@benchmark("inbox-size", unit="bytes/message", better="lower", needs=(FULL,))
+async def inbox_size(ground: Ground) -> Measured:
+    """What the inbox takes for a message, index included, at that many; days are dropped whole."""
+    tables = (await _pair(ground)).tables
+    (inbox,) = (table for table in tables.named("inbox") if table.service == "registration")
+    about = tables.about("inbox")["registration"]
+    return Measured([inbox.megabytes * 1e6 / max(inbox.rows, 1)], {"registration": about})

@@ -1,0 +1,185 @@
+"""All services at once, each a process of its own: rate, processor time, memory, tables."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import asyncpg
+import psutil
+
+from bench.figures import slope
+from bench.ground import Ground
+from bench.load import announcements, registrations
+from bench.processes import Memory, cpu_of, server_processes
+from bench.registry import Measured, benchmark
+from bench.stage import WITHIN_S, Stage
+from bench.steward import service_process
+from bench.tables import Tables, tables_of
+from services.cli.reckoning import Books, open_books
+from shared.contract.services import SERVICES
+from shared.runtime.clock import utc_now
+
+STAGE = "all services"
+RATE = "all-services"
+WARM = 2_000
+"""Registrations before anything is counted: what is loaded when it is first needed is there."""
+
+SAMPLE_S = 0.5
+
+_HEARD = {service.name: service.hears for service in SERVICES}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one long run came to. Processor times are in seconds, over all registrations."""
+
+    registrations: int
+    took_s: float
+    cpu: Mapping[str, float]
+    memory: Mapping[str, Memory]
+    tables: Tables
+
+
+@asynccontextmanager
+async def all_services(stage: Stage) -> AsyncIterator[Mapping[str, psutil.Process]]:
+    """Every service as a process of its own, ready."""
+    async with AsyncExitStack() as stack:
+        opened = await asyncio.gather(
+            *(stack.enter_async_context(service_process(stage, name)) for name in _HEARD)
+        )
+        yield dict(zip(_HEARD, opened, strict=True))
+
+
+async def run(ground: Ground) -> Run:
+    """The run that all benchmarks here look at; made by the first."""
+    stage = await ground.stage(STAGE)
+    return await stage.once("run", lambda: _run(ground, stage))
+
+
+async def _run(ground: Ground, stage: Stage) -> Run:
+    many = ground.sizes.messages
+    async with all_services(stage) as services, _books(stage) as books:
+        await stage.once("events", lambda: stage.produce(announcements(utc_now())))
+        await take(stage, books, WARM)
+        processes = {**services, **server_processes(stage)}
+        before = {name: cpu_of([process]) for name, process in processes.items()}
+        memory = {name: Memory() for name in services}
+        began = time.perf_counter()
+        sampling = asyncio.create_task(_sample(stage, services, memory))
+        try:
+            await take(stage, books, many)
+        finally:
+            sampling.cancel()
+        took_s = time.perf_counter() - began
+        after = {name: cpu_of([process]) for name, process in processes.items()}
+        cpu = {name: after[name] - before[name] for name in processes}
+        return Run(many, took_s, cpu, memory, await tables_of(stage.database_url))
+
+
+def _books(stage: Stage) -> AbstractAsyncContextManager[Books]:
+    return open_books(stage.database_url, stage.bootstrap_servers)
+
+
+async def take(stage: Stage, books: Books, many: int) -> None:
+    """Publish so many registrations, and wait until every service has heard and said all of it."""
+    first = stage.next_serials(many)
+    async with stage.watched("registration") as facts:
+        total = await facts.total() + many
+        await stage.produce(registrations(first, many, utc_now()))
+        await facts.until(total)
+    await settled(books)
+
+
+async def settled(books: Books) -> None:
+    """Wait until nobody has anything to take or to say."""
+    async with asyncio.timeout(WITHIN_S):
+        while not all(one.settled for one in await books.progress(_HEARD)):  # noqa: ASYNC110 - tables tell nobody
+            await asyncio.sleep(SAMPLE_S)
+
+
+async def _sample(
+    stage: Stage, services: Mapping[str, psutil.Process], memory: Mapping[str, Memory]
+) -> None:
+    connection = await asyncpg.connect(stage.database_url)
+    try:
+        while True:
+            for name, process in services.items():
+                memory[name].add(await taken(connection, name), process)
+            await asyncio.sleep(SAMPLE_S)
+    finally:
+        await connection.close()
+
+
+async def taken(connection: asyncpg.Connection[asyncpg.Record], service: str) -> int:
+    """How many messages a service has taken so far."""
+    return int(
+        await connection.fetchval(
+            f"select coalesce(sum(next_offset), 0)::bigint from {service}.position"  # noqa: S608 - our own names
+        )
+    )
+
+
+@benchmark(RATE, unit="messages/s")
+async def rate(ground: Ground) -> Measured:
+    """Registrations a second until the last service has heard the last fact of them."""
+    one = await run(ground)
+    return Measured([one.registrations / one.took_s], {"registrations": one.registrations})
+
+
+@benchmark("cpu-services", unit="µs/registration", aim=250, better="lower", needs=(RATE,))
+async def cpu_services(ground: Ground) -> Measured:
+    """Processor time of every process but Kafka and Postgres."""
+    one = await run(ground)
+    each = {name: one.cpu[name] / one.registrations * 1e6 for name in _HEARD}
+    return Measured([sum(each.values())], _rounded(each))
+
+
+@benchmark("cpu-with-servers", unit="µs/registration", aim=500, better="lower", needs=(RATE,))
+async def cpu_with_servers(ground: Ground) -> Measured:
+    """The same with Kafka and Postgres, all of its processes."""
+    one = await run(ground)
+    each = {name: seconds / one.registrations * 1e6 for name, seconds in one.cpu.items()}
+    return Measured([sum(each.values())], _rounded(each))
+
+
+def _register_memory(service: str) -> None:
+    @benchmark(f"memory-{service}", unit="MB", aim=150, better="lower", needs=(RATE,))
+    async def most(ground: Ground) -> Measured:
+        one = await run(ground)
+        growth = slope(one.memory[service].second_half()) * 1e6
+        details = {"registrations": one.registrations, "mb_per_million": round(growth, 2)}
+        return Measured([one.memory[service].most], details)
+
+
+for _service in _HEARD:
+    _register_memory(_service)
+
+
+@benchmark("memory-growth", unit="MB/million", aim=5, better="lower", needs=(RATE,))
+async def memory_growth(ground: Ground) -> Measured:
+    """How much the service that grows most grows over the second half of the run."""
+    one = await run(ground)
+    each = {name: slope(seen.second_half()) * 1e6 for name, seen in one.memory.items()}
+    return Measured([max(each.values())], _rounded(each))
+
+
+@benchmark("outbox-size", unit="MB", better="lower", needs=(RATE,))
+async def outbox_size(ground: Ground) -> Measured:
+    """The largest outbox, emptied again, with its index, after the run at full speed."""
+    tables = (await run(ground)).tables
+    return Measured([tables.largest("outbox")], tables.about("outbox"))
+
+
+@benchmark("counts-size", unit="MB", better="lower", needs=(RATE,))
+async def counts_size(ground: Ground) -> Measured:
+    """The largest table of outcome counts, updated in place by every batch, after the run."""
+    tables = (await run(ground)).tables
+    return Measured([tables.largest("outcome_count")], tables.about("outcome_count"))
+
+
+def _rounded(figures: Mapping[str, float]) -> dict[str, object]:
+    return {name: round(figure, 1) for name, figure in figures.items()}
