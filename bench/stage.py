@@ -22,7 +22,7 @@ from shared.runtime.secrets import SecretsFolder
 PLAN = Path(__file__).parents[1] / "plan.toml"
 PARTITIONS = 8
 IN_FLIGHT = 5_000
-LOOK_EVERY_S = 0.02
+LOOK_EVERY_S = 0.1
 WITHIN_S = 1_800.0
 
 T = TypeVar("T")

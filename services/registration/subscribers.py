@@ -22,7 +22,7 @@ def subscriptions(desk: Desk) -> list[Subscription]:
                 inbound.RegistrationChanged: handlers.change,
                 inbound.EventCancellationRequested: handlers.cancel_events,
             },
-            prepare=handlers.lock_events,
+            prepare=handlers.prepare,
             admit=desk.plan.admit,
         ),
         Subscription(

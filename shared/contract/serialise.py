@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from binascii import b2a_base64
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,6 +15,7 @@ import orjson
 from shared.contract.types import Contract, Sealed, SharedPart
 
 _MOST_PARTS: Final = 256
+_ways: dict[type, Callable[[Any], object]] = {}
 _parts: dict[int, tuple[SharedPart, orjson.Fragment]] = {}
 
 
@@ -36,18 +36,21 @@ def sealed_to_json(sealed: Mapping[str, Sealed]) -> bytes:
 
 def _written(value: object) -> object:
     """What orjson does not know: our own kinds of values."""
-    return _way(type(value))(value)
+    kind = type(value)
+    way = _ways.get(kind)
+    if way is None:
+        way = _ways[kind] = _way(kind)
+    return way(value)
 
 
-@lru_cache(maxsize=64)
 def _way(kind: type) -> Callable[[Any], object]:
-    """How values of a class are written: known once per class, since pydantic's models answer
+    """How values of a class are written. Known once per class: pydantic's models answer
     `issubclass` in Python.
     """
     if issubclass(kind, Sealed):
         return lambda value: b2a_base64(value, newline=False).decode("ascii")
     if issubclass(kind, UUID):
-        return str
+        return lambda value: str(value)  # noqa: PLW0108 - `str` itself is a class to the checker
     if issubclass(kind, SharedPart):
         return _part
     if issubclass(kind, Contract):

@@ -30,6 +30,10 @@ LONGEST_BACK_OFF_S: Final = 2.0
 DECODED_AT_ONCE: Final = 100
 """Records: a millisecond or two."""
 
+AT_ONCE: Final = 2
+"""Batches at work in one process, of different partitions: while the database is with the one,
+Python is with the other. To the database they are two processes."""
+
 REVOKE_SHARE: Final = 0.5
 """Of the session time-out: so long a batch may go on when its partitions are taken away."""
 
@@ -68,6 +72,7 @@ class Consumer:
         self._processor = Processor(service, speaker, self._tools)
         self._loop: Loop | None = None
         self._log: Log | None = None
+        self._assigned: frozenset[Partition] = frozenset()
         self._positions: dict[Partition, int] = {}
         self._gaps: set[Partition] = set()
         # Counts how often reading began anew. What was fetched before must not be handled after:
@@ -75,8 +80,8 @@ class Consumer:
         self._epoch = 0
         self._polled_in = 0
         self._settling: asyncio.Task[None] | None = None
-        self._work: asyncio.Task[None] | None = None
-        self._waiting = False
+        self._at_work: dict[asyncio.Task[None], frozenset[Partition]] = {}
+        self._waiting: set[asyncio.Task[None] | None] = set()
 
     @property
     def log(self) -> Log | None:
@@ -108,6 +113,9 @@ class Consumer:
 
     # What the transport tells
 
+    def busy(self) -> Collection[Partition]:
+        return frozenset[Partition]().union(*self._working().values())
+
     def polled(self) -> None:
         self._polled_in = self._epoch
         if self._loop is not None:
@@ -117,19 +125,22 @@ class Consumer:
         self._log = log
         if self._loop is not None:
             self._loop.ok()
-        self._begin_anew(partitions)
+        self._assigned = frozenset(partitions)
+        self._begin_anew()
 
     async def revoked(self) -> None:
-        """Let the batch in hand end, within a bound; else cancel it, which rolls it back."""
+        """Let batches at work end, within a bound; else cancel them, which rolls them back."""
         self._epoch += 1  # what is decoded already does not begin any more
         await _cancel(self._settling)
         self._settling = None
-        work = self._work
-        if work is not None:
-            if not self._waiting:
-                await asyncio.wait((work,), timeout=self._session_s * REVOKE_SHARE)
+        working = self._working()
+        ending = working.keys() - self._waiting
+        if ending:
+            await asyncio.wait(ending, timeout=self._session_s * REVOKE_SHARE)
+        for work in working:
             await _cancel(work)
         self._log = None
+        self._assigned = frozenset()
         self._positions.clear()
         self._epoch += 1
         for partition in list(self._gaps):
@@ -140,18 +151,34 @@ class Consumer:
             self._open_gap(partition)
 
     async def take(self, records: Sequence[Record]) -> None:
-        """Decode while the batch before is with the database, and return once that one has ended.
+        """Decode while batches before are with the database; return once there is room to begin.
 
-        Never raises. A batch that is given up takes along the one that was read behind it.
+        Never raises. A batch that is given up takes along what was read behind it.
         """
         epoch = self._epoch
         if self._polled_in != epoch:
             return
         taken = await self._understand(records)
-        if self._work is not None:
-            await asyncio.wait((self._work,))
+        touched = frozenset(partition_of(record) for record in records)
+        await self._room_for(touched)
         if epoch == self._epoch:
-            self._work = asyncio.create_task(self._see_through(taken))
+            work = asyncio.create_task(self._see_through(taken))
+            self._at_work[work] = touched
+
+    def _working(self) -> dict[asyncio.Task[None], frozenset[Partition]]:
+        self._at_work = {work: at for work, at in self._at_work.items() if not work.done()}
+        return self._at_work
+
+    async def _room_for(self, touched: frozenset[Partition]) -> None:
+        """Wait until nothing of these partitions is at work, nor too much of others."""
+        while working := self._working():
+            before = [work for work, at in working.items() if at & touched]
+            if before:
+                await asyncio.wait(before)
+            elif len(working) >= AT_ONCE:
+                await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
+            else:
+                return
 
     async def _understand(self, records: Sequence[Record]) -> list[Taken]:
         """Decode in small parts: what the database answers meanwhile is not kept waiting."""
@@ -168,24 +195,26 @@ class Consumer:
             await self._work_through(taken)
         except Exception as error:  # noqa: BLE001 - whatever it is, the same is read again
             _log.error("a batch was given up, and is read again", **describe(error))
-            self._begin_anew(list(self._positions))
+            self._begin_anew()
 
     # Positions
 
-    def _begin_anew(self, partitions: Collection[Partition]) -> None:
+    def _begin_anew(self) -> None:
         """Forget what is known of positions, and read on from those that are stored."""
         self._epoch += 1
         self._positions.clear()
         log = self._log
         if log is not None:
-            for partition in partitions:
+            for partition in self._assigned:
                 log.pause(partition)
             if self._settling is not None:
                 self._settling.cancel()
-            self._settling = asyncio.create_task(self._settle(log, list(partitions)))
+            self._settling = asyncio.create_task(self._settle(log, sorted(self._assigned)))
 
     async def _settle(self, log: Log, partitions: Collection[Partition]) -> None:
-        """Find where to read on; try until it is known."""
+        """Find where to read on, once nothing is at work that moves it; try until it is known."""
+        while working := self._working():
+            await asyncio.wait(working)
         found = await self._until_found(log, partitions)
         self._heartbeats.ok("positions")
         self._epoch += 1
@@ -273,7 +302,7 @@ class Consumer:
                 await self._processor.process(batch, done)
             except Fenced:
                 _log.warning("another process has these partitions")
-                self._begin_anew(list(self._positions))
+                self._begin_anew()
                 return
             except Exception as error:  # noqa: BLE001 - a batch is never lost
                 if took_too_long(error):
@@ -292,11 +321,12 @@ class Consumer:
         else:
             _log.error("a batch cannot even be set aside", **describe(error))
             self._heartbeats.missing("batch", "fails, and cannot be set aside either")
-        self._waiting = True
+        work = asyncio.current_task()
+        self._waiting.add(work)
         try:
             await asyncio.sleep(seconds)
         finally:
-            self._waiting = False
+            self._waiting.discard(work)
         if self._loop is not None:
             self._loop.beat()
 

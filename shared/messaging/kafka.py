@@ -44,6 +44,9 @@ POLL_S: Final = 0.5
 """So long a poll waits for records. FastStream waits its own batch time-out again after an empty
 one, so that one is as short as can be and the waiting is done in ours."""
 
+BUSY_POLL_S: Final = 0.005
+"""The same while something is at work: its partitions are polled again when it has ended."""
+
 ANSWER_S: Final = 5.0
 """So long the broker may take for a question about offsets."""
 
@@ -276,11 +279,18 @@ class _Reader(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka has no types
         timeout_ms: int = 0,
         max_records: int | None = None,
     ) -> dict[TopicPartition, list[ConsumerRecord]]:
-        """FastStream's poll; `timeout_ms` is not its business."""
+        """FastStream's poll; neither `partitions` nor `timeout_ms` are its business.
+
+        What is at work is passed over: records behind it could not begin.
+        """
         records: dict[TopicPartition, list[ConsumerRecord]] = {}
+        busy = {TopicPartition(*one) for one in self._listener.busy()}
+        poll_s = BUSY_POLL_S if busy else POLL_S
         try:
             records = await super().getmany(
-                *partitions, timeout_ms=int(POLL_S * 1000), max_records=max_records
+                *(self.assignment() - busy if busy else ()),
+                timeout_ms=int(poll_s * 1000),
+                max_records=max_records,
             )
         except NoOffsetForPartitionError:
             pass  # between an assignment and its seek

@@ -215,7 +215,9 @@ class _Member:
 
     def _poll(self, most: int) -> list[Record]:
         polled: list[Record] = []
-        for partition, offset in list(self.offsets.items()):
+        busy = self.listener.busy()
+        free = [item for item in self.offsets.items() if item[0] not in busy]
+        for partition, offset in free or list(self.offsets.items()):
             log = self._broker.log_of(partition)
             if not log.start <= offset <= log.end:
                 del self.offsets[partition]

@@ -64,6 +64,10 @@ class Listener(Protocol):
         """All are taken away when this returns."""
         ...
 
+    def busy(self) -> Collection[Partition]:
+        """Partitions whose records are at work: those of others are wanted first."""
+        ...
+
     def polled(self) -> None:
         """The loop that reads is alive; records that it just got are handed over next."""
         ...

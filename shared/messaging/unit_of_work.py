@@ -93,6 +93,8 @@ class Transaction:
         self.settled: list[Settled] = []
         self.marked: list[Marked] = []
         self.surplus: list[str] = []
+        self.made_ready: Any = None
+        """What a subscription's `prepare` has made ready for its handlers."""
 
     def new_id(self) -> UUID:
         """A new UUID, version 7."""

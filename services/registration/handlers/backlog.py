@@ -9,6 +9,7 @@ from services.registration.domain.order import waves
 from services.registration.handlers.desk import Desk, Request
 from services.registration.handlers.events import cancel_events
 from services.registration.handlers.followups import follow_up
+from services.registration.handlers.ready import MadeReady
 from services.registration.handlers.submit import submit
 from services.registration.handlers.waiting import take_for_events
 from shared.contract.inbound import EventCancellationRequested, RegistrationSubmitted
@@ -31,7 +32,7 @@ async def work_off(desk: Desk, tx: Transaction, references: Collection[bytes]) -
 async def _work_off_wave(desk: Desk, tx: Transaction, wave: Sequence[Request[Any]]) -> None:
     submitted = [request for request in wave if isinstance(request.data, RegistrationSubmitted)]
     if submitted:
-        await submit(desk, tx, submitted)
+        await submit(desk, tx, submitted, MadeReady())
     await follow_up(desk, tx, wave)
     gone = [request for request in wave if isinstance(request.data, EventCancellationRequested)]
     if gone:

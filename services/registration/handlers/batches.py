@@ -11,6 +11,7 @@ from services.registration.handlers.consents import Consent, keep_consents
 from services.registration.handlers.desk import Desk
 from services.registration.handlers.events import cancel_events, offer_events
 from services.registration.handlers.followups import follow_up
+from services.registration.handlers.ready import MadeReady, make_all_ready
 from services.registration.handlers.submit import submit
 from shared.contract.inbound import (
     CancellationRequested,
@@ -31,8 +32,15 @@ class Handlers:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    async def lock_events(self, tx: Transaction, messages: Sequence[Message[Any]]) -> None:
-        """Before a batch: hold every event that it is about, known or not."""
+    async def prepare(self, tx: Transaction, messages: Sequence[Message[Any]]) -> None:
+        """Before a batch: do what needs no lock; then hold every event that it is about, known or
+        not.
+        """
+        submitted = [one for one in messages if type(one.data) is RegistrationSubmitted]
+        tx.made_ready = await make_all_ready(self._desk, tx, submitted)
+        await self._lock_events(tx, messages)
+
+    async def _lock_events(self, tx: Transaction, messages: Sequence[Message[Any]]) -> None:
         references: set[bytes] = set()
         registrations = []
         for message in messages:
@@ -52,7 +60,9 @@ class Handlers:
         self, tx: Transaction, messages: Sequence[Message[RegistrationSubmitted]]
     ) -> None:
         """Register people."""
-        await submit(self._desk, tx, self._desk.requests(messages))
+        made: MadeReady = tx.made_ready
+        requests = [made.request(self._desk, message) for message in messages]
+        await submit(self._desk, tx, requests, made)
 
     async def change(
         self, tx: Transaction, messages: Sequence[Message[RegistrationChanged]]

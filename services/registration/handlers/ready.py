@@ -1,0 +1,191 @@
+"""What can be done for registrations before their events are locked.
+
+Whoever holds an event keeps everybody else from it. So forms are read, people identified and data
+sealed before that, by the event as it is then; where it turns out to be another one under the lock,
+the same is done again there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from services.registration import store
+from services.registration.domain.events import refusal
+from services.registration.domain.forms import Agreed, Form, FormFault, Kept, read
+from services.registration.handlers.desk import Desk, Request
+from shared.contract.inbound import ConsentAnswer, FormField, RegistrationSubmitted
+from shared.contract.message import Fault, Message
+from shared.contract.types import EventId, Sealed, SubjectId
+from shared.contract.value_type import value_type
+from shared.messaging.places import Place, place_of
+from shared.messaging.unit_of_work import Transaction
+from shared.privacy.errors import AliasError
+from shared.privacy.subjects import Alias, written
+from shared.privacy.values import ToSeal
+
+Submission: TypeAlias = Request[RegistrationSubmitted]
+
+_NOBODY: Final = Fault("field_invalid", "answers: the e-mail address or telephone number is none")
+
+
+@value_type
+class Answered:
+    """A form that is in order: what is kept of it, and the consents that prove something.
+
+    `form` is the event's, by which the answers were read.
+    """
+
+    request: Submission
+    event_id: EventId
+    form: tuple[FormField, ...]
+    kept: Kept
+    consents: tuple[ConsentAnswer, ...]
+
+
+@value_type
+class Ready:
+    """Somebody who is identified, and their data, sealed, by category."""
+
+    answered: Answered
+    subject_id: SubjectId
+    personal: Mapping[str, Sealed]
+
+
+@dataclass(frozen=True, slots=True)
+class MadeReady:
+    """What was done for a batch, by the place of each message."""
+
+    requests: Mapping[Place, Submission] = field(default_factory=dict)
+    ready: Mapping[Place, Ready] = field(default_factory=dict)
+
+    def request(
+        self, desk: Desk, message: Message[RegistrationSubmitted]
+    ) -> Request[RegistrationSubmitted]:
+        """The message as a request."""
+        return self.requests.get(place_of(message.record)) or desk.request(message)
+
+    def of(self, request: Submission, known: store.KnownEvent) -> Ready | None:
+        """Who was made ready, if the event still asks for the same."""
+        ready = self.ready.get(place_of(request.message.record))
+        if ready is None or request.since is not None:
+            return None
+        return ready if ready.answered.form == known.event.offer.form else None
+
+
+class FormReader:
+    """Reads forms for one batch."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._forms: dict[tuple[EventId, str], Form] = {}
+
+    def read(self, request: Submission, known: store.KnownEvent) -> Answered | Fault:
+        """What is kept of the answers, or what is wrong with them."""
+        data, event = request.data, known.event
+        consents = self._desk.consents(data.consents)
+        agreed = Agreed(
+            {answer.purpose for answer in consents if answer.given}, data.share_with_participants
+        )
+        form = self._forms.get((event.id, request.source))
+        if form is None:
+            form = self._forms[event.id, request.source] = self._desk.form(event, request.source)
+        kept = read(form, data.answers, agreed)
+        if isinstance(kept, FormFault):
+            return Fault(kept.reason, kept.detail)
+        return Answered(request, event.id, event.offer.form, kept, consents)
+
+
+async def make_all_ready(
+    desk: Desk, tx: Transaction, messages: Sequence[Message[RegistrationSubmitted]]
+) -> MadeReady:
+    """Whoever seems to get an answer other than no or wait. Nothing is locked, nothing is said."""
+    if not messages:
+        return MadeReady()
+    requests = desk.requests(messages)
+    references = {desk.event_reference(request.data.event_number) for request in requests}
+    events = await store.events_by_reference(tx.connection, references)
+    reader = FormReader(desk)
+    answered = []
+    for request in requests:
+        known = events.get(desk.event_reference(request.data.event_number))
+        if known is None or known.has_backlog or known.event.is_full_for_good:
+            continue
+        if refusal(known.event, request.at) is None:
+            form = reader.read(request, known)
+            if isinstance(form, Answered):
+                answered.append(form)
+    ready, _ = await make_ready(desk, tx, answered)
+    return MadeReady(
+        {place_of(request.message.record): request for request in requests},
+        {place_of(one.answered.request.message.record): one for one in ready},
+    )
+
+
+async def make_ready(
+    desk: Desk, tx: Transaction, answered: Sequence[Answered]
+) -> tuple[list[Ready], list[tuple[Submission, Fault]]]:
+    """Identify people and seal what is kept of them; those whose address cannot be one are faults.
+
+    Of somebody whose key was destroyed after the registration, the category is left out.
+    """
+    if not answered:
+        return [], []
+    people, subjects, faults = await _identify(desk, tx, answered)
+    items = [
+        ToSeal(
+            subject_id,
+            category,
+            desk.context(category, one.event_id),
+            content,
+            one.request.at,
+        )
+        for one, subject_id in zip(people, subjects, strict=True)
+        for category, content in one.kept.content.items()
+    ]
+    sealed = iter(await desk.privacy.seal(tx.connection, items, at=tx.now))
+    ready = []
+    for one, subject_id in zip(people, subjects, strict=True):
+        values = {category: next(sealed) for category in one.kept.content}
+        personal = {name: value for name, value in values.items() if value is not None}
+        ready.append(Ready(one, subject_id, personal))
+    return ready, faults
+
+
+async def _identify(
+    desk: Desk, tx: Transaction, answered: Sequence[Answered]
+) -> tuple[Sequence[Answered], list[SubjectId], list[tuple[Submission, Fault]]]:
+    """The form has seen most addresses that are none: what it let pass is looked at one by one."""
+    privacy, connection = desk.privacy, tx.connection
+    try:
+        return answered, await privacy.identify(connection, [_aliases(o) for o in answered]), []
+    except AliasError:
+        faults: list[tuple[Submission, Fault]] = []
+        right: list[Answered] = []
+        for one in answered:
+            try:
+                for alias in _aliases(one):
+                    written(alias, region=desk.plan.organisation.region)
+            except AliasError:
+                faults.append((one.request, _NOBODY))
+            else:
+                right.append(one)
+        return right, await privacy.identify(connection, [_aliases(o) for o in right]), faults
+
+
+def _aliases(answered: Answered) -> list[Alias]:
+    """By what the person is known: the source's number, the address; else this registration."""
+    request, contact = answered.request, answered.kept.content.get("contact", {})
+    aliases = []
+    if request.data.person_number is not None:
+        aliases.append(Alias("person_number", request.data.person_number, request.source))
+    email, phone = contact.get("email"), contact.get("phone")
+    if isinstance(email, str):
+        aliases.append(Alias("email", email))
+    elif isinstance(phone, str):
+        aliases.append(Alias("phone", phone))
+    if not aliases:
+        number = f"registration {request.data.registration_number}"
+        aliases.append(Alias("person_number", number, request.source))
+    return aliases
