@@ -29,6 +29,7 @@ def main(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[INJURY]...", help="Some of them; else all.")
     ] = None,
+    *,
     times: Annotated[
         int | None, typer.Option(min=1, help="How often each; else as its form has it.")
     ] = None,
