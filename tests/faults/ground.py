@@ -17,8 +17,8 @@ from shared.local.postgres import LocalPostgres, remove_data
 from shared.local.process import Process
 from shared.runtime.database import without_credentials
 from shared.runtime.secrets import SecretsFolder
-from tests.faults.proxy import Proxy
 from tests.faults.servers import Server
+from tests.support.proxy import Proxy
 
 PLAN = Path(__file__).parents[2] / "plan.toml"
 

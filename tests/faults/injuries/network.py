@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.faults.proxy import Proxy
 from tests.faults.registry import injury
 from tests.faults.world import World
+from tests.support.proxy import Proxy
 
 BETWEEN_S = 1.0
 CUT_S = (0.5, 4.0)
