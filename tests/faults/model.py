@@ -65,6 +65,7 @@ class Model:
     emails: set[str] = field(default_factory=set)
     names: dict[str, str] = field(default_factory=dict)
     said: list[Said] = field(default_factory=list)
+    recorded: set[Said] = field(default_factory=set)
     line: list[Registration] = field(default_factory=list)
     """Who waits for a place at the fair."""
     announced: list[Offer] = field(default_factory=list)
@@ -86,8 +87,14 @@ class Model:
         }
         take[message.kind](message, message.data)
 
+    def forget_identities(self) -> None:
+        """From now on the very same message counts as a new one, which says what is known."""
+        self.taken.clear()
+
     def _announce(self, message: Upstream, data: Mapping[str, Any]) -> None:
         offer = _BY_NUMBER[data["event_number"]]
+        if offer in self.announced:
+            return
         self.announced.append(offer)
         self._registered_fact(offer.number, "EventOpened", message.at)
 
@@ -149,6 +156,10 @@ class Model:
             self._say(Said(data["email"], purpose, "withdrawn", message.at, *where))  # type: ignore[arg-type]
 
     def _say(self, said: Said) -> None:
+        # A statement is recorded once, however often it comes: all have moments of their own.
+        if said in self.recorded:
+            return
+        self.recorded.add(said)
         self.said.append(said)
         fact = {"given": "ConsentGiven", "refused": "ConsentRefused"}
         kind = fact.get(said.state, "ConsentWithdrawn")
@@ -219,17 +230,14 @@ class Model:
         yield from held.values()
 
     def _finance(self, right: Answers) -> None:
-        position = 0
         for (topic, number), facts in self.facts.facts.items():
             if topic != "finance":
                 continue
             row = self.registrations[str(number)]
             buyer = {"name": self.names[row.email], **row.personal.get("billing", {})}
             for fact in facts:
-                position += 1
                 right.row("finance.invoice", number, row.email, *fact)  # type: ignore[misc]
                 right.row("finance.buyer", number, canonical(buyer))
-                right.row("finance.invoice position", position)
 
     def _retention(self, right: Answers) -> None:
         for offer in self.announced:

@@ -25,11 +25,18 @@ from shared.privacy.subjects import Alias
 from shared.runtime.database import Connection
 from shared.runtime.secrets import SecretsFolder
 from tests.faults.answers import Answers
+from tests.faults.load import OFFERS
 from tests.faults.model import Model, canonical
 from tests.support.opened import data_keys
 from tests.support.topics import read_topic
 
 FACTS = ("registration", "consent", "finance", "audit")
+
+
+class Stranger(str):
+    """Stands for an id that the model knows nothing of."""
+
+    __slots__ = ()
 
 
 @dataclass
@@ -45,10 +52,10 @@ class Names:
     """Which statement was made by a person about a purpose at a moment."""
 
     def person(self, subject: UUID | str | None) -> str | None:
-        return None if subject is None else self.people.get(UUID(str(subject)), f"no {subject}")
+        return None if subject is None else self.people.get(UUID(str(subject)), Stranger(subject))
 
     def registration(self, registration: UUID | str) -> str:
-        return self.registrations.get(UUID(str(registration)), f"no registration {registration}")
+        return self.registrations.get(UUID(str(registration)), Stranger(registration))
 
     def opened(self, sealed: bytes) -> Any:  # noqa: ANN401 - whatever was sealed
         return orjson.loads(open_bytes(self.keys[key_id_of(sealed)], sealed))
@@ -64,6 +71,9 @@ class Witness:
         self._servers = bootstrap_servers
         self._secrets = secrets
         self._model = model
+        self._numbers_of_events = {offer.number for offer in OFFERS}
+        self.overlooks_strangers = False
+        """Whether rows and facts about what the model does not know are as they should be."""
 
     async def disclosures(self) -> dict[str, str]:
         """The state of each disclosure, as the registration service has it."""
@@ -84,7 +94,7 @@ class Witness:
         for topic in FACTS:
             records = await read_topic(self._servers, topic, topic_spec(topic).partitions)
             _facts(topic, records, names, found)
-        return found
+        return _without_strangers(found) if self.overlooks_strangers else found
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Connection]:
@@ -113,9 +123,10 @@ class Witness:
             for row in self._model.registrations.values()
         }
         for row in await connection.fetch("select id, reference from registration.registration"):
-            names.registrations[row["id"]] = numbers.get(row["reference"], "a strange number")
+            names.registrations[row["id"]] = numbers.get(row["reference"], Stranger("a number"))
         for row in await connection.fetch("select id, number from registration.event"):
-            names.events[row["id"]] = row["number"]
+            known = row["number"] in self._numbers_of_events
+            names.events[row["id"]] = row["number"] if known else Stranger(row["number"])
         for row in await connection.fetch(
             "select invoice_id, registration_id from finance.invoice"
         ):
@@ -124,6 +135,22 @@ class Witness:
             (said.email, said.purpose, said.at): said.origin for said in self._model.said
         }
         return names
+
+
+def _without_strangers(found: Answers) -> Answers:
+    known = Answers()
+    for table, rows in found.rows.items():
+        known.rows[table].update({row: many for row, many in rows.items() if not _strange(row)})
+    known.facts.update(
+        {chain: facts for chain, facts in found.facts.items() if not _strange(chain)}
+    )
+    return known
+
+
+def _strange(value: object) -> bool:
+    if isinstance(value, tuple):
+        return any(_strange(one) for one in value)
+    return isinstance(value, Stranger)
 
 
 async def _registration(connection: Connection, names: Names, found: Answers) -> None:
@@ -142,13 +169,13 @@ async def _registration(connection: Connection, names: Names, found: Answers) ->
         )
     for row in await connection.fetch("select * from registration.event"):
         counts = (row["places_taken"], row["waitlisted"])
-        found.row("registration.event", row["number"], row["status"], *counts)
+        found.row("registration.event", names.events[row["id"]], row["status"], *counts)
     for row in await connection.fetch("select * from registration.consent"):
         person = names.person(row["subject_id"])
         found.row("registration.consent", person, row["purpose"], row["given"], row["at"])
     for table in ("declined", "waiting_message"):
         for _ in range(await connection.fetchval(f"select count(*) from registration.{table}")):  # noqa: S608
-            found.row(f"registration.{table}", "a row")
+            found.row(f"registration.{table}", Stranger("a row"))
 
 
 async def _consent(connection: Connection, names: Names, found: Answers) -> None:
@@ -168,7 +195,10 @@ async def _finance(connection: Connection, names: Names, found: Answers) -> None
         number, person = names.registration(row["registration_id"]), row["subject_id"]
         amounts = (row["kind"], row["net"], row["vat"])
         found.row("finance.invoice", number, names.person(person), *amounts)
-        found.row("finance.invoice position", row["position"])
+    # Numbers of invoices leave no gap.
+    last = await connection.fetchval("select coalesce(max(position), 0) from finance.invoice")
+    for _ in range(last - await connection.fetchval("select count(*) from finance.invoice")):
+        found.row("finance.invoice", "a number was left out")
     for row in await connection.fetch("select * from finance.buyer"):
         content = canonical(names.opened(row["sealed"]))
         found.row("finance.buyer", names.invoices[row["invoice_id"]], content)
@@ -180,7 +210,7 @@ async def _retention(connection: Connection, names: Names, found: Answers) -> No
     of_kind: dict[str, Callable[[UUID], str | None]] = {
         "registration": names.registration,
         "category": names.registration,
-        "invoice": lambda item: names.invoices.get(item, "no invoice"),
+        "invoice": lambda item: names.invoices.get(item, Stranger("no invoice")),
         "consent": names.person,
     }
     for row in await connection.fetch("select * from retention.schedule_item"):
@@ -225,7 +255,7 @@ def _registration_fact(kind: str, data: Mapping[str, Any], names: Names) -> Labe
 
 def _consent_fact(kind: str, data: Mapping[str, Any], names: Names) -> Label:
     person, at = names.person(data["subject_id"]) or "", datetime.fromisoformat(data["at"])
-    origin = names.origins.get((person, data["purpose"], at), f"nothing {person} said")
+    origin = names.origins.get((person, data["purpose"], at), Stranger(person))
     return (origin, data["purpose"]), (at,)
 
 

@@ -40,6 +40,7 @@ class Injury:
     short: int
     recovers_within_s: float | None
     proxied: bool
+    quiet: bool
     about: str
 
 
@@ -53,16 +54,19 @@ def injury(
     short: int,
     recovers_within_s: float | None = 10.0,
     proxied: bool = False,
+    quiet: bool = False,
 ) -> Callable[[Inflict], Inflict]:
     """Register a function. `recovers_within_s`: from the end of the injury on; None: as long as
-    Kafka takes to notice.
+    Kafka takes to notice. `quiet`: it brings its own messages, and no others come meanwhile.
     """
 
     def register(inflict: Inflict) -> Inflict:
         if name in INJURIES:
             raise ValueError(f"injury {name} is registered twice")
         about = (inflict.__doc__ or "").strip().split("\n", 1)[0]
-        INJURIES[name] = Injury(name, inflict, long, short, recovers_within_s, proxied, about)
+        INJURIES[name] = Injury(
+            name, inflict, long, short, recovers_within_s, proxied, quiet, about
+        )
         return inflict
 
     return register

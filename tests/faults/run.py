@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import AsyncIterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -53,7 +54,7 @@ async def _inflict(
     found: Difference | None = None
     failures: list[str] = []
     try:
-        async with world.under_load():
+        async with nullcontext() if injury.quiet else world.under_load():
             await injury.inflict(world, times)
         await world.settle()
         found = await world.compare()
