@@ -129,6 +129,9 @@ class KafkaTransport:
         finally:
             stop.cancel()
             failed.cancel()
+            # What is in hand ends before the reader does: a commit of offsets that comes while it
+            # closes opens a connection that nobody closes. Then whatever was handed over meanwhile.
+            await listener.revoked()
             await broker.stop()
             await listener.revoked()
 
