@@ -21,7 +21,7 @@ from shared.messaging.service import Service
 from shared.messaging.transport import Bounds, Log, Transport
 from shared.messaging.unit_of_work import Speaker, topics_said_by
 from shared.runtime.application import Loop
-from shared.runtime.database import describe, is_transient
+from shared.runtime.database import bounded_transaction, describe, is_transient
 from shared.runtime.health import Heartbeats
 
 FIRST_BACK_OFF_S: Final = 0.05
@@ -240,12 +240,12 @@ class Consumer:
         """
         before: Mapping[Partition, int] = {}
         while True:
-            async with self._service.pool.acquire() as connection:
+            async with bounded_transaction(self._service.pool, self._session_s) as connection:
                 stored = await store.positions(connection, partitions)
             bounds = await log.bounds(partitions)
             new = {p: bounds[p].start for p in partitions if p not in stored}
             if new:
-                async with self._service.pool.acquire() as connection:
+                async with bounded_transaction(self._service.pool, self._session_s) as connection:
                     await store.begin_positions(connection, new)
                 continue
             if all(stored[p] in bounds[p] or stored[p] == before.get(p) for p in partitions):

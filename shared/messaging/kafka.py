@@ -57,6 +57,11 @@ NEVER_MS: Final = 2**31 - 1
 """A batch that waits for the database for hours must not cost the process its partitions: that it
 lives is told by heartbeats, not by polls."""
 
+REQUEST_SHARE: Final = 1.5
+"""Of the session time-out. A member that died holds up a join for a whole session, and so long an
+answer is waited for; what takes longer is a connection whose other end is gone without a word.
+aiokafka's own 40 s would be the time that it takes to notice."""
+
 PRODUCER_BATCH_BYTES: Final = 262_144
 """One request at a time goes to a partition: the records of one read of the outbox fit in it."""
 
@@ -69,6 +74,7 @@ class KafkaTransport:
     def __init__(self, settings: ServiceSettings) -> None:
         self._servers = settings.kafka_bootstrap_servers
         self._session_ms = settings.session_timeout_ms
+        self._request_ms = int(settings.session_timeout_ms * REQUEST_SHARE)
         self._most = settings.batch_max_records
 
     async def consume(
@@ -79,6 +85,7 @@ class KafkaTransport:
         broker = KafkaBroker(
             self._servers,
             consumer_only=True,
+            request_timeout_ms=self._request_ms,
             apply_types=False,
             logger=None,
             # FastStream's own wait for the batch in hand; what is left then is cancelled.
@@ -113,6 +120,7 @@ class KafkaTransport:
             broker.config.broker_config.builder = partial(
                 _Reader,
                 bootstrap_servers=self._servers,
+                request_timeout_ms=self._request_ms,
                 listener=listener,
                 rebalances=rebalances,
                 failed=failed,
@@ -125,10 +133,12 @@ class KafkaTransport:
             stop.cancel()
             failed.cancel()
             try:
-                # While there is a connection: the batch in hand may end, and tell its position.
+                # What is in hand ends before the reader does: a commit of offsets that comes while
+                # it closes opens a connection that nobody closes.
                 await listener.revoked()
             finally:
                 await broker.stop()
+                await listener.revoked()  # whatever was handed over meanwhile
 
     async def producer(self) -> Producer:
         """See `Transport`. Idempotent, so a retry inside of it neither doubles nor reorders."""
@@ -149,7 +159,9 @@ class KafkaTransport:
 
     async def delete_before(self, offsets: Mapping[Partition, int]) -> None:
         """See `Transport` (Kafka's DeleteRecords)."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._servers)
+        admin = AIOKafkaAdminClient(
+            bootstrap_servers=self._servers, request_timeout_ms=self._request_ms
+        )
         try:
             await admin.start()
             await admin.delete_records(

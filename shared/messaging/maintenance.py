@@ -18,7 +18,7 @@ from shared.messaging.service import Service
 from shared.messaging.transport import Log, Transport
 from shared.runtime.application import Loop
 from shared.runtime.clock import Clock
-from shared.runtime.database import describe
+from shared.runtime.database import bounded_transaction, describe
 from shared.runtime.metrics import (
     CONSUMER_LAG,
     DEAD_LETTERS_STANDING,
@@ -50,6 +50,7 @@ class Maintenance:
         inbound: Collection[str] = INBOUND,
     ) -> None:
         self._pool = service.pool
+        self._limit_s = service.settings.session_timeout_ms / 1000
         self._sealer = service.sealer
         self._consumer = consumer
         self._transport = transport
@@ -79,7 +80,7 @@ class Maintenance:
         long enough, and delete what is read from inbound topics.
         """
         today = self._now().date()
-        async with self._pool.acquire() as connection:
+        async with bounded_transaction(self._pool, self._limit_s) as connection:
             await store.keep_inbox(connection, today, KEEP_DAYS)
             await self._sealer.purge_record_keys(connection, today)
         await self._delete_read()
@@ -99,7 +100,7 @@ class Maintenance:
 
     async def measure(self) -> None:
         """Bring the figures up to date."""
-        async with self._pool.acquire() as connection:
+        async with bounded_transaction(self._pool, self._limit_s) as connection:
             found = await store.figures(connection, self._now())
         OUTBOX_ROWS.set(found.outbox)
         OUTBOX_OLDEST_SECONDS.set(found.oldest_s)

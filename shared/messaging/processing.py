@@ -7,7 +7,6 @@ smaller batches; and a single message that fails even so becomes a dead letter u
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +32,12 @@ from shared.messaging.steps import Steps, no_steps
 from shared.messaging.subscription import Handler, Permanent
 from shared.messaging.unit_of_work import Speaker, Transaction
 from shared.runtime.clock import Clock, utc_now
-from shared.runtime.database import Connection, describe, is_transient
+from shared.runtime.database import (
+    Connection,
+    bounded_transaction,
+    describe,
+    is_transient,
+)
 from shared.runtime.ids import new_id
 from shared.runtime.metrics import (
     DEAD_LETTERS,
@@ -117,11 +121,7 @@ class Processor:
         tools = self._tools
         with HANDLER_SECONDS.time():
             # The server has its own, shorter limit; this one is for a server that is silent.
-            async with (
-                asyncio.timeout(self._limit_s),
-                self._pool.acquire() as connection,
-                connection.transaction(),
-            ):
+            async with bounded_transaction(self._pool, self._limit_s) as connection:
                 transaction = Transaction(connection, now=tools.now(), speaker=self._speaker)
                 advanced = await store.advance(connection, batch.begins, batch.ends)
                 if not advanced.whole:

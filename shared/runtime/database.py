@@ -6,9 +6,11 @@ schema.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import traceback
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, cast
 
@@ -125,6 +127,35 @@ async def connect_alone(
         },
     )
     return connection
+
+
+@asynccontextmanager
+async def bounded_transaction(pool: Pool, within_s: float) -> AsyncIterator[Connection]:
+    """A transaction that comes to its end within a bound, also where the server has fallen silent.
+
+    Raises TimeoutError then. Who does not answer a statement answers neither its cancellation nor
+    a rollback, and asyncpg waits for both: the connection is dropped instead. The pool's others
+    lead to the same silence, and are replaced before they are used again.
+    """
+    async with pool.acquire(timeout=within_s) as connection:
+        silent = False
+
+        def give_up() -> None:
+            nonlocal silent
+            silent = True
+            connection.terminate()
+
+        limit = asyncio.get_running_loop().call_later(within_s, give_up)
+        try:
+            async with connection.transaction():
+                yield connection
+        except Exception as error:
+            if not silent:
+                raise
+            await pool.expire_connections()
+            raise TimeoutError("the database did not answer in time") from error
+        finally:
+            limit.cancel()
 
 
 def _server_settings(settings: ServiceSettings, service: str) -> dict[str, str]:

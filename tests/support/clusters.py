@@ -9,12 +9,13 @@ from typing import Any, Literal, Protocol
 from uuid import uuid4
 
 import orjson
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 
 from shared.messaging.kafka import KafkaTransport
 from shared.messaging.memory import MemoryBroker, MemoryTransport
 from shared.messaging.transport import Transport
 from shared.runtime.settings import ServiceSettings
+from tests.support.topics import read_topic
 
 PARTITIONS = 4
 Do = Literal["write", "fail", "mark", "decline", "wait"]
@@ -116,17 +117,7 @@ class KafkaCluster:
             await asyncio.gather(*deliveries)
 
     async def read(self, topic: str) -> list[Any]:
-        async with AIOKafkaConsumer(bootstrap_servers=self._servers) as reader:
-            places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
-            reader.assign(places)
-            ends = await reader.end_offsets(places)
-            for place, start in (await reader.beginning_offsets(places)).items():
-                reader.seek(place, start)
-            records: list[Any] = []
-            while [place for place in places if await reader.position(place) < ends[place]]:
-                for some in (await reader.getmany(timeout_ms=100)).values():
-                    records.extend(some)
-            return sorted(records, key=lambda one: (one.partition, one.offset))
+        return await read_topic(self._servers, topic, PARTITIONS)
 
     async def delete_before(self, topic: str, partition: int, offset: int) -> None:
         settings = ServiceSettings(

@@ -19,6 +19,7 @@ import orjson
 
 from shared.contract.types import Sealed
 from shared.privacy.sealing import DataKey, KeyWrapper, key_id_of, open_bytes
+from shared.runtime.database import Connection
 from shared.runtime.secrets import SecretsFolder
 
 SERVICES = ("registration", "consent", "finance", "retention", "audit")
@@ -91,7 +92,7 @@ async def snapshot(database_url: str, secrets: SecretsFolder) -> Snapshot:
             "jsonb", encoder=orjson.dumps, decoder=orjson.loads, schema="pg_catalog"
         )
         tables = {name: await _rows(connection, name) for name in await _tables(connection)}
-        names = _Names(await _keys(connection, secrets), {})
+        names = _Names(await data_keys(connection, secrets), {})
         names = _Names(names.keys, _known(tables, names))
     finally:
         await connection.close()
@@ -119,9 +120,8 @@ async def _rows(
     return [dict(row) for row in await connection.fetch(f"select * from {table}")]  # noqa: S608
 
 
-async def _keys(
-    connection: asyncpg.Connection[asyncpg.Record], secrets: SecretsFolder
-) -> dict[bytes, DataKey]:
+async def data_keys(connection: Connection, secrets: SecretsFolder) -> dict[bytes, DataKey]:
+    """Every data key that was not destroyed, by its id."""
     wrapper = KeyWrapper(secrets.key_encryption_key())
     rows = await connection.fetch(
         "select key_id, generation, category, wrapped from keyring.data_key"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import urllib.request
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -16,3 +17,14 @@ async def eventually(look: Callable[[], T | None], *, within_s: float = 60.0) ->
             if found := look():
                 return found
             await asyncio.sleep(0.02)
+
+
+async def fetched(url: str) -> str:
+    """What a server of this machine answers to GET."""
+
+    def fetch() -> str:
+        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - our own
+            text: str = answer.read().decode()
+            return text
+
+    return await asyncio.to_thread(fetch)

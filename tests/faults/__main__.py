@@ -1,0 +1,114 @@
+"""`python -m tests.faults [INJURY…]`: injure, compare, show, and write `results/latest.json`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from shared.runtime.logging import configure_logging
+from tests.faults.injuries import FOUND
+from tests.faults.registry import INJURIES, Injury, Row
+from tests.faults.run import rows_of
+from tests.faults.world import Options
+
+RESULTS = Path(__file__).parent / "results" / "latest.json"
+
+
+def main(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[INJURY]...", help="Some of them; else all.")
+    ] = None,
+    *,
+    times: Annotated[
+        int | None, typer.Option(min=1, help="How often each; else as its form has it.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed, the same load and injuries.")] = 1,
+    rate: Annotated[int, typer.Option(min=1, max=1_000, help="Messages per second.")] = 60,
+    away: Annotated[
+        float | None, typer.Option(min=0, help="Seconds that a server stays away.")
+    ] = None,
+    short: Annotated[
+        bool, typer.Option("--short", help="A few times each, not long away.")
+    ] = False,
+    keep_logs: Annotated[
+        Path | None, typer.Option(help="A folder to leave the logs of all processes in.")
+    ] = None,
+    output: Annotated[Path, typer.Option(help="Where the rows are written.")] = RESULTS,
+) -> None:
+    """Injure the real stack under load and compare all that is left with a model in memory.
+
+    The exit code is 0 when nothing was lost, doubled or reordered and all recovered in time.
+
+    Example: python -m tests.faults service-dies --times 50 --seed 7
+    """
+    unknown = sorted(set(names or ()) - FOUND.keys())
+    if unknown:
+        raise typer.BadParameter(f"no {', '.join(unknown)}; there are: {', '.join(FOUND)}")
+    console = Console(highlight=False)
+    configure_logging("faults", "console", "error")
+    # That a server is away is what we are here for.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    # As Ctrl-C does: what was started is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    wanted = [INJURIES[name] for name in names or INJURIES]
+    away_s = away if away is not None else 2 if short else 60
+    options = Options(seed=seed, rate=rate, away_s=away_s, keep_logs=keep_logs)
+    with console.status("starting") as status:
+
+        def tell(text: str) -> None:
+            status.update(escape(text))
+            if not console.is_terminal:
+                console.print(escape(text))
+
+        rows = asyncio.run(_inflict(wanted, times, options.telling(tell), short=short))
+    _show(rows, console)
+    _write(rows, output)
+    raise typer.Exit(0 if all(row["passed"] for row in rows) else 1)
+
+
+async def _inflict(
+    wanted: Sequence[Injury], times: int | None, options: Options, *, short: bool
+) -> list[Row]:
+    """Each in a world of its own, so that it is the same alone as among others."""
+    rows: list[Row] = []
+    for injury in wanted:
+        often = times or (injury.short if short else injury.long)
+        async for row in rows_of([(injury, often)], options):
+            rows.append(row)  # noqa: PERF401 - each takes minutes, and an interrupt keeps them
+    return rows
+
+
+def _show(rows: Sequence[Row], console: Console) -> None:
+    table = Table("injury", "times", "messages", "lost", "doubled", "reordered", "recovered", "")
+    for row in rows:
+        counts = (str(row["lost"]), str(row["doubled"]), str(row["reordered"]))
+        recovered = f"{row['recovered_s_max']:.1f} s"
+        verdict = "[green]passed[/]" if row["passed"] else "[red]failed[/]"
+        sizes = (str(row["times"]), f"{row['messages']:,}")
+        table.add_row(row["injury"], *sizes, *counts, recovered, verdict)
+    console.print(table)
+    for row in rows:
+        if not row["passed"]:
+            console.print(f"[red]{row['injury']}[/], seed {row['seed']}:")
+            for line in row.get("why", []):
+                console.print(f"  {escape(line)}", soft_wrap=True)
+
+
+def _write(rows: Sequence[Row], output: Path) -> None:
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_bytes(orjson.dumps(rows, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+
+
+if __name__ == "__main__":
+    typer.run(main)

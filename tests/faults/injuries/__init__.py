@@ -1,0 +1,8 @@
+"""All injuries: importing their modules fills the registry."""
+
+from __future__ import annotations
+
+from tests.faults.injuries import groups, messages, network, servers, services
+from tests.faults.registry import INJURIES as FOUND
+
+__all__ = ["FOUND", "groups", "messages", "network", "servers", "services"]

@@ -1,0 +1,92 @@
+"""A service is stopped for longer than its session lasts, or gets company and loses it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import asyncpg
+
+from services.cli.reckoning import SERVICES
+from tests.faults.registry import injury
+from tests.faults.world import World
+
+STOPPED_SESSIONS = 2.0
+"""So many session time-outs a process stands still: its partitions go to another one."""
+
+MOST_REPLICAS = 3
+BETWEEN_S = 1.5
+
+
+@injury("stopped-too-long", long=20, short=1)
+async def stopped_too_long(world: World, times: int) -> None:
+    """SIGSTOP for longer than the session time-out while another replica takes over; SIGCONT.
+
+    The one that wakes up must not write, nor may it hold a lock that others wait for.
+    """
+    for replicas in [list(world.replicas[service]) for service in SERVICES]:
+        world.add_replica(replicas[0].service)
+    await world.recovered()
+    session_s = world.options.session_ms / 1000
+    for number in range(times):
+        await asyncio.sleep(BETWEEN_S)
+        service = SERVICES[number % len(SERVICES)]
+        replica = world.random.choice(world.replicas[service])
+        life = replica.present
+        assert life is not None, f"{service} does not live"
+        world.note(f"a process of {service} is stopped")
+        life.kill(signal.SIGSTOP)
+        await asyncio.sleep(session_s * STOPPED_SESSIONS)
+        held = await _locks_waited_for(world, service)
+        assert not held, f"others wait for a lock of the stopped {service}: {held}"
+        life.kill(signal.SIGCONT)
+        world.note(f"the process of {service} goes on")
+        await world.recovered()
+        assert replica.present is life, f"{service} did not live through it"
+    for service in SERVICES:
+        await world.remove_replica(world.replicas[service][-1])
+
+
+@injury("rebalance", long=100, short=4)
+async def rebalance(world: World, times: int) -> None:
+    """Replicas of every service join and leave, in order and by `kill -9`."""
+    for _ in range(times):
+        service = world.random.choice(SERVICES)
+        replicas = world.replicas[service]
+        joins = len(replicas) == 1 or (
+            len(replicas) < MOST_REPLICAS and world.random.random() < 0.5
+        )
+        if joins:
+            world.note(f"a replica of {service} joins")
+            world.add_replica(service)
+        elif world.random.random() < 0.5:
+            world.note(f"a replica of {service} leaves")
+            await world.remove_replica(world.random.choice(replicas))
+        else:
+            world.note(f"a replica of {service} is killed and comes again")
+            life = world.random.choice(replicas).present
+            if life is not None:
+                life.kill(signal.SIGKILL)
+        await asyncio.sleep(world.random.uniform(0.2, BETWEEN_S))
+    await world.recovered()
+    for replicas in world.replicas.values():
+        while len(replicas) > 1:
+            await world.remove_replica(replicas[-1])
+
+
+async def _locks_waited_for(world: World, service: str) -> list[str]:
+    """Statements of the service that have waited for another session for longer than a
+    transaction may take.
+    """
+    connection = await asyncpg.connect(world.ground.database_url)
+    try:
+        rows = await connection.fetch(
+            "select left(query, 60) as query from pg_stat_activity"
+            " where usename = $1 and cardinality(pg_blocking_pids(pid)) > 0"
+            " and query_start < now() - make_interval(secs => $2)",
+            f"steward_{service}",
+            world.options.session_ms / 1000,
+        )
+    finally:
+        await connection.close()
+    return [row["query"] for row in rows]

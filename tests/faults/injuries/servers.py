@@ -1,0 +1,116 @@
+"""Kafka or Postgres dies and comes back; single connections are cut by the server."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+
+import asyncpg
+import psutil
+
+from tests.faults.registry import injury
+from tests.faults.replicas import Replica
+from tests.faults.servers import Server
+from tests.faults.world import World
+
+TELLS_WITHIN_S = 15.0
+"""A service that has nothing to do asks its servers this seldom."""
+
+IDLE_SHARE = 0.25
+"""Of one core: what a service may use at most while it can only wait. Spinning would be 1."""
+
+BETWEEN_S = 2.0
+"""Load between two times."""
+
+CUTS = 5
+"""Connections that the server cuts, one after the other, for each time that it dies."""
+
+
+@injury("postgres-dies", long=20, short=1)
+async def postgres_dies(world: World, times: int) -> None:
+    """`kill -9` of the postmaster, which stays away; before that, single connections are cut."""
+    for _ in range(times):
+        await asyncio.sleep(BETWEEN_S)
+        await _cut_connections(world)
+        await _kill_and_return(world, world.ground.postgres, "database")
+
+
+@injury("kafka-dies", long=20, short=1)
+async def kafka_dies(world: World, times: int) -> None:
+    """`kill -9` of the only broker, which stays away."""
+    for _ in range(times):
+        await asyncio.sleep(BETWEEN_S)
+        await _kill_and_return(world, world.ground.kafka, "Kafka")
+
+
+async def _cut_connections(world: World) -> None:
+    """One at a time, of any service: a batch, a relay's lane or the desk loses it."""
+    connection = await asyncpg.connect(world.ground.database_url)
+    try:
+        for _ in range(CUTS):
+            found = await connection.fetch(
+                "select pid, usename from pg_stat_activity where usename like 'steward_%'"
+                " order by usename, backend_start"
+            )
+            chosen = world.random.choice(found)
+            world.note(f"a connection of {chosen['usename']} is cut")
+            await connection.execute("select pg_terminate_backend($1)", chosen["pid"])
+            await asyncio.sleep(world.random.uniform(0.05, 0.5))
+    finally:
+        await connection.close()
+
+
+async def _kill_and_return(world: World, server: Server, named: str) -> None:
+    """While it is away every service says so, lives and rests; when it is back all go on."""
+    lives = {replica: replica.present for replica in world.all_replicas()}
+    world.note(f"{server.name} dies, and is away for {world.options.away_s:.0f} s")
+    await server.kill()
+    back_at = time.monotonic() + world.options.away_s
+    if world.options.away_s > TELLS_WITHIN_S:
+        await _all_tell(world, named)
+    before, began = _processor_time(world), time.monotonic()
+    await asyncio.sleep(max(0.0, back_at - time.monotonic()))
+    waited = time.monotonic() - began
+    if waited > 1:
+        _rested(before, _processor_time(world), waited)
+    await server.start()
+    world.note(f"{server.name} is back")
+    took = await world.recovered()
+    world.note(f"all went on after {took:.1f} s")
+    for replica, life in lives.items():
+        assert replica.present is life, f"{replica.service} died while {server.name} was away"
+
+
+async def _all_tell(world: World, named: str) -> None:
+    silent = set(world.all_replicas())
+    told: dict[Replica, str | None] = {}
+    deadline = time.monotonic() + TELLS_WITHIN_S
+    while silent and time.monotonic() < deadline:
+        for replica in list(silent):
+            told[replica] = await replica.missing()
+            if told[replica] and named in str(told[replica]):
+                silent.discard(replica)
+        await asyncio.sleep(0.2)  # nothing announces that it is missed
+    for replica in silent:
+        raise AssertionError(
+            f"{replica.service} does not say that it misses {named}, but: {told[replica]}"
+        )
+    world.note(f"every service says that it misses {named}")
+
+
+def _processor_time(world: World) -> dict[str, float]:
+    """Seconds that each service's process has used."""
+    used = {}
+    for replica in world.all_replicas():
+        life = replica.present
+        if life is not None and life.process.pid is not None:
+            times = psutil.Process(life.process.pid).cpu_times()
+            used[replica.service] = times.user + times.system
+    return used
+
+
+def _rested(before: Mapping[str, float], after: Mapping[str, float], waited_s: float) -> None:
+    for service, used in after.items():
+        share = (used - before[service]) / waited_s
+        assert share < IDLE_SHARE, f"{service} uses {share:.0%} of a core while it can only wait"

@@ -1,0 +1,66 @@
+"""A service's process dies, is stopped for a while, or gets company."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from random import Random
+from typing import get_args
+
+from services.cli.reckoning import SERVICES
+from shared.messaging.steps import Step
+from tests.faults.life import Death
+from tests.faults.registry import injury
+from tests.faults.replicas import Replica
+from tests.faults.world import World
+
+STEPS: tuple[Step, ...] = get_args(Step)
+TAKING: tuple[Step, ...] = ("taken", "claimed", "handled", "committed", "offset_committed")
+"""Steps of a service that says nothing, as yet."""
+
+SILENT = frozenset({"retention", "audit"})
+LIVES_AT_MOST_S = 6.0
+
+
+@injury("service-dies", long=1000, short=15, recovers_within_s=None)
+async def service_dies(world: World, times: int) -> None:
+    """`kill -9` of every service, at random moments and at each named step.
+
+    All services at once, and each again as soon as it lives. A step is passed only where there is
+    something to do: a life that does not come to its step is killed at a random moment.
+    """
+    left = iter(range(times))
+    async with asyncio.TaskGroup() as tasks:
+        for service in SERVICES:
+            (replica,) = world.replicas[service]
+            random = Random(world.random.random())  # noqa: S311 - repeatable on purpose
+            tasks.create_task(_keep_killing(world, replica, random, left))
+    await world.recovered()
+    for replica in world.all_replicas():
+        world.recovered_s = max(world.recovered_s, replica.longest_recovery_s)
+
+
+async def _keep_killing(world: World, replica: Replica, random: Random, left: object) -> None:
+    steps = TAKING if replica.service in SILENT else STEPS
+
+    def next_death() -> Death | None:
+        death = random.choice([*(Death(step, random.randint(1, 3)) for step in steps), None])
+        world.note(f"{replica.service} lives until {death or 'a moment'}")
+        return death
+
+    replica.next_death = next_death
+    while next(left, None) is not None:  # type: ignore[call-overload]
+        life = replica.present
+        while life is None:
+            await asyncio.sleep(0)
+            life = replica.present
+        try:
+            await asyncio.wait_for(life.ended.wait(), random.uniform(0.1, LIVES_AT_MOST_S))
+        except TimeoutError:
+            life.kill(signal.SIGKILL)
+            await life.ended.wait()
+    replica.next_death = lambda: None
+    life = replica.present
+    if life is not None:
+        life.kill(signal.SIGKILL)
+        await life.ended.wait()

@@ -1,0 +1,276 @@
+"""What a system answers: its tables, read as the administrator, and its topics, as a reader would.
+
+Uses the keyring as its administrator and the key-encryption key: a test may, no service can.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from services.registration.handlers.desk import Desk
+from shared.contract import headers
+from shared.contract.topics import topic as topic_spec
+from shared.privacy.privacy import Privacy
+from shared.privacy.sealing import DataKey, key_id_of, open_bytes
+from shared.privacy.subjects import Alias
+from shared.runtime.database import Connection
+from shared.runtime.secrets import SecretsFolder
+from tests.faults.answers import Answers
+from tests.faults.load import OFFERS
+from tests.faults.model import Model, canonical
+from tests.support.opened import data_keys
+from tests.support.topics import read_topic
+
+FACTS = ("registration", "consent", "finance", "audit")
+
+
+class Stranger(str):
+    """Stands for an id that the model knows nothing of."""
+
+    __slots__ = ()
+
+
+@dataclass
+class Names:
+    """What ids stand for."""
+
+    keys: Mapping[bytes, DataKey] = field(default_factory=dict)
+    people: dict[UUID, str] = field(default_factory=dict)
+    registrations: dict[UUID, str] = field(default_factory=dict)
+    events: dict[UUID, str] = field(default_factory=dict)
+    invoices: dict[UUID, str] = field(default_factory=dict)
+    origins: dict[tuple[str, str, datetime], str] = field(default_factory=dict)
+    """Which statement was made by a person about a purpose at a moment."""
+
+    def person(self, subject: UUID | str | None) -> str | None:
+        return None if subject is None else self.people.get(UUID(str(subject)), Stranger(subject))
+
+    def registration(self, registration: UUID | str) -> str:
+        return self.registrations.get(UUID(str(registration)), Stranger(registration))
+
+    def opened(self, sealed: bytes) -> Any:  # noqa: ANN401 - whatever was sealed
+        return orjson.loads(open_bytes(self.keys[key_id_of(sealed)], sealed))
+
+
+class Witness:
+    """Looks at one system, at rest."""
+
+    def __init__(
+        self, database_url: str, bootstrap_servers: str, secrets: SecretsFolder, model: Model
+    ) -> None:
+        self._database_url = database_url
+        self._servers = bootstrap_servers
+        self._secrets = secrets
+        self._model = model
+        self._numbers_of_events = {offer.number for offer in OFFERS}
+        self.overlooks_strangers = False
+        """Whether rows and facts about what the model does not know are as they should be."""
+
+    async def disclosures(self) -> dict[str, str]:
+        """The state of each disclosure, as the registration service has it."""
+        async with self._connected() as connection:
+            rows = await connection.fetch("select disclosure_id, state from registration.handover")
+        return {str(row["disclosure_id"]): row["state"] for row in rows}
+
+    async def answers(self) -> Answers:
+        """All tables and topics of all services."""
+        found = Answers()
+        async with self._connected() as connection:
+            names = await self._names(connection)
+            await _registration(connection, names, found)
+            await _consent(connection, names, found)
+            await _finance(connection, names, found)
+            await _retention(connection, names, found)
+            await _audit(connection, names, found)
+        for topic in FACTS:
+            records = await read_topic(self._servers, topic, topic_spec(topic).partitions)
+            _facts(topic, records, names, found)
+        return _without_strangers(found) if self.overlooks_strangers else found
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Connection]:
+        connection = await asyncpg.connect(self._database_url)
+        try:
+            await connection.set_type_codec(
+                "jsonb", encoder=orjson.dumps, decoder=orjson.loads, schema="pg_catalog"
+            )
+            yield connection
+        finally:
+            await connection.close()
+
+    async def _names(self, connection: Connection) -> Names:
+        names = Names(await data_keys(connection, self._secrets))
+        emails = sorted(self._model.emails)
+        privacy = Privacy.open(self._model.plan, self._secrets, service="registration")
+        found = await privacy.find(connection, [Alias("email", email) for email in emails])
+        names.people = {
+            subject: email for subject, email in zip(found, emails, strict=True) if subject
+        }
+        desk = Desk(privacy)
+        numbers = {
+            desk.registration_reference(
+                desk.plan.source_name(row.offer.system.uri) or "", row.number
+            ): row.number
+            for row in self._model.registrations.values()
+        }
+        for row in await connection.fetch("select id, reference from registration.registration"):
+            names.registrations[row["id"]] = numbers.get(row["reference"], Stranger("a number"))
+        for row in await connection.fetch("select id, number from registration.event"):
+            known = row["number"] in self._numbers_of_events
+            names.events[row["id"]] = row["number"] if known else Stranger(row["number"])
+        for row in await connection.fetch(
+            "select invoice_id, registration_id from finance.invoice"
+        ):
+            names.invoices[row["invoice_id"]] = names.registration(row["registration_id"])
+        names.origins = {
+            (said.email, said.purpose, said.at): said.origin for said in self._model.said
+        }
+        return names
+
+
+def _without_strangers(found: Answers) -> Answers:
+    known = Answers()
+    for table, rows in found.rows.items():
+        known.rows[table].update({row: many for row, many in rows.items() if not _strange(row)})
+    known.facts.update(
+        {chain: facts for chain, facts in found.facts.items() if not _strange(chain)}
+    )
+    return known
+
+
+def _strange(value: object) -> bool:
+    if isinstance(value, tuple):
+        return any(_strange(one) for one in value)
+    return isinstance(value, Stranger)
+
+
+async def _registration(connection: Connection, names: Names, found: Answers) -> None:
+    for row in await connection.fetch("select * from registration.registration"):
+        personal = {
+            category: names.opened(base64.b64decode(sealed))
+            for category, sealed in row["personal"].items()
+        }
+        found.row(
+            "registration.registration",
+            names.registration(row["id"]),
+            names.person(row["subject_id"]),
+            names.events[row["event_id"]],
+            row["status"],
+            canonical(personal),
+        )
+    for row in await connection.fetch("select * from registration.event"):
+        counts = (row["places_taken"], row["waitlisted"])
+        found.row("registration.event", names.events[row["id"]], row["status"], *counts)
+    for row in await connection.fetch("select * from registration.consent"):
+        person = names.person(row["subject_id"])
+        found.row("registration.consent", person, row["purpose"], row["given"], row["at"])
+    for table in ("declined", "waiting_message"):
+        for _ in range(await connection.fetchval(f"select count(*) from registration.{table}")):  # noqa: S608
+            found.row(f"registration.{table}", Stranger("a row"))
+
+
+async def _consent(connection: Connection, names: Names, found: Answers) -> None:
+    for row in await connection.fetch("select * from consent.consent_record"):
+        record = (row["purpose"], row["state"], row["at"], row["collected_by"])
+        found.row("consent.consent_record", names.person(row["subject_id"]), *record)
+    for row in await connection.fetch("select * from consent.consent_state"):
+        state = (row["purpose"], row["state"], row["at"])
+        found.row("consent.consent_state", names.person(row["subject_id"]), *state)
+    for row in await connection.fetch("select * from consent.contact"):
+        content = canonical(names.opened(row["sealed"]))
+        found.row("consent.contact", names.person(row["subject_id"]), content)
+
+
+async def _finance(connection: Connection, names: Names, found: Answers) -> None:
+    for row in await connection.fetch("select * from finance.invoice"):
+        number, person = names.registration(row["registration_id"]), row["subject_id"]
+        amounts = (row["kind"], row["net"], row["vat"])
+        found.row("finance.invoice", number, names.person(person), *amounts)
+    # Numbers of invoices leave no gap.
+    last = await connection.fetchval("select coalesce(max(position), 0) from finance.invoice")
+    for _ in range(last - await connection.fetchval("select count(*) from finance.invoice")):
+        found.row("finance.invoice", "a number was left out")
+    for row in await connection.fetch("select * from finance.buyer"):
+        content = canonical(names.opened(row["sealed"]))
+        found.row("finance.buyer", names.invoices[row["invoice_id"]], content)
+
+
+async def _retention(connection: Connection, names: Names, found: Answers) -> None:
+    for row in await connection.fetch("select * from retention.event_anchor"):
+        found.row("retention.event_anchor", names.events[row["event_id"]], row["ends_on"])
+    of_kind: dict[str, Callable[[UUID], str | None]] = {
+        "registration": names.registration,
+        "category": names.registration,
+        "invoice": lambda item: names.invoices.get(item, Stranger("no invoice")),
+        "consent": names.person,
+    }
+    for row in await connection.fetch("select * from retention.schedule_item"):
+        about = of_kind[row["kind"]](row["item_id"])
+        due = (row["part"], row["due_on"])
+        found.row("retention.schedule_item", row["kind"], about, *due)
+
+
+async def _audit(connection: Connection, names: Names, found: Answers) -> None:
+    """Also its order: entries stand in the log as they stood in the topic."""
+    last = -1
+    for row in await connection.fetch("select * from audit.entry order by sequence"):
+        person = names.person(row["subject_id"])
+        found.row("audit.entry", str(row["disclosure_id"]), row["type"], person)
+        if row["topic_offset"] <= last:
+            found.row("audit.entry order", row["sequence"])
+        last = row["topic_offset"]
+
+
+def _facts(topic: str, records: Iterable[Any], names: Names, found: Answers) -> None:
+    """Facts as a reader takes them: of what the relay sent twice, the first copy alone."""
+    seen: set[bytes] = set()
+    for record in records:
+        attributes = dict(record.headers)
+        if attributes[headers.ID] not in seen:
+            seen.add(attributes[headers.ID])
+            kind, data = attributes[headers.TYPE].decode(), orjson.loads(record.value)
+            about, values = _LABELS[topic](kind, data, names)
+            found.fact(topic, about, kind if topic != "finance" else data["kind"], *values)
+
+
+Label = tuple[Hashable, tuple[Hashable, ...]]
+
+
+def _registration_fact(kind: str, data: Mapping[str, Any], names: Names) -> Label:
+    if kind == "EventOpened":
+        return names.events[UUID(data["event"]["event_id"])], ()
+    number = names.registration(data["registration_id"])
+    known = {"RegistrationWaitlisted": "position", "RegistrationRejected": "reason"}
+    return number, ((data[known[kind]],) if kind in known else ())
+
+
+def _consent_fact(kind: str, data: Mapping[str, Any], names: Names) -> Label:
+    person, at = names.person(data["subject_id"]) or "", datetime.fromisoformat(data["at"])
+    origin = names.origins.get((person, data["purpose"], at), Stranger(person))
+    return (origin, data["purpose"]), (at,)
+
+
+def _finance_fact(kind: str, data: Mapping[str, Any], names: Names) -> Label:
+    amounts = (data["net"]["minor_units"], data["vat"]["minor_units"])
+    return names.registration(data["registration_id"]), amounts
+
+
+def _audit_fact(kind: str, data: Mapping[str, Any], names: Names) -> Label:
+    return data["disclosure_id"], ()
+
+
+_LABELS = {
+    "registration": _registration_fact,
+    "consent": _consent_fact,
+    "finance": _finance_fact,
+    "audit": _audit_fact,
+}

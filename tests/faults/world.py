@@ -1,0 +1,254 @@
+"""The real stack, services as processes, a steady load, and what an injury may do to them."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+
+from services.cli.reckoning import SERVICES, Books, open_books
+from services.registration.settings import Settings
+from shared.contract.services import SERVICES as SPECS
+from shared.local.ports import HOST, choose_port
+from shared.privacy.plan import load_plan
+from tests.faults.answers import Difference, compare
+from tests.faults.dinner import Desk
+from tests.faults.ground import PLAN, Ground, open_ground
+from tests.faults.load import Load, Upstream
+from tests.faults.model import Model
+from tests.faults.observed import Witness
+from tests.faults.replicas import Replica, fork_server
+from tests.faults.upstream import Sender
+
+HEARD = {spec.name: spec.hears for spec in SPECS}
+SETTLES_WITHIN_S = 300.0
+PULSE_S = 0.1
+LOOK_EVERY_S = 0.1
+
+Say = Callable[[str], None]
+
+
+class NotRecoveredError(Exception):
+    """A service does not go on although everything that it needs is there."""
+
+
+class NotSettledError(Exception):
+    """Something is still to be taken or said when all should be quiet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a world is like. `rate` is messages per second, `session_ms` the session time-out."""
+
+    seed: int
+    rate: int = 60
+    session_ms: int = 3_000
+    away_s: float = 60.0
+    """So long a server stays away."""
+
+    proxied: bool = False
+    """Whether the network between services and servers can be injured."""
+
+    keep_logs: Path | None = None
+    """Where the logs of all processes are left at the end."""
+
+    say: Say = lambda _: None
+
+    def telling(self, say: Say) -> Options:
+        """The same, and somebody is told how it goes on."""
+        return replace(self, say=say)
+
+
+@dataclass
+class World:
+    """Everything that runs. Made by `open_world`."""
+
+    options: Options
+    ground: Ground
+    random: Random = field(init=False)
+    load: Load = field(init=False)
+    model: Model = field(init=False)
+    witness: Witness = field(init=False)
+    replicas: dict[str, list[Replica]] = field(default_factory=dict)
+    messages: int = 0
+    recovered_s: float = 0.0
+    """The longest time that it took until all services worked again."""
+
+    journal: deque[str] = field(default_factory=lambda: deque(maxlen=200))
+
+    def __post_init__(self) -> None:
+        seed = self.options.seed
+        begins = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=12)
+        self.random = Random(f"injuries {seed}")  # noqa: S311 - repeatable on purpose
+        self.load = Load(seed, begins)
+        self.model = Model(load_plan(PLAN), begins)
+        ground = self.ground
+        self.witness = Witness(
+            ground.database_url, ground.bootstrap_servers, ground.secrets, self.model
+        )
+        self._sender = Sender(ground.bootstrap_servers)
+        self._began = time.monotonic()
+        self._context = fork_server()
+        environ = {**ground.environ, "STEWARD_SESSION_TIMEOUT_MS": str(self.options.session_ms)}
+        self._desk = Desk(Settings.load(environ), ground.folder)
+
+    def note(self, what: str) -> None:
+        """Remember what was done, for whoever has to find out why it went wrong."""
+        self.journal.append(f"{time.monotonic() - self._began:8.2f} s  {what}")
+        self.options.say(what)
+
+    def all_replicas(self) -> list[Replica]:
+        return [replica for replicas in self.replicas.values() for replica in replicas]
+
+    def log_of(self, service: str) -> Path:
+        return self.ground.folder / "logs" / f"{service}.log"
+
+    # Services
+
+    def add_replica(self, service: str) -> Replica:
+        """One more process of a service."""
+        port = choose_port(None, option="--http-port")
+        environ = {
+            **self.ground.environ,
+            "STEWARD_LOG_FORMAT": "json",
+            "STEWARD_HTTP_HOST": HOST,
+            "STEWARD_HTTP_PORT": str(port),
+            "STEWARD_SESSION_TIMEOUT_MS": str(self.options.session_ms),
+        }
+        replica = Replica(self._context, service, environ, self.log_of(service))
+        self.replicas.setdefault(service, []).append(replica)
+        replica.start()
+        return replica
+
+    async def remove_replica(self, replica: Replica) -> None:
+        """End it as an operator would."""
+        self.replicas[replica.service].remove(replica)
+        await replica.stop()
+
+    async def close(self) -> None:
+        """Stop upstream and all services."""
+        await self._sender.close()
+        await asyncio.gather(*(replica.stop() for replica in self.all_replicas()))
+
+    # Load
+
+    async def send(self, messages: Sequence[Upstream]) -> None:
+        """Publish, and let the model know."""
+        for message in messages:
+            self.model.take(message)
+        await self._sender.send(messages)
+        self.messages += len(messages)
+
+    @asynccontextmanager
+    async def under_load(self) -> AsyncIterator[None]:
+        """Messages and lists of the dinner keep coming until the end."""
+        over = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keep_sending(over.is_set))
+            tasks.create_task(self._desk.work(over.is_set))
+            try:
+                yield
+            finally:
+                over.set()
+
+    async def _keep_sending(self, over: Callable[[], bool]) -> None:
+        loop = asyncio.get_running_loop()
+        due, owed = loop.time(), 0.0
+        while not over():
+            owed += self.options.rate * PULSE_S
+            await self.send(self.load.some(int(owed)))
+            owed -= int(owed)
+            # After an outage it goes on at its pace, as people would.
+            due = max(due + PULSE_S, loop.time())
+            await asyncio.sleep(due - loop.time())
+
+    # Waiting
+
+    async def settle(self) -> None:
+        """Wait until nothing is left to take or to say. Raises NotSettledError."""
+        left = "nobody looked"
+        try:
+            async with asyncio.timeout(SETTLES_WITHIN_S):
+                async with self._books() as books:
+                    while True:
+                        progress = await books.progress(HEARD)
+                        if all(one.settled for one in progress):
+                            return
+                        left = "; ".join(str(one) for one in progress if not one.settled)
+                        await asyncio.sleep(LOOK_EVERY_S)  # nothing announces that all is quiet
+        except TimeoutError:
+            raise NotSettledError(f"after {SETTLES_WITHIN_S:.0f} s there is left: {left}") from None
+
+    async def recovered(self, within_s: float = 90.0) -> float:
+        """Wait until every service is ready and has gone on from where it is now, or has nothing
+        left to do; how long that took, in seconds. Raises NotRecoveredError.
+        """
+        began = time.monotonic()
+        waiting: dict[str, str] = {}
+        try:
+            async with asyncio.timeout(within_s), AsyncExitStack() as stack:
+                books = await stack.enter_async_context(self._books())
+                at_first = {one.service: one for one in await books.progress(HEARD)}
+                waiting = dict.fromkeys(at_first, "nobody looked")
+                while waiting:
+                    for one in await books.progress(HEARD):
+                        if one.service in waiting:
+                            missing = await self._missing(one.service)
+                            moved = one.settled or one.done > at_first[one.service].done
+                            waiting[one.service] = missing or ("" if moved else f"no move: {one}")
+                            if not waiting[one.service]:
+                                del waiting[one.service]
+                                took = time.monotonic() - began
+                                self.note(f"{one.service} works again after {took:.1f} s")
+                    await asyncio.sleep(LOOK_EVERY_S)  # nothing announces it
+        except TimeoutError:
+            raise NotRecoveredError(f"after {within_s:.0f} s: {waiting}") from None
+        took = time.monotonic() - began
+        self.recovered_s = max(self.recovered_s, took)
+        return took
+
+    async def _missing(self, service: str) -> str:
+        missing = [await replica.missing() for replica in self.replicas[service]]
+        return "; ".join(filter(None, missing))
+
+    # Comparing
+
+    def _books(self) -> AbstractAsyncContextManager[Books]:
+        return open_books(self.ground.database_url, self.ground.bootstrap_servers)
+
+    async def compare(self) -> Difference:
+        """How far the system at rest is from what the model says; what was known before apart."""
+        state = await self.witness.disclosures()
+        difference = compare(self.model.answers(state), await self.witness.answers())
+        difference.lost.extend(
+            f"disclosure {one} was handed over and is nowhere"
+            for one in self._desk.done
+            if one not in state
+        )
+        async with self._books() as books:
+            difference.lost.extend((await books.reckon()).discrepancies())
+        return difference
+
+
+@asynccontextmanager
+async def open_world(options: Options) -> AsyncIterator[World]:
+    """Servers with nothing in them, services, and what has to be there before a load."""
+    async with open_ground(proxied=options.proxied) as ground:
+        world = World(options, ground)
+        try:
+            for service in SERVICES:
+                world.add_replica(service)
+            await world.send(world.load.prelude())
+            await world.settle()
+            yield world
+        finally:
+            await world.close()
+            if options.keep_logs is not None:
+                shutil.copytree(ground.folder / "logs", options.keep_logs, dirs_exist_ok=True)
