@@ -143,11 +143,11 @@ class Processor:
         first = first_copies(claimable)
         connection = round_.transaction.connection
         claims = {identity: (taken.day, taken.body) for identity, taken in first.items()}
-        ours = await store.claim(connection, claims)
+        others = await store.claim(connection, claims)
         seen: Mapping[bytes, bytes] = {}
-        if len(ours) < len(claims):
-            others = {identity: claims[identity] for identity in claims.keys() - ours}
-            seen = await store.claimed_bodies(connection, others)
+        if others:
+            asked = {identity: claims[identity] for identity in others}
+            seen = await store.claimed_bodies(connection, asked)
         fresh = []
         for taken in claimable:
             copy = first[taken.identity]

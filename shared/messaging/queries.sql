@@ -36,13 +36,19 @@ with asked as materialized (
 select count(*) as moved, exists (select from parked_key) as any_parked from moved;
 
 -- name: claim(days, identities, bodies)
--- Sorted, so that two processes that meet on the same identities wait in the same order. A
--- duplicate key error would abort the transaction; `do nothing` waits for the other one's end.
-insert into inbox (day, identity, body)
-select * from unnest(:days::date[], :identities::bytea[], :bodies::bytea[]) as claimed (d, i, b)
-order by d, i
-on conflict do nothing
-returning identity;
+-- Gives those that could not be claimed, mostly none. Sorted, so that two processes that meet on
+-- the same identities wait in the same order. A duplicate key error would abort the transaction;
+-- `do nothing` waits for the other one's end.
+with asked as materialized (
+  select * from unnest(:days::date[], :identities::bytea[], :bodies::bytea[])
+    as claimed (day, identity, body)
+), claimed as (
+  insert into inbox (day, identity, body)
+  select day, identity, body from asked order by day, identity
+  on conflict do nothing
+  returning identity
+)
+select identity from asked where identity not in (select identity from claimed);
 
 -- name: claimed_bodies(days, identities)
 -- A new statement and so a new snapshot: what kept a claim from succeeding is visible by now.

@@ -116,7 +116,7 @@ async def advance(
 
 
 async def claim(connection: Connection, claims: Mapping[bytes, Claim]) -> set[bytes]:
-    """Claim identities; those that nobody had claimed before."""
+    """Claim identities; those that had been claimed before."""
     rows = _sql.claim(
         connection,
         days=[day for day, _ in claims.values()],

@@ -109,6 +109,7 @@ class Privacy:
         batch = subjects.batch(people, peppers=self._peppers, region=self.plan.organisation.region)
         if not batch.persons:
             return []
+        candidates = self._new_subjects(len(batch.rounds))
         found = _sql.identify(
             connection,
             persons=batch.persons,
@@ -117,13 +118,15 @@ class Privacy:
             digests=batch.digests,
             ranks=batch.ranks,
             rounds=batch.rounds,
-            candidates=self._new_subjects(len(batch.rounds)),
+            candidates=candidates,
             old_digests=batch.old_digests,
             old_places=batch.old_places,
             made_with=self._peppers[0].id,
         )
-        by_person = {person: SubjectId(subject_id) async for person, subject_id in found}
-        return [by_person[person + 1] for person in batch.person_of]
+        identified = [SubjectId(candidate) for candidate in candidates]
+        async for person, subject_id in found:
+            identified[person - 1] = subject_id
+        return [identified[person] for person in batch.person_of]
 
     def _new_subjects(self, count: int) -> list[UUID]:
         pool = self._random(16 * count)

@@ -1,6 +1,7 @@
 -- migrate:up
 
--- `identify` as before, at a cost that does not depend on how many people are known.
+-- `identify` as before, at a cost that does not depend on how many people are known, and without
+-- sending back what the caller sent.
 --
 -- Finds or makes the subjects of a batch of people, in one round trip, so that concurrent callers
 -- agree.
@@ -10,6 +11,7 @@
 -- one of rank 2 per person. One element per person: a new subject id, used where one is needed,
 -- and a round. People who share a digest have different rounds, the earlier one goes first.
 -- Digests under older peppers come beside the place (1, 2, …) of the alias that they are of.
+-- Who is not in the result got the new subject that was sent for them.
 create or replace function identify(
     persons integer[], kinds text[], sources text[], digests bytea[], ranks integer[],
     rounds integer[], candidates uuid[],
@@ -98,9 +100,6 @@ begin
     if cardinality(fresh) = cardinality(digests) then
         insert into subject (subject_id)
         select candidates[p.person] from (select distinct w.person from unnest(persons) as w (person)) p;
-        return query
-        select p.person, candidates[p.person]
-        from (select distinct w.person from unnest(persons) as w (person)) p;
         return;
     end if;
 
