@@ -52,8 +52,11 @@ update event
 -- Which numbers were answered already, with a registration or with a no. By index, as above.
 select asked.reference
   from unnest(:references_::bytea[]) as asked (reference)
- where exists (select from registration where registration.reference = asked.reference limit 1)
-    or exists (select from declined where declined.reference = asked.reference limit 1);
+ cross join lateral (
+    (select from registration where registration.reference = asked.reference limit 1)
+     union all
+    (select from declined where declined.reference = asked.reference limit 1)
+ ) as answer;
 
 -- name: people_at_events(event_ids, subject_ids)
 -- Each is looked up by index, also while the table is so small that a join would read it whole.
