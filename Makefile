@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-containers test-bench check bench bench-quick lock clean
+.PHONY: help demo up test test-containers test-bench check bench bench-quick faults lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 18
@@ -37,6 +37,9 @@ bench: .venv/bench ## measure, half an hour; writes bench/results/latest.json
 
 bench-quick: .venv/bench ## the same small, a few minutes; writes nothing
 	$(BIN)/python -m bench --quick $(BENCH_ARGS)
+
+faults: .venv/checks ## injure the real stack under load (long); writes tests/faults/results/latest.json
+	$(BIN)/python -m tests.faults
 
 # A lock file holds names and hashes, no address: who installs decides where from.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \

@@ -248,6 +248,8 @@ Label = tuple[Hashable, tuple[Hashable, ...]]
 def _registration_fact(kind: str, data: Mapping[str, Any], names: Names) -> Label:
     if kind == "EventOpened":
         return names.events[UUID(data["event"]["event_id"])], ()
+    if data.get("registration_id") is None:
+        return Stranger(kind), ()  # an event that is no one's of ours, or a request about nothing
     number = names.registration(data["registration_id"])
     known = {"RegistrationWaitlisted": "position", "RegistrationRejected": "reason"}
     return number, ((data[known[kind]],) if kind in known else ())

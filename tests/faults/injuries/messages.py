@@ -14,7 +14,7 @@ from tests.faults.registry import injury
 from tests.faults.world import World
 from tests.support.waiting import fetched
 
-DAY = 1_500
+DAY = 1_000
 """Messages of a day that is sent again."""
 
 AT_ONCE = 1_000

@@ -9,16 +9,16 @@ from tests.faults.world import World
 from tests.support.proxy import Proxy
 
 BETWEEN_S = 1.0
-CUT_S = (0.5, 4.0)
+CUT_S = (0.5, 3.0)
 SLOW_S = 0.5
-SLOW_FOR_S = 6.0
+SLOW_FOR_S = 3.0
 PRODUCED_BYTES = 1_500
 """A request of so many bytes to Kafka is one that produces: others are small."""
 
 PRODUCES_WITHIN_S = 20.0
 
 
-@injury("network", long=50, short=4, proxied=True)
+@injury("network", long=50, short=2, proxied=True)
 async def network(world: World, times: int) -> None:
     """Cut, half open, 500 ms more each way, reset in the middle of a produce; Kafka or Postgres."""
     kinds = (_cut, _half_open, _slow, _reset_in_produce)

@@ -22,7 +22,7 @@ SILENT = frozenset({"retention", "audit"})
 LIVES_AT_MOST_S = 6.0
 
 
-@injury("service-dies", long=1000, short=15, recovers_within_s=None)
+@injury("service-dies", long=1000, short=10, recovers_within_s=None)
 async def service_dies(world: World, times: int) -> None:
     """`kill -9` of every service, at random moments and at each named step.
 
