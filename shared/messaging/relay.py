@@ -114,14 +114,13 @@ class Relay:
                 loop.beat()
                 self._said.clear()
                 rows = await store.read_lane(connection, self.lane, self._after, MOST_ROWS)
-                if not rows:
-                    loop.ok()
-                    await self._wait(loop)
-                    continue
-                if producer is None:
-                    producer = await self._transport.producer()
-                await self._deliver(rows, producer, connection, loop)
+                if rows:
+                    if producer is None:
+                        producer = await self._transport.producer()
+                    await self._deliver(rows, producer, connection, loop)
                 loop.ok()
+                if len(rows) < MOST_ROWS:  # what came since has given notice
+                    await self._wait(loop)
         finally:
             if producer is not None:
                 await producer.stop()
