@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
@@ -100,21 +101,39 @@ async def test_what_was_fetched_before_reading_began_anew_is_not_handled(world: 
     assert await world.effects() == {"a": [0, 1, 2, 3, 4]}
 
 
-async def test_what_waits_behind_a_batch_does_not_begin_once_it_is_taken_away(world: World) -> None:
+async def test_nothing_begins_any_more_once_partitions_are_being_taken_away(world: World) -> None:
+    """What is polled then stands behind what was decoded and does not begin."""
     await world.send(*(Sent("a", number, partition=0) for number in range(5)))
-    records = await world.cluster.read(world.inbound)
-    consumer = await reading(world, StillLog())
+    await world.send(Sent("b", 0, partition=1))
+    records = [one for one in await world.cluster.read(world.inbound) if one.partition == 0]
+    others = [one for one in await world.cluster.read(world.inbound) if one.partition == 1]
+    consumer = await reading(world, StillLog(), partitions=2)
     consumer.polled()
-    async with world.admin.acquire() as connection, connection.transaction():
-        await connection.execute("select from position for update")
-        await consumer.take(records[:3])
-        behind = asyncio.create_task(consumer.take(records[3:]))
-        await asyncio.sleep(0)
-        revoking = asyncio.create_task(consumer.revoked())
-        await asyncio.wait((behind, revoking), timeout=0)
+    async with held(world, 1):
+        async with held(world, 0):
+            await consumer.take(records[:3])
+            await consumer.take(others)
+            behind = asyncio.create_task(consumer.take(records[3:4]))
+            await asyncio.sleep(0)
+            revoking = asyncio.create_task(consumer.revoked())
+            await asyncio.sleep(0)
+            consumer.polled()
+            after = asyncio.create_task(consumer.take(records[4:]))
+            await asyncio.sleep(0)
+        await asyncio.gather(behind, after)  # there is room, while the other batch is at work
         assert not revoking.done()
-    await asyncio.gather(behind, revoking)
-    assert await world.effects() == {"a": [0, 1, 2]}
+    await revoking
+    await consumer.revoked()
+    assert await world.effects() == {"a": [0, 1, 2], "b": [0]}
+
+
+@asynccontextmanager
+async def held(world: World, partition: int) -> AsyncIterator[None]:
+    """Lets a batch of the partition wait."""
+    async with world.admin.acquire() as connection, connection.transaction():
+        query = "select from position where partition = $1 for update"
+        await connection.execute(query, partition)
+        yield
 
 
 async def test_what_waits_behind_a_batch_that_is_given_up_does_not_begin(world: World) -> None:
@@ -131,13 +150,13 @@ async def test_what_waits_behind_a_batch_that_is_given_up_does_not_begin(world: 
     assert await world.effects() == {}
 
 
-async def reading(world: World, log: StillLog) -> Consumer:
-    """A consumer that was given the first partition, and knows where to read on."""
+async def reading(world: World, log: StillLog, *, partitions: int = 1) -> Consumer:
+    """A consumer that was given the first partitions, and knows where to read on."""
     transport = world.cluster.transport(world.service.settings)
     consumer = Consumer(
         world.service, transport, Heartbeats(), inbox_key=b"k" * 32, tools=world.tools()
     )
-    consumer.assigned(log, [(world.inbound, 0)])
+    consumer.assigned(log, [(world.inbound, number) for number in range(partitions)])
     await log.sought.wait()
     return consumer
 
