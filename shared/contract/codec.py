@@ -182,16 +182,22 @@ def encode(outgoing: Outgoing, *, id: UUID, source: str, now: datetime) -> Encod
         **_common(data.message_type, data.version, source, now),
         headers.ID: str(id),
     }
-    if outgoing.subject is not None:
-        written[headers.SUBJECT] = str(outgoing.subject)
+    subject = _text(outgoing.subject)
+    if subject is not None:
+        written[headers.SUBJECT] = subject
     if outgoing.causation_id is not None:
         written[headers.CAUSATION_ID] = outgoing.causation_id
     if outgoing.snapshot:
         written[headers.SNAPSHOT] = "true"
     if outgoing.attributes:
         written.update(_extensions(outgoing, written.keys()))
-    key = None if outgoing.key is None else str(outgoing.key).encode()
-    return Encoded(data.topic, key, to_json(data), written)
+    # Mostly the one is the other, and Python's own UUID takes its time to be text.
+    key = subject if outgoing.key is outgoing.subject else _text(outgoing.key)
+    return Encoded(data.topic, None if key is None else key.encode(), to_json(data), written)
+
+
+def _text(id: UUID | None) -> str | None:  # noqa: A002 - as above
+    return None if id is None else str(id)
 
 
 @lru_cache(maxsize=64)
