@@ -249,6 +249,11 @@ class Handlers:
         }
 
 
+def answers_something(message: Message[Participation]) -> bool:
+    """False for a registration that came without any answer: there is nothing to record."""
+    return bool(message.data.consents)
+
+
 def asked_by(plan: Plan) -> Asked:
     """What the plan lets one ask consent for, and in which words."""
     return Asked(

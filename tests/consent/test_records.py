@@ -11,7 +11,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from services.consent.handlers import Handlers
+from services.consent.handlers import Handlers, answers_something
 from services.consent.subscribers import subscriptions
 from shared.contract import inbound, registration
 from shared.contract.inbound import ConsentAnswer, ContactSubmitted, WithdrawalRequested
@@ -209,6 +209,11 @@ def participation(
         **over,
     }
     return Facts().message(kind.model_validate(given), key=subject, received_at=NOON + 10 * HOUR)
+
+
+def test_of_registrations_only_those_with_an_answer_concern_it() -> None:
+    assert answers_something(participation(SubjectId(uuid4())))
+    assert not answers_something(participation(SubjectId(uuid4()), consents=()))
 
 
 async def test_answers_on_a_registration_are_recorded(work: Work, handlers: Handlers) -> None:
