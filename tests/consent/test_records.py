@@ -216,6 +216,19 @@ def test_of_registrations_only_those_with_an_answer_concern_it() -> None:
     assert not answers_something(participation(SubjectId(uuid4()), consents=()))
 
 
+async def test_what_is_told_again_with_a_later_time_hides_nothing_new(
+    work: Work, handlers: Handlers
+) -> None:
+    subject, registration_id = SubjectId(uuid4()), RegistrationId(uuid4())
+    yes: dict[str, Any] = {"registration_id": registration_id, "consents": (consent(),)}
+    no: dict[str, Any] = {"consents": (consent(given=False),), "registered_at": NOON + HOUR}
+    waitlisted = participation(subject, RegistrationWaitlisted, **yes)
+    registered = participation(subject, **{**yes, "registered_at": NOON + 2 * HOUR})
+    await work.do(handlers.record_participants, [waitlisted])
+    await work.do(handlers.record_participants, [registered, participation(subject, **no)])
+    assert await states(work) == {"marketing": "refused"}
+
+
 async def test_answers_on_a_registration_are_recorded(work: Work, handlers: Handlers) -> None:
     subject = SubjectId(uuid4())
     effect = await work.do(handlers.record_participants, [participation(subject)])
