@@ -11,6 +11,7 @@ from shared.contract.consent import ConsentGiven, ConsentRefused, ConsentWithdra
 from shared.contract.inbound import ConsentAnswer
 from shared.contract.message import Fault
 from shared.contract.types import SubjectId
+from shared.contract.value_type import value_type
 
 State = Literal["given", "refused", "withdrawn"]
 CollectedBy = Literal["registration", "contact"]
@@ -32,7 +33,7 @@ class Asked:
         return self.wordings.get((answer.purpose, answer.language, answer.wording))
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Collected:
     """Where a statement came from: `origin` is the same however often it is told."""
 
@@ -42,7 +43,7 @@ class Collected:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Statement:
     """What one person said of one purpose.
 
@@ -139,18 +140,12 @@ def withdrawals(
     return [Statement(subject_id, purpose, "withdrawn", collected) for purpose in purposes]
 
 
-def unrecorded(
-    statements: Iterable[Statement], known: Iterable[tuple[bytes, str]]
-) -> list[Statement]:
-    """The statements that were not recorded before, each (origin, purpose) once."""
-    seen = set(known)
-    fresh = []
+def told_once(statements: Iterable[Statement]) -> list[Statement]:
+    """Each (origin, purpose) once, as it came first."""
+    told: dict[tuple[bytes, str], Statement] = {}
     for statement in statements:
-        identity = (statement.collected.origin, statement.purpose)
-        if identity not in seen:
-            seen.add(identity)
-            fresh.append(statement)
-    return fresh
+        told.setdefault((statement.collected.origin, statement.purpose), statement)
+    return list(told.values())
 
 
 def latest(statements: Iterable[Statement]) -> dict[tuple[SubjectId, str], Statement]:
@@ -158,7 +153,8 @@ def latest(statements: Iterable[Statement]) -> dict[tuple[SubjectId, str], State
     held: dict[tuple[SubjectId, str], Statement] = {}
     for statement in statements:
         key = (statement.subject_id, statement.purpose)
-        if key not in held or statement.rank > held[key].rank:
+        known = held.setdefault(key, statement)
+        if known is not statement and statement.rank > known.rank:
             held[key] = statement
     return held
 

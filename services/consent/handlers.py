@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,7 +20,7 @@ from services.consent.domain import (
     moment_of,
     provable,
     statements_of,
-    unrecorded,
+    told_once,
     withdrawals,
     withdrawn_purposes,
 )
@@ -29,6 +28,7 @@ from shared.contract.inbound import ContactSubmitted, WithdrawalRequested
 from shared.contract.message import Message
 from shared.contract.registration import ParticipantRegistered, RegistrationWaitlisted
 from shared.contract.types import Sealed, SubjectId
+from shared.contract.value_type import value_type
 from shared.messaging.unit_of_work import Transaction
 from shared.privacy.plan import Plan
 from shared.privacy.privacy import Privacy
@@ -39,7 +39,7 @@ from shared.runtime.database import Connection
 Participation = ParticipantRegistered | RegistrationWaitlisted
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Said:
     """A message and the statements that are in it."""
 
@@ -49,7 +49,7 @@ class Said:
     statements: Sequence[Statement]
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Consented:
     """A yes to a purpose, and the category of data that the person is then written to with."""
 
@@ -182,11 +182,10 @@ class Handlers:
         statements = [statement for one in said for statement in one.statements]
         if not statements:
             return
-        known = await store.known_origins(tx.connection, statements)
-        fresh = {tx.new_id(): statement for statement in unrecorded(statements, known)}
+        told = {tx.new_id(): statement for statement in told_once(statements)}
         digest = self._privacy.plan.digest
-        recorded = await store.record(tx.connection, fresh, plan_digest=digest, recorded_at=tx.now)
-        new = {record_id: fresh[record_id] for record_id in fresh if record_id in recorded}
+        recorded = await store.record(tx.connection, told, plan_digest=digest, recorded_at=tx.now)
+        new = {record_id: one for record_id, one in told.items() if record_id in recorded}
         ids = {id(statement): record_id for record_id, statement in new.items()}
         held = latest(new.values()).values()
         await store.project(tx.connection, [(ids[id(one)], one) for one in held])
@@ -248,6 +247,11 @@ class Handlers:
             for name, value in told.items()
             if value is not None and f"{category}.{name}" in fields
         }
+
+
+def answers_something(message: Message[Participation]) -> bool:
+    """False for a registration that came without any answer: there is nothing to record."""
+    return bool(message.data.consents)
 
 
 def asked_by(plan: Plan) -> Asked:

@@ -1,11 +1,5 @@
--- name: known_origins(origins, purposes)
--- Which of these (origin, purpose) are recorded already.
-select asked.origin, asked.purpose
-from unnest(:origins::bytea[], :purposes::text[]) as asked (origin, purpose)
-inner join consent_record as record using (origin, purpose);
-
 -- name: record(ids, subject_ids, purposes, states, ats, wordings, languages, collected_by, sources, origins, plan_digest, recorded_at)
--- Says which it has recorded; another replica may have been faster with some.
+-- Says which it has recorded: some may be known, or another replica may be faster with them.
 insert into consent_record (
     id, subject_id, purpose, state, at, wording, language, collected_by, source, origin,
     plan_digest, recorded_at

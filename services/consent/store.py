@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from uuid import UUID
 
 from services.consent.domain import WEIGHT, State, Statement
 from shared.contract.types import Sealed, SubjectId
+from shared.contract.value_type import value_type
 from shared.runtime.database import Connection, queries
 
 _sql = queries("queries.sql", __file__)
 
 
-@dataclass(frozen=True, slots=True)
+@value_type
 class Contact:
     """Whom to write to for a purpose, sealed, as of a moment."""
 
@@ -26,18 +26,6 @@ class Contact:
     at: datetime
 
 
-async def known_origins(
-    connection: Connection, statements: Sequence[Statement]
-) -> set[tuple[bytes, str]]:
-    """Which of these statements are recorded, by origin and purpose."""
-    rows = _sql.known_origins(
-        connection,
-        origins=[statement.collected.origin for statement in statements],
-        purposes=[statement.purpose for statement in statements],
-    )
-    return {(row["origin"], row["purpose"]) async for row in rows}
-
-
 async def record(
     connection: Connection,
     statements: Mapping[UUID, Statement],
@@ -45,7 +33,7 @@ async def record(
     plan_digest: str,
     recorded_at: datetime,
 ) -> set[UUID]:
-    """Record statements under these ids; which were new, also when others record meanwhile."""
+    """Record statements under these ids; those of them that nobody had recorded before."""
     fresh = statements.values()
     rows = _sql.record(
         connection,

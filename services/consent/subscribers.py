@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.consent.handlers import Handlers
+from services.consent.handlers import Handlers, answers_something
 from shared.contract import inbound, registration
 from shared.messaging.subscription import Subscription
 from shared.privacy.privacy import Privacy
@@ -40,5 +40,6 @@ def subscriptions(privacy: Privacy) -> list[Subscription]:
                     registration.ParticipationRecorded,
                 }
             ),
+            concerns=answers_something,
         ),
     ]

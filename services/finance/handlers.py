@@ -76,7 +76,7 @@ class Handlers:
 
     async def lock_numbers(self, tx: Transaction, messages: Sequence[Message[Any]]) -> None:
         """Lock the series of the year, once and before any key, where a number will be given."""
-        if any(_needs_number(message.data) for message in messages):
+        if any(map(_needs_number, messages)):
             await store.lock_series(tx.connection, self._year(tx.now))
 
     async def issue_invoices(
@@ -149,8 +149,7 @@ class Handlers:
     ) -> list[Charge]:
         charges = []
         for message in messages:
-            data = message.data
-            charge = charge_of(data.registration_id, data.subject_id, data.event)
+            charge = _charge(message.data)
             if charge is None:
                 continue
             if charge.vat_class in self._percents:
@@ -251,11 +250,19 @@ class Handlers:
         return FinancialYear(self._privacy.plan.financial_year.end(today))
 
 
-def _needs_number(data: object) -> bool:
-    if isinstance(data, ParticipantRegistered):
-        return charge_of(data.registration_id, data.subject_id, data.event) is not None
-    # The event may have cost something then, whatever it costs now.
-    return isinstance(data, RegistrationCancelled)
+def costs_something(message: Message[Any]) -> bool:
+    """False for a registration that is free of charge: there is nothing to invoice."""
+    data = message.data
+    # What is corrected or cancelled may have cost something then, whatever its event costs now.
+    return type(data) is not ParticipantRegistered or _charge(data) is not None
+
+
+def _charge(data: ParticipantRegistered) -> Charge | None:
+    return charge_of(data.registration_id, data.subject_id, data.event)
+
+
+def _needs_number(message: Message[Any]) -> bool:
+    return type(message.data) is not ParticipantUpdated and costs_something(message)
 
 
 def _say(

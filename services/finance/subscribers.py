@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.finance.handlers import Handlers
+from services.finance.handlers import Handlers, costs_something
 from shared.contract import registration
 from shared.messaging.subscription import Subscription
 from shared.privacy.privacy import Privacy
@@ -32,5 +32,6 @@ def subscriptions(privacy: Privacy) -> list[Subscription]:
                 }
             ),
             prepare=handlers.lock_numbers,
+            concerns=costs_something,
         )
     ]

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from shared.contract.registration import EventState
 from shared.contract.types import EventId, SubjectId
+from shared.contract.value_type import value_type
 
 Kind = Literal["registration", "category", "invoice", "consent"]
 
@@ -48,45 +49,36 @@ class EventAnchor:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """One thing that is kept, and by when it must go. `due_on` is None until its anchor is."""
+class Term:
+    """What a thing is, and by when it must go: the same of many things. `part` is what of it is
+    kept: a category of its data, or the class that an invoice is kept in. `due_on` is None until
+    its anchor is.
+    """
 
     kind: Kind
-    item_id: UUID
     part: str
-    subject_id: SubjectId
     event_id: EventId | None
     retention_class: str
     anchor: str
     anchor_date: date | None
     due_on: date | None
+
+
+@value_type
+class Item:
+    """One thing that is kept. `item_id` is the registration, the invoice or, for what rests on
+    consent, the person.
+    """
+
+    term: Term
+    item_id: UUID
+    subject_id: SubjectId
     as_of: datetime
 
     @property
     def rank(self) -> tuple[datetime, bool]:
         """Of one thing the highest rank holds; of one moment, what ends outweighs what begins."""
-        return (self.as_of, self.due_on is not None)
-
-    @property
-    def key(self) -> tuple[str, UUID, str]:
-        """What it is: the same thing is in the schedule once."""
-        return (self.kind, self.item_id, self.part)
-
-
-@dataclass(frozen=True, slots=True)
-class Thing:
-    """Something that is kept, before it is known how long.
-
-    `item_id` is the registration, the invoice or, for what rests on consent, the person; `part` is
-    what of it: a category of its data, or the class that an invoice is kept in.
-    """
-
-    kind: Kind
-    item_id: UUID
-    part: str
-    subject_id: SubjectId
-    event_id: EventId | None
-    as_of: datetime
+        return (self.as_of, self.term.due_on is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,20 +130,23 @@ def anchor_date(anchor: str, start: date) -> date:
     return end_of_calendar_year(start) if anchor == "financial_year_calendar_end" else start
 
 
-def schedule(thing: Thing, retention_class: RetentionClass, start: date | None) -> Item:
-    """The thing with its due date; `start` is None while its period has not begun."""
+def term(
+    kind: Kind,
+    part: str,
+    event_id: EventId | None,
+    retention_class: RetentionClass,
+    start: date | None,
+) -> Term:
+    """How long a part is kept, and when it is due; `start` is None while no period has begun."""
     begins = None if start is None else anchor_date(retention_class.anchor, start)
-    return Item(
-        kind=thing.kind,
-        item_id=thing.item_id,
-        part=thing.part,
-        subject_id=thing.subject_id,
-        event_id=thing.event_id,
+    return Term(
+        kind=kind,
+        part=part,
+        event_id=event_id,
         retention_class=retention_class.name,
         anchor=retention_class.anchor,
         anchor_date=begins,
         due_on=None if begins is None else due_on(begins, retention_class.period),
-        as_of=thing.as_of,
     )
 
 
@@ -164,9 +159,10 @@ def latest(items: Iterable[Item]) -> list[Item]:
     """Each thing once, as it was told last."""
     held: dict[tuple[str, UUID, str], Item] = {}
     for item in items:
-        known = held.get(item.key)
-        if known is None or item.rank >= known.rank:
-            held[item.key] = item
+        key = (item.term.kind, item.item_id, item.term.part)
+        known = held.setdefault(key, item)
+        if known is not item and item.rank >= known.rank:
+            held[key] = item
     return list(held.values())
 
 

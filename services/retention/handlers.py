@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -12,13 +12,13 @@ from services.retention.domain import (
     EventAnchor,
     Item,
     RetentionClass,
-    Thing,
+    Term,
     event_anchor,
     latest,
     longest,
     moves,
     newest,
-    schedule,
+    term,
 )
 from shared.contract.consent import (
     ConsentExpired,
@@ -34,6 +34,7 @@ from shared.contract.registration import (
     ParticipantUpdated,
     RegistrationWaitlisted,
 )
+from shared.contract.types import EventId
 from shared.messaging.unit_of_work import Transaction
 from shared.privacy.plan import Plan
 
@@ -56,36 +57,43 @@ class Handlers:
         }
         self._time_zone = ZoneInfo(plan.organisation.time_zone)
 
+    async def prepare(self, tx: Transaction, messages: Sequence[Message[Any]]) -> None:
+        """Learn the events of the whole batch: handlers find nothing new in them."""
+        await self._learn(tx, messages)
+        tx.made_ready = True
+
     async def learn_events(self, tx: Transaction, messages: Sequence[Message[Any]]) -> None:
         """Know each event as its highest version has it, and move what hangs on its end.
 
         Every fact that carries an event tells of it, so that no fact waits for another.
         """
-        told = newest(event_anchor(event) for event in _events(messages))
-        if not told:
-            return
-        changed = await store.keep_anchors(tx.connection, list(told.values()))
-        if changed:
-            anchors = [told[event_id] for event_id in told if event_id in changed]
-            await store.move(tx.connection, moves(anchors, self._classes))
+        # Once: of a batch that was prepared, everything is known.
+        if not tx.made_ready:
+            await self._learn(tx, messages)
 
     async def schedule_registrations(
         self, tx: Transaction, messages: Sequence[Message[Participation]]
     ) -> None:
         """Schedule each registration, and each category of data that it carries."""
-        # Where the batch was not prepared, as when a dead letter is redriven; else nothing is new.
         await self.learn_events(tx, messages)
         events = sorted({message.data.event.event_id for message in messages})
         anchors = await store.anchors_of(tx.connection, events)
+        terms: dict[tuple[EventId, tuple[str, ...]], list[Term]] = {}
         items: list[Item] = []
         for message in messages:
-            unknown = message.data.personal.keys() - self._plan.categories.keys()
-            if unknown:
+            data = message.data
+            if data.personal.keys() - self._plan.categories.keys():
                 tx.dead_letter(
                     message, "category_unknown", "personal: has a category that the plan has not"
                 )
                 continue
-            items.extend(self._items(message.data, anchors[message.data.event.event_id]))
+            alike = (data.event.event_id, tuple(data.personal))
+            if alike not in terms:
+                terms[alike] = list(self._terms(data.personal, anchors[data.event.event_id]))
+            as_of = _as_of(data)
+            items += [
+                Item(one, data.registration_id, data.subject_id, as_of) for one in terms[alike]
+            ]
         await store.put(tx.connection, latest(items))
 
     async def schedule_invoices(
@@ -94,19 +102,13 @@ class Handlers:
         """Schedule each invoice as a voucher and as a part of the ledger."""
         kept = [one for one in self._classes.values() if one.anchor in FINANCIAL_YEARS]
         items = [
-            schedule(
-                Thing(
-                    kind="invoice",
-                    item_id=message.data.invoice_id,
-                    part=one.name,
-                    subject_id=message.data.subject_id,
-                    event_id=message.data.event_id,
-                    as_of=message.data.issued_at,
-                ),
-                one,
-                message.data.financial_year_ends,
+            Item(
+                term("invoice", one.name, data.event_id, one, data.financial_year_ends),
+                data.invoice_id,
+                data.subject_id,
+                data.issued_at,
             )
-            for message in messages
+            for data in (message.data for message in messages)
             for one in kept
         ]
         await store.put(tx.connection, latest(items))
@@ -115,70 +117,60 @@ class Handlers:
         self, tx: Transaction, messages: Sequence[Message[ConsentFact]]
     ) -> None:
         """Schedule what rests on a consent: without an end while it holds, from its end on else."""
-        items = [item for message in messages for item in self._consented(message.data)]
+        terms: dict[tuple[str, date | None], list[Term]] = {}
+        items: list[Item] = []
+        for message in messages:
+            data = message.data
+            start = None if type(data) is ConsentGiven else self._day(data.at)
+            alike = (data.purpose, start)
+            if alike not in terms:
+                terms[alike] = list(self._consented(data.purpose, start))
+            items += [Item(one, data.subject_id, data.subject_id, data.at) for one in terms[alike]]
         await store.put(tx.connection, latest(items))
 
-    def _items(self, data: Participation, anchor: EventAnchor) -> Iterator[Item]:
+    async def _learn(self, tx: Transaction, messages: Sequence[Message[Any]]) -> None:
+        told = newest(event_anchor(event) for event in _events(messages))
+        if not told:
+            return
+        changed = await store.keep_anchors(tx.connection, list(told.values()))
+        if changed:
+            anchors = [told[event_id] for event_id in told if event_id in changed]
+            await store.move(tx.connection, moves(anchors, self._classes))
+
+    def _terms(self, categories: Iterable[str], anchor: EventAnchor) -> Iterator[Term]:
         """The categories whose period starts with the event's end, and the registration, which is
         kept as long as the last of them. Other categories are known by consents and invoices.
         """
-        as_of = _as_of(data)
         kept = {
             category: self._classes[self._plan.retention_of(category)[0]]
-            for category in sorted(data.personal)
+            for category in sorted(categories)
         }
         bound = {name: one for name, one in kept.items() if one.anchor == EVENT_END}
         for category, one in bound.items():
-            thing = Thing(
-                "category",
-                data.registration_id,
-                category,
-                data.subject_id,
-                anchor.event_id,
-                as_of,
-            )
-            yield schedule(thing, one, anchor.ends_on)
+            yield term("category", category, anchor.event_id, one, anchor.ends_on)
         last = longest(bound.values() or self._event_classes(), anchor.ends_on)
         if last is not None:
-            thing = Thing(
-                "registration",
-                data.registration_id,
-                "registration",
-                data.subject_id,
-                anchor.event_id,
-                as_of,
-            )
-            yield schedule(thing, last, anchor.ends_on)
+            yield term("registration", "registration", anchor.event_id, last, anchor.ends_on)
 
     def _event_classes(self) -> list[RetentionClass]:
         return [one for one in self._classes.values() if one.anchor == EVENT_END]
 
-    def _consented(self, data: ConsentFact) -> Iterator[Item]:
-        purpose = self._plan.purposes.get(data.purpose)
+    def _consented(self, purpose_name: str, start: date | None) -> Iterator[Term]:
+        purpose = self._plan.purposes.get(purpose_name)
         for category in () if purpose is None else purpose.categories:
             one = self._classes[self._plan.retention_of(category)[0]]
             if one.anchor == CONSENT_WITHDRAWAL:
-                thing = Thing(
-                    kind="consent",
-                    item_id=data.subject_id,
-                    # One consent ends without the other, where two purposes use one category.
-                    part=f"{data.purpose}/{category}",
-                    subject_id=data.subject_id,
-                    event_id=None,
-                    as_of=data.at,
-                )
-                start = None if isinstance(data, ConsentGiven) else self._day(data.at)
-                yield schedule(thing, one, start)
+                # One consent ends without the other, where two purposes use one category.
+                yield term("consent", f"{purpose_name}/{category}", None, one, start)
 
     def _day(self, moment: datetime) -> date:
         return moment.astimezone(self._time_zone).date()
 
 
-def _events(messages: Sequence[Message[Any]]) -> Iterator[EventState]:
-    for message in messages:
-        event = getattr(message.data, "event", None)
-        if isinstance(event, EventState):
-            yield event
+def _events(messages: Sequence[Message[Any]]) -> Collection[EventState]:
+    """The events that messages carry. Those that share one, as most do, tell of it once."""
+    events = (getattr(message.data, "event", None) for message in messages)
+    return {id(event): event for event in events if type(event) is EventState}.values()
 
 
 def _as_of(data: Participation) -> datetime:

@@ -24,24 +24,26 @@ where event_id = any(:event_ids::uuid[])
 order by event_id
 for share;
 
--- name: put(kinds, item_ids, parts, subject_ids, event_ids, classes, anchors, anchor_dates, due_ons, as_ofs)!
--- A thing is in the schedule once. What was told earlier changes nothing.
+-- name: put(terms, item_ids, subject_ids, as_ofs, kinds, parts, event_ids, classes, anchors, anchor_dates, due_ons)!
+-- A thing is in the schedule once. What was told earlier changes nothing. What many things have in
+-- common comes once: `terms` are places, from 1, in the arrays from `kinds` on.
 insert into schedule_item as known (
     kind, item_id, part, subject_id, event_id, retention_class, anchor, anchor_date, due_on,
     as_of
 )
 select
-    told.kind, told.item_id, told.part, told.subject_id, told.event_id, told.retention_class,
-    told.anchor, told.anchor_date, told.due_on, told.as_of
+    term.kind, told.item_id, term.part, told.subject_id, term.event_id, term.retention_class,
+    term.anchor, term.anchor_date, term.due_on, told.as_of
 from unnest(
-    :kinds::text[], :item_ids::uuid[], :parts::text[], :subject_ids::uuid[],
-    :event_ids::uuid[], :classes::text[], :anchors::text[], :anchor_dates::date[],
-    :due_ons::date[], :as_ofs::timestamptz[]
-) as told (
-    kind, item_id, part, subject_id, event_id, retention_class, anchor, anchor_date, due_on,
-    as_of
-)
-order by told.kind, told.item_id, told.part
+    :terms::integer[], :item_ids::uuid[], :subject_ids::uuid[], :as_ofs::timestamptz[]
+) as told (term, item_id, subject_id, as_of)
+inner join unnest(
+    :kinds::text[], :parts::text[], :event_ids::uuid[], :classes::text[], :anchors::text[],
+    :anchor_dates::date[], :due_ons::date[]
+) with ordinality as term (
+    kind, part, event_id, retention_class, anchor, anchor_date, due_on, number
+) on term.number = told.term
+order by term.kind, told.item_id, term.part
 on conflict (kind, item_id, part) do update
 set
     retention_class = excluded.retention_class,

@@ -43,18 +43,22 @@ async def anchors_of(
 
 async def put(connection: Connection, items: Collection[Item]) -> None:
     """Put things into the schedule, each once, where nothing later is known of them."""
+    # By itself, not by its value: whoever makes many items gives those of one term the same.
+    terms = {id(item.term): item.term for item in items}
+    numbers = {known: number for number, known in enumerate(terms, 1)}
     await _sql.put(
         connection,
-        kinds=[item.kind for item in items],
+        terms=[numbers[id(item.term)] for item in items],
         item_ids=[item.item_id for item in items],
-        parts=[item.part for item in items],
         subject_ids=[item.subject_id for item in items],
-        event_ids=[item.event_id for item in items],
-        classes=[item.retention_class for item in items],
-        anchors=[item.anchor for item in items],
-        anchor_dates=[item.anchor_date for item in items],
-        due_ons=[item.due_on for item in items],
         as_ofs=[item.as_of for item in items],
+        kinds=[term.kind for term in terms.values()],
+        parts=[term.part for term in terms.values()],
+        event_ids=[term.event_id for term in terms.values()],
+        classes=[term.retention_class for term in terms.values()],
+        anchors=[term.anchor for term in terms.values()],
+        anchor_dates=[term.anchor_date for term in terms.values()],
+        due_ons=[term.due_on for term in terms.values()],
     )
 
 

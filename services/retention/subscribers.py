@@ -28,7 +28,7 @@ def subscriptions(privacy: Privacy) -> list[Subscription]:
             ignored=frozenset(
                 {registration.RegistrationRejected, registration.ParticipationRecorded}
             ),
-            prepare=handlers.learn_events,
+            prepare=handlers.prepare,
         ),
         Subscription(
             topic=consent.TOPIC,

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 from uuid import UUID
 
+import orjson
 from pydantic import ValidationError
 
 # The registry is filled when these are imported: a record may hold any of their types.
@@ -29,6 +30,7 @@ from shared.contract.message import Envelope, Message, Outgoing, Record, Undecod
 from shared.contract.registry import REGISTRY, MessageData, Registered, Registry, schema_uri
 from shared.contract.serialise import to_json
 from shared.contract.topics import MAX_MESSAGE_BYTES
+from shared.contract.types import SharedPart
 
 CONTRACTS: Final = (audit, consent, finance, inbound, registration, retention)
 
@@ -37,6 +39,7 @@ UNREGISTERED: Final = "unregistered"
 
 _CLOUD_EVENTS: Final = headers.CLOUD_EVENT.encode()
 _EXTENSION: Final = re.compile(r"[a-z0-9]{1,20}")
+_MOST_PARTS: Final = 256
 
 
 class Encoded(NamedTuple):
@@ -49,11 +52,15 @@ class Encoded(NamedTuple):
 
 
 class Codec:
-    """Reads records as the types of one registry. Holds no state: one serves everybody."""
+    """Reads records as the types of one registry. One serves everybody: all that it remembers is
+    what many messages have in common, which is understood once, and given to each of them.
+    """
 
     def __init__(self, registry: Registry) -> None:
         self._types = {registered.name: registered for registered in registry}
         self._field_names = frozenset(_field_names(registry))
+        self._shared = {registered.name: _shared_fields(registered) for registered in registry}
+        self._parts: dict[tuple[type[SharedPart], bytes], SharedPart] = {}
 
     def decode(self, record: Record) -> Message[MessageData] | Undecodable:
         """The record as a valid message, or why it is none. Pure; never raises."""
@@ -98,6 +105,10 @@ class Codec:
         if envelope.version != registered.version:
             data = _upcast(registered, envelope.version, data)
         try:
+            for name, part in self._shared[registered.name]:
+                value = data.get(name)
+                if isinstance(value, dict):
+                    data[name] = self._part(part, value)
             model = registered.model.__pydantic_validator__.validate_python(data)
         except ValidationError as error:
             missing, detail = sentence(error, self._field_names)
@@ -105,6 +116,20 @@ class Codec:
         if len(data) == len(model.__pydantic_fields_set__):
             return Message(record, envelope, model)
         return Message(record, envelope, model, tuple(self._surplus(data, registered)))
+
+    def _part(self, part: type[SharedPart], value: dict[str, object]) -> object:
+        """The part as a model; what is at fault stays as it is, for the whole to say where."""
+        try:
+            key = (part, orjson.dumps(value))
+            known = self._parts.get(key)
+            if known is None:
+                known = part.__pydantic_validator__.validate_python(value)
+                if len(self._parts) >= _MOST_PARTS:
+                    self._parts.clear()
+                self._parts[key] = known
+        except (ValidationError, TypeError):  # a TypeError: nested deeper than orjson writes
+            return value
+        return known
 
     def _surplus(self, data: dict[str, object], registered: Registered) -> Iterator[str]:
         for name in data.keys() - registered.model.model_fields.keys():
@@ -118,6 +143,15 @@ def _upcast(registered: Registered, version: int, data: dict[str, object]) -> di
         raise NoMessageError(
             "field_invalid", f"the data does not have the form of version {version}"
         ) from None
+
+
+def _shared_fields(registered: Registered) -> list[tuple[str, type[SharedPart]]]:
+    """The fields that messages of a type have in common with others, and what they are."""
+    return [
+        (name, field.annotation)
+        for name, field in registered.model.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, SharedPart)
+    ]
 
 
 def _field_names(registry: Registry) -> Iterator[str]:
@@ -148,16 +182,22 @@ def encode(outgoing: Outgoing, *, id: UUID, source: str, now: datetime) -> Encod
         **_common(data.message_type, data.version, source, now),
         headers.ID: str(id),
     }
-    if outgoing.subject is not None:
-        written[headers.SUBJECT] = str(outgoing.subject)
+    subject = _text(outgoing.subject)
+    if subject is not None:
+        written[headers.SUBJECT] = subject
     if outgoing.causation_id is not None:
         written[headers.CAUSATION_ID] = outgoing.causation_id
     if outgoing.snapshot:
         written[headers.SNAPSHOT] = "true"
     if outgoing.attributes:
         written.update(_extensions(outgoing, written.keys()))
-    key = None if outgoing.key is None else str(outgoing.key).encode()
-    return Encoded(data.topic, key, to_json(data), written)
+    # Mostly the one is the other, and Python's own UUID takes its time to be text.
+    key = subject if outgoing.key is outgoing.subject else _text(outgoing.key)
+    return Encoded(data.topic, None if key is None else key.encode(), to_json(data), written)
+
+
+def _text(id: UUID | None) -> str | None:  # noqa: A002 - as above
+    return None if id is None else str(id)
 
 
 @lru_cache(maxsize=64)

@@ -43,7 +43,7 @@ class Contract(BaseModel):
 
 class SharedPart(Contract):
     """A part that many messages have in common, as the event of its registrations. The same object
-    is to be given to all of them: it is turned into JSON once.
+    is to be given to all of them: it is turned into JSON once, and read from JSON once.
     """
 
 
@@ -81,15 +81,15 @@ class Sealed(bytes):
 
     @classmethod
     def _from_contract(cls, value: object) -> Sealed:
+        if isinstance(value, str):
+            try:
+                return cls(binascii.a2b_base64(value, strict_mode=True))
+            except ValueError:
+                raise ContractError("must be base64") from None
         if isinstance(value, Sealed):
             return value
         if isinstance(value, bytes):
             return cls(value)
-        if isinstance(value, str):
-            try:
-                return cls(base64.b64decode(value, validate=True))
-            except binascii.Error:
-                raise ContractError("must be base64") from None
         raise ContractError("must be base64")
 
 

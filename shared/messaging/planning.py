@@ -142,7 +142,7 @@ def _sort(decoded: Decoded, subscription: Subscription, digests: Digests) -> Tak
         return Taken(record, envelope, None, name, why, None, False, day, identity, body)
     kind = type(decoded.data)
     name = kind.message_type
-    if kind in subscription.ignored:
+    if kind in subscription.ignored or not _concerns(decoded, subscription):
         return Taken(record, envelope, decoded, name, None, None, False, day, identity, body)
     fault = _admit(decoded, subscription)
     handler = subscription.handlers.get(kind)
@@ -159,6 +159,13 @@ def _admit(message: Message[Any], subscription: Subscription) -> Fault | None:
         return None if subscription.admit is None else subscription.admit(message)
     except Exception as error:  # noqa: BLE001 - nothing that is sent may stop a service
         return Fault("admission_failed", type(error).__name__)
+
+
+def _concerns(message: Message[Any], subscription: Subscription) -> bool:
+    try:
+        return subscription.concerns is None or subscription.concerns(message)
+    except Exception:  # noqa: BLE001 - as above; what is wrong with it, its handler will find
+        return True
 
 
 def _known_type(envelope: Envelope | None, subscription: Subscription) -> str | None:

@@ -38,8 +38,9 @@ class Subscription:
     when an earlier message of their key failed (withdrawal, objection, restriction, erasure).
     `prepare` is called once for a batch, before any handler, with all its messages: it does what
     can be done for all of them at once, keeps it in `transaction.made_ready`, and then locks the
-    rows that many of them need, sorted. `admit` is pure and says whether a message may come from
-    where it comes.
+    rows that many of them need, sorted. `concerns` is pure and says of a message that would be
+    handled whether there is anything to do about it: if not, it is ignored, as often as it comes.
+    `admit` is pure and says whether a message may come from where it comes.
     """
 
     topic: str
@@ -47,4 +48,5 @@ class Subscription:
     ignored: frozenset[type[MessageData]] = frozenset()
     never_waits: frozenset[type[MessageData]] = frozenset()
     prepare: Handler | None = None
+    concerns: Callable[[Message[Any]], bool] | None = None
     admit: Callable[[Message[Any]], Fault | None] | None = None

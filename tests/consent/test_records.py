@@ -11,7 +11,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from services.consent.handlers import Handlers
+from services.consent.handlers import Handlers, answers_something
 from services.consent.subscribers import subscriptions
 from shared.contract import inbound, registration
 from shared.contract.inbound import ConsentAnswer, ContactSubmitted, WithdrawalRequested
@@ -209,6 +209,24 @@ def participation(
         **over,
     }
     return Facts().message(kind.model_validate(given), key=subject, received_at=NOON + 10 * HOUR)
+
+
+def test_of_registrations_only_those_with_an_answer_concern_it() -> None:
+    assert answers_something(participation(SubjectId(uuid4())))
+    assert not answers_something(participation(SubjectId(uuid4()), consents=()))
+
+
+async def test_what_is_told_again_with_a_later_time_hides_nothing_new(
+    work: Work, handlers: Handlers
+) -> None:
+    subject, registration_id = SubjectId(uuid4()), RegistrationId(uuid4())
+    yes: dict[str, Any] = {"registration_id": registration_id, "consents": (consent(),)}
+    no: dict[str, Any] = {"consents": (consent(given=False),), "registered_at": NOON + HOUR}
+    waitlisted = participation(subject, RegistrationWaitlisted, **yes)
+    registered = participation(subject, **{**yes, "registered_at": NOON + 2 * HOUR})
+    await work.do(handlers.record_participants, [waitlisted])
+    await work.do(handlers.record_participants, [registered, participation(subject, **no)])
+    assert await states(work) == {"marketing": "refused"}
 
 
 async def test_answers_on_a_registration_are_recorded(work: Work, handlers: Handlers) -> None:

@@ -20,7 +20,7 @@ from services.consent.domain import (
     moment_of,
     provable,
     statements_of,
-    unrecorded,
+    told_once,
     withdrawals,
     withdrawn_purposes,
 )
@@ -149,8 +149,7 @@ def test_a_withdrawal_takes_back_what_it_names_whatever_else_it_names() -> None:
 
 def test_the_same_origin_says_the_same_thing_once() -> None:
     again = [said("given", NOON, b"a"), said("given", LATER, b"a"), said("given", NOON, b"b")]
-    assert [one.collected.origin for one in unrecorded(again, ())] == [b"a", b"b"]
-    assert unrecorded(again, {(b"a", "marketing"), (b"b", "marketing")}) == []
+    assert [one.collected.origin for one in told_once(again)] == [b"a", b"b"]
 
 
 def test_facts_say_what_was_said() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -12,9 +13,10 @@ import pytest
 from shared.contract.codec import decode, decode_many, encode
 from shared.contract.inbound import RegistrationSubmitted
 from shared.contract.message import Envelope, Message, Outgoing, Undecodable
-from shared.contract.registration import RegistrationCancelled, RegistrationRejected
+from shared.contract.registration import EventState, RegistrationCancelled, RegistrationRejected
 from shared.contract.topics import MAX_MESSAGE_BYTES
 from tests.support import golden
+from tests.support.facts import event_state
 from tests.support.records import MadeRecord, accepted, binary, structured
 
 DATA: dict[str, Any] = {
@@ -371,3 +373,42 @@ def test_an_extension_cannot_stand_in_for_an_attribute(name: str) -> None:
             source="/steward/registration",
             now=datetime.now(UTC),
         )
+
+
+def cancelled(event: dict[str, object]) -> MadeRecord:
+    ids = {"registration_id": str(uuid4()), "subject_id": str(uuid4())}
+    data = {**ids, "event": event, "cancelled_at": "2026-11-20T12:00:00Z", "by": "person"}
+    return binary("RegistrationCancelled", json.dumps(data).encode())  # however deep it is nested
+
+
+def event_of(record: MadeRecord) -> EventState:
+    data = accepted(record).data
+    assert isinstance(data, RegistrationCancelled)
+    return data.event
+
+
+def test_facts_that_carry_the_same_event_are_given_one_object() -> None:
+    event = event_state().model_dump(mode="json")
+    one, other = (event_of(cancelled(event)) for _ in range(2))
+    assert one is other
+    assert one == EventState.model_validate(event)
+    assert event_of(cancelled({**event, "version": 2})).version == 2
+
+
+def test_what_is_wrong_with_a_shared_event_is_told_by_its_place() -> None:
+    event = event_state().model_dump(mode="json")
+    nested: object = "deep"
+    for _ in range(400):
+        nested = [nested]
+    wrong = [
+        {**event, "version": "no"},
+        {**event, "unit": None},
+        {**event, "title": {"en": nested}},
+    ]
+    for _ in range(2):  # also the second time
+        told = [decode(cancelled(one)) for one in wrong]
+        assert [one.detail.split()[0] for one in told if isinstance(one, Undecodable)] == [
+            "event.version",
+            "event.unit",
+            "event.title.*",
+        ]

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from services.finance.handlers import Handlers
+from services.finance.handlers import Handlers, costs_something
 from services.finance.subscribers import subscriptions
 from shared.contract.message import Message
 from shared.contract.registration import (
@@ -79,6 +79,13 @@ def test_every_type_of_the_topic_is_handled_or_ignored_on_purpose(work: Work) ->
     (subscription,) = subscriptions(work.parts.privacy)
     of_topic = {known.model for known in REGISTRY if known.topic == subscription.topic}
     assert set(subscription.handlers) | subscription.ignored == of_topic
+
+
+def test_of_registrations_only_those_with_a_fee_concern_it() -> None:
+    free = event_state(fee=None, vat_class=None)
+    assert costs_something(registered())
+    assert not costs_something(registered(free))
+    assert costs_something(cancelled(registered(free), fee=None, vat_class=None))
 
 
 async def test_a_registration_with_a_fee_is_invoiced_once(work: Work, handlers: Handlers) -> None:

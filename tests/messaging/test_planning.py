@@ -167,6 +167,21 @@ def test_an_admission_that_fails_stops_nothing() -> None:
     assert one.fault == Fault("admission_failed", "LookupError")
 
 
+def test_what_does_not_concern_the_service_is_ignored() -> None:
+    subscription = Subscription("inbound", {TYPES.told: first}, concerns=lambda _: False)
+    (one,) = sort_out([message()], {"inbound": subscription}, DIGESTS)
+    assert one.ignored
+
+
+def test_what_cannot_be_seen_to_be_no_concern_is_handled() -> None:
+    def broken(_: Message[Any]) -> bool:
+        raise LookupError("text from upstream")
+
+    subscription = Subscription("inbound", {TYPES.told: first}, concerns=broken)
+    (one,) = sort_out([message()], {"inbound": subscription}, DIGESTS)
+    assert one.handler is first
+
+
 def test_a_decoder_that_fails_makes_one_record_undecodable() -> None:
     def decode(given: Record) -> Message[Any]:
         if given.offset == 1:

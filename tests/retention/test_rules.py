@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 from services.retention.domain import (
     EventAnchor,
+    Item,
     RetentionClass,
-    Thing,
     due_on,
     event_anchor,
     latest,
     longest,
     moves,
     newest,
-    schedule,
+    term,
 )
 from shared.contract.types import EventId, SubjectId
 from shared.privacy.plan import Period
@@ -32,20 +32,16 @@ DIET = RetentionClass("diet", "event_end", Period(days=14))
 MARKETING = RetentionClass("marketing", "consent_withdrawal", Period())
 
 
-def thing(as_of: datetime = NOON) -> Thing:
-    return Thing("category", uuid4(), "contact", SubjectId(uuid4()), EventId(uuid4()), as_of)
-
-
 # The example of etasku.fi: a financial year that ends on 31 March 2024. Kept to the last day that
 # is named, due on the day after.
 def test_a_voucher_is_kept_from_the_end_of_the_calendar_year() -> None:
-    item = schedule(thing(), VOUCHER, date(2024, 3, 31))
-    assert (item.anchor_date, item.due_on) == (date(2024, 12, 31), date(2031, 1, 1))
+    kept = term("invoice", "voucher", None, VOUCHER, date(2024, 3, 31))
+    assert (kept.anchor_date, kept.due_on) == (date(2024, 12, 31), date(2031, 1, 1))
 
 
 def test_the_ledger_is_kept_from_the_end_of_the_financial_year() -> None:
-    item = schedule(thing(), LEDGER, date(2024, 3, 31))
-    assert (item.anchor_date, item.due_on) == (date(2024, 3, 31), date(2034, 4, 1))
+    kept = term("invoice", "ledger", None, LEDGER, date(2024, 3, 31))
+    assert (kept.anchor_date, kept.due_on) == (date(2024, 3, 31), date(2034, 4, 1))
 
 
 @pytest.mark.parametrize(
@@ -96,8 +92,8 @@ def test_a_moved_event_moves_only_what_hangs_on_its_end() -> None:
 
 
 def test_what_has_no_anchor_yet_is_never_due() -> None:
-    item = schedule(thing(), MARKETING, None)
-    assert (item.anchor_date, item.due_on) == (None, None)
+    kept = term("consent", "marketing/contact", None, MARKETING, None)
+    assert (kept.anchor_date, kept.due_on) == (None, None)
 
 
 def test_a_registration_is_kept_as_long_as_the_last_of_its_data() -> None:
@@ -106,7 +102,8 @@ def test_a_registration_is_kept_as_long_as_the_last_of_its_data() -> None:
 
 
 def test_of_one_moment_what_ends_a_consent_outweighs_what_gives_it() -> None:
-    subject = thing()
-    holds = schedule(subject, MARKETING, None)
-    ended = schedule(subject, MARKETING, date(2026, 6, 1))
+    subject = SubjectId(uuid4())
+    open_end = term("consent", "marketing/contact", None, MARKETING, None)
+    ending = term("consent", "marketing/contact", None, MARKETING, date(2026, 6, 1))
+    holds, ended = (Item(one, subject, subject, NOON) for one in (open_end, ending))
     assert latest([holds, ended]) == [ended] == latest([ended, holds])
