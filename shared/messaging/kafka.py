@@ -296,6 +296,7 @@ class _Reader(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka has no types
         What is at work is passed over: records behind it could not begin.
         """
         records: dict[TopicPartition, list[ConsumerRecord]] = {}
+        self._see_that_it_fetches()
         busy = {TopicPartition(*one) for one in self._listener.busy()}
         poll_s = BUSY_POLL_S if busy else POLL_S
         try:
@@ -310,10 +311,21 @@ class _Reader(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka has no types
             for topic, number in error.args[0]:
                 self._listener.out_of_range((topic, number))
         except KafkaError as error:
-            if not self._failed.done():
-                self._failed.set_exception(error)
+            self._fail(error)
         self._listener.polled()
         return records
+
+    def _see_that_it_fetches(self) -> None:
+        """Aiokafka tells nobody when its fetching ends by an error, as by uvloop's RuntimeError where
+        a connection is closed under it: polls would find nothing for ever.
+        """
+        fetching: asyncio.Task[None] = self._fetcher._fetch_task  # noqa: SLF001 - no public way
+        if fetching.done() and not fetching.cancelled():
+            self._fail(fetching.exception() or KafkaError("fetching has ended"))
+
+    def _fail(self, error: BaseException) -> None:
+        if not self._failed.done():
+            self._failed.set_exception(error)
 
 
 class _KafkaLog:
