@@ -130,8 +130,8 @@ class Consumer:
 
     async def revoked(self) -> None:
         """Let batches at work end, within a bound; else cancel them, which rolls them back."""
-        # What is decoded already does not begin any more; nor does what is polled from now on, as it
-        # stands behind that. What is at work knows its own positions.
+        # What is decoded already does not begin any more; nor does what is polled from now on, as
+        # it stands behind that. What is at work knows its own positions.
         self._epoch += 1
         self._positions.clear()
         await _cancel(self._settling)

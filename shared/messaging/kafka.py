@@ -315,9 +315,16 @@ class _Reader(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka has no types
         self._listener.polled()
         return records
 
+    async def stop(self) -> None:
+        """Close the connections also where a part of it fails as it is closed."""
+        try:
+            await super().stop()
+        finally:
+            await self._client.close()
+
     def _see_that_it_fetches(self) -> None:
-        """Aiokafka tells nobody when its fetching ends by an error, as by uvloop's RuntimeError where
-        a connection is closed under it: polls would find nothing for ever.
+        """Nobody is told when aiokafka's fetching ends by an error, as by uvloop's RuntimeError
+        where a connection is closed under it: polls would find nothing for ever.
         """
         fetching: asyncio.Task[None] = self._fetcher._fetch_task  # noqa: SLF001 - no public way
         if fetching.done() and not fetching.cancelled():
