@@ -165,7 +165,8 @@ class Consumer:
         touched = frozenset(partition_of(record) for record in records)
         await self._room_for(touched)
         if epoch == self._epoch:
-            work = asyncio.create_task(self._see_through(taken))
+            # Its own positions: a partition can turn out to lack what comes after these records.
+            work = asyncio.create_task(self._see_through(taken, dict(self._positions)))
             self._at_work[work] = touched
 
     def _working(self) -> dict[asyncio.Task[None], frozenset[Partition]]:
@@ -192,10 +193,10 @@ class Consumer:
             await asyncio.sleep(0)
         return taken
 
-    async def _see_through(self, taken: Sequence[Taken]) -> None:
+    async def _see_through(self, taken: Sequence[Taken], positions: dict[Partition, int]) -> None:
         try:
             self._tools.steps("taken")
-            await self._work_through(taken)
+            await self._work_through(taken, positions)
         except Exception as error:  # noqa: BLE001 - whatever it is, the same is read again
             _log.error("a batch was given up, and is read again", **describe(error))
             self._begin_anew()
@@ -288,10 +289,8 @@ class Consumer:
 
     # Batches
 
-    async def _work_through(self, taken: Sequence[Taken]) -> None:
+    async def _work_through(self, taken: Sequence[Taken], positions: dict[Partition, int]) -> None:
         """Bring records to their end; while the world does not let us, try again for ever."""
-        # Our own, since a partition can turn out to lack what comes after these records.
-        positions = dict(self._positions)
         left = [one for one in taken if partition_of(one.record) in positions]
         most = len(left)
         back_off_s = FIRST_BACK_OFF_S

@@ -8,7 +8,7 @@ after an error of one partition.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -33,9 +33,8 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka.message import FAKE_CONSUMER, KafkaMessage
 
 from shared.contract.topics import MAX_MESSAGE_BYTES
-from shared.messaging.partitioning import partition_of_key
+from shared.messaging.kafka_sender import STOP_S, Sender, let_it_close
 from shared.messaging.places import Partition
-from shared.messaging.store import OutboxRow
 from shared.messaging.transport import Bounds, Listener, Producer, Stopping
 from shared.runtime.database import describe
 from shared.runtime.settings import ServiceSettings
@@ -49,9 +48,6 @@ BUSY_POLL_S: Final = 0.005
 
 ANSWER_S: Final = 5.0
 """So long the broker may take for a question about offsets."""
-
-STOP_S: Final = 2.0
-"""So long a producer may take to deliver what it holds when it is stopped."""
 
 NEVER_MS: Final = 2**31 - 1
 """A batch that waits for the database for hours must not cost the process its partitions: that it
@@ -155,7 +151,7 @@ class KafkaTransport:
         except BaseException:
             await producer.stop()
             raise
-        return _Sender(producer)
+        return Sender(producer)
 
     async def delete_before(self, offsets: Mapping[Partition, int]) -> None:
         """See `Transport` (Kafka's DeleteRecords)."""
@@ -169,89 +165,6 @@ class KafkaTransport:
             )
         finally:
             await admin.close()
-
-
-class _Sender:
-    """Builds the batches of each partition itself: few deliveries to wait for, not one per fact."""
-
-    def __init__(self, producer: AIOKafkaProducer) -> None:
-        self._producer = producer
-
-    async def send(self, rows: Sequence[OutboxRow]) -> list[Awaitable[object]]:
-        """See `Producer`."""
-        batches: list[_Batch] = []
-        deliveries: list[Awaitable[object]] = []
-        try:
-            partitions = {
-                topic: len(await self._producer.partitions_for(topic))
-                for topic in {row.topic for row in rows}
-            }
-            filling: dict[TopicPartition, _Batch] = {}
-            for row in rows:
-                number = partition_of_key(row.key, partitions[row.topic])
-                place = TopicPartition(row.topic, number)
-                batch = filling.get(place)
-                if batch is None or not batch.append(row):
-                    batch = filling[place] = _Batch(self._producer, place)
-                    batch.append(row)
-                    batches.append(batch)
-                deliveries.append(batch.delivery)
-            for batch in batches:
-                await batch.submit(self._producer)
-        except KafkaError as error:
-            for batch in batches:
-                batch.fail(error)
-            if not deliveries:
-                raise
-        return deliveries
-
-    async def stop(self) -> None:
-        """What was not delivered by now may still be, or not: who sends again must expect both."""
-        stopping = asyncio.create_task(self._producer.stop())
-        try:
-            await asyncio.wait((stopping,), timeout=STOP_S)
-        finally:
-            if not stopping.done():
-                # `stop` waits for deliveries, for ever when the broker is away, unless this ends.
-                self._producer._sender.sender_task.cancel()  # noqa: SLF001 - no public way
-            await stopping
-
-
-class _Batch:
-    """Records of one partition that go together. `delivery` is done when the broker has them."""
-
-    def __init__(self, producer: AIOKafkaProducer, place: TopicPartition) -> None:
-        self._builder = producer.create_batch()
-        self._place = place
-        self._submitted = False
-        self.delivery: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-
-    def append(self, row: OutboxRow) -> bool:
-        """Whether there was room for it; there is for the first."""
-        headers, key, value = row.headers, row.key, row.value
-        added = self._builder.append(timestamp=None, key=key, value=value, headers=headers)
-        return added is not None
-
-    async def submit(self, producer: AIOKafkaProducer) -> None:
-        """Put it in line behind earlier ones of its partition."""
-        topic, number = self._place
-        sent = await producer.send_batch(self._builder, topic, partition=number)
-        self._submitted = True
-        sent.add_done_callback(self._end)
-
-    def fail(self, error: KafkaError) -> None:
-        """It was not put in line, and will not be."""
-        if not self._submitted and not self.delivery.done():
-            self.delivery.set_exception(error)
-
-    def _end(self, sent: asyncio.Future[object]) -> None:
-        if self.delivery.done():
-            return
-        error = asyncio.CancelledError() if sent.cancelled() else sent.exception()
-        if error is None:
-            self.delivery.set_result(None)
-        else:
-            self.delivery.set_exception(error)
 
 
 class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
@@ -296,7 +209,7 @@ class _Reader(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka has no types
         What is at work is passed over: records behind it could not begin.
         """
         records: dict[TopicPartition, list[ConsumerRecord]] = {}
-        self._see_that_it_fetches()
+        self._see_that_it_lives()
         busy = {TopicPartition(*one) for one in self._listener.busy()}
         poll_s = BUSY_POLL_S if busy else POLL_S
         try:
@@ -317,18 +230,20 @@ class _Reader(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka has no types
 
     async def stop(self) -> None:
         """Close the connections also where a part of it fails as it is closed."""
+        let_it_close(self._client)
         try:
             await super().stop()
         finally:
             await self._client.close()
 
-    def _see_that_it_fetches(self) -> None:
-        """Nobody is told when aiokafka's fetching ends by an error, as by uvloop's RuntimeError
-        where a connection is closed under it: polls would find nothing for ever.
+    def _see_that_it_lives(self) -> None:
+        """Nobody is told when what aiokafka does in the background ends by an error, as by uvloop's
+        RuntimeError where a connection is closed under it. Without fetching, polls would find
+        nothing for ever; without metadata, no question about offsets would be answered.
         """
-        fetching: asyncio.Task[None] = self._fetcher._fetch_task  # noqa: SLF001 - no public way
-        if fetching.done() and not fetching.cancelled():
-            self._fail(fetching.exception() or KafkaError("fetching has ended"))
+        for task in (self._fetcher._fetch_task, self._client._sync_task):  # noqa: SLF001 - no public way
+            if task is not None and task.done() and not task.cancelled():
+                self._fail(task.exception() or KafkaError("a part of the client has ended"))
 
     def _fail(self, error: BaseException) -> None:
         if not self._failed.done():

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
+from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.fetcher import Fetcher
 
+from shared.contract.message import Message
 from tests.conftest import SettingsFactory, TopicFactory
 from tests.support.clusters import KafkaCluster, Sent
 from tests.support.messaging import SCHEMA, World, open_world
@@ -35,10 +38,42 @@ async def test_a_client_that_stops_fetching_by_itself_is_replaced(
         return plan_fetches(self, assignment)
 
     monkeypatch.setattr(Fetcher, "_get_actions_per_node", break_once)
-    async with on_kafka.running():
-        await on_kafka.send(*(Sent("a", number) for number in range(5)))
-        await on_kafka.settled(5)
-        await on_kafka.send(*(Sent("a", number) for number in range(5, 10)))
-        await on_kafka.settled(10)
+    await handles_ten(on_kafka)
     assert broken
-    assert await on_kafka.effects() == {"a": list(range(10))}
+
+
+async def test_clients_that_learn_nothing_of_brokers_any_more_are_replaced(
+    on_kafka: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synchronise = AIOKafkaClient._md_synchronizer
+    handled = asyncio.Event()
+    broken: list[object] = []
+
+    async def note(messages: Sequence[Message[Any]]) -> None:
+        handled.set()
+
+    async def break_once(self: AIOKafkaClient) -> None:
+        synchronising = asyncio.create_task(synchronise(self))
+        try:
+            if len(broken) < 3:
+                broken.append(self)
+                await handled.wait()
+                raise RuntimeError("unable to perform operation on a closed transport")
+            await synchronising
+        finally:
+            synchronising.cancel()
+
+    on_kafka.before_handling = note
+    monkeypatch.setattr(AIOKafkaClient, "_md_synchronizer", break_once)
+    await handles_ten(on_kafka)
+    assert len(broken) == 3
+
+
+async def handles_ten(world: World) -> None:
+    async with world.running():
+        await world.send(*(Sent("a", number) for number in range(5)))
+        await world.settled(5)
+        await world.send(*(Sent("a", number) for number in range(5, 10)))
+        await world.settled(10)
+    assert await world.effects() == {"a": list(range(10))}
+    assert await world.said() == {"a": list(range(10))}
