@@ -267,6 +267,14 @@ class Consumer:
             found = await self._find(log, list(self._gaps))
             for partition in found.keys() & self._gaps:
                 self._read_on(log, partition, *found[partition])
+                if partition not in self._gaps:
+                    topic, number = partition
+                    _log.info(
+                        "a partition that stood still goes on",
+                        topic=topic,
+                        part=number,
+                        offset=self._positions[partition],
+                    )
 
     def _open_gap(self, partition: Partition) -> None:
         if self._log is not None:

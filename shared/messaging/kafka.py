@@ -33,6 +33,7 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka.message import FAKE_CONSUMER, KafkaMessage
 
 from shared.contract.topics import MAX_MESSAGE_BYTES
+from shared.messaging.offsets import ANSWER_S, bounds_of
 from shared.messaging.partitioning import partition_of_key
 from shared.messaging.places import Partition
 from shared.messaging.store import OutboxRow
@@ -46,9 +47,6 @@ one, so that one is as short as can be and the waiting is done in ours."""
 
 BUSY_POLL_S: Final = 0.005
 """The same while something is at work: its partitions are polled again when it has ended."""
-
-ANSWER_S: Final = 5.0
-"""So long the broker may take for a question about offsets."""
 
 STOP_S: Final = 2.0
 """So long a producer may take to deliver what it holds when it is stopped."""
@@ -323,11 +321,7 @@ class _KafkaLog:
         self._reader = reader
 
     async def bounds(self, partitions: Collection[Partition]) -> Mapping[Partition, Bounds]:
-        asked = [TopicPartition(*one) for one in partitions]
-        async with asyncio.timeout(ANSWER_S):
-            starts = await self._reader.beginning_offsets(asked)
-            ends = await self._reader.end_offsets(asked)
-        return {tuple(one): Bounds(starts[one], ends[one]) for one in asked}
+        return await bounds_of(self._reader, partitions)
 
     async def offsets_at(
         self, moment: datetime, partitions: Collection[Partition]
