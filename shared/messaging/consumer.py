@@ -258,6 +258,9 @@ class Consumer:
             self._positions[partition] = stored
             log.seek(partition, stored)
         else:
+            # aiokafka 0.14 fetches nothing from a broker while a partition there has no position,
+            # and looks for what the group has committed: a paused one has to have some too.
+            log.seek(partition, bounds.end)
             self._open_gap(partition)
 
     async def check_gaps(self) -> None:
