@@ -23,8 +23,8 @@ from tests.support.proxy import Proxy
 PLAN = Path(__file__).parents[2] / "plan.toml"
 
 # A member that was killed is missed after the session time-out: Kafka's own lower bound for it
-# would make every kill cost six seconds.
-_SHORT_SESSIONS = "group.min.session.timeout.ms=1000\n"
+# would make every kill cost six seconds. What is too old is looked for every five minutes.
+_SHORT_TIMES = "group.min.session.timeout.ms=1000\nlog.retention.check.interval.ms=1000\n"
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ async def open_ground(*, proxied: bool = False) -> AsyncIterator[Ground]:
             kafka.prepare(), postgres.prepare()
         )
         bootstrap_servers = kafka.bootstrap_servers
-        _configure(kafka_process, _SHORT_SESSIONS)
+        _configure(kafka_process, _SHORT_TIMES)
         proxies: dict[str, Proxy] = {}
         if proxied:
             proxies = {"kafka": _proxy(kafka.port), "postgres": _proxy(postgres.port)}
