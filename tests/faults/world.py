@@ -56,6 +56,9 @@ class Options:
     proxied: bool = False
     """Whether the network between services and servers can be injured."""
 
+    brokers: int = 1
+    """Of Kafka. With three, each partition has three replicas, two of which must have a message."""
+
     keep_logs: Path | None = None
     """Where the logs of all processes are left at the end."""
 
@@ -251,7 +254,7 @@ class World:
 @asynccontextmanager
 async def open_world(options: Options) -> AsyncIterator[World]:
     """Servers with nothing in them, services, and what has to be there before a load."""
-    async with open_ground(proxied=options.proxied) as ground:
+    async with open_ground(proxied=options.proxied, brokers=options.brokers) as ground:
         world = World(options, ground)
         try:
             for service in SERVICES:

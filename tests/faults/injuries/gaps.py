@@ -141,7 +141,7 @@ async def _stand_still(
         rows = await _listed(world, service)
         gaps = {(row["topic"], row["partition"]) for row in rows if row["gap"]}
         assert gaps == set(places), f"{service} stands still at {gaps}, not at {places}"
-    world.note(f"{', '.join(services)} stand still at {', '.join(sorted(names))}")
+    world.note(f"of {', '.join(services)} stand still: {', '.join(sorted(names))}")
 
 
 async def _others_go_on(world: World, services: Sequence[str]) -> None:
