@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import orjson
 
-from services.cli.root import app
 from services.registration.settings import Settings
 from shared.contract.inbound import CONTACTS
 from shared.contract.registration import TOPIC as REGISTRATION
@@ -17,20 +15,15 @@ from shared.messaging.kafka import KafkaTransport
 from shared.messaging.offsets import bounds_of, open_reader
 from shared.messaging.places import Partition
 from shared.runtime.topics import create_topics
+from tests.faults.operator import steward, until_nothing
 from tests.faults.registry import injury
 from tests.faults.replicas import Replica
 from tests.faults.world import World
-from tests.support.commands import Answered, command
 
 READERS = ("consent", "finance", "retention")
 """Services that hear what the registration service says."""
 
 MANY = 200
-WITHIN_S = 60.0
-"""The broker looks for what is too old half a minute after its start for the first time."""
-
-LOOK_EVERY_S = 0.2
-
 Row = dict[str, object]
 """A line of `steward positions list --json`."""
 
@@ -58,7 +51,7 @@ async def _log_start_is_moved(world: World) -> None:
     most = max(await _listed(world, "finance"), key=lambda row: int(str(row["lag"])))
     place: Partition = (REGISTRATION, int(str(most["partition"])))
     before = int(str(most["position"])) + int(str(most["lag"])) // 2 + 1
-    await KafkaTransport(_settings(world)).delete_before({place: before})
+    await KafkaTransport(Settings.load(world.ground.environ)).delete_before({place: before})
     world.note(f"{place} begins at {before}, and was read up to {most['position']}")
     for service in READERS:
         world.add_replica(service)
@@ -67,7 +60,7 @@ async def _log_start_is_moved(world: World) -> None:
     await _others_go_on(world, READERS)
     for service in READERS:
         await _resume(world, service, {place})
-    said = await _steward(world, "registration", "republish")
+    said = await steward(world, "registration", "republish")
     world.note(said.out.strip())
 
 
@@ -102,7 +95,7 @@ async def _said(world: World) -> None:
         progress = await world.progress("registration")
         return "" if progress.settled else str(progress)
 
-    await _until(settled)
+    await until_nothing(settled)
 
 
 async def _outlive(world: World, name: str) -> set[Partition]:
@@ -119,7 +112,7 @@ async def _outlive(world: World, name: str) -> set[Partition]:
             bounds = await bounds_of(reader, places)
             return ", ".join(str(one) for one, has in bounds.items() if has.start < has.end)
 
-        await _until(left)
+        await until_nothing(left)
     await create_topics(servers, TOPICS)
     return unread
 
@@ -137,7 +130,7 @@ async def _stand_still(
             left = [name for name in names if f"{name}: stands still" not in missing]
             return f"{replica.service} says {missing}, not {left}" if left else ""
 
-        await _until(untold)
+        await until_nothing(untold)
         rows = await _listed(world, service)
         gaps = {(row["topic"], row["partition"]) for row in rows if row["gap"]}
         assert gaps == set(places), f"{service} stands still at {gaps}, not at {places}"
@@ -153,24 +146,13 @@ async def _others_go_on(world: World, services: Sequence[str]) -> None:
             rows = [row for row in await _behind(world, service) if not row["gap"]]
             return f"not taken: {rows}" if rows else ""
 
-        await _until(behind)
-
-
-async def _until(left: Callable[[], Awaitable[str]]) -> None:
-    """Wait until nothing is left. Raises AssertionError with what is."""
-    text = "nobody looked"
-    try:
-        async with asyncio.timeout(WITHIN_S):
-            while text := await left():  # noqa: ASYNC110 - nothing announces it
-                await asyncio.sleep(LOOK_EVERY_S)
-    except TimeoutError:
-        raise AssertionError(f"after {WITHIN_S:.0f} s: {text}") from None
+        await until_nothing(behind)
 
 
 async def _resume(world: World, service: str, places: Collection[Partition]) -> None:
     for name, number in sorted(places):
         asked = ("--service", service, "--topic", name, "--partition", str(number), "--yes")
-        answered = await _steward(world, "positions", "resume", *asked)
+        answered = await steward(world, "positions", "resume", *asked)
         world.note(answered.out.strip())
 
 
@@ -180,17 +162,7 @@ async def _behind(world: World, service: str, name: str | None = None) -> list[R
 
 async def _listed(world: World, service: str, name: str | None = None) -> list[Row]:
     asked = ("--topic", name) if name else ()
-    answered = await _steward(
+    answered = await steward(
         world, "positions", "list", "--json", "--service", service, *asked, codes=(0, 1)
     )
     return [orjson.loads(line) for line in answered.out.splitlines()]
-
-
-async def _steward(world: World, *arguments: str, codes: Collection[int] = (0,)) -> Answered:
-    answered = await command(app, _settings(world), *arguments)
-    assert answered.code in codes, f"steward {' '.join(arguments)}: {answered}"
-    return answered
-
-
-def _settings(world: World) -> Settings:
-    return Settings.load(world.ground.environ)
