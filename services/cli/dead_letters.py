@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
+from services.cli.choosing import Service, chosen, settings_of
 from services.cli.schemas import SERVICES
 
 if TYPE_CHECKING:
     from shared.messaging.store import DeadLetter
-    from shared.runtime.settings import ServiceSettings
 
 app = typer.Typer(
     help="What could not be processed: list, show, redrive, discard.", no_args_is_help=True
@@ -28,9 +28,6 @@ app = typer.Typer(
 _ID: Final = re.compile(r"(?:([a-z]+):)?(\d{1,18})")
 _MOST: Final = 100_000
 
-Service = Annotated[
-    str | None, typer.Option("--service", help=f"One of {', '.join(SERVICES)}. [default: all]")
-]
 Json = Annotated[bool, typer.Option("--json", help="For programs: one JSON object per line.")]
 Ids = Annotated[
     list[str] | None,
@@ -89,7 +86,7 @@ def list_(
 
     Examples: steward dead-letters list · steward dead-letters list --service consent --json
     """
-    found = asyncio.run(_list(_services(service), topic, status))
+    found = asyncio.run(_list(chosen(service), topic, status))
     if json:
         _write_json(found)
     elif found:
@@ -129,7 +126,7 @@ def redrive(
 
     Examples: steward dead-letters redrive registration:12 · steward dead-letters redrive --all
     """
-    wanted = asyncio.run(_all_ids(_services(service))) if everything else _wanted(ids, service)
+    wanted = asyncio.run(_all_ids(chosen(service))) if everything else _wanted(ids, service)
     handled, failed = asyncio.run(_redrive(wanted))
     if json:
         import orjson
@@ -167,14 +164,8 @@ def discard(
     raise typer.Exit(0 if discarded == count else 1)
 
 
-def _services(service: str | None) -> tuple[str, ...]:
-    if service is not None and service not in SERVICES:
-        raise typer.BadParameter(f"one of {', '.join(SERVICES)}", param_hint="--service")
-    return SERVICES if service is None else (service,)
-
-
 def _wanted(ids: Sequence[str] | None, service: str | None) -> dict[str, list[int]]:
-    _services(service)
+    chosen(service)
     if not ids:
         raise typer.BadParameter("which? `steward dead-letters list` shows ids", param_hint="ID")
     wanted: dict[str, list[int]] = {}
@@ -190,13 +181,6 @@ def _wanted(ids: Sequence[str] | None, service: str | None) -> dict[str, list[in
     return wanted
 
 
-def _settings(service: str) -> ServiceSettings:
-    settings: ServiceSettings = importlib.import_module(
-        f"services.{service}.settings"
-    ).Settings.load()
-    return settings
-
-
 async def _list(
     services: Sequence[str], topic: str | None, status: Literal["dead", "parked"] | None
 ) -> list[Found]:
@@ -205,7 +189,7 @@ async def _list(
 
     found = []
     for service in services:
-        async with await open_pool(_settings(service), service=service) as pool:
+        async with await open_pool(settings_of(service), service=service) as pool:
             letters = await list_dead_letters(pool, topic=topic, status=status, most=_MOST)
             found += [Found(service, letter) for letter in letters]
     return found
@@ -224,7 +208,7 @@ async def _show(wanted: dict[str, list[int]]) -> list[Found]:
 
     found = []
     for service, ids in wanted.items():
-        async with await open_pool(_settings(service), service=service) as pool:
+        async with await open_pool(settings_of(service), service=service) as pool:
             letters = await show_dead_letters(pool, ids)
             found += [Found(service, letter) for letter in letters]
     return found
@@ -236,7 +220,7 @@ async def _redrive(wanted: dict[str, list[int]]) -> tuple[int, list[Found]]:
     handled, failed = 0, []
     for service, ids in wanted.items():
         opened = importlib.import_module(f"services.{service}.app").open_service
-        async with opened(_settings(service)) as parts:
+        async with opened(settings_of(service)) as parts:
             result = await Redrive(parts).run(ids)
         handled += result.handled
         failed += [Found(service, letter) for letter in result.failed]
@@ -249,7 +233,7 @@ async def _discard(wanted: dict[str, list[int]]) -> int:
 
     discarded = 0
     for service, ids in wanted.items():
-        async with await open_pool(_settings(service), service=service) as pool:
+        async with await open_pool(settings_of(service), service=service) as pool:
             discarded += await discard_dead_letters(pool, ids)
     return discarded
 

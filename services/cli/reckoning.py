@@ -5,7 +5,6 @@ Counted from tables and topics, as the administrator: it looks into every schema
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -20,6 +19,7 @@ from shared.contract import headers
 from shared.contract.registration import TOPIC as REGISTRATION
 from shared.contract.registration import RegistrationRejected
 from shared.contract.topics import TOPICS
+from shared.messaging.offsets import open_reader
 from shared.runtime.database import queries
 
 SERVICES: Final = ("registration", "consent", "finance", "retention", "audit")
@@ -210,12 +210,8 @@ class Books:
 async def open_books(database_url: str, bootstrap_servers: str) -> AsyncIterator[Books]:
     """Open both; `database_url` is the administrator's."""
     connection = await asyncpg.connect(database_url)
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, enable_auto_commit=False)
     try:
-        await consumer.start()
-        # Let its tasks begin: aiokafka 0.14 raises from stop() what cancels one that never ran.
-        await asyncio.sleep(0)
-        yield Books(connection, consumer)
+        async with open_reader(bootstrap_servers) as consumer:
+            yield Books(connection, consumer)
     finally:
-        await consumer.stop()
         await connection.close()

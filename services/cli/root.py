@@ -26,6 +26,9 @@ _ELSEWHERE = {
         "What could not be processed: list, show, redrive, discard.",
         True,
     ),
+    "positions": Lazy(
+        "services.cli.positions", "Where each service reads on; let a partition go on.", True
+    ),
     "plan": Lazy("services.cli.plan", "Check the information management plan."),
     "contract": Lazy("services.cli.contract", "The messages between services, as AsyncAPI."),
     "demo": Lazy("services.cli.demo", "Run one realistic day through the whole system."),

@@ -262,6 +262,9 @@ class Consumer:
             self._positions[partition] = stored
             log.seek(partition, stored)
         else:
+            # aiokafka 0.14 fetches nothing from a broker while a partition there has no position,
+            # and looks for what the group has committed: a paused one has to have some too.
+            log.seek(partition, bounds.end)
             self._open_gap(partition)
 
     async def check_gaps(self) -> None:
@@ -271,6 +274,14 @@ class Consumer:
             found = await self._find(log, list(self._gaps))
             for partition in found.keys() & self._gaps:
                 self._read_on(log, partition, *found[partition])
+                if partition not in self._gaps:
+                    topic, number = partition
+                    _log.info(
+                        "a partition that stood still goes on",
+                        topic=topic,
+                        part=number,
+                        offset=self._positions[partition],
+                    )
 
     def _open_gap(self, partition: Partition) -> None:
         if self._log is not None:

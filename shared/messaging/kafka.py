@@ -34,6 +34,7 @@ from faststream.kafka.message import FAKE_CONSUMER, KafkaMessage
 
 from shared.contract.topics import MAX_MESSAGE_BYTES
 from shared.messaging.kafka_sender import STOP_S, Sender, let_it_close
+from shared.messaging.offsets import ANSWER_S, bounds_of
 from shared.messaging.places import Partition
 from shared.messaging.transport import Bounds, Listener, Producer, Stopping
 from shared.runtime.database import describe
@@ -45,9 +46,6 @@ one, so that one is as short as can be and the waiting is done in ours."""
 
 BUSY_POLL_S: Final = 0.005
 """The same while something is at work: its partitions are polled again when it has ended."""
-
-ANSWER_S: Final = 5.0
-"""So long the broker may take for a question about offsets."""
 
 NEVER_MS: Final = 2**31 - 1
 """A batch that waits for the database for hours must not cost the process its partitions: that it
@@ -257,11 +255,7 @@ class _KafkaLog:
         self._reader = reader
 
     async def bounds(self, partitions: Collection[Partition]) -> Mapping[Partition, Bounds]:
-        asked = [TopicPartition(*one) for one in partitions]
-        async with asyncio.timeout(ANSWER_S):
-            starts = await self._reader.beginning_offsets(asked)
-            ends = await self._reader.end_offsets(asked)
-        return {tuple(one): Bounds(starts[one], ends[one]) for one in asked}
+        return await bounds_of(self._reader, partitions)
 
     async def offsets_at(
         self, moment: datetime, partitions: Collection[Partition]

@@ -23,8 +23,8 @@ from tests.support.proxy import Proxy
 PLAN = Path(__file__).parents[2] / "plan.toml"
 
 # A member that was killed is missed after the session time-out: Kafka's own lower bound for it
-# would make every kill cost six seconds.
-_SHORT_SESSIONS = "group.min.session.timeout.ms=1000\n"
+# would make every kill cost six seconds. What is too old is looked for every five minutes.
+_SHORT_TIMES = "group.min.session.timeout.ms=1000\nlog.retention.check.interval.ms=1000\n"
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,19 @@ class Ground:
     """Servers that run. `database_url` is the administrator's."""
 
     folder: Path
-    kafka: Server
+    brokers: tuple[Server, ...]
     postgres: Server
     bootstrap_servers: str
     database_url: str
     secrets: SecretsFolder
     proxies: Mapping[str, Proxy] = field(default_factory=dict)
     """Between services and `kafka` or `postgres`, where the network is to be injured."""
+
+    @property
+    def kafka(self) -> Server:
+        """The only broker. ValueError where there are several."""
+        (broker,) = self.brokers
+        return broker
 
     @property
     def environ(self) -> dict[str, str]:
@@ -57,10 +63,10 @@ class Ground:
 
 
 @asynccontextmanager
-async def open_ground(*, proxied: bool = False) -> AsyncIterator[Ground]:
+async def open_ground(*, proxied: bool = False, brokers: int = 1) -> AsyncIterator[Ground]:
     """Start both, migrate; stop both, and remove everything, at the end.
 
-    `proxied`: services reach both through proxies, and we ourselves do not.
+    `proxied`: services reach both through proxies, and we ourselves do not; with one broker only.
     """
     folder = _own_folder()
     secrets = SecretsFolder(folder / "secrets")
@@ -68,29 +74,27 @@ async def open_ground(*, proxied: bool = False) -> AsyncIterator[Ground]:
     async with AsyncExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         stack.callback(remove_data, folder / "postgres")
-        kafka, postgres = LocalKafka(folder / "kafka"), LocalPostgres(folder / "postgres")
-        (kafka_process,), (postgres_process,) = await asyncio.gather(
-            kafka.prepare(), postgres.prepare()
-        )
+        kafka = LocalKafka(folder / "kafka", brokers=brokers)
+        postgres = LocalPostgres(folder / "postgres")
+        nodes, (database,) = await asyncio.gather(kafka.prepare(), postgres.prepare())
         bootstrap_servers = kafka.bootstrap_servers
-        _configure(kafka_process, _SHORT_SESSIONS)
+        for node in nodes:
+            _configure(node, _SHORT_TIMES)
         proxies: dict[str, Proxy] = {}
         if proxied:
             proxies = {"kafka": _proxy(kafka.port), "postgres": _proxy(postgres.port)}
             for proxy in proxies.values():
                 await proxy.open()
                 stack.push_async_callback(proxy.close)
-            bootstrap_servers = _advertise(kafka_process, proxies["kafka"])
-        logs = folder / "logs"
-        servers = (
-            Server(kafka_process, logs / "kafka.log"),
-            Server(postgres_process, logs / "postgres.log"),
-        )
+            (node,) = nodes
+            bootstrap_servers = _advertise(node, proxies["kafka"])
+        servers = [Server(one, folder / "logs" / f"{one.name}.log") for one in (*nodes, database)]
         for server in servers:
             stack.push_async_callback(server.stop)
         await asyncio.gather(*(server.start() for server in servers))
         await migrate_everything(postgres.url, bootstrap_servers, secrets, PLAN)
-        yield Ground(folder, *servers, bootstrap_servers, postgres.url, secrets, proxies)
+        running, last = tuple(servers[:-1]), servers[-1]
+        yield Ground(folder, running, last, bootstrap_servers, postgres.url, secrets, proxies)
 
 
 def _proxy(target: int) -> Proxy:

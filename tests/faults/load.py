@@ -7,7 +7,7 @@ event whose places run out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
@@ -164,8 +164,17 @@ class Load:
         weights = (60, 12, 8, 7, 6, 3, 2, 1, 1)
         return [act() for act in self.random.choices(acts, weights, k=many)]
 
-    def _register(self) -> Upstream:
-        offer = self.random.choices((COURSE, SEMINAR, WEBINAR, FAIR), (30, 30, 35, 5))[0]
+    def newcomers(self, many: int) -> list[Upstream]:
+        """So many registrations, all of which get a place."""
+        return [self._register((COURSE, SEMINAR, WEBINAR)) for _ in range(many)]
+
+    def contacts(self, many: int) -> list[Upstream]:
+        """So many messages of people who join a list or withdraw; some have registered before."""
+        return [self.random.choice((self._join, self._withdraw))() for _ in range(many)]
+
+    def _register(self, offers: Sequence[Offer] = ()) -> Upstream:
+        usual = self.random.choices((COURSE, SEMINAR, WEBINAR, FAIR), (30, 30, 35, 5))[0]
+        offer = self.random.choice(offers) if offers else usual
         person, contact_number = self._somebody(), f"K-{self._serial:07d}"
         message = self._submit(offer, person)
         number = message.data["registration_number"]

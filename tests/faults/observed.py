@@ -72,8 +72,13 @@ class Witness:
         self._secrets = secrets
         self._model = model
         self._numbers_of_events = {offer.number for offer in OFFERS}
+        self._remembered: dict[str, list[Any]] = {}
         self.overlooks_strangers = False
         """Whether rows and facts about what the model does not know are as they should be."""
+
+    async def remember(self, topic: str) -> None:
+        """Read what the topic has before some of it is deleted."""
+        self._remembered[topic] = await self._read(topic)
 
     async def disclosures(self) -> dict[str, str]:
         """The state of each disclosure, as the registration service has it."""
@@ -92,9 +97,13 @@ class Witness:
             await _retention(connection, names, found)
             await _audit(connection, names, found)
         for topic in FACTS:
-            records = await read_topic(self._servers, topic, topic_spec(topic).partitions)
-            _facts(topic, records, names, found)
+            _facts(topic, await self._read(topic), names, found)
         return _without_strangers(found) if self.overlooks_strangers else found
+
+    async def _read(self, topic: str) -> list[Any]:
+        """What the topic has, behind what it had."""
+        there = await read_topic(self._servers, topic, topic_spec(topic).partitions)
+        return self._remembered.get(topic, []) + there
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Connection]:
@@ -231,11 +240,13 @@ async def _audit(connection: Connection, names: Names, found: Answers) -> None:
 
 
 def _facts(topic: str, records: Iterable[Any], names: Names, found: Answers) -> None:
-    """Facts as a reader takes them: of what the relay sent twice, the first copy alone."""
+    """Facts as a reader takes them: of what the relay sent twice, the first copy alone; not what is
+    said again for those who missed it.
+    """
     seen: set[bytes] = set()
     for record in records:
         attributes = dict(record.headers)
-        if attributes[headers.ID] not in seen:
+        if attributes[headers.ID] not in seen and headers.SNAPSHOT not in attributes:
             seen.add(attributes[headers.ID])
             kind, data = attributes[headers.TYPE].decode(), orjson.loads(record.value)
             about, values = _LABELS[topic](kind, data, names)

@@ -41,6 +41,7 @@ class Injury:
     recovers_within_s: float | None
     proxied: bool
     quiet: bool
+    brokers: int
     about: str
 
 
@@ -55,6 +56,7 @@ def injury(
     recovers_within_s: float | None = 10.0,
     proxied: bool = False,
     quiet: bool = False,
+    brokers: int = 1,
 ) -> Callable[[Inflict], Inflict]:
     """Register a function. `recovers_within_s`: from the end of the injury on; None: as long as
     Kafka takes to notice. `quiet`: it brings its own messages, and no others come meanwhile.
@@ -65,7 +67,7 @@ def injury(
             raise ValueError(f"injury {name} is registered twice")
         about = (inflict.__doc__ or "").strip().split("\n", 1)[0]
         INJURIES[name] = Injury(
-            name, inflict, long, short, recovers_within_s, proxied, quiet, about
+            name, inflict, long, short, recovers_within_s, proxied, quiet, brokers, about
         )
         return inflict
 

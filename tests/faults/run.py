@@ -36,7 +36,8 @@ async def rows_of(wanted: Wanted, options: Options) -> AsyncIterator[Row]:
     """
     known = Difference()
     proxied = any(injury.proxied for injury, _ in wanted)
-    async with open_world(replace(options, proxied=proxied)) as world:
+    brokers = max(injury.brokers for injury, _ in wanted)
+    async with open_world(replace(options, proxied=proxied, brokers=brokers)) as world:
         for injury, times in wanted:
             world.note(f"{injury.name}: {times} times")
             row, found = await _inflict(world, injury, times, known)

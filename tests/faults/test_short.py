@@ -17,7 +17,7 @@ from tests.support.topics import read_topic
 SEED = 20
 SHORT = (
     *("service-dies", "postgres-dies", "stopped-too-long"),
-    *("network", "duplicates", "hostile-input"),
+    *("network", "redrive", "duplicates", "hostile-input"),
 )
 """Those that other tests do not have. Hostile input last: what it leaves behind is about nobody
 whom the load knows.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 
-from services.cli.reckoning import SERVICES, Books, open_books
+from services.cli.reckoning import SERVICES, Books, Progress, open_books
 from services.registration.settings import Settings
 from shared.contract.services import SERVICES as SPECS
 from shared.local.ports import HOST, choose_port
@@ -56,6 +56,9 @@ class Options:
     proxied: bool = False
     """Whether the network between services and servers can be injured."""
 
+    brokers: int = 1
+    """Of Kafka. With three, each partition has three replicas, two of which must have a message."""
+
     keep_logs: Path | None = None
     """Where the logs of all processes are left at the end."""
 
@@ -80,6 +83,9 @@ class World:
     messages: int = 0
     recovered_s: float = 0.0
     """The longest time that it took until all services worked again."""
+
+    deleted: Counter[str] = field(default_factory=Counter)
+    """Messages that were deleted from an inbound topic before anybody took them."""
 
     journal: deque[str] = field(default_factory=lambda: deque(maxlen=200))
 
@@ -171,6 +177,12 @@ class World:
 
     # Waiting
 
+    async def progress(self, service: str) -> Progress:
+        """How far one service is."""
+        async with self._books() as books:
+            (one,) = await books.progress({service: HEARD[service]})
+        return one
+
     async def settle(self) -> None:
         """Wait until nothing is left to take or to say. Raises NotSettledError."""
         left = "nobody looked"
@@ -233,14 +245,16 @@ class World:
             if one not in state
         )
         async with self._books() as books:
-            difference.lost.extend((await books.reckon()).discrepancies())
+            reckoning = await books.reckon()
+        taken = {topic: came - self.deleted[topic] for topic, came in reckoning.received.items()}
+        difference.lost.extend(replace(reckoning, received=taken).discrepancies())
         return difference
 
 
 @asynccontextmanager
 async def open_world(options: Options) -> AsyncIterator[World]:
     """Servers with nothing in them, services, and what has to be there before a load."""
-    async with open_ground(proxied=options.proxied) as ground:
+    async with open_ground(proxied=options.proxied, brokers=options.brokers) as ground:
         world = World(options, ground)
         try:
             for service in SERVICES:

@@ -288,6 +288,18 @@ async def test_a_gap_stops_its_partition_only_and_is_told(world: World) -> None:
     assert sorted(await world.effects()) == ["p0", "p1", "p2", "p3", "p4", "p6", "p9"]
 
 
+async def test_a_gap_in_a_partition_that_was_never_read_stops_that_one_only(world: World) -> None:
+    await world.send(*(Sent(f"p{n}", n, partition=n % 2) for n in range(8)))
+    await world.admin.execute("insert into position values ($1, 1, 0)", world.inbound)
+    await world.cluster.delete_before(world.inbound, 1, 2)
+    async with world.running() as process:
+        await world.taken(4)
+        await world.send(*(Sent(f"p{n}", n, partition=0) for n in range(8, 20, 2)))
+        await world.taken(10)
+        assert list(process.consumer.gaps) == [(world.inbound, 1)]
+    assert sorted(await world.effects()) == sorted(f"p{n}" for n in range(0, 20, 2))
+
+
 async def test_a_gap_that_opens_while_reading_stops_its_partition_only(world: World) -> None:
     handling, deleted = asyncio.Event(), asyncio.Event()
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import asyncpg
 import psutil
+from aiokafka.admin import AIOKafkaAdminClient
 
 from tests.faults.registry import injury
 from tests.faults.replicas import Replica
@@ -22,6 +23,11 @@ IDLE_SHARE = 0.25
 
 BETWEEN_S = 2.0
 """Load between two times."""
+
+BROKER_AWAY_S = 10.0
+"""So long one of three brokers stays away at most: the others go on meanwhile."""
+
+IN_STEP_WITHIN_S = 90.0
 
 CUTS = 5
 """Connections that the server cuts, one after the other, for each time that it dies."""
@@ -42,6 +48,53 @@ async def kafka_dies(world: World, times: int) -> None:
     for _ in range(times):
         await asyncio.sleep(BETWEEN_S)
         await _kill_and_return(world, world.ground.kafka, "Kafka")
+
+
+@injury("broker-dies", long=20, short=1, brokers=3)
+async def broker_dies(world: World, times: int) -> None:
+    """`kill -9` of one broker of three, in turn; the services go on without it and after."""
+    brokers = world.ground.brokers
+    for number in range(times):
+        await asyncio.sleep(BETWEEN_S)
+        lives = {replica: replica.present for replica in world.all_replicas()}
+        broker = brokers[number % len(brokers)]
+        world.note(f"{broker.name} dies")
+        await broker.kill()
+        back_at = time.monotonic() + min(world.options.away_s, BROKER_AWAY_S)
+        # What is limited is the time after its return; this one is Kafka's, to choose new leaders.
+        longest = world.recovered_s
+        took = await world.recovered()
+        world.recovered_s = longest
+        world.note(f"all go on without {broker.name} after {took:.1f} s")
+        await asyncio.sleep(max(0.0, back_at - time.monotonic()))
+        await broker.start()
+        world.note(f"{broker.name} is back")
+        took = await world.recovered()
+        world.note(f"all went on after {took:.1f} s")
+        await _in_step(world)
+        for replica, life in lives.items():
+            assert replica.present is life, f"{replica.service} died without {broker.name}"
+
+
+async def _in_step(world: World) -> None:
+    """Wait until every replica has all: two that lack something at once are another injury."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=world.ground.bootstrap_servers)
+    behind = ["nobody looked"]
+    try:
+        async with asyncio.timeout(IN_STEP_WITHIN_S):
+            await admin.start()
+            while behind:
+                behind = [
+                    f"{found['topic']}[{one['partition']}]"
+                    for found in await admin.describe_topics()
+                    for one in found["partitions"]
+                    if len(one["isr"]) < len(one["replicas"])
+                ]
+                await asyncio.sleep(0.2)  # nothing announces it
+    except TimeoutError:
+        raise AssertionError(f"replicas are behind: {behind}") from None
+    finally:
+        await admin.close()
 
 
 async def _cut_connections(world: World) -> None:

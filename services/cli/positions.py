@@ -1,0 +1,177 @@
+"""`steward positions`: where each service reads on, and how a partition goes on after a gap."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from services.cli.choosing import Service, chosen, settings_of
+from services.cli.schemas import SERVICES
+
+if TYPE_CHECKING:
+    from aiokafka import AIOKafkaConsumer
+
+    from shared.messaging.positions import Position
+    from shared.runtime.database import Pool
+
+app = typer.Typer(help="Where each service reads on; let a partition go on.", no_args_is_help=True)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A position and the service that reads on from there."""
+
+    service: str
+    position: Position
+
+    def document(self) -> dict[str, object]:
+        """What a program gets to see of it."""
+        position = self.position
+        topic, number = position.partition
+        return {
+            "service": self.service,
+            "topic": topic,
+            "partition": number,
+            "position": position.next_offset,
+            "start": position.bounds.start,
+            "end": position.bounds.end,
+            "lag": position.lag,
+            "gap": position.gap,
+            "lost": position.lost,
+        }
+
+
+@app.callback()
+def positions() -> None:
+    """Where each service reads on; let a partition go on."""
+
+
+@app.command("list")
+def list_(
+    service: Service = None,
+    topic: Annotated[str | None, typer.Option("--topic", help="Of this topic only.")] = None,
+    gaps: Annotated[bool, typer.Option("--gaps", help="Only what stands still.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+) -> None:
+    """List the position of every partition beside what its log has.
+
+    Exit code 1: a partition stands still, since its log does not have what is to be read next.
+
+    Examples: steward positions list --gaps · steward positions list --service finance --json
+    """
+    found = asyncio.run(_list(chosen(service), topic))
+    standing = [one for one in found if one.position.gap]
+    shown = standing if gaps else found
+    if json:
+        import orjson
+
+        for one in shown:
+            typer.echo(orjson.dumps(one.document()).decode())
+    elif shown:
+        _draw(shown)
+    else:
+        typer.echo("no partition stands still" if gaps else "no positions")
+    raise typer.Exit(1 if standing else 0)
+
+
+@app.command()
+def resume(
+    service: Annotated[str, typer.Option(help=f"One of {', '.join(SERVICES)}.")],
+    topic: Annotated[str, typer.Option(help="As `list` shows it.")],
+    partition: Annotated[int, typer.Option(min=0, help="As `list` shows it.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Let a partition that stands still go on at the beginning of what its log has.
+
+    The service may run: it goes on by itself within seconds.
+
+    What was deleted it will not see: have it said again afterwards.
+
+    Exit code 1: the partition does not stand still, or the answer was no.
+
+    Example: steward positions resume --service finance --topic registration --partition 3
+    """
+    chosen(service)
+    place = f"{topic}[{partition}] of {service}"
+    found = asyncio.run(_list((service,), topic))
+    one = next((one for one in found if one.position.partition == (topic, partition)), None)
+    if one is None or not one.position.gap:
+        state = "has no position yet" if one is None else "does not stand still"
+        typer.echo(f"{place} {state}; `steward positions list` shows what does", err=True)
+        raise typer.Exit(1)
+    if not yes:
+        _ask(one, place)
+    if not asyncio.run(_resume(one)):
+        typer.echo(f"{place} has moved meanwhile; look again", err=True)
+        raise typer.Exit(1)
+    typer.echo(f"{place} goes on at {one.position.bounds.start}; {_lost(one)}")
+
+
+def _ask(one: Found, place: str) -> None:
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("nobody is here to ask: add --yes", param_hint="--yes")
+    position = one.position
+    move = f"from {position.next_offset} to {position.bounds.start}"
+    typer.confirm(f"Set {place} {move}? Then {_lost(one)}", abort=True)
+
+
+def _lost(one: Found) -> str:
+    lost = one.position.lost
+    if lost is None:
+        return "all that the log has is read; what an earlier one had it will not see"
+    return f"{lost} message{'' if lost == 1 else 's'} before it were deleted unread"
+
+
+async def _list(services: Sequence[str], topic: str | None) -> list[Found]:
+    from shared.messaging.positions import list_positions
+
+    found = []
+    for service in services:
+        async with _opened(service) as (pool, reader):
+            found += [Found(service, one) for one in await list_positions(pool, reader)]
+    return [one for one in found if topic in (None, one.position.partition[0])]
+
+
+async def _resume(one: Found) -> bool:
+    from shared.messaging.positions import resume as resume_position
+
+    async with _opened(one.service) as (pool, _):
+        return await resume_position(pool, one.position)
+
+
+@asynccontextmanager
+async def _opened(service: str) -> AsyncIterator[tuple[Pool, AIOKafkaConsumer]]:
+    from shared.messaging.offsets import open_reader
+    from shared.runtime.database import open_pool
+
+    settings = settings_of(service)
+    async with (
+        await open_pool(settings, service=service) as pool,
+        open_reader(settings.kafka_bootstrap_servers) as reader,
+    ):
+        yield pool, reader
+
+
+def _draw(found: Sequence[Found]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for name in ("service", "topic"):
+        table.add_column(name, overflow="fold")
+    for name in ("partition", "position", "start", "end", "lag"):
+        table.add_column(name, justify="right")
+    table.add_column("gap")
+    for one in found:
+        position = one.position
+        topic, number = position.partition
+        numbers = (number, position.next_offset, position.bounds.start, position.bounds.end)
+        gap = f"[red]stands still: {_lost(one)}[/]" if position.gap else ""
+        table.add_row(one.service, topic, *map(str, numbers), str(position.lag), gap)
+    Console(highlight=False).print(table)

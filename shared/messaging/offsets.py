@@ -1,0 +1,43 @@
+"""What the partitions of a cluster have, asked by whoever does not consume them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from shared.messaging.places import Partition
+from shared.messaging.transport import Bounds
+
+ANSWER_S: Final = 5.0
+"""So long the broker may take for a question about offsets."""
+
+
+@asynccontextmanager
+async def open_reader(bootstrap_servers: str) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer outside of any group: it asks and reads, and moves nobody's position.
+
+    Raises aiokafka's KafkaConnectionError when no broker answers.
+    """
+    reader = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, enable_auto_commit=False)
+    try:
+        await reader.start()
+        # Let its tasks begin: aiokafka 0.14 raises from stop() what cancels one that never ran.
+        await asyncio.sleep(0)
+        yield reader
+    finally:
+        await reader.stop()
+
+
+async def bounds_of(
+    reader: AIOKafkaConsumer, partitions: Collection[Partition]
+) -> dict[Partition, Bounds]:
+    """Where each of these begins and ends. Raises TimeoutError after `ANSWER_S`."""
+    asked = [TopicPartition(*one) for one in partitions]
+    async with asyncio.timeout(ANSWER_S):
+        starts = await reader.beginning_offsets(asked)
+        ends = await reader.end_offsets(asked)
+    return {tuple(one): Bounds(starts[one], ends[one]) for one in asked}

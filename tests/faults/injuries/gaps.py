@@ -1,0 +1,168 @@
+"""A log loses what a service has not read; commands mend it, as an operator would."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+import orjson
+
+from services.registration.settings import Settings
+from shared.contract.inbound import CONTACTS
+from shared.contract.registration import TOPIC as REGISTRATION
+from shared.contract.topics import TOPICS, topic
+from shared.messaging.kafka import KafkaTransport
+from shared.messaging.offsets import bounds_of, open_reader
+from shared.messaging.places import Partition
+from shared.runtime.topics import create_topics
+from tests.faults.operator import steward, until_nothing
+from tests.faults.registry import injury
+from tests.faults.replicas import Replica
+from tests.faults.world import World
+
+READERS = ("consent", "finance", "retention")
+"""Services that hear what the registration service says."""
+
+MANY = 200
+Row = dict[str, object]
+"""A line of `steward positions list --json`."""
+
+
+@injury("gap", long=2, short=1, quiet=True)
+async def gap(world: World, times: int) -> None:
+    """The log start is moved past a position; retention deletes what was not read.
+
+    That partition stands still and its service says so, the others go on; `positions resume` and
+    `registration republish`, or upstream that sends again, mend it.
+    """
+    kinds = (_log_start_is_moved, _retention_deletes)
+    for number in range(times):
+        await kinds[number % len(kinds)](world)
+        await world.recovered()
+        await world.settle()
+
+
+async def _log_start_is_moved(world: World) -> None:
+    await _stop(world, READERS)
+    await world.send(world.load.newcomers(MANY))
+    await _said(world)
+    await world.witness.remember(REGISTRATION)
+    # The partition where most is unread, and half of that.
+    most = max(await _listed(world, "finance"), key=lambda row: int(str(row["lag"])))
+    place: Partition = (REGISTRATION, int(str(most["partition"])))
+    before = int(str(most["position"])) + int(str(most["lag"])) // 2 + 1
+    await KafkaTransport(Settings.load(world.ground.environ)).delete_before({place: before})
+    world.note(f"{place} begins at {before}, and was read up to {most['position']}")
+    for service in READERS:
+        world.add_replica(service)
+    await _stand_still(world, READERS, {place})
+    await world.send(world.load.newcomers(MANY))
+    await _others_go_on(world, READERS)
+    for service in READERS:
+        await _resume(world, service, {place})
+    said = await steward(world, "registration", "republish")
+    world.note(said.out.strip())
+
+
+async def _retention_deletes(world: World) -> None:
+    await _stop(world, ("consent",))
+    contacts = world.load.contacts(MANY)
+    await world.send(contacts)
+    places = await _outlive(world, CONTACTS)
+    world.add_replica("consent")
+    await _stand_still(world, ("consent",), places)
+    await world.send(world.load.newcomers(MANY))
+    await _others_go_on(world, ("consent",))
+    lost = [row["lost"] for row in await _listed(world, "consent", CONTACTS)]
+    world.deleted[CONTACTS] += sum(int(str(one)) for one in lost)
+    assert world.deleted[CONTACTS] == MANY, f"{lost} are lost of {MANY}"
+    await _resume(world, "consent", places)
+    world.note("upstream sends again")
+    await world.send(contacts)
+
+
+async def _stop(world: World, services: Sequence[str]) -> None:
+    await world.settle()
+    for service in services:
+        (replica,) = world.replicas[service]
+        await world.remove_replica(replica)
+
+
+async def _said(world: World) -> None:
+    """Wait until the registration service has taken all and said all."""
+
+    async def settled() -> str:
+        progress = await world.progress("registration")
+        return "" if progress.settled else str(progress)
+
+    await until_nothing(settled)
+
+
+async def _outlive(world: World, name: str) -> set[Partition]:
+    """Have the broker delete all that the topic has; the partitions that had anything new."""
+    places = [(name, number) for number in range(topic(name).partitions)]
+    short = replace(topic(name), settings={**topic(name).settings, "retention.ms": "1000"})
+    unread = {(name, int(str(row["partition"]))) for row in await _behind(world, "consent", name)}
+    servers = world.ground.bootstrap_servers
+    await create_topics(servers, [short])
+    world.note(f"what is older than a second is deleted from {name}")
+    async with open_reader(servers) as reader:
+
+        async def left() -> str:
+            bounds = await bounds_of(reader, places)
+            return ", ".join(str(one) for one, has in bounds.items() if has.start < has.end)
+
+        await until_nothing(left)
+    await create_topics(servers, TOPICS)
+    return unread
+
+
+async def _stand_still(
+    world: World, services: Sequence[str], places: Collection[Partition]
+) -> None:
+    """Each service says of these partitions that they stand still, and of no others."""
+    names = {f"{name}[{number}]" for name, number in places}
+    for service in services:
+        (replica,) = world.replicas[service]
+
+        async def untold(replica: Replica = replica) -> str:
+            missing = str(await replica.missing())
+            left = [name for name in names if f"{name}: stands still" not in missing]
+            return f"{replica.service} says {missing}, not {left}" if left else ""
+
+        await until_nothing(untold)
+        rows = await _listed(world, service)
+        gaps = {(row["topic"], row["partition"]) for row in rows if row["gap"]}
+        assert gaps == set(places), f"{service} stands still at {gaps}, not at {places}"
+    world.note(f"of {', '.join(services)} stand still: {', '.join(sorted(names))}")
+
+
+async def _others_go_on(world: World, services: Sequence[str]) -> None:
+    """What comes meanwhile is taken, but in the partitions that stand still."""
+    await _said(world)
+    for service in services:
+
+        async def behind(service: str = service) -> str:
+            rows = [row for row in await _behind(world, service) if not row["gap"]]
+            return f"not taken: {rows}" if rows else ""
+
+        await until_nothing(behind)
+
+
+async def _resume(world: World, service: str, places: Collection[Partition]) -> None:
+    for name, number in sorted(places):
+        asked = ("--service", service, "--topic", name, "--partition", str(number), "--yes")
+        answered = await steward(world, "positions", "resume", *asked)
+        world.note(answered.out.strip())
+
+
+async def _behind(world: World, service: str, name: str | None = None) -> list[Row]:
+    return [row for row in await _listed(world, service, name) if row["lag"] or row["gap"]]
+
+
+async def _listed(world: World, service: str, name: str | None = None) -> list[Row]:
+    asked = ("--topic", name) if name else ()
+    answered = await steward(
+        world, "positions", "list", "--json", "--service", service, *asked, codes=(0, 1)
+    )
+    return [orjson.loads(line) for line in answered.out.splitlines()]

@@ -1,0 +1,132 @@
+"""`steward positions`, beside a service that runs on real Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import orjson
+import pytest
+from aiokafka import AIOKafkaConsumer
+
+from services.cli.positions import app
+from shared.messaging import positions
+from shared.runtime.database import Pool
+from tests.conftest import SettingsFactory, TopicFactory
+from tests.support.clusters import KafkaCluster, Sent
+from tests.support.commands import Answered, command
+from tests.support.messaging import SCHEMA, World, open_world
+
+
+@pytest.fixture
+async def world(
+    kafka: str, topic_factory: TopicFactory, database: str, service_settings: SettingsFactory
+) -> AsyncIterator[World]:
+    """Partition 1 has lost two messages that nobody took: it stands still at 2, and begins at 4."""
+    cluster = KafkaCluster(kafka, topic_factory)
+    async with open_world(cluster, database, service_settings(SCHEMA)) as opened:
+        await opened.send(*(Sent(f"p{n}", n, partition=n % 2) for n in range(4)))
+        async with opened.running():
+            await opened.taken(4)
+        await opened.send(*(Sent(f"p{n}", n, partition=n % 2) for n in range(4, 10)))
+        await cluster.delete_before(opened.inbound, 1, 4)
+        yield opened
+
+
+async def steward(world: World, *arguments: str, given: str | None = None) -> Answered:
+    return await command(app, world.service.settings, *arguments, given=given)
+
+
+def at(world: World, partition: int) -> tuple[str, ...]:
+    return ("--service", SCHEMA, "--topic", world.inbound, "--partition", str(partition))
+
+
+async def position(world: World) -> int:
+    found: int = await world.admin.fetchval(
+        "select next_offset from position where topic = $1 and partition = 1", world.inbound
+    )
+    return found
+
+
+async def test_a_list_shows_positions_beside_the_log_and_fails_where_there_is_a_gap(
+    world: World,
+) -> None:
+    answered = await steward(world, "list", "--service", SCHEMA, "--json")
+    first, second, *rest = [orjson.loads(line) for line in answered.out.splitlines()]
+    place = {"service": SCHEMA, "topic": world.inbound}
+    assert first == place | {
+        "partition": 0,
+        "position": 2,
+        "start": 0,
+        "end": 5,
+        "lag": 3,
+        "gap": False,
+        "lost": 0,
+    }
+    assert second == place | {
+        "partition": 1,
+        "position": 2,
+        "start": 4,
+        "end": 5,
+        "lag": 1,
+        "gap": True,
+        "lost": 2,
+    }
+    assert [one["partition"] for one in rest] == [2, 3]
+    assert answered.code == 1
+    drawn = await steward(world, "list", "--gaps", "--topic", world.inbound)
+    assert drawn.out.count(world.inbound) == 1
+    assert "stands still: 2 messages before it were deleted unread" in drawn.out
+
+
+async def test_a_log_that_was_made_anew_is_a_gap_of_which_nobody_knows_what_is_lost(
+    world: World,
+) -> None:
+    await world.admin.execute("update position set next_offset = 50 where partition = 1")
+    answered = await steward(world, "list", "--gaps", "--service", SCHEMA, "--json")
+    shown = orjson.loads(answered.out)
+    assert (shown["partition"], shown["lag"], shown["lost"]) == (1, 1, None)
+
+
+async def test_a_partition_that_stands_still_goes_on_while_its_service_runs(world: World) -> None:
+    async with world.running() as process:
+        await world.taken(7)
+        assert list(process.consumer.gaps) == [(world.inbound, 1)]
+        answered = await steward(world, "resume", *at(world, 1), "--yes")
+        assert (answered.code, "goes on at 4; 2 messages" in answered.out) == (0, True)
+        await process.consumer.check_gaps()
+        await world.taken(8)
+        assert process.heartbeats.not_ready() == {}
+    assert (await steward(world, "list", "--gaps", "--topic", world.inbound)).code == 0
+    assert sorted(await world.effects()) == [f"p{n}" for n in (0, 1, 2, 3, 4, 6, 8, 9)]
+
+
+@pytest.mark.parametrize("partition", [0, 9])
+async def test_nothing_is_set_where_nothing_stands_still(world: World, partition: int) -> None:
+    answered = await steward(world, "resume", *at(world, partition), "--yes")
+    assert (answered.code, "steward positions list" in answered.err) == (1, True)
+
+
+async def test_no_position_is_set_without_a_yes(world: World) -> None:
+    answered = await steward(world, "resume", *at(world, 1))
+    assert (answered.code, "--yes" in answered.err) == (2, True)
+    assert await position(world) == 2
+
+
+async def test_a_position_that_moves_meanwhile_is_left_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = positions.list_positions
+
+    async def look_and_move(pool: Pool, reader: AIOKafkaConsumer) -> list[positions.Position]:
+        found = await looked(pool, reader)
+        await pool.execute("update position set next_offset = 5 where partition = 1")
+        return found
+
+    monkeypatch.setattr(positions, "list_positions", look_and_move)
+    answered = await steward(world, "resume", *at(world, 1), "--yes")
+    assert (answered.code, "moved meanwhile" in answered.err) == (1, True)
+    assert await position(world) == 5
+
+
+async def test_an_unknown_service_is_a_wrong_argument(world: World) -> None:
+    assert (await steward(world, "list", "--service", "nobody")).code == 2
