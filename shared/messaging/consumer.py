@@ -170,8 +170,11 @@ class Consumer:
             self._at_work[work] = touched
 
     def _working(self) -> dict[asyncio.Task[None], frozenset[Partition]]:
-        self._at_work = {work: at for work, at in self._at_work.items() if not work.done()}
-        return self._at_work
+        for work in [work for work in self._at_work if work.done()]:
+            del self._at_work[work]
+            if not work.cancelled():
+                work.exception()  # told already, where it could be: asyncio need not complain of it
+        return dict(self._at_work)
 
     async def _room_for(self, touched: frozenset[Partition]) -> None:
         """Wait until nothing of these partitions is at work, nor too much of others."""

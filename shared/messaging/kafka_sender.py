@@ -110,4 +110,6 @@ def let_it_close(client: AIOKafkaClient) -> None:
     """
     updating = client._sync_task  # noqa: SLF001 - no public way
     if updating is not None and updating.done():
+        if not updating.cancelled():
+            updating.exception()  # taken note of: asyncio need not complain of it
         client._sync_task = None  # noqa: SLF001 - as above
