@@ -167,12 +167,14 @@ def _line(table: str, row: Mapping[str, Any], names: _Names) -> Row:
 
 
 def _outcomes(tables: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[Row]:
-    """Duplicates of facts apart: a relay that is killed may say again what it had said."""
+    """A relay that is killed may say again what it had said: of facts, those that came twice are left
+    out, and those that a service ignores, which it does not remember and so counts each time.
+    """
     total: Counter[str] = Counter()
     for name, rows in tables.items():
         if name.endswith(".outcome_count"):
             for row in rows:
                 inbound = row["topic"].startswith("inbound.")
-                if inbound or row["outcome"] != "duplicate":
+                if inbound or row["outcome"] not in {"duplicate", "ignored"}:
                     total[f"{name} {row['topic']} {row['outcome']}"] += row["messages"]
     return sorted(f"{place} {messages}" for place, messages in total.items() if messages)
