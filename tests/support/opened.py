@@ -167,8 +167,8 @@ def _line(table: str, row: Mapping[str, Any], names: _Names) -> Row:
 
 
 def _outcomes(tables: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[Row]:
-    """A relay that is killed may say again what it had said: of facts, those that came twice are left
-    out, and those that a service ignores, which it does not remember and so counts each time.
+    """A relay that is killed may say again what it had said: of facts, those that came twice are
+    left out, and those that a service ignores, which it does not remember and counts each time.
     """
     total: Counter[str] = Counter()
     for name, rows in tables.items():
