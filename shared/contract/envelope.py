@@ -92,18 +92,15 @@ def envelope_of(given: Mapping[str, bytes | None]) -> Envelope:
 def _usual(given: Mapping[str, bytes | None]) -> Envelope | None:
     """The same as the long way, for the many that are as they should be; None for all others."""
     get = given.get
-    common = _common(
-        get(headers.SPEC_VERSION),
-        get(headers.SOURCE),
-        get(headers.TYPE),
-        get(headers.DATA_SCHEMA),
-        get(headers.CONTENT_TYPE),
-    )
+    shared = [get(name) for name in _COMMON]
     raw, snapshot = get(headers.ID), get(headers.SNAPSHOT)
-    if common is None or raw is None or snapshot not in (None, b"true"):
+    if raw is None or snapshot not in (None, b"true"):
         return None
-    source, kind, version = common
+    # What is too long is refused the long way: it must not be kept here.
+    if sum(len(value) for value in shared if value is not None) > MAX_ATTRIBUTE:
+        return None
     try:
+        source, kind, version = _common(*shared)
         identity = raw.decode()
         subject, time, causation, trace = (
             None if value is None else value.decode()
@@ -114,7 +111,7 @@ def _usual(given: Mapping[str, bytes | None]) -> Envelope | None:
                 get(headers.TRACE_PARENT),
             )
         )
-    except UnicodeDecodeError:
+    except (NoMessageError, UnicodeDecodeError):
         return None
     together = f"{identity}{subject}{time}{causation}{trace}"
     if not identity or len(together) > MAX_ATTRIBUTE or not together.isprintable():
@@ -132,15 +129,23 @@ def _usual(given: Mapping[str, bytes | None]) -> Envelope | None:
     )
 
 
+_COMMON: Final = (
+    headers.SPEC_VERSION,
+    headers.SOURCE,
+    headers.TYPE,
+    headers.DATA_SCHEMA,
+    headers.CONTENT_TYPE,
+)
+
+
 @lru_cache(maxsize=1024)
-def _common(*raw: bytes | None) -> tuple[str, str, int] | None:
-    """Source, type and version, which most messages have in common with those before them."""
-    names = (headers.SPEC_VERSION, headers.SOURCE, headers.TYPE, headers.DATA_SCHEMA)
-    given = dict(zip((*names, headers.CONTENT_TYPE), raw, strict=True))
-    try:
-        envelope = read_envelope(from_headers({**given, headers.ID: b"any"}))
-    except NoMessageError:
-        return None
+def _common(*raw: bytes | None) -> tuple[str, str, int]:
+    """Source, type and version, which most messages have in common with those before them.
+
+    What raises is not remembered.
+    """
+    given = dict(zip(_COMMON, raw, strict=True))
+    envelope = read_envelope(from_headers({**given, headers.ID: b"any"}))
     return envelope.source, envelope.type, envelope.version
 
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import re
 import traceback
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, cast
 
 import aiosql
 import asyncpg
-from aiosql.adapters.asyncpg import AsyncPGAdapter
 
 from shared.runtime.secrets import SecretsFolder
 from shared.runtime.settings import ServiceSettings
@@ -186,45 +185,13 @@ async def _reset(connection: Connection) -> None:
         await connection.reset()
 
 
-class _Adapter(AsyncPGAdapter):
-    """aiosql's own looks through all names of what it is given, each time, to tell a pool from a
-    connection. Ours are connections.
-    """
-
-    async def select(
-        self, conn: Connection, query_name: str, sql: str, parameters: object, _: None = None
-    ) -> AsyncIterator[asyncpg.Record]:
-        for row in await conn.fetch(sql, *self._ordered(query_name, parameters)):
-            yield row
-
-    async def select_one(
-        self, conn: Connection, query_name: str, sql: str, parameters: object, _: None = None
-    ) -> asyncpg.Record | None:
-        return await conn.fetchrow(sql, *self._ordered(query_name, parameters))
-
-    async def select_value(
-        self, conn: Connection, query_name: str, sql: str, parameters: object
-    ) -> object:
-        return await conn.fetchval(sql, *self._ordered(query_name, parameters))
-
-    async def insert_update_delete(
-        self, conn: Connection, query_name: str, sql: str, parameters: object
-    ) -> str:
-        return await conn.execute(sql, *self._ordered(query_name, parameters))
-
-    def _ordered(self, query_name: str, parameters: object) -> Sequence[object]:
-        ordered: Sequence[object] = self.maybe_order_params(query_name, parameters)  # type: ignore[no-untyped-call]
-        return ordered
-
-
 def queries(name: str, module: str) -> Queries:
     """Load the named queries of a file beside a module: `queries("queries.sql", __file__)`.
 
     Every query declares its parameters (`-- name: find_seats(event_ids)`). A select is an
     asynchronous generator of rows; `^` gives one row, `$` one value, `!` runs a statement.
     """
-    adapter = cast("Any", _Adapter)  # aiosql's own protocol does not describe its asyncpg adapter
-    return cast("Queries", aiosql.from_path(Path(module).resolve().parent / name, adapter))
+    return cast("Queries", aiosql.from_path(Path(module).resolve().parent / name, "asyncpg"))
 
 
 def is_transient(error: BaseException) -> bool:

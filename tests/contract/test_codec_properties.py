@@ -15,7 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.contract.codec import decode, encode
-from shared.contract.envelope import NoMessageError, envelope_of, from_headers, read_envelope
+from shared.contract.envelope import (
+    NoMessageError,
+    _common,
+    envelope_of,
+    from_headers,
+    read_envelope,
+)
 from shared.contract.inbound import EventAnnounced
 from shared.contract.message import Envelope, Message, Outgoing, Undecodable
 from shared.contract.registry import REGISTRY, Registered
@@ -25,11 +31,7 @@ from tests.support.records import MadeRecord, accepted, binary, header_bytes, st
 ANNOUNCED: dict[str, Any] = golden.read("EventAnnounced", 1)["examples"][0]
 REGISTERED = {"registration_number": "K-1", "event_number": "EV-1", "answers": {"name": "Äijö"}}
 
-EXAMPLES = [
-    pytest.param(registered, example, id=f"{registered.name}-{number}")
-    for registered in REGISTRY
-    for number, example in enumerate(golden.read(registered.name, registered.version)["examples"])
-]
+EXAMPLES = [pytest.param(kind, example, id=name) for name, kind, example in golden.examples()]
 
 
 @pytest.mark.parametrize(("registered", "example"), EXAMPLES)
@@ -107,6 +109,15 @@ def test_the_short_way_to_an_envelope_ends_where_the_long_one_does(
     assert outcome(envelope_of, headers) == outcome(
         lambda given: read_envelope(from_headers(given)), headers
     )
+
+
+def test_nothing_that_upstream_makes_long_or_wrong_is_kept_in_memory() -> None:
+    usual = {"ce_specversion": b"1.0", "ce_id": b"1", "ce_source": b"s"}
+    before = _common.cache_info().currsize
+    for kind in (b"long" * 100_000, b"\xff" + CANARY.encode()):
+        with pytest.raises(NoMessageError):
+            envelope_of({**usual, "ce_type": kind})
+    assert _common.cache_info().currsize == before
 
 
 def outcome(

@@ -8,16 +8,12 @@ import pytest
 
 from shared.contract.inbound import ConsentAnswer
 from shared.contract.registration import EventState, ParticipantRegistered
-from shared.contract.registry import REGISTRY, Registered
+from shared.contract.registry import Registered
 from shared.contract.serialise import list_to_json, sealed_to_json, to_json
 from shared.contract.types import Sealed
 from tests.support import golden
 
-EXAMPLES = [
-    pytest.param(registered, example, id=f"{registered.name}-{number}")
-    for registered in REGISTRY
-    for number, example in enumerate(golden.read(registered.name, registered.version)["examples"])
-]
+EXAMPLES = [pytest.param(kind, example, id=name) for name, kind, example in golden.examples()]
 
 
 @pytest.mark.parametrize(("registered", "example"), EXAMPLES)

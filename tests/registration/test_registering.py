@@ -10,6 +10,7 @@ from shared.contract.registration import (
     RegistrationRejected,
     RegistrationWaitlisted,
 )
+from shared.privacy.subjects import Alias
 from tests.registration.conftest import FORM, WEBSITE, Front, consent, form_field
 
 
@@ -98,6 +99,20 @@ async def test_the_same_number_again_has_no_second_effect(front: Front) -> None:
     await front.facts()
     await front.take(front.submitted(1), front.submitted(1, answers={"name": "Another"}))
     assert await front.facts() == []
+    assert await front.outcomes() == {"accepted": 4}
+
+
+async def test_nobody_is_made_known_for_a_number_that_is_answered_already(front: Front) -> None:
+    """Neither in a later batch nor behind the first in the same one."""
+    await front.take(
+        front.event(),
+        front.submitted(1),
+        front.submitted(1, answers={"email": "behind@example.org"}),
+    )
+    await front.take(front.submitted(1, answers={"email": "later@example.org"}))
+    aliases = [Alias("email", f"{name}@example.org") for name in ("behind", "later")]
+    async with front.pool.acquire() as connection:
+        assert await front.desk.privacy.find(connection, aliases) == [None, None]
     assert await front.outcomes() == {"accepted": 4}
 
 

@@ -6,6 +6,7 @@ was meant. Examples are written by hand and never changed: they are what old rea
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,14 @@ FOLDER = Path(__file__).parent.parent / "contract" / "golden"
 READABLE = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SORT_KEYS
 
 assert CONTRACTS
+
+
+def examples() -> Iterator[tuple[str, Registered, dict[str, Any]]]:
+    """Each example of each type's newest version, with a name for it."""
+    for registered in REGISTRY:
+        given = read(registered.name, registered.version)["examples"]
+        for number, example in enumerate(given):
+            yield f"{registered.name}-{number}", registered, example
 
 
 def path(name: str, version: int) -> Path:

@@ -100,22 +100,29 @@ class FormReader:
 async def make_all_ready(
     desk: Desk, tx: Transaction, messages: Sequence[Message[RegistrationSubmitted]]
 ) -> MadeReady:
-    """Whoever seems to get an answer other than no or wait. Nothing is locked, nothing is said."""
+    """Whoever seems to get an answer other than no or wait. Nothing is locked, nothing is said.
+
+    Nobody is looked up, let alone made known, for a number that was answered before.
+    """
     if not messages:
         return MadeReady()
     requests = desk.requests(messages)
     references = {desk.event_reference(request.data.event_number) for request in requests}
     events = await store.events_by_reference(tx.connection, references)
+    numbers = [request.reference for request in requests]
+    done = await store.answered(tx.connection, numbers)
     reader = FormReader(desk)
     answered = []
     for request in requests:
         known = events.get(desk.event_reference(request.data.event_number))
         if known is None or known.has_backlog or known.event.is_full_for_good:
             continue
-        if refusal(known.event, request.at) is None:
-            form = reader.read(request, known)
-            if isinstance(form, Answered):
-                answered.append(form)
+        if request.reference in done or refusal(known.event, request.at) is not None:
+            continue
+        form = reader.read(request, known)
+        if isinstance(form, Answered):
+            answered.append(form)
+            done.add(request.reference)
     ready, _ = await make_ready(desk, tx, answered)
     return MadeReady(
         {place_of(request.message.record): request for request in requests},
