@@ -12,11 +12,13 @@ from typing import Annotated
 
 import orjson
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from shared.runtime.logging import configure_logging
+from tests.faults.disks import why_impossible
 from tests.faults.injuries import FOUND
 from tests.faults.registry import INJURIES, Injury, Row
 from tests.faults.run import rows_of
@@ -61,7 +63,7 @@ def main(
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     # As Ctrl-C does: what was started is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    wanted = [INJURIES[name] for name in names or INJURIES]
+    wanted = _possible([INJURIES[name] for name in names or INJURIES], console)
     away_s = away if away is not None else 2 if short else 60
     options = Options(seed=seed, rate=rate, away_s=away_s, keep_logs=keep_logs)
     with console.status("starting") as status:
@@ -77,6 +79,17 @@ def main(
     raise typer.Exit(0 if all(row["passed"] for row in rows) else 1)
 
 
+def _possible(wanted: Sequence[Injury], console: Console) -> list[Injury]:
+    """Those that can be inflicted here; of the others it is said why not."""
+    impossible = why_impossible() if any(one.small_disks for one in wanted) else None
+    if impossible is None:
+        return list(wanted)
+    for one in wanted:
+        if one.small_disks:
+            console.print(f"{one.name} is skipped: {escape(impossible)}")
+    return [one for one in wanted if not one.small_disks]
+
+
 async def _inflict(
     wanted: Sequence[Injury], times: int | None, options: Options, *, short: bool
 ) -> list[Row]:
@@ -90,7 +103,8 @@ async def _inflict(
 
 
 def _show(rows: Sequence[Row], console: Console) -> None:
-    table = Table("injury", "times", "messages", "lost", "doubled", "reordered", "recovered", "")
+    headings = ("injury", "times", "messages", "lost", "doubled", "reordered", "recovered", "")
+    table = Table(*headings, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)  # 80 columns
     for row in rows:
         counts = (str(row["lost"]), str(row["doubled"]), str(row["reordered"]))
         recovered = f"{row['recovered_s_max']:.1f} s"

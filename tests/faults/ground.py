@@ -17,6 +17,7 @@ from shared.local.postgres import LocalPostgres, remove_data
 from shared.local.process import Process
 from shared.runtime.database import without_credentials
 from shared.runtime.secrets import SecretsFolder
+from tests.faults.disks import SmallDisk
 from tests.faults.servers import Server
 from tests.support.proxy import Proxy
 
@@ -39,6 +40,9 @@ class Ground:
     secrets: SecretsFolder
     proxies: Mapping[str, Proxy] = field(default_factory=dict)
     """Between services and `kafka` or `postgres`, where the network is to be injured."""
+
+    disks: Mapping[str, SmallDisk] = field(default_factory=dict)
+    """Of `kafka` (its log) and `postgres` (`pg_wal`), where they are to be filled."""
 
     @property
     def kafka(self) -> Server:
@@ -63,10 +67,13 @@ class Ground:
 
 
 @asynccontextmanager
-async def open_ground(*, proxied: bool = False, brokers: int = 1) -> AsyncIterator[Ground]:
+async def open_ground(
+    *, proxied: bool = False, brokers: int = 1, small_disks: bool = False
+) -> AsyncIterator[Ground]:
     """Start both, migrate; stop both, and remove everything, at the end.
 
-    `proxied`: services reach both through proxies, and we ourselves do not; with one broker only.
+    `proxied`: services reach both through proxies, and we ourselves do not. `small_disks`: both
+    write onto disks that can be filled. Either with one broker only.
     """
     folder = _own_folder()
     secrets = SecretsFolder(folder / "secrets")
@@ -80,6 +87,14 @@ async def open_ground(*, proxied: bool = False, brokers: int = 1) -> AsyncIterat
         bootstrap_servers = kafka.bootstrap_servers
         for node in nodes:
             _configure(node, _SHORT_TIMES)
+        disks: dict[str, SmallDisk] = {}
+        if small_disks:
+            written = {
+                "kafka": kafka.folder / "data",
+                "postgres": (postgres.folder / "data").resolve() / "pg_wal",
+            }
+            for name, place in written.items():
+                disks[name] = _small_disk(folder / f"disk-{name}", place, stack)
         proxies: dict[str, Proxy] = {}
         if proxied:
             proxies = {"kafka": _proxy(kafka.port), "postgres": _proxy(postgres.port)}
@@ -94,7 +109,17 @@ async def open_ground(*, proxied: bool = False, brokers: int = 1) -> AsyncIterat
         await asyncio.gather(*(server.start() for server in servers))
         await migrate_everything(postgres.url, bootstrap_servers, secrets, PLAN)
         running, last = tuple(servers[:-1]), servers[-1]
-        yield Ground(folder, running, last, bootstrap_servers, postgres.url, secrets, proxies)
+        yield Ground(
+            folder, running, last, bootstrap_servers, postgres.url, secrets, proxies, disks
+        )
+
+
+def _small_disk(mount_point: Path, place: Path, stack: AsyncExitStack) -> SmallDisk:
+    disk = SmallDisk(mount_point)
+    disk.mount()
+    stack.callback(disk.unmount)
+    disk.take(place)
+    return disk
 
 
 def _proxy(target: int) -> Proxy:

@@ -42,6 +42,7 @@ class Injury:
     proxied: bool
     quiet: bool
     brokers: int
+    small_disks: bool
     about: str
 
 
@@ -57,9 +58,11 @@ def injury(
     proxied: bool = False,
     quiet: bool = False,
     brokers: int = 1,
+    small_disks: bool = False,
 ) -> Callable[[Inflict], Inflict]:
     """Register a function. `recovers_within_s`: from the end of the injury on; None: as long as
     Kafka takes to notice. `quiet`: it brings its own messages, and no others come meanwhile.
+    `small_disks`: both servers write onto disks that can be filled, which only root can make.
     """
 
     def register(inflict: Inflict) -> Inflict:
@@ -67,7 +70,16 @@ def injury(
             raise ValueError(f"injury {name} is registered twice")
         about = (inflict.__doc__ or "").strip().split("\n", 1)[0]
         INJURIES[name] = Injury(
-            name, inflict, long, short, recovers_within_s, proxied, quiet, brokers, about
+            name,
+            inflict,
+            long,
+            short,
+            recovers_within_s,
+            proxied,
+            quiet,
+            brokers,
+            small_disks,
+            about,
         )
         return inflict
 

@@ -37,7 +37,9 @@ async def rows_of(wanted: Wanted, options: Options) -> AsyncIterator[Row]:
     known = Difference()
     proxied = any(injury.proxied for injury, _ in wanted)
     brokers = max(injury.brokers for injury, _ in wanted)
-    async with open_world(replace(options, proxied=proxied, brokers=brokers)) as world:
+    small_disks = any(injury.small_disks for injury, _ in wanted)
+    options = replace(options, proxied=proxied, brokers=brokers, small_disks=small_disks)
+    async with open_world(options) as world:
         for injury, times in wanted:
             world.note(f"{injury.name}: {times} times")
             row, found = await _inflict(world, injury, times, known)

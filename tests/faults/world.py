@@ -59,6 +59,9 @@ class Options:
     brokers: int = 1
     """Of Kafka. With three, each partition has three replicas, two of which must have a message."""
 
+    small_disks: bool = False
+    """Whether the disks of Kafka's log and of `pg_wal` can be filled."""
+
     keep_logs: Path | None = None
     """Where the logs of all processes are left at the end."""
 
@@ -254,7 +257,9 @@ class World:
 @asynccontextmanager
 async def open_world(options: Options) -> AsyncIterator[World]:
     """Servers with nothing in them, services, and what has to be there before a load."""
-    async with open_ground(proxied=options.proxied, brokers=options.brokers) as ground:
+    async with open_ground(
+        proxied=options.proxied, brokers=options.brokers, small_disks=options.small_disks
+    ) as ground:
         world = World(options, ground)
         try:
             for service in SERVICES:

@@ -121,7 +121,7 @@ async def _kill_and_return(world: World, server: Server, named: str) -> None:
     await server.kill()
     back_at = time.monotonic() + world.options.away_s
     if world.options.away_s > TELLS_WITHIN_S:
-        await _all_tell(world, named)
+        await all_tell(world, named)
     before, began = _processor_time(world), time.monotonic()
     await asyncio.sleep(max(0.0, back_at - time.monotonic()))
     waited = time.monotonic() - began
@@ -135,7 +135,8 @@ async def _kill_and_return(world: World, server: Server, named: str) -> None:
         assert replica.present is life, f"{replica.service} died while {server.name} was away"
 
 
-async def _all_tell(world: World, named: str) -> None:
+async def all_tell(world: World, named: str) -> None:
+    """Wait until every service says that it misses what is named. Raises AssertionError."""
     silent = set(world.all_replicas())
     told: dict[Replica, str | None] = {}
     deadline = time.monotonic() + TELLS_WITHIN_S
