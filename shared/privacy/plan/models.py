@@ -165,7 +165,16 @@ class Category(Part):
     fields: Annotated[tuple[FieldName, ...], Field(min_length=1)]
 
 
-class Purpose(Part):
+class Dated(Part):
+    """A part of the plan that may have come later than data that it covers."""
+
+    since: date | None = None
+    """The first day on which it is in force; None: as long as there is data."""
+    covers_earlier_data: Text | None = None
+    """The ground on which it may use data collected before `since` (articles 6(4) and 13(3))."""
+
+
+class Purpose(Dated):
     """What data is used for, on one legal basis (articles 5(1)(b), 6 and 9)."""
 
     describes: Texts
@@ -189,7 +198,7 @@ class Source(Part):
     maps: dict[str, tuple[FieldName, ...]] = {}
 
 
-class Recipient(Part):
+class Recipient(Dated):
     """Somebody whom data may be handed to (article 13(1)(e)), for which purposes and what of it."""
 
     name: Text

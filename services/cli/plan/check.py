@@ -1,4 +1,4 @@
-"""`steward plan`: the information management plan, judged before anything runs by it."""
+"""`steward plan check`: every contradiction of a plan at once."""
 
 from __future__ import annotations
 
@@ -13,15 +13,7 @@ import typer
 if TYPE_CHECKING:
     from shared.privacy.plan import Plan, PlanError
 
-app = typer.Typer(help="The information management plan.", no_args_is_help=True)
 
-
-@app.callback()
-def plan() -> None:
-    """The information management plan."""
-
-
-@app.command()
 def check(
     file: Annotated[
         Path | None,

@@ -1,0 +1,17 @@
+"""`steward plan`: the information management plan, judged before anything runs by it."""
+
+from __future__ import annotations
+
+import typer
+
+from services.cli.plan.check import check
+
+app = typer.Typer(help="The information management plan.", no_args_is_help=True)
+
+
+@app.callback()
+def plan() -> None:
+    """The information management plan."""
+
+
+app.command()(check)
