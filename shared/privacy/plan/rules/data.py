@@ -80,14 +80,14 @@ def names_exist(case: Case) -> Iterator[Finding]:
         "field": plan.fields,
         "category": plan.categories,
         "purpose": plan.purposes,
-        "data-subject": plan.data_subjects,
+        "data subject": plan.data_subjects,
     }
     for path, kind, names in _references(case):
         known = kinds[kind]
         for name in (name for name in names if name not in known):
             near = difflib.get_close_matches(name, known, n=1)
             yield case.finding(
-                f"unknown-{kind}",
+                f"unknown-{kind.replace(' ', '-')}",
                 path,
                 f"{'.'.join(map(str, path))} names the {kind} {name}",
                 f"the plan has no such {kind}",
@@ -104,7 +104,7 @@ def _references(case: Case) -> Iterator[_Reference]:
     plan = case.plan
     for name, category in plan.categories.items():
         yield ("categories", name, "fields"), "field", category.fields
-        yield ("categories", name, "data_subjects"), "data-subject", category.data_subjects
+        yield ("categories", name, "data_subjects"), "data subject", category.data_subjects
     for name, purpose in plan.purposes.items():
         yield ("purposes", name, "categories"), "category", purpose.categories
     for name, retention in plan.retention.items():
