@@ -136,6 +136,8 @@ class Unit(Part):
 class FieldOfData(Part):
     """One piece of personal data. `special`: a special category in the sense of article 9."""
 
+    describes: Texts | None = None
+    """What people call it; None: the second half of its name says that."""
     type: Literal["text", "email", "phone", "number", "boolean", "date"] = "text"
     special: bool = False
     max_length: Annotated[int, Field(ge=1, le=10_000)] = 500

@@ -26,6 +26,7 @@ def texts_are_in_every_language(case: Case) -> Iterator[Finding]:
 
 _WORDS = {
     "units": ("name",),
+    "fields": ("describes",),
     "categories": ("describes",),
     "purposes": ("describes", "interest", "automated_decisions"),
     "sources": ("describes",),
