@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from services.cli.plan.reading import PlanFile, as_data, plan_path, tell
+
 if TYPE_CHECKING:
-    from shared.privacy.plan import Plan, PlanError
+    from shared.privacy.plan import Plan
 
 
 def check(
-    file: Annotated[
-        Path | None,
-        typer.Argument(help="The plan. [default: STEWARD_PLAN, or plan.toml]", show_default=False),
-    ] = None,
+    file: PlanFile = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Write the findings as one JSON object.")
     ] = False,
@@ -29,24 +26,17 @@ def check(
     """
     from shared.privacy.plan import PlanError, load_plan
 
-    path = file or Path(os.environ.get("STEWARD_PLAN") or "plan.toml")
+    path = plan_path(file)
     try:
         loaded = load_plan(path)
     except PlanError as error:
-        _report(error, as_json=as_json)
+        if as_json:
+            found = {"ok": False, "findings": as_data(error)}
+            typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        else:
+            tell(error)
         raise typer.Exit(1) from None
     _approve(loaded, path, as_json=as_json)
-
-
-def _report(error: PlanError, *, as_json: bool) -> None:
-    if as_json:
-        findings = [asdict(finding) for finding in error.findings]
-        typer.echo(json.dumps({"ok": False, "findings": findings}, ensure_ascii=False, indent=2))
-        return
-    for finding in error.findings:
-        typer.echo(str(finding), err=True)
-    count = len(error.findings)
-    typer.echo(f"{count} {'contradiction' if count == 1 else 'contradictions'}", err=True)
 
 
 def _approve(plan: Plan, path: Path, *, as_json: bool) -> None:
