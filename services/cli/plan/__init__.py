@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from services.cli.plan.check import check
+from services.cli.plan.diff import diff
 from services.cli.plan.writing import notice, record
 
 app = typer.Typer(help="The information management plan.", no_args_is_help=True)
@@ -18,3 +19,4 @@ def plan() -> None:
 app.command()(check)
 app.command()(record)
 app.command()(notice)
+app.command()(diff)
