@@ -232,7 +232,7 @@ def record_data(plan: Plan) -> dict[str, Any]:
                 {one for c in purpose.categories for one in plan.categories[c].data_subjects}
             ),
             "recipients": [
-                {"name": recipient.name, "role": recipient.role, "fields": fields}
+                {"name": recipient.name, "role": recipient.role, "fields": list(fields)}
                 for recipient, fields in recipients_of(plan, name)
             ],
             "time_limits": {c: plan.retention_of(c)[0] for c in purpose.categories},

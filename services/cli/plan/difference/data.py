@@ -134,7 +134,7 @@ def sources_change(plans: Plans) -> Iterator[Change]:
         before = (one for fields in old.maps.values() for one in fields)
         added = more(before, (one for fields in new.maps.values() for one in fields))
         if added:
-            says = f"{text(new.describes)} also fills: {plans.fields(added)}."
+            says = f"Also from {text(new.describes)}: {plans.fields(added)}."
             yield Change("source-fills-more", f"sources.{name}.maps", says)
 
 

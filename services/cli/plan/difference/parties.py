@@ -22,12 +22,12 @@ def recipients_come_and_go(plans: Plans) -> Iterator[Change]:
         recipient = plans.new.recipients[name]
         asked = _asked(plans, recipient, recipient.purposes)
         says = (
-            f"{recipient.name} ({_role(recipient)}) receives {plans.fields(recipient.fields)}, for:"
+            f"Given to {recipient.name} ({_role(recipient)}): {plans.fields(recipient.fields)}, for"
             f" {_for(plans.new, recipient.purposes)}. {earlier_data(recipient)}"
         )
         yield touching("recipient-added", f"recipients.{name}", says, asked)
     for name in more(plans.new.recipients, plans.old.recipients):
-        says = f"{plans.old.recipients[name].name} no longer receives data."
+        says = f"Data is no longer given to {plans.old.recipients[name].name}."
         yield Change("recipient-removed", f"recipients.{name}", says)
 
 
@@ -46,7 +46,7 @@ def _role(recipient: Recipient) -> str:
 
 
 def _for(plan: Plan, purposes: tuple[str, ...]) -> str:
-    return ", ".join(text(plan.purposes[name].describes) for name in purposes)
+    return ", ".join(f"“{text(plan.purposes[name].describes)}”" for name in purposes)
 
 
 def _asked(plans: Plans, recipient: Recipient, purposes: tuple[str, ...]) -> tuple[str, ...]:
@@ -65,20 +65,20 @@ def _gets(plans: Plans, name: str, old: Recipient, new: Recipient) -> Iterator[C
             & set(plans.new.purposes[one].categories)
         )
         asked = _asked(plans, new, touched)
-        says = f"{new.name} also receives {plans.fields(fields)}."
+        says = f"Also given to {new.name}: {plans.fields(fields)}."
         yield touching("recipient-gets-more", f"{where}.fields", says, asked)
     fewer = more(new.fields, old.fields)
     if fewer:
-        says = f"{new.name} no longer receives {plans.fields(fewer)}."
+        says = f"No longer given to {new.name}: {plans.fields(fewer)}."
         yield Change("recipient-gets-less", f"{where}.fields", says)
     purposes = more(old.purposes, new.purposes)
     if purposes:
         asked = _asked(plans, new, purposes)
-        says = f"{new.name} also receives data for: {_for(plans.new, purposes)}."
+        says = f"Data is given to {new.name} also for {_for(plans.new, purposes)}."
         yield touching("recipient-for-more", f"{where}.purposes", says, asked)
     ended = more(new.purposes, old.purposes)
     if ended:
-        says = f"{new.name} no longer receives data for: {_for(plans.old, ended)}."
+        says = f"Data is no longer given to {new.name} for {_for(plans.old, ended)}."
         yield Change("recipient-for-less", f"{where}.purposes", says)
 
 
@@ -127,7 +127,7 @@ def authorities_change(plans: Plans) -> Iterator[Change]:
             says = f"{text(new.name)} may ask for {plans.categories(new.categories)} ({new.law})."
             yield Change(kind, f"authorities.{name}", says)
     for name in more(plans.new.authorities, plans.old.authorities):
-        says = f"{text(plans.old.authorities[name].name)} is no longer foreseen to ask for data."
+        says = f"It is no longer foreseen that data is asked for by {text(plans.old.authorities[name].name)}."
         yield Change("authority-removed", f"authorities.{name}", says)
 
 

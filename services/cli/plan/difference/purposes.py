@@ -30,14 +30,14 @@ def purposes_come_and_go(plans: Plans) -> Iterator[Change]:
         yield touching(
             "purpose-added",
             f"purposes.{name}",
-            f"A new purpose: {text(purpose.describes)}, on {purpose.legal_basis}, with"
+            f"A new purpose: “{text(purpose.describes)}”, on {purpose.legal_basis}, with"
             f" {plans.categories(purpose.categories)}. {earlier_data(purpose)}",
             asked,
         )
     for name in more(plans.new.purposes, plans.old.purposes):
         described = text(plans.old.purposes[name].describes)
         yield Change(
-            "purpose-removed", f"purposes.{name}", f"Data is no longer used for: {described}."
+            "purpose-removed", f"purposes.{name}", f"Data is no longer used for “{described}”."
         )
 
 
@@ -61,7 +61,7 @@ def _basis(plans: Plans, name: str, old: Purpose, new: Purpose) -> Iterator[Chan
             else ""
         )
         says = (
-            f"The legal basis of {text(new.describes)} changes from {old.legal_basis} to"
+            f"The legal basis of “{text(new.describes)}” changes from {old.legal_basis} to"
             f" {new.legal_basis}.{freed}"
         )
         yield touching("legal-basis-changed", where, says, asked)
@@ -69,7 +69,7 @@ def _basis(plans: Plans, name: str, old: Purpose, new: Purpose) -> Iterator[Chan
         yield Change(
             "ground-changed",
             f"purposes.{name}",
-            f"The law or interest that {text(new.describes)} rests on is another.",
+            f"The law or interest that “{text(new.describes)}” rests on is another.",
         )
 
 
@@ -78,11 +78,11 @@ def _reads(plans: Plans, name: str, old: Purpose, new: Purpose) -> Iterator[Chan
     asked = plans.consented([name])
     added = more(old.categories, new.categories)
     if added:
-        says = f"{text(new.describes)} also uses: {plans.categories(added)}."
+        says = f"“{text(new.describes)}” also uses: {plans.categories(added)}."
         yield touching("purpose-reads-more", where, says, asked)
     removed = more(new.categories, old.categories)
     if removed:
-        says = f"{text(new.describes)} no longer uses: {plans.categories(removed)}."
+        says = f"“{text(new.describes)}” no longer uses: {plans.categories(removed)}."
         yield Change("purpose-reads-less", where, says)
 
 
@@ -96,19 +96,19 @@ def _description(plans: Plans, name: str, old: Purpose, new: Purpose) -> Iterato
         )
     if old.direct_marketing != new.direct_marketing:
         becomes = "becomes" if new.direct_marketing else "is no longer"
-        says = f"{text(new.describes)} {becomes} direct marketing."
+        says = f"“{text(new.describes)}” {becomes} direct marketing."
         added = asked if new.direct_marketing else ()
         yield touching("marketing-changed", f"{where}.direct_marketing", says, added)
     if old.automated_decisions != new.automated_decisions:
         said = new.automated_decisions
         says = (
-            f"{text(new.describes)} no longer decides by machine alone."
+            f"“{text(new.describes)}” no longer decides by machine alone."
             if said is None
-            else f"{text(new.describes)} decides by machine alone: {text(said)}"
+            else f"“{text(new.describes)}” decides by machine alone: {text(said)}"
         )
         yield Change("automated-decisions-changed", f"{where}.automated_decisions", says)
     if (old.since, old.covers_earlier_data) != (new.since, new.covers_earlier_data):
-        says = f"{text(new.describes)} reaches back differently. {earlier_data(new)}"
+        says = f"“{text(new.describes)}” reaches back differently. {earlier_data(new)}"
         yield touching("reach-changed", where, says, asked, "to_be_judged")
 
 
