@@ -127,7 +127,8 @@ def authorities_change(plans: Plans) -> Iterator[Change]:
             says = f"{text(new.name)} may ask for {plans.categories(new.categories)} ({new.law})."
             yield Change(kind, f"authorities.{name}", says)
     for name in more(plans.new.authorities, plans.old.authorities):
-        says = f"It is no longer foreseen that data is asked for by {text(plans.old.authorities[name].name)}."
+        who = text(plans.old.authorities[name].name)
+        says = f"It is no longer foreseen that data is asked for by {who}."
         yield Change("authority-removed", f"authorities.{name}", says)
 
 
