@@ -8,7 +8,9 @@ from services.cli.plan.check import check
 from services.cli.plan.diff import diff
 from services.cli.plan.writing import notice, record
 
-app = typer.Typer(help="The information management plan.", no_args_is_help=True)
+app = typer.Typer(
+    help="The information management plan.", no_args_is_help=True, add_completion=False
+)
 
 
 @app.callback()
