@@ -7,15 +7,14 @@ from typing import Any
 from uuid import UUID
 
 from services.audit import store
-from services.audit.domain import (
+from services.audit.domain.entries import (
     EntryFilter,
-    History,
     NoEntryError,
     StoredEntry,
-    history,
     log_entry,
     new_entries,
 )
+from services.audit.domain.history import History, history
 from shared.contract.message import Message
 from shared.messaging.unit_of_work import Transaction
 from shared.runtime.database import Connection, Pool

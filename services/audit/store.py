@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from services.audit.domain import EntryFilter, LogEntry, StoredEntry
+from services.audit.domain.entries import EntryFilter, LogEntry, StoredEntry
 from shared.runtime.database import Connection, queries
 
 _sql = queries("queries.sql", __file__)

@@ -5,7 +5,7 @@ One handler for all types, so that entries of different types keep the order of 
 
 from __future__ import annotations
 
-from services.audit.domain import ENTRY_TYPES, refuse_foreign
+from services.audit.domain.entries import ENTRY_TYPES, refuse_foreign
 from services.audit.handlers import append_entries
 from shared.contract import audit
 from shared.messaging.subscription import Subscription

@@ -211,11 +211,16 @@ class _Reader(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka has no types
         busy = {TopicPartition(*one) for one in self._listener.busy()}
         poll_s = BUSY_POLL_S if busy else POLL_S
         try:
-            records = await super().getmany(
-                *(self.assignment() - busy if busy else ()),
-                timeout_ms=int(poll_s * 1000),
-                max_records=max_records,
-            )
+            # While partitions are shared out anew it waits without a limit, and when what keeps it
+            # up to date has ended, for ever. Records that it has are taken in one go: none is lost.
+            async with asyncio.timeout(poll_s + POLL_S):
+                records = await super().getmany(
+                    *(self.assignment() - busy if busy else ()),
+                    timeout_ms=int(poll_s * 1000),
+                    max_records=max_records,
+                )
+        except TimeoutError:
+            pass  # no partition is ours yet
         except NoOffsetForPartitionError:
             pass  # between an assignment and its seek
         except OffsetOutOfRangeError as error:

@@ -106,10 +106,13 @@ class _Batch:
 
 def let_it_close(client: AIOKafkaClient) -> None:
     """Closing waits for what keeps a client up to date, and raises what that ended by before any
-    connection is closed.
+    connection is closed. It also waits for those who wait to be told of brokers: nobody tells them.
     """
     updating = client._sync_task  # noqa: SLF001 - no public way
     if updating is not None and updating.done():
         if not updating.cancelled():
             updating.exception()  # taken note of: asyncio need not complain of it
         client._sync_task = None  # noqa: SLF001 - as above
+        told = client._md_update_fut  # noqa: SLF001 - as above
+        if told is not None and not told.done():
+            told.set_result(False)

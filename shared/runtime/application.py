@@ -16,6 +16,7 @@ from shared.runtime.health import Heartbeats
 from shared.runtime.http import HttpServer, health_routes
 from shared.runtime.metrics import LOOP_RESTARTS
 from shared.runtime.settings import ServiceSettings
+from shared.runtime.tasks import where_tasks_stand
 
 FIRST_BACK_OFF_S = 0.5
 LONGEST_BACK_OFF_S = 30.0
@@ -161,15 +162,23 @@ class Application:
 
     def _listen_to_signals(self) -> Callable[[], None]:
         running = asyncio.get_running_loop()
-        numbers = (signal.SIGTERM, signal.SIGINT)
+        heard = {
+            signal.SIGTERM: self.stop,
+            signal.SIGINT: self.stop,
+            signal.SIGUSR1: self._tell_where_tasks_stand,
+        }
 
         def unlisten() -> None:
-            for number in numbers:
+            for number in heard:
                 running.remove_signal_handler(number)
 
-        for number in numbers:
-            running.add_signal_handler(number, self.stop)
+        for number, act in heard.items():
+            running.add_signal_handler(number, act)
         return unlisten
+
+    def _tell_where_tasks_stand(self) -> None:
+        for task, calls in where_tasks_stand().items():
+            _log.warning("where a task stands", task=task, calls=calls)
 
     async def _keep_running(self, registered: _Registered) -> None:
         heartbeats, name = self.heartbeats, registered.name

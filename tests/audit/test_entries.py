@@ -14,19 +14,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.audit.domain import (
+from services.audit.domain.entries import (
     ENTRY_TYPES,
     LogEntry,
     NoEntryError,
     StoredEntry,
     entry_bytes,
-    history,
     log_entry,
     moment,
     new_entries,
     published,
     refuse_foreign,
 )
+from services.audit.domain.history import history
 from services.audit.subscribers import subscriptions
 from shared.contract import audit
 from shared.contract.codec import decode

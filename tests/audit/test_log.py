@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from services.audit import handlers
-from services.audit.domain import EntryFilter
+from services.audit.domain.entries import EntryFilter
 from services.audit.handlers import append_entries, history_of, read_entries
 from shared.contract import audit
 from shared.contract.audit import DataDisclosed, DisclosureDelivered, DisclosureRefused

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
+import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -22,6 +24,8 @@ from tests.faults.world import (
     World,
     open_world,
 )
+
+WRITES_WITHIN_S = 1.0
 
 SHOWN = 20
 """So many differences and so many last events are told of a failure."""
@@ -63,6 +67,7 @@ async def _inflict(
         found = await world.compare()
     except* (NotSettledError, NotRecoveredError, AssertionError) as errors:
         failures = [f"{type(one).__name__}: {one}" for one in _leaves(errors)]
+        await _ask_where_they_stand(world)
         failures += _ends_of_logs(world)
     fresh = Difference() if found is None else subtract(found, known)
     limit = injury.recovers_within_s
@@ -103,6 +108,14 @@ def _leaves(errors: BaseExceptionGroup[BaseException]) -> list[BaseException]:
     for error in errors.exceptions:
         found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
     return found
+
+
+async def _ask_where_they_stand(world: World) -> None:
+    """Have every service write it into its log, for whoever looks for what one waits for."""
+    for replica in world.all_replicas():
+        if replica.present is not None:
+            replica.present.kill(signal.SIGUSR1)
+    await asyncio.sleep(WRITES_WITHIN_S)
 
 
 def _ends_of_logs(world: World) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.fetcher import Fetcher
 
@@ -67,6 +68,42 @@ async def test_clients_that_learn_nothing_of_brokers_any_more_are_replaced(
     monkeypatch.setattr(AIOKafkaClient, "_md_synchronizer", break_once)
     await handles_ten(on_kafka)
     assert len(broken) == 3
+
+
+async def test_a_client_that_learns_nothing_of_brokers_while_partitions_are_shared_out_is_replaced(
+    on_kafka: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its polls wait for partitions then, and it is in a poll that its state is looked at."""
+    start, synchronise = AIOKafkaConsumer.start, AIOKafkaClient._md_synchronizer
+    breaks = asyncio.Event()
+    readers: list[AIOKafkaConsumer] = []
+
+    async def remember(self: AIOKafkaConsumer) -> None:
+        readers.append(self)
+        await start(self)
+
+    async def break_first(self: AIOKafkaClient) -> None:
+        synchronising = asyncio.create_task(synchronise(self))
+        try:
+            if readers and self is readers[0]._client:
+                await breaks.wait()
+                raise RuntimeError("unable to perform operation on a closed transport")
+            await synchronising
+        finally:
+            synchronising.cancel()
+
+    monkeypatch.setattr(AIOKafkaConsumer, "start", remember)
+    monkeypatch.setattr(AIOKafkaClient, "_md_synchronizer", break_first)
+    async with on_kafka.running():
+        await on_kafka.send(*(Sent("a", number) for number in range(5)))
+        await on_kafka.settled(5)
+        readers[0]._subscription.begin_reassignment()
+        readers[0]._coordinator.coordinator_dead()
+        breaks.set()
+        await on_kafka.send(*(Sent("a", number) for number in range(5, 10)))
+        await on_kafka.settled(10)
+    assert await on_kafka.effects() == {"a": list(range(10))}
+    assert len(readers) == 2
 
 
 async def handles_ten(world: World) -> None:

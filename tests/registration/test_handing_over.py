@@ -20,7 +20,12 @@ from shared.contract.audit import (
 )
 from shared.contract.consent import ConsentGiven, ConsentWithdrawn
 from shared.contract.message import Envelope, Message
-from shared.contract.registration import EventOpened, ParticipantRegistered
+from shared.contract.registration import (
+    EventOpened,
+    ParticipantRegistered,
+    RegistrationCancelled,
+    RegistrationWaitlisted,
+)
 from tests.registration.conftest import NOW, Front, consent
 from tests.support.records import MadeRecord
 
@@ -193,3 +198,19 @@ async def test_everything_can_be_said_again(given: Given) -> None:
     facts = await given.front.facts()
     assert isinstance(facts[0], EventOpened)
     assert facts[1:] == given.people
+
+
+async def test_who_waits_and_who_cancelled_is_said_again_too(given: Given) -> None:
+    front = given.front
+    full = front.event(event_number="E-2", capacity=1, waiting_list=True)
+    await front.take(full, *(front.submitted(n, event_number="E-2") for n in (11, 12, 13)))
+    await front.take(front.taken_back(1))
+    before = await front.facts()
+    gone = [fact for fact in before if isinstance(fact, RegistrationCancelled)]
+    waiting = [fact for fact in before if isinstance(fact, RegistrationWaitlisted)]
+    assert [len(waiting), len(gone)] == [2, 1]
+    await republish_all(given.counter)
+    again = await front.facts()
+    assert [fact for fact in again if isinstance(fact, RegistrationWaitlisted)] == waiting
+    assert [fact for fact in again if isinstance(fact, RegistrationCancelled)] == gone
+    assert len([fact for fact in again if isinstance(fact, ParticipantRegistered)]) == 3

@@ -31,7 +31,7 @@ HOT: dict[str, tuple[Any, ...]] = {
     "take_expired": (NOON, 100),
     "events_to_end": (NOON, 10),
     "events_to_clear": (10,),
-    "people_after": (uuid4(), 1000),
+    "registrations_after": (uuid4(), 1000),
     "ready_events": (1,),
 }
 

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from shared.runtime import application as application_module
 from shared.runtime import probe
@@ -203,6 +204,26 @@ async def test_a_loop_that_ends_by_itself_is_started_again() -> None:
     application.loop("short", short)
     async with running(application):
         await asyncio.wait_for(again.wait(), 10)
+
+
+async def test_asked_by_a_signal_a_process_writes_where_its_tasks_stand() -> None:
+    waits = asyncio.Event()
+
+    async def wait_for_stop(loop: Loop) -> None:
+        waits.set()
+        await loop.wait_for_stop()
+
+    application = Application("audit", settings())
+    application.loop("stands", wait_for_stop)
+    with capture_logs() as lines:
+        async with running(application):
+            await waits.wait()
+            os.kill(os.getpid(), signal.SIGUSR1)
+            while not any(line.get("task") == "stands" for line in lines):  # noqa: ASYNC110
+                await asyncio.sleep(0)  # the loop has not heard of the signal yet
+    (told,) = [line for line in lines if line.get("task") == "stands"]
+    names = [call.rpartition(" ")[2] for call in told["calls"]]
+    assert names == ["_keep_running", "wait_for_stop", "wait_for_stop", "wait"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

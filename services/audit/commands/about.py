@@ -15,7 +15,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from services.audit.domain import Access, Disclosure, History
+from services.audit.domain.history import Access, Disclosure, History
 from services.audit.handlers import history_of
 from services.audit.settings import Settings
 from shared.assembly import Parts, open_parts

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from services.audit import store
-from services.audit.domain import EntryFilter, StoredEntry, moment, published
+from services.audit.domain.entries import EntryFilter, StoredEntry, moment, published
 from services.audit.handlers import read_entries
 from services.audit.settings import Settings
 from shared.contract import headers

@@ -27,7 +27,7 @@ from services.registration.handlers.handover import (
     list_parts,
     rows,
 )
-from services.registration.handlers.republish import republish_events, republish_people
+from services.registration.handlers.republish import republish_events, republish_registrations
 from services.registration.settings import Settings
 from shared.assembly import open_parts
 from shared.messaging.unit_of_work import Transaction, unit_of_work
@@ -196,7 +196,7 @@ async def republish_all(counter: Counter) -> int:
     after = None
     while True:
         async with counter.work() as tx:
-            part, after = await republish_people(tx, after)
+            part, after = await republish_registrations(tx, after)
         said += part
         if after is None:
             return said

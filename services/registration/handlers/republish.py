@@ -10,7 +10,10 @@ from shared.contract.registration import (
     EventCancelled,
     EventEnded,
     EventOpened,
+    EventState,
     ParticipantRegistered,
+    RegistrationCancelled,
+    RegistrationWaitlisted,
 )
 from shared.contract.registry import MessageData
 from shared.contract.types import RegistrationId
@@ -41,23 +44,38 @@ def _facts(event: Event) -> list[MessageData]:
     return [opened]
 
 
-async def republish_people(
+async def republish_registrations(
     tx: Transaction, after: RegistrationId | None
 ) -> tuple[int, RegistrationId | None]:
-    """Say some of those who have a place, by id from `after` on; how many, and the last one."""
-    people = await store.people_after(tx.connection, after, MOST_AT_ONCE)
-    events = await store.events_by_id(tx.connection, {row.event_id for row in people})
-    states = {event_id: row.event.state() for event_id, row in events.items()}
-    for row in people:
-        fact = ParticipantRegistered(
+    """Say some registrations as they stand, by id from `after` on; how many, and the last one."""
+    standing = await store.registrations_after(tx.connection, after, MOST_AT_ONCE)
+    rows = [one.registration for one in standing]
+    events = await store.events_by_id(tx.connection, {row.event_id for row in rows})
+    for one, row in zip(standing, rows, strict=True):
+        fact = _as_it_stands(one, events[row.event_id].event.state())
+        tx.say(fact, key=row.subject_id, subject=row.subject_id, snapshot=True)
+    return len(rows), rows[-1].id if len(rows) == MOST_AT_ONCE else None
+
+
+def _as_it_stands(one: store.Standing, event: EventState) -> MessageData:
+    row = one.registration
+    if one.cancelled_at is not None and one.cancelled_by is not None:
+        return RegistrationCancelled(
             registration_id=row.id,
             subject_id=row.subject_id,
-            event=states[row.event_id],
-            language=row.language,
-            source=row.source,
-            personal=dict(row.personal),
-            consents=row.consents,
-            registered_at=row.at,
+            event=event,
+            cancelled_at=one.cancelled_at,
+            by=one.cancelled_by,
         )
-        tx.say(fact, key=row.subject_id, subject=row.subject_id, snapshot=True)
-    return len(people), people[-1].id if len(people) == MOST_AT_ONCE else None
+    participation = {
+        "registration_id": row.id,
+        "subject_id": row.subject_id,
+        "event": event,
+        "language": row.language,
+        "source": row.source,
+        "personal": dict(row.personal),
+        "consents": row.consents,
+    }
+    if one.status == "waitlisted":
+        return RegistrationWaitlisted(**participation, position=one.position, waitlisted_at=row.at)
+    return ParticipantRegistered(**participation, registered_at=row.at)

@@ -72,6 +72,17 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """A registration as it stands. `position` (from 1) means something to those who wait alone."""
+
+    registration: Placed
+    status: Status
+    position: int
+    cancelled_at: datetime | None
+    cancelled_by: Literal["person", "organiser"] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Declined:
     """A registration number that was answered with a no."""
 
@@ -251,11 +262,17 @@ async def move_up(
     return sorted(moved, key=lambda row: row.id)
 
 
-async def people_after(
+async def registrations_after(
     connection: Connection, after: RegistrationId | None, most: int
-) -> list[Placed]:
-    """Up to `most` registrations with a place, by id, from after this one on."""
-    return [_placed(row) async for row in SQL.people_after(connection, after=after, most=most)]
+) -> list[Standing]:
+    """Up to `most` registrations as they stand, by id, from after this one on."""
+    rows = SQL.registrations_after(connection, after=after, most=most)
+    return [
+        Standing(
+            _placed(row), row["status"], row["position"], row["cancelled_at"], row["cancelled_by"]
+        )
+        async for row in rows
+    ]
 
 
 async def people_of_event(connection: Connection, event_id: EventId) -> list[Participant]:

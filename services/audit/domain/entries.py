@@ -1,11 +1,10 @@
-"""What an entry of the log is, which entries a reader asked for, and what they say of a person."""
+"""What an entry of the log is, and which entries a reader asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Literal
 from uuid import UUID
 
 import orjson
@@ -32,14 +31,6 @@ ENTRY_TYPES: tuple[type[Entry], ...] = (
     DisclosureFailed,
     DataAccessed,
 )
-
-Handed = Literal["disclosed", "transmitted", "refused"]
-_HANDED: Mapping[str, Handed] = {
-    "DataDisclosed": "disclosed",
-    "DataTransmitted": "transmitted",
-    "DisclosureRefused": "refused",
-}
-
 
 _STRUCTURED = headers.STRUCTURED.encode()
 _DATA = b'"data":'
@@ -99,45 +90,6 @@ class EntryFilter:
     subject_id: UUID | None = None
     recipient: str | None = None
     event_id: UUID | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Disclosure:
-    """What the log says of one person in one disclosure (article 15(1)(c))."""
-
-    sequence: int
-    at: datetime
-    kind: Handed
-    disclosure_id: UUID
-    recipient: str
-    purpose: str
-    legal_basis: str
-    fields: tuple[str, ...]
-    event_id: UUID | None
-    actor: str
-    reason: str | None
-    outcome: Literal["delivered", "failed", "not delivered yet", "refused"]
-    outcome_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """A reading of one person's data."""
-
-    sequence: int
-    at: datetime
-    purpose: str
-    fields: tuple[str, ...]
-    by: str
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """Everything that the log says of one person, in the order of the log."""
-
-    subject_id: UUID
-    disclosures: tuple[Disclosure, ...]
-    accesses: tuple[Access, ...]
 
 
 def log_entry(message: Message[Entry]) -> LogEntry:
@@ -221,86 +173,6 @@ def new_entries(entries: Sequence[LogEntry], known: Iterable[UUID]) -> list[LogE
             seen.add(entry.id)
             fresh.append(entry)
     return fresh
-
-
-def history(
-    subject_id: UUID, entries: Iterable[StoredEntry], outcomes: Iterable[StoredEntry]
-) -> History:
-    """What the entries of one person say, with what became of each disclosure."""
-    last_word = {}
-    for outcome in outcomes:
-        event = outcome.event
-        last_word[_data(event)["disclosure_id"]] = event
-    disclosures, accesses = [], []
-    for entry in entries:
-        event = entry.event
-        data = _data(event)
-        kind = _HANDED.get(str(event["type"]))
-        if kind is not None:
-            said = last_word.get(data["disclosure_id"])
-            disclosures.append(_disclosure(entry.sequence, kind, data, said))
-        elif event["type"] == "DataAccessed":
-            accesses.append(_access(entry.sequence, data))
-    return History(subject_id, tuple(disclosures), tuple(accesses))
-
-
-def _disclosure(
-    sequence: int,
-    kind: Handed,
-    data: Mapping[str, JsonValue],
-    outcome: Mapping[str, JsonValue] | None,
-) -> Disclosure:
-    event_id = data.get("event_id")
-    said = None if outcome is None else _data(outcome)
-    reason = data.get("reason") or (said or {}).get("reason")
-    return Disclosure(
-        sequence=sequence,
-        at=_moment(data["at"]),
-        kind=kind,
-        disclosure_id=UUID(str(data["disclosure_id"])),
-        recipient=str(data["recipient"]),
-        purpose=str(data["purpose"]),
-        legal_basis=str(data["legal_basis"]),
-        fields=_names(data["fields"]),
-        event_id=None if event_id is None else UUID(str(event_id)),
-        actor=str(data["actor"]),
-        reason=None if reason is None else str(reason),
-        outcome=_outcome(kind, outcome),
-        outcome_at=None if said is None or kind == "refused" else _moment(said["at"]),
-    )
-
-
-def _outcome(
-    kind: Handed, outcome: Mapping[str, JsonValue] | None
-) -> Literal["delivered", "failed", "not delivered yet", "refused"]:
-    if kind == "refused":
-        return "refused"
-    if outcome is None:
-        return "not delivered yet"
-    return "delivered" if outcome["type"] == "DisclosureDelivered" else "failed"
-
-
-def _access(sequence: int, data: Mapping[str, JsonValue]) -> Access:
-    return Access(
-        sequence=sequence,
-        at=_moment(data["at"]),
-        purpose=str(data["purpose"]),
-        fields=_names(data["fields"]),
-        by=str(data.get("by", "staff")),
-    )
-
-
-def _data(event: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
-    data = event["data"]
-    return data if isinstance(data, dict) else {}
-
-
-def _names(value: JsonValue) -> tuple[str, ...]:
-    return tuple(str(name) for name in value) if isinstance(value, list) else ()
-
-
-def _moment(value: JsonValue) -> datetime:
-    return datetime.fromisoformat(str(value)).astimezone(UTC)
 
 
 def _rfc3339(moment: datetime) -> str:
