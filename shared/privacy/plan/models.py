@@ -141,6 +141,8 @@ class FieldOfData(Part):
     type: Literal["text", "email", "phone", "number", "boolean", "date"] = "text"
     special: bool = False
     max_length: Annotated[int, Field(ge=1, le=10_000)] = 500
+    choices: tuple[Text, ...] = ()
+    """The only texts that it may be; none named: any."""
 
 
 class Category(Part):

@@ -55,6 +55,21 @@ def fields_are_in_a_category(case: Case) -> Iterator[Finding]:
         )
 
 
+def choices_fit_their_field(case: Case) -> Iterator[Finding]:
+    """A choice that the field's own type or length refuses can never be made."""
+    for name, field in case.plan.fields.items():
+        long = [choice for choice in field.choices if len(choice) > field.max_length]
+        if field.choices and (field.type != "text" or long):
+            limit = f"at most {field.max_length} characters" if long else f"of type {field.type}"
+            yield case.finding(
+                "choice-does-not-fit",
+                ("fields", name),
+                f"field {name} is one of: {listed(long or field.choices)}",
+                f"it is {limit}",
+                'Give it the type "text", and room for every choice',
+            )
+
+
 def special_fields_stand_alone(case: Case) -> Iterator[Finding]:
     """What is sealed together is opened together: who needs a name would open a diagnosis."""
     fields = case.plan.fields
@@ -141,6 +156,7 @@ RULES: tuple[Rule, ...] = (
     fields_have_one_category,
     fields_are_named_after_their_category,
     fields_are_in_a_category,
+    choices_fit_their_field,
     special_fields_stand_alone,
     names_exist,
 )
