@@ -40,6 +40,7 @@ MODULES = (
     "full",
     "replicas",
     "start",
+    "commands",
 )
 """Importing them fills the registry, in the order in which it is measured."""
 

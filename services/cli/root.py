@@ -29,7 +29,7 @@ _ELSEWHERE = {
     "positions": Lazy(
         "services.cli.positions", "Where each service reads on; let a partition go on.", True
     ),
-    "plan": Lazy("services.cli.plan", "Check the information management plan."),
+    "plan": Lazy("services.cli.plan", "The information management plan: check it, write it up."),
     "contract": Lazy("services.cli.contract", "The messages between services, as AsyncAPI."),
     "demo": Lazy("services.cli.demo", "Run one realistic day through the whole system."),
 }

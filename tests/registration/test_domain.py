@@ -241,6 +241,15 @@ class TestForms:
         fault = read(FORM, {"name": "A", "diet": "n" * 11}, Agreed({"dietary-needs"}))
         assert fault == FormFault("field_invalid", "answers.diet is longer than 10 characters")
 
+    def test_an_answer_is_one_of_the_choices_where_there_are_some(self) -> None:
+        rule = FieldRule("room", "stay.room", "p", "text", choices=("single", "double"))
+        form = Form.of([rule])
+        assert isinstance(read(form, {"room": "single"}, Agreed()), Kept)
+        for value in ("suite", "Single"):
+            fault = read(form, {"room": value}, Agreed())
+            assert fault == FormFault("field_invalid", "answers.room is none of the choices")
+        assert isinstance(read_changes(form, {"room": ""}, Agreed()), Kept)
+
     def test_a_change_touches_what_it_names_alone(self) -> None:
         result = kept(read_changes(FORM, {"email": "b@example.org"}, Agreed()))
         assert result.content == {"contact": {"email": "b@example.org"}}

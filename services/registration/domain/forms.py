@@ -37,6 +37,7 @@ class FieldRule:
     kind: Kind
     required: bool = False
     max_length: int = 500
+    choices: tuple[str, ...] = ()
     only_with: Literal["nothing", "consent", "sharing"] = "nothing"
     category: str = dataclasses.field(init=False)
     name: str = dataclasses.field(init=False)
@@ -209,7 +210,7 @@ def _value(content: Content, rule: FieldRule) -> JsonValue:
 def _put(kept: Kept, rules: Sequence[FieldRule], value: JsonValue) -> FormFault | None:
     for rule in rules:
         if value is not None and not _is_plain_text(rule, value):
-            said = _CHECKS[rule.kind](value, rule.max_length)
+            said = _CHECKS[rule.kind](value, rule.max_length) or _check_choice(rule, value)
             if said is not None:
                 return FormFault("field_invalid", f"answers.{rule.input} {said}")
         category = rule.category
@@ -223,7 +224,12 @@ def _put(kept: Kept, rules: Sequence[FieldRule], value: JsonValue) -> FormFault 
 
 def _is_plain_text(rule: FieldRule, value: JsonValue) -> bool:
     """Whether there is nothing to check, as with most answers."""
-    return rule.kind == "text" and type(value) is str and len(value) <= rule.max_length
+    return (
+        rule.kind == "text"
+        and not rule.choices
+        and type(value) is str
+        and len(value) <= rule.max_length
+    )
 
 
 def _told(form: Form, name: str) -> str:
@@ -244,6 +250,10 @@ def _check_text(value: JsonValue, max_length: int) -> str | None:
     if len(value) > max_length:
         return f"is longer than {max_length} characters"
     return None
+
+
+def _check_choice(rule: FieldRule, value: JsonValue) -> str | None:
+    return "is none of the choices" if rule.choices and value not in rule.choices else None
 
 
 def _check_email(value: JsonValue, max_length: int) -> str | None:

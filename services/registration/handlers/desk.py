@@ -130,6 +130,7 @@ class Desk:
             kind=declared.type if known.type == "text" else known.type,
             required=declared.required if required is None else required,
             max_length=min(declared.max_length, known.max_length),
+            choices=known.choices,
             only_with=self._condition(purpose),
         )
 

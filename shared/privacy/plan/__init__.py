@@ -3,10 +3,13 @@
 from shared.privacy.plan.findings import Finding, PlanError
 from shared.privacy.plan.load import load_plan
 from shared.privacy.plan.models import (
+    Accountability,
+    Authority,
     Category,
+    Contact,
     FieldOfData,
+    Mandate,
     Organisation,
-    Period,
     Purpose,
     Recipient,
     RetentionClass,
@@ -16,12 +19,17 @@ from shared.privacy.plan.models import (
     VatClass,
     Wording,
 )
+from shared.privacy.plan.period import Period
 from shared.privacy.plan.plan import Plan
 
 __all__ = [
+    "Accountability",
+    "Authority",
     "Category",
+    "Contact",
     "FieldOfData",
     "Finding",
+    "Mandate",
     "Organisation",
     "Period",
     "Plan",

@@ -75,7 +75,7 @@ def _model_at(path: Sequence[str | int]) -> type[BaseModel]:
             break
         model = inner
         # A table of tables, or an array of them, has one more part of the path.
-        place += 1 if isinstance(field.annotation, type) else 2
+        place += 2 if typing.get_origin(field.annotation) in (dict, tuple) else 1
     return model
 
 

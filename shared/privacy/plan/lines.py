@@ -41,7 +41,9 @@ class Lines:
             text = line.lstrip()
             if text.startswith("["):
                 table = self._table(text)
-                self._lines.setdefault(table, number)
+                for depth in range(1, len(table) + 1):
+                    # A table that only stands in others' names is where the first of them is.
+                    self._lines.setdefault(table[:depth], number)
             elif text and not text.startswith("#"):
                 key, end = _dotted(text)
                 self._lines.setdefault(table + key, number)

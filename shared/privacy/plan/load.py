@@ -48,7 +48,7 @@ def _read(path: Path) -> bytes:
         ) from None
 
 
-def _parse(path: Path, raw: bytes) -> tuple[str, dict[str, Any]]:
+def _text(path: Path, raw: bytes) -> str:
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -61,7 +61,20 @@ def _parse(path: Path, raw: bytes) -> tuple[str, dict[str, Any]]:
             f"byte {error.start} is not",
             "Save the file as UTF-8",
         ) from None
-    text = text.replace("\r\n", "\n")
+    if text.startswith("\ufeff"):
+        raise _single(
+            path,
+            1,
+            "not-utf-8",
+            "TOML begins with its first letter",
+            "this file begins with a byte order mark",
+            "Save the file as UTF-8 without a byte order mark",
+        )
+    return text.replace("\r\n", "\n")
+
+
+def _parse(path: Path, raw: bytes) -> tuple[str, dict[str, Any]]:
+    text = _text(path, raw)
     try:
         return text, tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -85,7 +98,7 @@ def _single(path: Path, line: int, rule: str, says: str, but: str, remedy: str) 
 def _refuse_other_version(path: Path, data: dict[str, Any], lines: Lines) -> None:
     """A plan of another form would only give findings that mislead."""
     version = data.get("plan_version", VERSION)
-    if version != VERSION:
+    if type(version) is not int or version != VERSION:
         raise _single(
             path,
             lines.of(("plan_version",)),

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import calendar
 import hashlib
-import re
+import zoneinfo
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
-    GetCoreSchemaHandler,
     StringConstraints,
     computed_field,
 )
-from pydantic_core import core_schema
+
+from shared.privacy.plan.period import Period
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=100)]
 """A name that the plan gives (contract: `PlanName`)."""
@@ -33,8 +33,22 @@ LanguageCode = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
 """ISO 639 code."""
 
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
-Texts = dict[LanguageCode, Text]
+Texts = Annotated[dict[LanguageCode, Text], Field(min_length=1)]
 """One text per language."""
+
+CountryCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+"""ISO 3166-1, two letters."""
+
+
+def _known_time_zone(name: str) -> str:
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        raise ValueError("a time zone is named as in the IANA database: Europe/Helsinki") from None
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_known_time_zone)]
 
 LegalBasis = Literal[
     "consent",  # article 6(1)(a)
@@ -48,67 +62,21 @@ LegalBasis = Literal[
 
 RecipientRole = Literal["third_party", "processor", "joint_controller", "participants"]
 
+TransferGround = Literal[
+    "adequacy_decision",  # article 45
+    "standard_contractual_clauses",  # article 46(2)(c) and (d)
+    "binding_corporate_rules",  # article 47
+    "other_safeguards",  # the rest of article 46
+    "derogation",  # article 49
+]
+"""On what data may leave the European Economic Area (chapter V)."""
+
 Anchor = Literal[
     "event_end",
     "consent_withdrawal",
     "financial_year_end",
     "financial_year_calendar_end",  # the end of the calendar year in which the financial year ended
 ]
-
-_PERIOD = re.compile(r"^P(?=\d)(?:(\d{1,3})Y)?(?:(\d{1,3})M)?(?:(\d{1,4})D)?$")
-
-
-class Period:
-    """A length of time in years, months and days, written as in ISO 8601: `P6Y`, `P6M`, `P14D`."""
-
-    __slots__ = ("days", "months", "years")
-
-    def __init__(self, years: int = 0, months: int = 0, days: int = 0) -> None:
-        self.years = years
-        self.months = months
-        self.days = days
-
-    @classmethod
-    def parse(cls, text: str) -> Period:
-        """Read `P1Y2M3D`; any part may be left out. ValueError for anything else."""
-        found = _PERIOD.match(text)
-        if found is None:
-            raise ValueError("a period is written as in ISO 8601, such as P6Y, P6M or P14D")
-        years, months, days = (int(part or 0) for part in found.groups())
-        return cls(years, months, days)
-
-    def after(self, anchor: date) -> date:
-        """The day on which the period that begins at `anchor` is over.
-
-        A day that its month lacks becomes the month's last one, as 31 August + P6M is 28 February.
-        """
-        months = anchor.year * 12 + anchor.month - 1 + self.years * 12 + self.months
-        year, month = divmod(months, 12)
-        day = min(anchor.day, calendar.monthrange(year, month + 1)[1])
-        return date.fromordinal(date(year, month + 1, day).toordinal() + self.days)
-
-    def __str__(self) -> str:
-        parts = ((self.years, "Y"), (self.months, "M"), (self.days, "D"))
-        return "P" + ("".join(f"{number}{unit}" for number, unit in parts if number) or "0D")
-
-    def __repr__(self) -> str:
-        return f"Period({str(self)!r})"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Period) and str(self) == str(other)
-
-    def __hash__(self) -> int:
-        return hash(str(self))
-
-    @classmethod
-    def __get_pydantic_core_schema__(
-        cls, source: type[Any], handler: GetCoreSchemaHandler
-    ) -> core_schema.CoreSchema:
-        return core_schema.no_info_after_validator_function(
-            cls.parse,
-            core_schema.str_schema(),
-            serialization=core_schema.to_string_ser_schema(),
-        )
 
 
 class Part(BaseModel):
@@ -117,16 +85,32 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Organisation(Part):
-    """The controller (article 13(1)(a))."""
+class Contact(Part):
+    """Somebody who can be written to."""
 
     name: Text
-    business_id: Text | None = None
     email: Text | None = None
+    phone: Text | None = None
+    address: Text | None = None
+    website: Text | None = None
+
+
+class Organisation(Contact):
+    """The controller (articles 13(1)(a) and 30(1)(a))."""
+
+    business_id: Text | None = None
+    public_authority: bool = False
+    """A public authority or body has an officer and no legitimate interests of its own."""
+    data_protection_officer: Contact | None = None
+    """Article 37."""
+    representative: Contact | None = None
+    """Of a controller that is not in the Union (article 27)."""
+    supervisory_authority: Contact | None = None
+    """Where people complain (articles 13(2)(d) and 77)."""
     languages: Annotated[tuple[LanguageCode, ...], Field(min_length=1)]
-    region: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
-    """ISO 3166-1: the country of a telephone number that names none."""
-    time_zone: Text = "UTC"
+    region: CountryCode
+    """The country of a telephone number that names none."""
+    time_zone: TimeZone = "UTC"
 
 
 class FinancialYear(Part):
@@ -152,27 +136,46 @@ class Unit(Part):
 class FieldOfData(Part):
     """One piece of personal data. `special`: a special category in the sense of article 9."""
 
+    describes: Texts | None = None
+    """What people call it; None: the second half of its name says that."""
     type: Literal["text", "email", "phone", "number", "boolean", "date"] = "text"
     special: bool = False
     max_length: Annotated[int, Field(ge=1, le=10_000)] = 500
+    choices: tuple[Text, ...] = ()
+    """The only texts that it may be; none named: any."""
 
 
 class Category(Part):
     """Fields sealed together. `context`: what a key of it belongs to besides the person."""
 
     describes: Texts
+    data_subjects: Annotated[tuple[Name, ...], Field(min_length=1)]
+    """Whose data it is (article 30(1)(c))."""
     context: Literal["event", "year", "none"]
     fields: Annotated[tuple[FieldName, ...], Field(min_length=1)]
 
 
-class Purpose(Part):
+class Dated(Part):
+    """A part of the plan that may have come later than data that it covers."""
+
+    since: date | None = None
+    """The first day on which it is in force; None: as long as there is data."""
+    covers_earlier_data: Text | None = None
+    """The ground on which it may use data collected before `since` (articles 6(4) and 13(3))."""
+
+
+class Purpose(Dated):
     """What data is used for, on one legal basis (articles 5(1)(b), 6 and 9)."""
 
     describes: Texts
     legal_basis: LegalBasis
     categories: Annotated[tuple[CategoryName, ...], Field(min_length=1)]
     law: Text | None = None
+    interest: Texts | None = None
+    """Which legitimate interest is pursued (articles 6(1)(f) and 13(1)(d))."""
     direct_marketing: bool = False
+    automated_decisions: Texts | None = None
+    """Logic and consequences of decisions by machine alone (articles 13(2)(f) and 22); or none."""
 
     @property
     def needs_consent(self) -> bool:
@@ -189,7 +192,16 @@ class Source(Part):
     maps: dict[str, tuple[FieldName, ...]] = {}
 
 
-class Recipient(Part):
+class Abroad(Part):
+    """Where somebody is, and on what data may go there (chapter V)."""
+
+    country: CountryCode | None = None
+    transfer: TransferGround | None = None
+    transfer_document: Text | None = None
+    """Which decision, clauses or safeguards those are."""
+
+
+class Recipient(Dated, Abroad):
     """Somebody whom data may be handed to (article 13(1)(e)), for which purposes and what of it."""
 
     name: Text
@@ -199,13 +211,28 @@ class Recipient(Part):
     designated_by_event: bool = False
     """Receives data of an event only where the event names it as a recipient."""
     agreement: Text | None = None
-    """The contract with a processor (article 28(3))."""
-    country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] | None = None
+    """With a processor (article 28(3)) or a joint controller (article 26(1))."""
 
     @property
     def categories(self) -> frozenset[str]:
         """The categories that its fields belong to."""
         return frozenset(field.partition(".")[0] for field in self.fields)
+
+
+class Authority(Part):
+    """A public authority that may ask for data by law, case by case (article 4(9))."""
+
+    name: Texts
+    law: Text
+    categories: Annotated[tuple[CategoryName, ...], Field(min_length=1)]
+
+
+class Mandate(Abroad):
+    """What the organisation does with data on behalf of another controller (article 30(2))."""
+
+    controller: Contact
+    describes: Texts
+    agreement: Text
 
 
 class RetentionClass(Part):
@@ -216,6 +243,22 @@ class RetentionClass(Part):
     categories: tuple[CategoryName, ...] = ()
     law: Text | None = None
     reason: Text | None = None
+    afterwards: Texts | None = None
+    """What is left when the period is over, such as anonymous statistics."""
+
+
+class Accountability(Part):
+    """How long the audit log can tell what was done with somebody's data (article 5(2)).
+
+    `disclosures`, `consents` and `erasures` count from the end of the data's own life, `readings`
+    and `sign_ins` from the day of the entry.
+    """
+
+    disclosures: Period
+    consents: Period
+    erasures: Period
+    readings: Period
+    sign_ins: Period
 
 
 class ServicePart(Part):

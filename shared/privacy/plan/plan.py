@@ -9,12 +9,15 @@ from pydantic import Field
 
 from shared.contract.message import Fault, Message
 from shared.privacy.plan.models import (
+    Accountability,
+    Authority,
     Category,
     CategoryName,
     Duty,
     FieldName,
     FieldOfData,
     FinancialYear,
+    Mandate,
     Name,
     Organisation,
     Part,
@@ -23,6 +26,7 @@ from shared.privacy.plan.models import (
     RetentionClass,
     ServicePart,
     Source,
+    Texts,
     Unit,
     VatClass,
     Wording,
@@ -39,12 +43,20 @@ class Plan(Part):
     organisation: Organisation
     financial_year: FinancialYear
     units: Annotated[dict[Name, Unit], Field(min_length=1)]
+    data_subjects: Annotated[dict[Name, Texts], Field(min_length=1)]
+    """Kinds of people whose data there is."""
     fields: dict[FieldName, FieldOfData]
     categories: dict[CategoryName, Category]
     purposes: dict[Name, Purpose]
     sources: dict[Name, Source]
     recipients: dict[Name, Recipient]
+    authorities: Annotated[dict[Name, Authority], Field(default_factory=dict)]
+    on_behalf: Annotated[dict[Name, Mandate], Field(default_factory=dict)]
+    """What the organisation is only the processor of."""
     retention: dict[Name, RetentionClass]
+    accountability: Accountability
+    security: Annotated[dict[Name, Texts], Field(min_length=1)]
+    """Technical and organisational measures (articles 30(1)(g) and 32(1))."""
     services: dict[Name, ServicePart]
     duties: Annotated[dict[Name, Duty], Field(default_factory=dict)]
     vat_classes: dict[Name, VatClass]

@@ -5,7 +5,16 @@ from __future__ import annotations
 from shared.privacy.plan.findings import Finding
 from shared.privacy.plan.lines import Lines
 from shared.privacy.plan.plan import Plan
-from shared.privacy.plan.rules import data, outside, purposes, retention, services
+from shared.privacy.plan.rules import (
+    data,
+    dating,
+    outside,
+    parties,
+    purposes,
+    retention,
+    services,
+    words,
+)
 from shared.privacy.plan.rules.rule import Case, Rule
 
 RULES: tuple[Rule, ...] = (
@@ -13,7 +22,10 @@ RULES: tuple[Rule, ...] = (
     *purposes.RULES,
     *retention.RULES,
     *outside.RULES,
+    *parties.RULES,
     *services.RULES,
+    *dating.RULES,
+    *words.RULES,
 )
 
 

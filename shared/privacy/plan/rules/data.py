@@ -55,6 +55,39 @@ def fields_are_in_a_category(case: Case) -> Iterator[Finding]:
         )
 
 
+def choices_fit_their_field(case: Case) -> Iterator[Finding]:
+    """A choice that the field's own type or length refuses can never be made."""
+    for name, field in case.plan.fields.items():
+        long = [choice for choice in field.choices if len(choice) > field.max_length]
+        if field.choices and (field.type != "text" or long):
+            limit = f"at most {field.max_length} characters" if long else f"of type {field.type}"
+            yield case.finding(
+                "choice-does-not-fit",
+                ("fields", name),
+                f"field {name} is one of: {listed(long or field.choices)}",
+                f"it is {limit}",
+                'Give it the type "text", and room for every choice',
+            )
+
+
+def special_fields_stand_alone(case: Case) -> Iterator[Finding]:
+    """What is sealed together is opened together: who needs a name would open a diagnosis."""
+    fields = case.plan.fields
+    for name, category in case.plan.categories.items():
+        known = [field for field in category.fields if field in fields]
+        special = [field for field in known if fields[field].special]
+        if special and len(special) < len(known):
+            ordinary = next(field for field in known if not fields[field].special)
+            yield case.finding(
+                "special-with-ordinary",
+                ("categories", name, "fields"),
+                f"category {name} has {ordinary}",
+                f"{special[0]} beside it is of a special category (article 9)",
+                "Give what is special a category of its own",
+                other=("fields", special[0]),
+            )
+
+
 def names_exist(case: Case) -> Iterator[Finding]:
     """Whatever is named elsewhere is defined somewhere."""
     plan = case.plan
@@ -62,13 +95,14 @@ def names_exist(case: Case) -> Iterator[Finding]:
         "field": plan.fields,
         "category": plan.categories,
         "purpose": plan.purposes,
+        "data subject": plan.data_subjects,
     }
     for path, kind, names in _references(case):
         known = kinds[kind]
         for name in (name for name in names if name not in known):
             near = difflib.get_close_matches(name, known, n=1)
             yield case.finding(
-                f"unknown-{kind}",
+                f"unknown-{kind.replace(' ', '-')}",
                 path,
                 f"{'.'.join(map(str, path))} names the {kind} {name}",
                 f"the plan has no such {kind}",
@@ -85,6 +119,7 @@ def _references(case: Case) -> Iterator[_Reference]:
     plan = case.plan
     for name, category in plan.categories.items():
         yield ("categories", name, "fields"), "field", category.fields
+        yield ("categories", name, "data_subjects"), "data subject", category.data_subjects
     for name, purpose in plan.purposes.items():
         yield ("purposes", name, "categories"), "category", purpose.categories
     for name, retention in plan.retention.items():
@@ -102,6 +137,8 @@ def _references_outside(case: Case) -> Iterator[_Reference]:
     for name, recipient in case.plan.recipients.items():
         yield ("recipients", name, "purposes"), "purpose", recipient.purposes
         yield ("recipients", name, "fields"), "field", recipient.fields
+    for name, authority in case.plan.authorities.items():
+        yield ("authorities", name, "categories"), "category", authority.categories
 
 
 def _references_inside(case: Case) -> Iterator[_Reference]:
@@ -119,5 +156,7 @@ RULES: tuple[Rule, ...] = (
     fields_have_one_category,
     fields_are_named_after_their_category,
     fields_are_in_a_category,
+    choices_fit_their_field,
+    special_fields_stand_alone,
     names_exist,
 )

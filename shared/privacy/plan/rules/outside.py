@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from shared.privacy.plan.findings import Finding
+from shared.privacy.plan.plan import Plan
 from shared.privacy.plan.rules.rule import Case, Rule, listed
 
 
-def marketing_data_stays(case: Case) -> Iterator[Finding]:
-    """The notice: information for marketing is never disclosed. A processor is no third party."""
-    plan = case.plan
-    marketing = {
+def _read_by_marketing(plan: Plan) -> dict[str, str]:
+    """Category to the purpose of direct marketing that reads it."""
+    return {
         category: name
         for name, purpose in plan.purposes.items()
         if purpose.direct_marketing
         for category in purpose.categories
     }
+
+
+def marketing_data_stays(case: Case) -> Iterator[Finding]:
+    """The notice: information for marketing is never disclosed. A processor is no third party."""
+    plan = case.plan
+    marketing = _read_by_marketing(plan)
     for name, recipient in plan.recipients.items():
         given = sorted(recipient.categories & marketing.keys())
         if given and recipient.role != "processor":
@@ -28,6 +34,36 @@ def marketing_data_stays(case: Case) -> Iterator[Finding]:
                 "Take its fields from the recipient",
                 other=("purposes", marketing[given[0]], "direct_marketing"),
             )
+
+
+def marketing_data_is_for_no_authority(case: Case) -> Iterator[Finding]:
+    """The same promise. What a law demands all the same is not planned for."""
+    plan = case.plan
+    marketing = _read_by_marketing(plan)
+    for name, authority in plan.authorities.items():
+        given = sorted(set(authority.categories) & marketing.keys())
+        if given:
+            yield case.finding(
+                "marketing-data-for-authority",
+                ("authorities", name, "categories"),
+                f"authority {name} may ask for {given[0]}",
+                f"that is read by {marketing[given[0]]}, and marketing data is never disclosed",
+                "Take it from what the authority may ask for",
+                other=("purposes", marketing[given[0]], "direct_marketing"),
+            )
+
+
+def authorities_are_no_recipients(case: Case) -> Iterator[Finding]:
+    """Article 4(9): who asks by law, case by case, is given nothing otherwise."""
+    for name in case.plan.authorities.keys() & case.plan.recipients.keys():
+        yield case.finding(
+            "authority-is-recipient",
+            ("authorities", name),
+            f"{name} is an authority that asks by law",
+            "it is a recipient too",
+            "Leave it in one, or give the two names",
+            other=("recipients", name),
+        )
 
 
 def recipients_have_a_purpose(case: Case) -> Iterator[Finding]:
@@ -82,20 +118,6 @@ def participants_get_what_was_consented(case: Case) -> Iterator[Finding]:
                 )
 
 
-def processors_have_an_agreement(case: Case) -> Iterator[Finding]:
-    """Article 28(3), and chapter V for where they are."""
-    for name, recipient in case.plan.recipients.items():
-        missing = [key for key in ("agreement", "country") if getattr(recipient, key) is None]
-        if recipient.role == "processor" and missing:
-            yield case.finding(
-                "processor-without-agreement",
-                ("recipients", name, "role"),
-                f"recipient {name} is a processor",
-                f"the plan does not say its {' and '.join(missing)}",
-                f"Add `{missing[0]} = …`",
-            )
-
-
 def sources_are_told_apart(case: Case) -> Iterator[Finding]:
     """`ce_source` says which source a message is from."""
     seen: dict[str, str] = {}
@@ -132,10 +154,11 @@ def sources_send_inbound_types(case: Case) -> Iterator[Finding]:
 
 RULES: tuple[Rule, ...] = (
     marketing_data_stays,
+    marketing_data_is_for_no_authority,
+    authorities_are_no_recipients,
     recipients_have_a_purpose,
     recipients_get_what_their_purposes_read,
     participants_get_what_was_consented,
-    processors_have_an_agreement,
     sources_are_told_apart,
     sources_send_inbound_types,
 )

@@ -113,6 +113,80 @@ def wordings_ask_for_something(case: Case) -> Iterator[Finding]:
             )
 
 
+def wordings_of_one_id_ask_the_same(case: Case) -> Iterator[Finding]:
+    """An id stands for one request for consent, whatever the language it was read in."""
+    first: dict[str, int] = {}
+    for place, wording in enumerate(case.plan.wordings):
+        earlier = case.plan.wordings[first.setdefault(wording.id, place)]
+        if wording.purpose != earlier.purpose:
+            yield case.finding(
+                "wording-of-two-purposes",
+                ("wordings", place, "purpose"),
+                f"the wording {wording.id} asks in {wording.language} for {wording.purpose}",
+                f"in {earlier.language} it asks for {earlier.purpose}",
+                "Give each purpose a wording with an id of its own",
+                other=("wordings", first[wording.id], "purpose"),
+            )
+
+
+def newest_wordings_are_in_every_language(case: Case) -> Iterator[Finding]:
+    """Else some are asked in newer words than others, and agree to something else."""
+    plan = case.plan
+    newest: dict[tuple[str, str], int] = {}
+    for place, wording in enumerate(plan.wordings):
+        held = newest.setdefault((wording.purpose, wording.language), place)
+        if wording.dated > plan.wordings[held].dated:
+            newest[wording.purpose, wording.language] = place
+    for (purpose, language), place in newest.items():
+        mine = plan.wordings[place]
+        for (other_purpose, other_language), other in newest.items():
+            theirs = plan.wordings[other]
+            if (
+                purpose == other_purpose
+                and mine.dated < theirs.dated
+                and language in plan.organisation.languages
+            ):
+                yield case.finding(
+                    "wording-behind",
+                    ("wordings", place, "dated"),
+                    f"the newest wording for {purpose} in {language} is {mine.id}",
+                    f"in {other_language} it is {theirs.id}, of {theirs.dated}",
+                    f"Write {theirs.id} in {language}",
+                    other=("wordings", other, "dated"),
+                )
+                break
+
+
+def interests_are_named(case: Case) -> Iterator[Finding]:
+    """Article 13(1)(d): people are told which interest it is."""
+    for name, purpose in case.plan.purposes.items():
+        if purpose.legal_basis == "legitimate_interests" and purpose.interest is None:
+            yield case.finding(
+                "interest-not-named",
+                ("purposes", name, "legal_basis"),
+                f"purpose {name} rests on legitimate interests",
+                "it does not say which",
+                "Add `interest = { … }`",
+            )
+
+
+def public_authorities_have_no_interests(case: Case) -> Iterator[Finding]:
+    """Article 6(1), second subparagraph."""
+    for name, purpose in case.plan.purposes.items():
+        if (
+            purpose.legal_basis == "legitimate_interests"
+            and case.plan.organisation.public_authority
+        ):
+            yield case.finding(
+                "public-authority-with-interests",
+                ("purposes", name, "legal_basis"),
+                f"purpose {name} rests on legitimate interests",
+                "the organisation is a public authority, whose tasks cannot rest on them",
+                "Give the purpose the legal basis public_task, or another",
+                other=("organisation", "public_authority"),
+            )
+
+
 def obligations_name_their_law(case: Case) -> Iterator[Finding]:
     """Article 6(3): a legal obligation is laid down by some law."""
     for name, purpose in case.plan.purposes.items():
@@ -145,6 +219,10 @@ RULES: tuple[Rule, ...] = (
     marketing_reads_little,
     consent_has_a_wording,
     wordings_ask_for_something,
+    wordings_of_one_id_ask_the_same,
+    newest_wordings_are_in_every_language,
+    interests_are_named,
+    public_authorities_have_no_interests,
     obligations_name_their_law,
     categories_serve_a_purpose,
 )

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from datetime import date
 
 from shared.privacy.plan.findings import Finding
-from shared.privacy.plan.models import Anchor, Period
+from shared.privacy.plan.models import Anchor
+from shared.privacy.plan.period import Period
 from shared.privacy.plan.rules.rule import Case, Rule
 
 # Accounting Act 1336/1997: books 10 years from the end of the financial year; vouchers 6 years from

@@ -63,6 +63,49 @@ def services_hear_topics_that_exist(case: Case) -> Iterator[Finding]:
                 )
 
 
+def topics_have_one_service(case: Case) -> Iterator[Finding]:
+    """A topic of facts is said by one service; clear text from upstream is taken by one."""
+    known = {topic.name: topic for topic in TOPICS}
+    for name, service in case.plan.services.items():
+        taken = [topic for topic in service.hears if topic in known and known[topic].inbound]
+        for key, verb, topics in (("hears", "hears", taken), ("says", "says", service.says)):
+            foreign = [t for t in topics if t in known and known[t].owner != name]
+            if foreign:
+                yield case.finding(
+                    "topic-of-another",
+                    ("services", name, key),
+                    f"service {name} {verb} {foreign[0]}",
+                    f"that topic belongs to {known[foreign[0]].owner} alone",
+                    "Take it out",
+                )
+
+
+def categories_are_sealed_by_somebody(case: Case) -> Iterator[Finding]:
+    """Nothing is stored but sealed: what no service seals cannot be collected."""
+    sealed = {name for service in case.plan.services.values() for name in service.seals}
+    for name in case.plan.categories.keys() - sealed:
+        yield case.finding(
+            "category-sealed-by-nobody",
+            ("categories", name),
+            f"there is a category {name}",
+            "no service seals it, so that it can never be stored",
+            "Add it to what the service that collects it `seals`",
+        )
+
+
+def somebody_erases(case: Case) -> Iterator[Finding]:
+    """Article 5(1)(e): a period that nobody ends is none."""
+    if not any(service.erases for service in case.plan.services.values()):
+        yield case.finding(
+            "nobody-erases",
+            ("services",),
+            "the retention classes have periods",
+            "no service erases",
+            "Add `erases = true` to the service that does",
+            other=("retention",),
+        )
+
+
 def what_is_sealed_can_be_opened(case: Case) -> Iterator[Finding]:
     """Data that is collected and that nobody can open serves no purpose (article 5(1)(c))."""
     opened = {
@@ -112,6 +155,9 @@ RULES: tuple[Rule, ...] = (
     consent_is_heard,
     grants_stay_in_their_purpose,
     services_hear_topics_that_exist,
+    topics_have_one_service,
+    categories_are_sealed_by_somebody,
+    somebody_erases,
     what_is_sealed_can_be_opened,
     duties_read_what_a_purpose_needs,
 )

@@ -1,0 +1,38 @@
+"""The plan that is shipped, changed in one respect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from shared.privacy.plan import Finding, PlanError, load_plan
+
+PLAN = Path(__file__).parents[2] / "plan.toml"
+TEXT = PLAN.read_text("utf-8")
+
+
+def changed(*changes: tuple[str, str], text: str = TEXT) -> str:
+    """The text with the first occurrence of each old part replaced; every one has to be there."""
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new, 1)
+    return text
+
+
+def written(folder: Path, text: str | bytes, name: str = "plan.toml") -> Path:
+    file = folder / name
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return file
+
+
+def findings(folder: Path, text: str | bytes) -> tuple[Finding, ...]:
+    """What is wrong with a plan of this text, in its order; none where it is in order."""
+    try:
+        load_plan(written(folder, text))
+    except PlanError as error:
+        return error.findings
+    return ()
+
+
+def rules(found: Iterable[Finding]) -> list[str]:
+    return [finding.rule for finding in found]
