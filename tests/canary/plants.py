@@ -1,4 +1,4 @@
-"""Marks that we put ourselves into every kind of place: a search that does not find them is blind."""
+"""Marks that we put ourselves into every kind of place: not to find them is to be blind."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import sys
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Final
 
 import asyncpg
 from aiokafka import AIOKafkaProducer
 
+from shared.contract.topics import TopicSpec
 from shared.runtime.topics import create_topics
 from tests.canary.marks import PLANTED, Marks
 from tests.canary.places import (
@@ -29,6 +29,7 @@ from tests.canary.places import (
 from tests.canary.stack import Stack
 from tests.canary.watch import Watch
 from tests.canary.writings import WRITINGS
+from tests.support.waiting import eventually
 
 WHERE: Final = (
     *(ARGUMENTS, COMPRESSED, FILES, LOGS, SEGMENTS, STRAY_FILES, TABLES, TEMPORARY, WAL),
@@ -44,13 +45,6 @@ _LINGERING: Final = (
     "    sys.stdin.read()\n"
 )
 """A program that has a mark among its arguments and in a file that no folder shows."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Topic:
-    name: str = _TOPIC
-    partitions: int = 1
-    settings: dict[str, str] | None = None
 
 
 async def plant(stack: Stack, marks: Marks, watch: Watch) -> None:
@@ -82,7 +76,7 @@ async def _plant_in_postgres(stack: Stack, mark: str) -> None:
 
 async def _plant_in_kafka(stack: Stack, mark: str) -> None:
     servers = stack.system.bootstrap_servers
-    await create_topics(servers, [_Topic(settings={})])
+    await create_topics(servers, [TopicSpec(_TOPIC, 1, {}, "nobody", "nothing", inbound=False)])
     for codec in (None, "gzip"):
         async with AIOKafkaProducer(
             bootstrap_servers=servers, compression_type=codec, linger_ms=50
@@ -94,9 +88,7 @@ async def _plant_in_kafka(stack: Stack, mark: str) -> None:
 
 async def _plant_process(mark: str, stack: Stack, watch: Watch) -> None:
     async with _lingering(mark, stack):
-        async with asyncio.timeout(20):
-            while not (watch.has_planted(ARGUMENTS) and watch.has_planted(STRAY_FILES)):
-                await asyncio.sleep(0.05)  # it looks ten times a second, and tells nobody
+        await eventually(lambda: all(map(watch.has_planted, (ARGUMENTS, STRAY_FILES))))
 
 
 @asynccontextmanager

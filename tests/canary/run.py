@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -33,11 +32,11 @@ from tests.canary.searcher import Searcher
 from tests.canary.stack import Stack, running_stack
 from tests.canary.survey import Row, Survey, anyones
 from tests.canary.watch import Watch
+from tests.support.waiting import eventually
 
 Say = Callable[[str], None]
 
 SEED: Final = 7
-PASSES_WITHIN_S: Final = 60.0
 
 
 @dataclass(slots=True)
@@ -147,9 +146,7 @@ class _Run:
         await transport.delete_before({tuple(one): end for one, end in ends.items() if end})
         await _send_to_each_partition(servers, list(day.others(inbound[0].partitions)))
         await self.stack.settle()
-        async with asyncio.timeout(PASSES_WITHIN_S):
-            while await asyncio.to_thread(self._followed_is_inbound):
-                await asyncio.sleep(0.2)  # the broker tells nobody when it has deleted
+        await eventually(lambda: not self._followed_is_inbound())
 
     def _followed_is_inbound(self) -> bool:
         survey = Survey(self.searcher)

@@ -1,4 +1,4 @@
-"""The real stack: Kafka, Postgres, every service as a process, and commands as a user calls them."""
+"""The real stack: Kafka, Postgres, services as processes, and commands as a user calls them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ _DELETE_SOON: Final = "log.initial.task.delay.ms=0\nlog.segment.delete.delay.ms=
 # A value of some length is compressed in its row, in the log of changes too, and nobody could find
 # a text in there. Where it is not, files hold what they hold in clear.
 _COMPRESSED: Final = """
-    select format('alter table %s alter column %I set storage external', a.attrelid::regclass, a.attname)
+    select format(
+        'alter table %s alter column %I set storage external', a.attrelid::regclass, a.attname)
     from pg_attribute a join pg_class c on c.oid = a.attrelid
     where c.relkind in ('r', 'p') and c.relnamespace::regnamespace::text <> all($1::text[])
         and a.attnum > 0 and not a.attisdropped and a.attstorage in ('x', 'm')"""
@@ -70,7 +71,7 @@ class Stack:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env=_environ(self.ground) | self.system.environment | {"COLUMNS": "200"},
+            env={**_environ(self.ground), **self.system.environment, "COLUMNS": "200"},
         )
         out, complaint = await process.communicate((given or "").encode())
         return Said(process.returncode or 0, out, complaint)
@@ -78,10 +79,12 @@ class Stack:
     async def settle(self) -> None:
         """Wait until every service has taken and said everything. Raises TimeoutError."""
         heard = {service.name: service.hears for service in SERVICES}
-        async with asyncio.timeout(SETTLES_WITHIN_S):
-            async with open_books(self.system.database_url, self.system.bootstrap_servers) as books:
-                while not all(one.settled for one in await books.progress(heard)):
-                    await asyncio.sleep(0.1)  # nothing announces that all is quiet
+        servers = (self.system.database_url, self.system.bootstrap_servers)
+        async with asyncio.timeout(SETTLES_WITHIN_S), open_books(*servers) as books:
+            while True:
+                if all(one.settled for one in await books.progress(heard)):
+                    return
+                await asyncio.sleep(0.1)  # nothing announces that all is quiet
 
     async def let_inbound_pass(self) -> None:
         """From now on a segment of an inbound topic is closed as soon as anything follows it."""

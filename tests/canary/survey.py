@@ -76,7 +76,7 @@ class Survey:
             self._note(row, place, item, found, may)
 
     def look_at_file(self, place: str, file: Path, item: str, may: May = nowhere) -> None:
-        """Search a file. One that is gone meanwhile was a file of that moment, and is passed over."""
+        """Search a file; one that is gone meanwhile is passed over."""
         try:
             with file.open("rb") as opened:
                 self.look(place, item, written(opened), may)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 from shared.runtime.database import Connection
 from tests.canary.stack import CATALOGS
@@ -21,7 +22,7 @@ async def search_tables(connection: Connection, survey: Survey, place: str) -> N
     """
     for row in await connection.fetch(_TABLES, list(CATALOGS)):
         # In the binary format bytes are as they are. Some types of the catalogs have none.
-        form = "binary" if row["ours"] else "text"
+        form: Literal["binary", "text"] = "binary" if row["ours"] else "text"
         parts: list[bytes] = []
 
         async def take(part: bytes, parts: list[bytes] = parts) -> None:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import psutil
 
@@ -37,7 +37,7 @@ class Watch:
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self.error: BaseException | None = None
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -84,7 +84,7 @@ class Watch:
         for descriptor in (folder / "fd").iterdir():
             with suppress(*_GONE):
                 found = descriptor.stat()
-                target = Path(os.readlink(descriptor))
+                target = descriptor.readlink()
                 inside = any(target.is_relative_to(one) for one in self._searched)
                 gone = found.st_nlink == 0
                 identity = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
