@@ -79,7 +79,6 @@ def _many(stack: Stack, marks: Marks) -> Iterator[Call]:
     yield Call(("audit", "about", "-"), mark)
     yield Call(("consent", "check", "-", "marketing"), marks.email_of(FOLLOWED))
     yield Call(("send", "-"), f'{{"{mark}')
-    yield Call(("registration", "disclose", mark, mark, "--yes"))
     yield Call(("status",))
     yield Call(("status", "--json"))
     yield Call(("dead-letters", "list"))
