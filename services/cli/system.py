@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
-from services.cli.migration import migrate_everything
+from services.cli.migration import loud_services, migrate_everything, warning_of
 from services.cli.schemas import SERVICES
 from shared.local import kafka as local_kafka
 from shared.local import postgres as local_postgres
@@ -135,6 +135,8 @@ async def running_system(options: Options) -> AsyncIterator[System]:
             options.plan,
             replication_factor=servers.replicas,
         )
+        if warning := warning_of(await loud_services(servers.database_url, options.secrets_folder)):
+            options.say(f"warning: {warning}")
         environment = _environment(options, servers)
         supervisor.note(
             KAFKA_BOOTSTRAP_SERVERS=environment["KAFKA_BOOTSTRAP_SERVERS"],
