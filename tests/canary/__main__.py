@@ -64,6 +64,10 @@ def _show(console: Console, result: Result) -> None:
     console.print(
         f"{result.values} sealed values of that person, {result.keys:,} keys tried on each"
     )
+    console.print(
+        f"{result.wrapped_left} of their {result.wrapped} destroyed keys are still in PostgreSQL's"
+        " files, wrapped (docs/operations.md, Secrets)"
+    )
     for failure in result.failures[:_SHOWN]:
         console.print(f"[red]✗[/] {escape(failure)}", soft_wrap=True)
     if len(result.failures) > _SHOWN:

@@ -7,9 +7,11 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain
+from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
@@ -38,6 +40,7 @@ from shared.runtime.database import Connection, open_pool
 from shared.runtime.settings import ServiceSettings
 from tests.canary.searcher import Searcher
 from tests.canary.stack import Stack
+from tests.canary.survey import files_below
 from tests.support.opened import data_keys
 from tests.support.topics import read_topic
 
@@ -248,6 +251,16 @@ async def wrapped_keys_of(stack: Stack, subject_id: UUID) -> list[bytes]:
     finally:
         await connection.close()
     return [row["wrapped"] for row in rows]
+
+
+def still_on_disk(folder: Path, needles: Iterable[bytes]) -> int:
+    """How many of these some file below the folder still holds."""
+    left, found = set(needles), set[bytes]()
+    for file in files_below(folder):
+        with suppress(FileNotFoundError):
+            content = file.read_bytes()
+            found |= {needle for needle in left - found if needle in content}
+    return len(found)
 
 
 def _settings(stack: Stack) -> ServiceSettings:

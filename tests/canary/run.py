@@ -24,6 +24,8 @@ from tests.canary.erasure import (
     kept_about,
     keys_in_the_system,
     opened_by_any,
+    still_on_disk,
+    wrapped_keys_of,
 )
 from tests.canary.marks import Marks
 from tests.canary.places import search_at_rest, segments_of_inbound
@@ -52,6 +54,11 @@ class Result:
     """Sealed values about the person who was erased."""
     keys: int = 0
     """Keys that were tried on each of them."""
+    wrapped: int = 0
+    """Keys of that person, which are destroyed."""
+    wrapped_left: int = 0
+    """Those of which PostgreSQL's files still hold the bytes, wrapped: in the WAL until it is
+    reused, in pages until the space is. Without the key-encryption key they open nothing."""
 
 
 async def run(registrations: int, *, few: bool = False, say: Say = lambda _: None) -> Result:
@@ -116,6 +123,7 @@ class _Run:
         before = [key.key for key in (await all_keys(self.stack)).values()]
         if not kept or opened_by_any(kept, before) != len(kept):
             self.result.failures.append("not every value of the person opened before the erasure")
+        wrapped = await wrapped_keys_of(self.stack, subject_id)
         await erase(self.stack, subject_id)
         self.say("letting the inbound topics pass")
         newcomers = len(day.people) + 1
@@ -132,6 +140,8 @@ class _Run:
             lambda mark: mark.person is not None and mark.person >= newcomers,
         )
         self._judge(survey, "after the erasure")
+        self.result.wrapped = len(wrapped)
+        self.result.wrapped_left = still_on_disk(self.stack.postgres_folder, wrapped)
         self.result.after_erasure = survey.rows
 
     async def _let_inbound_pass(self, day: MarkedDay) -> None:
