@@ -9,14 +9,17 @@ from typing import Final
 
 import orjson
 
+from examples.offers import SEMINAR
 from tests.canary.day import FOLLOWED
 from tests.canary.marks import NOBODY, Marks
 from tests.canary.places import LISTS, OUTPUTS
 from tests.canary.stack import Stack
-from tests.canary.survey import Survey, anyones, nowhere
+from tests.canary.survey import May, Survey, anyones, nowhere
 
 _AT_ONCE: Final = 2
 _MOST_SHOWN: Final = 500
+_SEMINAR: Final = ("registration", "disclose", SEMINAR.number)
+"""The event that the followed person registers for, and that hands out most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +48,22 @@ async def search_commands(stack: Stack, marks: Marks, survey: Survey, *, few: bo
     listed = await stack.steward("dead-letters", "list", "--json")
     survey.look(OUTPUTS, "steward dead-letters list --json", [listed.out, listed.complaint])
     letters = [str(orjson.loads(line)["id"]) for line in listed.out.splitlines()]
-    calls = [Call(("dead-letters", "show", *letters[:_MOST_SHOWN])), *_usual(stack, marks)]
+    calls = [*_usual(marks)]
     if not few:
-        calls += [*_many(stack, marks), *await _lists(stack)]
+        show = Call(("dead-letters", "show", *letters[:_MOST_SHOWN]))
+        calls += [show, *_many(stack, marks), *await _lists(stack)]
     async with asyncio.TaskGroup() as tasks:
         for call in calls:
             tasks.create_task(run(call))
     await run(Call(("dead-letters", "redrive", "--all")))
     await stack.settle()
+
+
+async def search_lists(stack: Stack, survey: Survey, may: May) -> None:
+    """What recipients of the event that the followed person registered for get now."""
+    line = (*_SEMINAR, "hotel", "--yes", "--output", "-")
+    said = await stack.steward(*line)
+    survey.look(LISTS, f"steward {' '.join(line)}", [said.out, said.complaint], may)
 
 
 def _shown(call: Call, marks: Marks) -> str:
@@ -61,20 +72,19 @@ def _shown(call: Call, marks: Marks) -> str:
     return " ".join(words[:6])
 
 
-def _usual(stack: Stack, marks: Marks) -> Iterator[Call]:
+def _usual(marks: Marks) -> Iterator[Call]:
     mark = marks.of(NOBODY, "argument")
     broken = (f'{{"{mark}": "{mark}"', f'{{"type": "{mark}"}}', f'{{"kafka": {{"{mark}": 1}}}}')
     yield Call(("audit", "about", "-"), f"{marks.email_of(FOLLOWED)}\n")
     yield Call(("consent", "check", "-", "marketing"), f"{mark}@{mark}@-")
     yield Call(("send", "--strict", "-"), "\n".join(broken))
-    caterer = stack.outside / "caterer.csv"
-    seminar = ("registration", "disclose", "EV-2026-104")
-    yield Call((*seminar, "caterer", "--yes", "--output", str(caterer)))
-    yield Call((*seminar, "hotel", "--yes", "--output", "-"), discloses=True)
+    yield Call((*_SEMINAR, "hotel", "--yes", "--output", "-"), discloses=True)
 
 
 def _many(stack: Stack, marks: Marks) -> Iterator[Call]:
     mark = marks.of(NOBODY, "argument")
+    caterer = stack.outside / "caterer.csv"
+    yield Call((*_SEMINAR, "caterer", "--yes", "--output", str(caterer)))
     yield Call(("audit", "about", "-", "--json"), f"{marks.email_of(FOLLOWED)}\n")
     yield Call(("audit", "about", "-"), mark)
     yield Call(("consent", "check", "-", "marketing"), marks.email_of(FOLLOWED))

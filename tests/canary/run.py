@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from random import Random
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -14,7 +16,7 @@ from services.cli.inbound_lines import read_line
 from shared.contract.topics import TOPICS
 from shared.messaging.kafka import KafkaTransport
 from shared.runtime.settings import ServiceSettings
-from tests.canary.commands import search_commands
+from tests.canary.commands import search_commands, search_lists
 from tests.canary.day import FOLLOWED, MarkedDay
 from tests.canary.doors import search_doors
 from tests.canary.erasure import (
@@ -34,6 +36,7 @@ from tests.canary.searcher import Searcher
 from tests.canary.stack import Stack, running_stack
 from tests.canary.survey import Row, Survey, anyones
 from tests.canary.watch import Watch
+from tests.faults.hostile import Mutant, mutated
 from tests.support.waiting import eventually
 
 Say = Callable[[str], None]
@@ -85,8 +88,8 @@ class _Run:
         with Watch(self.searcher, searched) as watch:
             await plant(self.stack, self.marks, watch)
             await self._send_day(day)
-            first = await self._search_after_the_day(day, few=few)
-            await self._erase(day)
+            first = await self._search_after_the_day(few=few)
+            await self._erase(day, few=few)
         first.add(watch.survey)
         self._judge(first, "after the day")
         self._judge_plants(first)
@@ -103,10 +106,12 @@ class _Run:
         said = await self.stack.steward("send", str(file))
         if said.code:
             raise RuntimeError("the day could not be sent")
-        self.result.messages, self.result.people = len(lines), len(day.people)
+        mutants = _mutants(lines)
+        await _send_mutants(self.stack.system.bootstrap_servers, mutants)
+        self.result.messages, self.result.people = len(lines) + len(mutants), len(day.people)
         await self.stack.settle()
 
-    async def _search_after_the_day(self, day: MarkedDay, *, few: bool) -> Survey:
+    async def _search_after_the_day(self, *, few: bool) -> Survey:
         survey = Survey(self.searcher)
         self.say("running commands")
         await search_commands(self.stack, self.marks, survey, few=few)
@@ -116,7 +121,7 @@ class _Run:
         await search_at_rest(self.stack, survey, anyones)
         return survey
 
-    async def _erase(self, day: MarkedDay) -> None:
+    async def _erase(self, day: MarkedDay, *, few: bool) -> None:
         self.say("erasing one person")
         subject_id = await find_subject(self.stack, self.marks.email_of(FOLLOWED))
         kept = await kept_about(self.stack, FOLLOWED, subject_id, self.searcher)
@@ -134,6 +139,8 @@ class _Run:
             self.result.failures.append(f"{opened} values of an erased person can be opened")
         self.say("searching again")
         survey = Survey(self.searcher)
+        if not few:
+            await search_lists(self.stack, survey, lambda mark: mark.person != FOLLOWED)
         await search_at_rest(
             self.stack,
             survey,
@@ -183,6 +190,24 @@ class _Run:
         if missing := self._sent - came:
             told = len(self._sent)
             self.result.failures.append(f"blind: {len(missing)} of {told} people never came in")
+
+
+def _mutants(lines: Sequence[bytes]) -> list[Mutant]:
+    """Each line as it would be if something had gone wrong on its way."""
+    random = Random(SEED)  # noqa: S311 - repeatable on purpose
+    records = map(read_line, lines)
+    return [
+        mutated(random, Mutant(one.topic, one.key, one.value, list(one.headers))) for one in records
+    ]
+
+
+async def _send_mutants(servers: str, mutants: Iterable[Mutant]) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=servers, linger_ms=5) as producer:
+        deliveries = [
+            await producer.send(one.topic, one.value, key=one.key, headers=one.headers)
+            for one in mutants
+        ]
+        await asyncio.gather(*deliveries)
 
 
 async def _send_to_each_partition(servers: str, lines: Sequence[tuple[Line, Line]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 
 import pytest
 
@@ -11,7 +12,11 @@ from tests.canary.run import run
 
 REGISTRATIONS = 40
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(200)]
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.timeout(200),
+    pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc"),
+]
 
 
 async def test_marks_of_personal_data_are_where_they_may_be_and_nowhere_else(
