@@ -16,7 +16,7 @@ from services.cli.inbound_lines import read_line
 from shared.contract.topics import TOPICS
 from shared.messaging.kafka import KafkaTransport
 from shared.runtime.settings import ServiceSettings
-from tests.canary.commands import search_commands, search_lists
+from tests.canary.commands import Operator, search_lists
 from tests.canary.day import FOLLOWED, MarkedDay
 from tests.canary.doors import search_doors
 from tests.canary.erasure import (
@@ -114,7 +114,9 @@ class _Run:
     async def _search_after_the_day(self, *, few: bool) -> Survey:
         survey = Survey(self.searcher)
         self.say("running commands")
-        await search_commands(self.stack, self.marks, survey, few=few)
+        operator = Operator(self.stack, self.marks, survey)
+        await operator.search_commands(few=few)
+        self.result.failures += operator.unexpected
         self.say("asking over HTTP")
         await search_doors(self.stack.system.service_ports, self.marks, survey)
         self.say("searching files and tables")
