@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from shared.local.errors import LocalError
 from shared.runtime.logging import configure_logging
 from tests.canary.marks import MOST_PEOPLE
 from tests.canary.run import Result, run
@@ -52,7 +53,11 @@ def main(
             if not console.is_terminal:
                 console.print(text)
 
-        result = asyncio.run(run(registrations, few=few, say=say))
+        try:
+            result = asyncio.run(run(registrations, few=few, say=say))
+        except LocalError as error:
+            console.print(f"[red]✗[/] {escape(str(error))}", soft_wrap=True)
+            raise typer.Exit(1) from None
     _show(console, result)
     raise typer.Exit(1 if result.failures else 0)
 

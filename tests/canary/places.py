@@ -39,6 +39,8 @@ async def search_at_rest(stack: Stack, survey: Survey, inbound: May) -> None:
     """Search all that is on disk, and all that Postgres gives. `inbound`: whose marks may be in
     segments of inbound topics.
     """
+    # A checkpoint removes what of the WAL is not needed any more.
+    survey.look_below(WAL, stack.postgres_folder / "pg_wal")
     connection = await asyncpg.connect(stack.system.database_url)
     try:
         await connection.execute("checkpoint")

@@ -84,8 +84,7 @@ class _Run:
 
     async def do(self, registrations: int, *, few: bool) -> Result:
         day = MarkedDay(self.marks, registrations, SEED)
-        searched = (self.stack.folder, self.stack.postgres_folder.parent, self.stack.outside)
-        with Watch(self.searcher, searched) as watch:
+        with Watch(self.searcher, self.stack.lasting_folders()) as watch:
             await plant(self.stack, self.marks, watch)
             await self._send_day(day)
             first = await self._search_after_the_day(few=few)

@@ -64,6 +64,11 @@ class Stack:
     def postgres_folder(self) -> Path:
         return (self.ground.folder / "postgres" / "data").resolve()
 
+    def lasting_folders(self) -> tuple[Path, ...]:
+        """Where what is written stays; and ours, which is no part of the system."""
+        of_processes = (self.folder / name for name in ("kafka", "logs", "postgres", "run"))
+        return (*of_processes, self.postgres_folder, self.outside)
+
     async def steward(self, *arguments: str, given: str | None = None) -> Said:
         """Run a command with this text as its standard input."""
         process = await asyncio.create_subprocess_exec(

@@ -21,6 +21,8 @@ from tests.canary.survey import Survey
 EVERY_S: Final = 0.1
 
 _NO_NAME: Final = " (deleted)"
+_SORTED: Final = "/pgsql_tmp/"
+"""Where PostgreSQL sorts what does not fit in memory."""
 _GONE: Final = (psutil.Error, OSError)
 
 
@@ -99,8 +101,9 @@ class Watch:
                     yield descriptor
 
     def _is_searched(self, target: str) -> bool:
-        """What is not in any folder any more is in none that is searched either."""
-        return target.startswith(self._searched) and not target.endswith(_NO_NAME)
+        """What is not in any folder any more, or is soon gone, is not searched at the end."""
+        soon_gone = target.endswith(_NO_NAME) or _SORTED in target
+        return target.startswith(self._searched) and not soon_gone
 
 
 def _is_for_writing(folder: Path, descriptor: str) -> bool:
