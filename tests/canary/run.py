@@ -29,12 +29,18 @@ from tests.canary.erasure import (
     still_on_disk,
     wrapped_keys_of,
 )
-from tests.canary.marks import Marks
-from tests.canary.places import search_at_rest, segments_of_inbound
+from tests.canary.marks import Mark, Marks
+from tests.canary.places import (
+    METRICS,
+    OUTPUTS,
+    PAGES,
+    search_at_rest,
+    segments_of_inbound,
+)
 from tests.canary.plants import WHERE, plant
 from tests.canary.searcher import Searcher
 from tests.canary.stack import Stack, running_stack
-from tests.canary.survey import Row, Survey, anyones
+from tests.canary.survey import May, Row, Survey, anyones
 from tests.canary.watch import Watch
 from tests.faults.hostile import Mutant, mutated
 from tests.support.waiting import eventually
@@ -91,7 +97,7 @@ class _Run:
             await self._erase(day, few=few)
         first.add(watch.survey)
         self._judge(first, "after the day")
-        self._judge_plants(first)
+        self._judge_sight(first)
         self._judge_people(first)
         self.result.after_the_day = first.rows
         return self.result
@@ -133,7 +139,11 @@ class _Run:
         await erase(self.stack, subject_id)
         self.say("letting the inbound topics pass")
         newcomers = len(day.people) + 1
-        await self._let_inbound_pass(day)
+
+        def is_new(mark: Mark) -> bool:
+            return mark.person is not None and mark.person >= newcomers
+
+        await self._let_inbound_pass(day, is_new)
         keys = await keys_in_the_system(self.stack)
         self.result.values, self.result.keys = len(kept), len(keys)
         if opened := opened_by_any(kept, keys):
@@ -142,17 +152,13 @@ class _Run:
         survey = Survey(self.searcher)
         if not few:
             await search_lists(self.stack, survey, lambda mark: mark.person != FOLLOWED)
-        await search_at_rest(
-            self.stack,
-            survey,
-            lambda mark: mark.person is not None and mark.person >= newcomers,
-        )
+        await search_at_rest(self.stack, survey, is_new)
         self._judge(survey, "after the erasure")
         self.result.wrapped = len(wrapped)
         self.result.wrapped_left = still_on_disk(self.stack.postgres_folder, wrapped)
         self.result.after_erasure = survey.rows
 
-    async def _let_inbound_pass(self, day: MarkedDay) -> None:
+    async def _let_inbound_pass(self, day: MarkedDay, may: May) -> None:
         """What was processed is deleted as the services do it after hours; and others come."""
         await self.stack.let_inbound_pass()
         inbound = [topic for topic in TOPICS if topic.inbound]
@@ -164,13 +170,14 @@ class _Run:
         await transport.delete_before({tuple(one): end for one, end in ends.items() if end})
         await _send_to_each_partition(servers, list(day.others(inbound[0].partitions)))
         await self.stack.settle()
-        await eventually(lambda: not self._followed_is_inbound())
+        await eventually(lambda: self._are_inbound(may))
 
-    def _followed_is_inbound(self) -> bool:
+    def _are_inbound(self, may: May) -> bool:
+        """Whether those who may be in inbound segments are all who are left there."""
         survey = Survey(self.searcher)
         for file in segments_of_inbound(self.stack):
-            survey.look_at_file("", file, "", anyones)
-        return any(mark.person == FOLLOWED for mark in survey.allowed)
+            survey.look_at_file("", file, "", may)
+        return not survey.leaks
 
     def _judge(self, survey: Survey, when: str) -> None:
         self.result.failures += [
@@ -178,11 +185,16 @@ class _Run:
             for leak, times in sorted(survey.leaks.items(), key=str)
         ]
 
-    def _judge_plants(self, survey: Survey) -> None:
+    def _judge_sight(self, survey: Survey) -> None:
         self.result.failures += [
             f"blind: what was planted was not found in {place}"
             for place in WHERE
             if place not in survey.rows or not survey.rows[place].planted
+        ]
+        self.result.failures += [
+            f"blind: there was nothing to be searched in {place}"
+            for place in (METRICS, OUTPUTS, PAGES)
+            if not survey.rows[place].bytes
         ]
 
     def _judge_people(self, survey: Survey) -> None:
