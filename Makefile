@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-containers test-bench check bench bench-quick faults lock clean
+.PHONY: help demo up test test-containers test-bench check bench bench-quick canary faults lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 18
@@ -37,6 +37,9 @@ bench: .venv/bench ## measure, half an hour; writes bench/results/latest.json
 
 bench-quick: .venv/bench ## the same small, a few minutes; writes nothing
 	$(BIN)/python -m bench --quick $(BENCH_ARGS)
+
+canary: .venv/checks ## a day with marked personal data, and a search for the marks everywhere
+	$(BIN)/python -m tests.canary $(CANARY_ARGS)
 
 faults: .venv/checks ## injure the real stack under load (long); writes tests/faults/results/latest.json
 	$(BIN)/python -m tests.faults

@@ -49,7 +49,11 @@ class Handover:
 def demo(
     day: Annotated[Path, typer.Option(help="CloudEvents to publish, one a line.")] = DAY,
     about: Annotated[
-        str | None, typer.Option(help="Whose history to show; by default somebody of the day.")
+        str | None,
+        typer.Option(
+            metavar="EMAIL|-",
+            help="Whose history to show, - reads it from standard input; else somebody of the day.",
+        ),
     ] = None,
 ) -> None:
     """Start everything, publish one day, hand out lists, and check that the numbers add up.
@@ -59,9 +63,15 @@ def demo(
 
     Example: steward demo --day examples/day.jsonl
     """
+    from shared.privacy.asking import asked_for
+
     console = Console()
     try:
-        asyncio.run(_demonstrate(console, day, about))
+        named = None if about is None else asked_for(about, sys.stdin)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--about") from None
+    try:
+        asyncio.run(_demonstrate(console, day, named))
     except DemoError as error:
         console.print(f"[red]The demonstration failed:[/red] {error}")
         raise typer.Exit(1) from None

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import asyncpg
 
-from services.cli.schemas import schemas
+from services.cli.schemas import SERVICES, schemas
 from shared.contract.topics import TOPICS
 from shared.privacy.grants import apply_grants
 from shared.privacy.plan import load_plan
+from shared.runtime.database import role_name, without_credentials
 from shared.runtime.migrate import MigrationFile, Progress, create_topics, migrate
+from shared.runtime.quiet import loud_settings
 from shared.runtime.secrets import SecretsFolder
 
 
@@ -47,3 +50,33 @@ async def migrate_everything(
     files = await migrate_database(database_url, secrets, plan, progress=progress)
     topics = await create_topics(bootstrap_servers, TOPICS, replication_factor=replication_factor)
     return files, topics
+
+
+async def loud_services(database_url: str, secrets: SecretsFolder) -> dict[str, list[str]]:
+    """Services whose statements the server may write to its log, by which settings of it."""
+    found = {}
+    for service in SERVICES:
+        connection = await asyncpg.connect(
+            without_credentials(database_url),
+            user=role_name(service),
+            password=secrets.database_password(service),
+            timeout=10,
+        )
+        try:
+            if loud := await loud_settings(connection):
+                found[service] = loud
+        finally:
+            await connection.close()
+    return found
+
+
+def warning_of(loud: Mapping[str, Sequence[str]]) -> str | None:
+    """The sentence for whoever migrates; None where all is quiet."""
+    if not loud:
+        return None
+    settings = sorted({name for names in loud.values() for name in names})
+    return (
+        f"the database may log personal data of {', '.join(loud)}: {', '.join(settings)} is set for"
+        " their roles in this database. See `the database may log personal data` in"
+        " docs/operations.md"
+    )

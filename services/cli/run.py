@@ -31,7 +31,7 @@ def run_service(name: str) -> None:
 
 def run_migration() -> None:
     """Migrate the servers that the environment names, and say what was done."""
-    from services.cli.migration import migrate_everything
+    from services.cli.migration import loud_services, migrate_everything, warning_of
 
     settings = ServiceSettings.load()
     secrets = SecretsFolder(secrets_path())
@@ -45,4 +45,7 @@ def run_migration() -> None:
             replication_factor=TopicSettings.load().replication_factor,
         )
     )
+    loud = asyncio.run(loud_services(settings.database_url, secrets))
+    if warning := warning_of(loud):
+        typer.echo(f"warning: {warning}", err=True)
     typer.echo(f"{len(files)} migrations run, {len(topics)} topics made; all is up to date")

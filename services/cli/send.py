@@ -40,7 +40,11 @@ def send(
     file: File,
     bootstrap_servers: Servers = "",
     strict: Annotated[
-        bool, typer.Option("--strict", help="Send nothing when any line cannot be sent.")
+        bool,
+        typer.Option(
+            "--strict",
+            help="Send nothing when any line cannot be sent; holds standard input in memory.",
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
@@ -75,15 +79,11 @@ def _open(file: Path, stack: ExitStack, *, rewind: bool) -> tuple[BinaryIO, int 
             raise typer.BadParameter(said, param_hint="FILE") from None
     if not rewind:
         return sys.stdin.buffer, None
-    import shutil
-    import tempfile
+    import io
 
-    # What is piped in can be read once only; it is personal data, and gone when this ends.
-    kept = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
-    shutil.copyfileobj(sys.stdin.buffer, kept)
-    size = kept.tell()
-    kept.seek(0)
-    return kept, size
+    # What is piped in can be read once only; it is personal data, and so it touches no disk.
+    kept = io.BytesIO(sys.stdin.buffer.read())
+    return kept, kept.getbuffer().nbytes
 
 
 def _refuse_if_any(lines: BinaryIO, as_json: bool) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
-from services.cli.migration import migrate_everything
+from services.cli.migration import loud_services, migrate_everything, warning_of
 from services.cli.schemas import SERVICES
 from shared.local import kafka as local_kafka
 from shared.local import postgres as local_postgres
@@ -127,14 +127,7 @@ async def running_system(options: Options) -> AsyncIterator[System]:
     async with supervisor:
         options.secrets_folder.create()
         servers = await _servers(options, supervisor)
-        options.say("migrating")
-        await migrate_everything(
-            servers.database_url,
-            servers.bootstrap_servers,
-            options.secrets_folder,
-            options.plan,
-            replication_factor=servers.replicas,
-        )
+        await _migrate(options, servers)
         environment = _environment(options, servers)
         supervisor.note(
             KAFKA_BOOTSTRAP_SERVERS=environment["KAFKA_BOOTSTRAP_SERVERS"],
@@ -167,6 +160,20 @@ class _Servers:
     database_url: str
     replicas: int | None
     not_ready: Mapping[str, str]
+
+
+async def _migrate(options: Options, servers: _Servers) -> None:
+    options.say("migrating")
+    secrets = options.secrets_folder
+    await migrate_everything(
+        servers.database_url,
+        servers.bootstrap_servers,
+        secrets,
+        options.plan,
+        replication_factor=servers.replicas,
+    )
+    if warning := warning_of(await loud_services(servers.database_url, secrets)):
+        options.say(f"warning: {warning}")
 
 
 async def _servers(options: Options, supervisor: Supervisor) -> _Servers:

@@ -29,6 +29,7 @@ from shared.runtime.metrics import (
     PARTITIONS_ASSIGNED,
     PARTITIONS_STOPPED,
 )
+from shared.runtime.quiet import tell_if_loud
 
 FIGURES_EVERY: Final = timedelta(seconds=5)
 HOUSEKEEPING_EVERY: Final = timedelta(minutes=10)
@@ -77,12 +78,13 @@ class Maintenance:
 
     async def keep_house(self) -> None:
         """Prepare and drop partitions of the inbox, destroy the keys of bodies that were kept for
-        long enough, and delete what is read from inbound topics.
+        long enough, delete what is read from inbound topics, and see that the database is discreet.
         """
         today = self._now().date()
         async with bounded_transaction(self._pool, self._limit_s) as connection:
             await store.keep_inbox(connection, today, KEEP_DAYS)
             await self._sealer.purge_record_keys(connection, today)
+            await tell_if_loud(connection)
         await self._delete_read()
 
     async def _delete_read(self) -> None:

@@ -65,9 +65,12 @@ class HttpServer:
         self._socket = _listen(host, port)
         self.host = host
         self.port: int = self._socket.getsockname()[1]
+        application = Starlette(routes=list(routes))
+        # It would answer a slash too many with an address that repeats the request's query.
+        application.router.redirect_slashes = False
         self._server = _Server(
             uvicorn.Config(
-                Starlette(routes=list(routes)),
+                application,
                 lifespan="off",
                 log_config=None,
                 access_log=False,

@@ -27,6 +27,7 @@ from shared.runtime.migration_files import (
     read_migrations,
     refuse_repeated_names,
 )
+from shared.runtime.quiet import QUIET
 from shared.runtime.roles import make_roles_and_schemas
 from shared.runtime.secrets import SecretsFolder
 from shared.runtime.topics import TopicError, create_topics
@@ -207,9 +208,11 @@ def _without_dbmate(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _for_schema(database_url: str, schema: str) -> str:
-    """The address for one schema: all that a file makes is in it and belongs to the owner."""
+    """The address for one schema: all that a file makes is in it and belongs to the owner. The
+    server's log gets nothing of it: what a file says of data that do not fit quotes them.
+    """
     parts = urlsplit(database_url)
-    added = {"search_path": schema, "role": OWNER}
+    added = {"search_path": schema, "role": OWNER, **QUIET}
     if "sslmode=" not in parts.query:
         # asyncpg prefers TLS and does without; the library in dbmate requires it unless told.
         added["sslmode"] = "prefer"

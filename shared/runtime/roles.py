@@ -11,21 +11,9 @@ import asyncpg
 
 from shared.runtime.database import OWNER, queries, role_name
 from shared.runtime.migration_files import Schema
+from shared.runtime.quiet import QUIET
 
 MARK = "Steward keeps its record of migrations here"
-
-# A service's statements and their parameters hold references and, for a moment, aliases: the
-# server's log gets neither. `fatal`, because the text of an error quotes values.
-_QUIET = {
-    "log_statement": "none",
-    "log_min_messages": "fatal",
-    "log_min_error_statement": "panic",
-    "log_min_duration_statement": "-1",
-    "log_min_duration_sample": "-1",
-    "log_parameter_max_length": "0",
-    "log_parameter_max_length_on_error": "0",
-    "log_error_verbosity": "terse",
-}
 
 _BOOKKEEPING = f"""
 create schema if not exists steward authorization {OWNER};
@@ -54,7 +42,7 @@ async def make_roles_and_schemas(
     `passwords` by service. Everything here may run again: it states, it does not add.
     """
     # Before any password is sent.
-    for name, value in _QUIET.items():
+    for name, value in QUIET.items():
         await connection.execute(f"set local {name} = '{value}'")
     await _sql.lock_roles(connection)
     await _make_owner(connection, database)
@@ -90,7 +78,7 @@ async def _make_service_role(
     verifier = await _sql.password_verifier(connection, role=role)
     if not verifies(verifier, password):
         await connection.execute(f"alter role {role} password '{_literal(password)}'")
-    for name, value in {**_QUIET, "search_path": service}.items():
+    for name, value in {**QUIET, "search_path": service}.items():
         await connection.execute(f"alter role {role} set {name} = '{value}'")
 
 

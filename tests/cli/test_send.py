@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import tempfile
 from pathlib import Path
 
 import orjson
@@ -150,8 +151,14 @@ def test_standard_input_is_read_too(kafka: str, ends: dict[TopicPartition, int])
 
 @pytest.mark.parametrize("piped", [True, False])
 def test_with_strict_nothing_is_sent_when_one_line_is_bad(
-    kafka: str, ends: dict[TopicPartition, int], tmp_path: Path, piped: bool
+    kafka: str,
+    ends: dict[TopicPartition, int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    piped: bool,
 ) -> None:
+    # There is nowhere to leave what is piped in.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
     file = tmp_path / "lines.jsonl"
     file.write_bytes(event() + b"\nnothing\n")
     arguments = ("--bootstrap-servers", kafka, "--strict")

@@ -68,12 +68,17 @@ class Ground:
 
 @asynccontextmanager
 async def open_ground(
-    *, proxied: bool = False, brokers: int = 1, small_disks: bool = False
+    *,
+    proxied: bool = False,
+    brokers: int = 1,
+    small_disks: bool = False,
+    properties: str = "",
 ) -> AsyncIterator[Ground]:
     """Start both, migrate; stop both, and remove everything, at the end.
 
     `proxied`: services reach both through proxies, and we ourselves do not. `small_disks`: both
-    write onto disks that can be filled. Either with one broker only.
+    write onto disks that can be filled. Either with one broker only. `properties`: lines that are
+    added to those of Kafka.
     """
     folder = _own_folder()
     secrets = SecretsFolder(folder / "secrets")
@@ -86,7 +91,7 @@ async def open_ground(
         nodes, (database,) = await asyncio.gather(kafka.prepare(), postgres.prepare())
         bootstrap_servers = kafka.bootstrap_servers
         for node in nodes:
-            _configure(node, _SHORT_TIMES)
+            _configure(node, _SHORT_TIMES + properties)
         disks: dict[str, SmallDisk] = {}
         if small_disks:
             written = {

@@ -52,18 +52,22 @@ Mutate = Callable[[Random, Mutant], Mutant]
 
 
 def mutants(seed: int, many: int) -> Iterator[Mutant]:
-    """So many, the same ones for the same seed; one mutation each, sometimes more."""
+    """So many, the same ones for the same seed."""
     random = Random(f"hostile {seed}")  # noqa: S311 - repeatable on purpose
     load = Load(seed + 1_000_000, datetime(2026, 1, 5, 6, tzinfo=UTC))
     originals = load.prelude()
     for _ in range(many):
         if not originals:
             originals = load.some(200)
-        mutant = _disguised(originals.pop(0))
-        for _ in range(random.choice((1, 1, 1, 2, 4))):
-            mutant = random.choice(_MUTATIONS)(random, mutant)
-        # A record without key and body is none that a producer of ours could send.
-        yield replace(mutant, key=b"") if mutant.key is mutant.value is None else mutant
+        yield mutated(random, _disguised(originals.pop(0)))
+
+
+def mutated(random: Random, one: Mutant) -> Mutant:
+    """One mutation, sometimes more."""
+    for _ in range(random.choice((1, 1, 1, 2, 4))):
+        one = random.choice(_MUTATIONS)(random, one)
+    # A record without key and body is none that a producer of ours could send.
+    return replace(one, key=b"") if one.key is one.value is None else one
 
 
 def _disguised(message: Upstream) -> Mutant:

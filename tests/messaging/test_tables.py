@@ -10,6 +10,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
 from shared.contract.message import Message
 from shared.contract.types import Sealed
@@ -18,6 +19,7 @@ from shared.messaging.maintenance import Maintenance
 from shared.messaging.planning import KEEP_DAYS
 from shared.messaging.redrive import Redrive
 from shared.runtime.clock import utc_now
+from shared.runtime.database import role_name
 from tests.conftest import SettingsFactory
 from tests.support.clusters import MemoryCluster, Sent
 from tests.support.messaging import SCHEMA, World, open_world, until
@@ -126,6 +128,20 @@ async def test_a_redrive_waits_for_the_batch_that_parks_behind_it(world: World) 
 
 def _letter(row: dict[str, Any]) -> store.DeadLetter:
     return store.DeadLetter(**{**row, "sealed": Sealed(row["sealed"])})
+
+
+async def test_a_database_that_may_log_what_a_service_says_is_told_of(world: World) -> None:
+    database = await world.admin.fetchval("select current_database()")
+    loud = f"alter role {role_name(SCHEMA)} in database {database} set log_statement = 'all'"
+    await world.admin.execute(loud)
+    await world.pool.expire_connections()
+    async with world.running() as process:
+        transport = world.cluster.transport(world.service.settings)
+        maintenance = Maintenance(world.service, process.consumer, transport, now=utc_now)
+        with capture_logs() as lines:
+            await maintenance.keep_house()
+    (told,) = [line for line in lines if line["event"] == "the database may log personal data"]
+    assert told["settings"] == ["log_statement"]
 
 
 async def test_read_messages_are_deleted_up_to_our_position_and_not_beyond(world: World) -> None:

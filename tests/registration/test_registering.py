@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncpg
+import orjson
 import pytest
 
 from shared.contract.registration import (
@@ -58,6 +60,19 @@ async def test_a_consent_keeps_what_rests_on_it(front: Front) -> None:
         registered.subject_id, "networking", registered.personal["networking"]
     )
     assert shared == {"name": "Person 1"}
+
+
+async def test_a_field_to_be_shared_that_the_plan_lacks_is_not_kept(
+    front: Front, database: str
+) -> None:
+    shared = ["networking.name", "maija.meikalainen"]
+    await front.take(front.event(), front.submitted(1, share_with_participants=shared))
+    connection = await asyncpg.connect(database)
+    try:
+        kept = await connection.fetchval("select share_fields from registration.registration")
+    finally:
+        await connection.close()
+    assert orjson.loads(kept) == ["networking.name"]
 
 
 async def test_a_consent_to_a_wording_that_nobody_knows_is_none(front: Front) -> None:
@@ -203,6 +218,14 @@ async def test_an_answer_for_a_purpose_that_the_plan_does_not_allow_is_dropped(
         ({"unit": "nobody"}, "unit is not a unit of the plan"),
         ({"vat_class": "none"}, "vat_class is not a VAT class of the plan"),
         ({"recipients": ["hotel", "x"]}, "recipients.1 is not a recipient of the plan"),
+        (
+            {"form": [*FORM, form_field("x", "contact.shoe_size", "event-arrangement")]},
+            f"form.{len(FORM)}.field is not a field of the plan",
+        ),
+        (
+            {"form": [*FORM, form_field("x", "contact.phone", "curiosity")]},
+            f"form.{len(FORM)}.purpose is not a purpose of the plan",
+        ),
     ],
 )
 async def test_an_event_that_names_what_the_plan_lacks_is_a_dead_letter(

@@ -103,6 +103,12 @@ async def test_health_turns_503_when_a_loop_stalls_and_200_when_it_is_heard_agai
         assert (await ask("/readyz"))[0] == 200
 
 
+@pytest.mark.parametrize("path", ["/maija@example.org", "/readyz/?who=maija", "/livez//maija"])
+async def test_no_answer_repeats_what_was_asked_for(path: str) -> None:
+    async with served(Heartbeats(Time())) as ask:
+        assert await ask(path) == (404, "Not Found")
+
+
 async def test_what_is_missing_makes_unready_but_not_dead() -> None:
     heartbeats = Heartbeats()
     heartbeats.missing("database", "away")

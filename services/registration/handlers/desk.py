@@ -168,6 +168,10 @@ class Desk:
         """The answers that prove something: to a wording that the plan has, for its purpose."""
         return tuple(answer for answer in answers if self._is_known(answer))
 
+    def shared(self, fields: Sequence[str]) -> tuple[str, ...]:
+        """Those of the fields that the plan has; whatever else upstream names is not kept."""
+        return tuple(name for name in fields if name in self.plan.fields)
+
     def _is_known(self, answer: ConsentAnswer) -> bool:
         wording = self.plan.wording(answer.wording, answer.language)
         return wording is not None and wording.purpose == answer.purpose

@@ -17,7 +17,7 @@ from services.registration.domain.events import (
 from services.registration.handlers.desk import About, Desk, Request, accept, decline
 from services.registration.handlers.seats import fill_places
 from services.registration.handlers.waiting import Waits, keep_waiting
-from shared.contract.inbound import EventAnnounced, EventCancellationRequested
+from shared.contract.inbound import EventAnnounced, EventCancellationRequested, FormField
 from shared.contract.registration import (
     EventCancelled,
     EventChanged,
@@ -73,6 +73,15 @@ def _wrong(plan: Plan, request: Request[EventAnnounced], before: Event | None) -
     for index, recipient in enumerate(data.recipients):
         if recipient not in plan.recipients:
             return f"recipients.{index} is not a recipient of the plan"
+    return _wrong_in_form(plan, data.form)
+
+
+def _wrong_in_form(plan: Plan, form: Sequence[FormField]) -> str | None:
+    for index, declared in enumerate(form):
+        if declared.field not in plan.fields:
+            return f"form.{index}.field is not a field of the plan"
+        if declared.purpose not in plan.purposes:
+            return f"form.{index}.purpose is not a purpose of the plan"
     return None
 
 

@@ -34,7 +34,8 @@ _NOBODY: Final = Fault("field_invalid", "answers: the e-mail address or telephon
 class Answered:
     """A form that is in order: what is kept of it, and the consents that prove something.
 
-    `form` is the event's, by which the answers were read.
+    `form` is the event's, by which the answers were read; `shared` are the fields that other
+    participants may see.
     """
 
     request: Submission
@@ -42,6 +43,7 @@ class Answered:
     form: tuple[FormField, ...]
     kept: Kept
     consents: tuple[ConsentAnswer, ...]
+    shared: tuple[str, ...]
 
 
 @value_type
@@ -85,16 +87,15 @@ class FormReader:
         """What is kept of the answers, or what is wrong with them."""
         data, event = request.data, known.event
         consents = self._desk.consents(data.consents)
-        agreed = Agreed(
-            {answer.purpose for answer in consents if answer.given}, data.share_with_participants
-        )
+        shared = self._desk.shared(data.share_with_participants)
+        agreed = Agreed({answer.purpose for answer in consents if answer.given}, shared)
         form = self._forms.get((event.id, request.source))
         if form is None:
             form = self._forms[event.id, request.source] = self._desk.form(event, request.source)
         kept = read(form, data.answers, agreed)
         if isinstance(kept, FormFault):
             return Fault(kept.reason, kept.detail)
-        return Answered(request, event.id, event.offer.form, kept, consents)
+        return Answered(request, event.id, event.offer.form, kept, consents, shared)
 
 
 async def make_all_ready(

@@ -183,7 +183,7 @@ async def _register(tx: Transaction, placed: Sequence[_Candidate]) -> None:
             language=candidate.request.data.language,
             personal=candidate.ready.personal,
             consents=candidate.ready.answered.consents,
-            share_fields=candidate.request.data.share_with_participants,
+            share_fields=candidate.ready.answered.shared,
             in_line=candidate.place.in_line if isinstance(candidate.place, InLine) else None,
             at=candidate.request.at,
         )

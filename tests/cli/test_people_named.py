@@ -1,0 +1,88 @@
+"""Whoever names a person to a command can do so on standard input: what stands in a command line
+is shown to everybody on the machine, and kept in the shell's history.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import get_args
+
+import pytest
+import typer
+from typer._click import Command, Context, Parameter
+from typer.core import TyperArgument, TyperGroup, TyperOption
+from typer.testing import CliRunner
+
+from services.cli.root import app
+from tests.support.commands import NOWHERE, environment_of
+
+_PERSON = re.compile(r"e-?mail|\bperson\b|\bwhose?\b|\bphone\b|telephone", re.IGNORECASE)
+_OTHERS = {"purpose": "marketing", "reason": "a test"}
+"""What the other parameters of such commands are given; anything else is given `x`."""
+
+Path = tuple[str, ...]
+
+
+def commands(command: Command, path: Path = ()) -> Iterator[tuple[Path, Command]]:
+    """Every command of the tree, with the words that lead to it."""
+    if not isinstance(command, TyperGroup):
+        yield path, command
+        return
+    context = Context(command)
+    for name in command.list_commands(context):
+        _, inner, _ = command.resolve_command(context, [name])
+        assert inner is not None
+        yield from commands(inner, (*path, name))
+
+
+def names_a_person(parameter: Parameter) -> bool:
+    """Whether its name, its placeholder or its help speaks of a person or an address of one."""
+    assert isinstance(parameter, TyperArgument | TyperOption)
+    annotation = parameter.type_descriptor.annotation
+    if str not in (annotation, *get_args(annotation)):
+        return False
+    said = (parameter.name, parameter.metavar, getattr(parameter, "help", None))
+    return any(_PERSON.search(text) for text in said if text)
+
+
+def found() -> list[tuple[Path, Command, Parameter]]:
+    return [
+        (path, command, parameter)
+        for path, command in commands(typer.main.get_command(app))
+        for parameter in command.params
+        if names_a_person(parameter)
+    ]
+
+
+FOUND = found()
+
+
+def arguments(command: Command, person: Parameter) -> list[str]:
+    """A command line that names the person by `-`, and gives what else is required."""
+    given: list[str] = []
+    for parameter in command.params:
+        value = "-" if parameter is person else _OTHERS.get(parameter.name or "", "x")
+        if parameter is person or parameter.required:
+            option = parameter.opts[-1]
+            given += [option, value] if option.startswith("-") else [value]
+    return given
+
+
+@pytest.mark.parametrize(
+    ("path", "command", "person"),
+    FOUND,
+    ids=[f"{' '.join(path)} {parameter.name}" for path, _, parameter in FOUND],
+)
+def test_a_person_can_be_named_on_standard_input(
+    path: Path, command: Command, person: Parameter
+) -> None:
+    line = [*path, *arguments(command, person)]
+    result = CliRunner().invoke(app, line, input="\n", env=environment_of(NOWHERE))
+    assert result.exit_code == 2
+    assert "nobody is named" in result.stderr
+    assert "-" in (person.metavar or "").split("|"), "and its placeholder says so"
+
+
+def test_the_commands_that_name_a_person_are_known() -> None:
+    assert {" ".join(path) for path, _, _ in FOUND} >= {"audit about", "consent check"}
