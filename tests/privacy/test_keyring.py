@@ -105,7 +105,7 @@ async def test_a_destroyed_key_is_a_normal_case(
         for who in (gone, stays)
     ]
     retention = await connect("retention")
-    assert await keyring.destroy_keys(retention, [(gone, None, None)], cut_off=NOW) == 1
+    assert await keyring.destroy_keys(retention, [(gone, None, None)], cut_off=NOW) == {"contact": 1}
     first, second = await privacy.use(connection, "event-arrangement", items)
     assert first is None
     assert second is not None
@@ -149,7 +149,7 @@ async def test_an_erasure_before_the_first_fact_leaves_a_tombstone(
 ) -> None:
     who = somebody()
     retention = await connect("retention")
-    assert await keyring.destroy_keys(retention, [(who, "contact", EVENT)], cut_off=NOW) == 0
+    assert await keyring.destroy_keys(retention, [(who, "contact", EVENT)], cut_off=NOW) == {}
     assert await privacy.seal(connection, [contact(who)], at=NOW) == [None]
 
 
@@ -168,7 +168,7 @@ async def test_destroying_waits_for_the_transaction_that_uses_the_key(
         while not await administrator.fetchval(waiting):  # noqa: ASYNC110 - the server tells nobody
             await asyncio.sleep(0.01)
         assert not destroying.done()
-    assert await destroying == 1
+    assert await destroying == {"contact": 1}
 
 
 async def test_only_a_service_that_erases_can_destroy(
