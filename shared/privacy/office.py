@@ -79,11 +79,7 @@ class PrivacyOffice:
     async def people(self, connection: Connection, alias: Alias) -> tuple[SubjectId, ...]:
         """Whom an alias leads to, with who proved to be the same person; nobody: empty."""
         (found,) = await self._privacy.find(connection, [alias])
-        if found is None:
-            return ()
-        same = _sql.same_people(connection, subject_ids=[found])
-        others = sorted({SubjectId(row["subject_id"]) async for row in same} - {found})
-        return (found, *others)
+        return () if found is None else await self._privacy.same_people(connection, found)
 
     async def known_by(self, connection: Connection, subject_id: SubjectId) -> list[Known]:
         """In which ways a person is known, the oldest first."""

@@ -153,6 +153,22 @@ class Privacy:
             for versions in asked
         ]
 
+    async def find_history(self, connection: Connection, alias: Alias) -> list[SubjectId]:
+        """Whom an alias leads to, to whom it led before an erasure, and who is the same person.
+
+        Only for the service that keeps the log: that one can answer for as long as it is kept.
+        """
+        rows = _sql.find_history(connection, digests=self.digests_of(alias))
+        return [SubjectId(row["subject_id"]) async for row in rows]
+
+    async def same_people(
+        self, connection: Connection, subject_id: SubjectId
+    ) -> tuple[SubjectId, ...]:
+        """The subject, and behind it those that proved to be the same person."""
+        rows = _sql.same_people(connection, subject_ids=[subject_id])
+        others = {SubjectId(row["subject_id"]) async for row in rows} - {subject_id}
+        return (subject_id, *sorted(others))
+
     def digests_of(self, alias: Alias) -> list[bytes]:
         """What the keyring may know the alias by: under each pepper, the newest first.
 

@@ -105,7 +105,9 @@ async def test_a_destroyed_key_is_a_normal_case(
         for who in (gone, stays)
     ]
     retention = await connect("retention")
-    assert await keyring.destroy_keys(retention, [(gone, None, None)], cut_off=NOW) == {"contact": 1}
+    assert await keyring.destroy_keys(retention, [(gone, None, None)], cut_off=NOW) == {
+        "contact": 1
+    }
     first, second = await privacy.use(connection, "event-arrangement", items)
     assert first is None
     assert second is not None

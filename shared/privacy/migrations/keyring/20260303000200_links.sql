@@ -32,24 +32,26 @@ language sql stable security definer set search_path = keyring, pg_temp as $$
 $$;
 
 -- Everyone whom the digests (of one alias, under each pepper) lead to or led to, erased or not, and
--- who proved to be the same person.
+-- who proved to be the same person; first whom they lead to now.
 create function find_history(digests bytea[]) returns table (subject_id uuid)
 language sql stable security definer set search_path = keyring, pg_temp as $$
     with led as (
-        select a.subject_id from alias a where a.digest = any (digests)
-        union
-        select e.subject_id from erased_alias e where e.digest = any (digests)
+        select a.subject_id, 1 as rank from alias a where a.digest = any (digests)
+        union all
+        select e.subject_id, 2 from erased_alias e where e.digest = any (digests)
+    ), everyone as (
+        select l.subject_id, l.rank from led l
+        union all
+        select p.subject_id, 3 from same_person p join led l on l.subject_id = p.same_as
     )
-    select l.subject_id from led l
-    union
-    select p.subject_id from same_person p join led l on l.subject_id = p.same_as
+    select e.subject_id from everyone e group by e.subject_id order by min(e.rank), e.subject_id
 $$;
 
 -- These, and who proved to be the same person.
 create function same_people(subject_ids uuid[]) returns table (subject_id uuid)
 language sql stable security definer set search_path = keyring, pg_temp as $$
     select u.subject_id from unnest(subject_ids) as u (subject_id)
-    union
+    union all
     select p.subject_id from same_person p where p.same_as = any (subject_ids)
 $$;
 
