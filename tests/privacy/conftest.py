@@ -28,7 +28,10 @@ _TABLES = ", ".join(
     (
         *(
             f"keyring.{table}"
-            for table in ("subject", "alias", "shared_alias", "data_key", "record_key")
+            for table in (
+                *("subject", "alias", "shared_alias", "erased_alias", "same_person"),
+                *("data_key", "cut_off", "record_key", "access_attempt"),
+            )
         ),
         "keyring.key_encryption_key",
         "registration.handover",
@@ -52,6 +55,16 @@ class SpokenTransaction:
 
     def say(self, data: MessageData, *, key: UUID | None, subject: UUID | None = None) -> None:
         self.said.append((data, key, subject))
+
+
+async def somebody_waits(administrator: Connection) -> None:
+    """Return as soon as a connection of this database waits for a lock."""
+    waiting = (
+        "select exists (select from pg_stat_activity"
+        " where wait_event_type = 'Lock' and datname = current_database())"
+    )
+    while not await administrator.fetchval(waiting):  # noqa: ASYNC110 - the server tells nobody
+        await asyncio.sleep(0.01)
 
 
 @pytest.fixture(scope="session")

@@ -17,30 +17,44 @@ create index data_key_of_context on data_key (context, category) where context <
 -- Since when a person is erased; null again with the first key that is made for a later fact.
 alter table subject add column erased_at timestamptz;
 
--- The keys of each (subject, category, context), where null means every one.
+-- The keys of each (subject, category, context), where null means every one. What names a person or
+-- an event never reads the ring: only a category alone does, and it has a statement of its own.
 create function named_keys(subject_ids uuid[], categories text[], contexts text[])
 returns table (key_id uuid)
-language sql stable security definer set search_path = keyring, pg_temp
+language plpgsql stable security definer set search_path = keyring, pg_temp
     set plan_cache_mode = force_custom_plan as $$
+#variable_conflict use_column
+begin
+    return query
     select k.key_id
     from unnest(subject_ids, categories, contexts) as w (subject_id, category, context)
     cross join lateral (
         select d.key_id from data_key d
         where d.subject_id = w.subject_id and d.category = coalesce(w.category, d.category)
-            and d.context = coalesce(w.context, d.context)) k
+            and d.context = coalesce(w.context, d.context)
+        offset 0) k
+    where w.subject_id is not null
     union
     select k.key_id
     from unnest(subject_ids, categories, contexts) as w (subject_id, category, context)
     cross join lateral (
         select d.key_id from data_key d
         where d.context = w.context and d.context <> ''
-            and d.category = coalesce(w.category, d.category)) k
-    where w.subject_id is null
-    union
-    select k.key_id
-    from unnest(subject_ids, categories, contexts) as w (subject_id, category, context)
-    join data_key k on k.category = w.category
-    where w.subject_id is null and w.context is null
+            and d.category = coalesce(w.category, d.category)
+        offset 0) k
+    where w.subject_id is null;
+
+    if exists (
+        select from unnest(subject_ids, contexts) as w (subject_id, context)
+        where w.subject_id is null and w.context is null)
+    then
+        return query
+        select distinct d.key_id
+        from unnest(subject_ids, categories, contexts) as w (subject_id, category, context)
+        join data_key d on d.category = w.category
+        where w.subject_id is null and w.context is null;
+    end if;
+end
 $$;
 
 -- From the commit of this on, no fact up to the moment makes a key of what is named, where null
@@ -92,9 +106,9 @@ returns table (category text, keys bigint)
 language sql security definer set search_path = keyring, pg_temp
     set plan_cache_mode = force_custom_plan as $$
     select k.category, count(*)
-    from named_keys(subject_ids, categories, contexts) n
-    join data_key k on k.key_id = n.key_id
-    where k.wrapped is not null
+    from data_key k
+    where k.key_id = any (array(select key_id from named_keys(subject_ids, categories, contexts)))
+        and k.wrapped is not null
     group by k.category
 $$;
 
