@@ -199,4 +199,3 @@ async def rows_read(administrator: Connection) -> int:
         "select seq_tup_read from pg_stat_user_tables where relname = 'data_key'"
     )
     return read
-
