@@ -36,6 +36,7 @@ _TABLES = ", ".join(
         "keyring.key_encryption_key",
         "registration.handover",
         "registration.handover_value",
+        "retention.outbox",
     )
 )
 

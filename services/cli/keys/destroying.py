@@ -38,10 +38,15 @@ def run_destroy(asked: Asked, *, yes: bool, as_json: bool) -> int:
         raise typer.BadParameter(
             "whose, or which? Name at least one", param_hint="--email, --event, --class"
         )
-    if not yes and (as_json or not sys.stdin.isatty()):
+    if not yes and (as_json or not is_asked()):
         raise typer.BadParameter("nobody is here to ask: add --yes", param_hint="--yes")
     alias = None if asked.email is None else email(asked.email, "--email")
     return asyncio.run(_destroy(asked, alias, yes=yes, as_json=as_json))
+
+
+def is_asked() -> bool:
+    """Whether somebody is there to answer."""
+    return sys.stdin.isatty()
 
 
 async def _destroy(asked: Asked, alias: Alias | None, *, yes: bool, as_json: bool) -> int:
@@ -109,7 +114,7 @@ def _tell(scope: Scope, gone: Mapping[str, int], cut_off: datetime, *, as_json: 
             "cut_off": cut_off,
             "destroyed": gone,
         }
-        typer.echo(orjson.dumps(document).decode())
+        typer.echo(orjson.dumps(document, default=str).decode())
         return
     _print(gone)
     typer.echo(f"{sum(gone.values())} keys are destroyed, and that is recorded")

@@ -87,7 +87,7 @@ def _print_json(found: People) -> None:
     import orjson
 
     people = [{"subject_id": one, "known_by": known} for one, known in found.items()]
-    typer.echo(orjson.dumps({"subjects": people}).decode())
+    typer.echo(orjson.dumps({"subjects": people}, default=str).decode())
 
 
 def _print(found: People) -> None:
