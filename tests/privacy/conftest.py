@@ -24,7 +24,7 @@ from tests.support.databases import create_database, drop_database
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 
-_TABLES = ", ".join(
+TABLES = ", ".join(
     (
         *(
             f"keyring.{table}"
@@ -93,7 +93,7 @@ async def connect(
     service_settings: SettingsFactory, administrator: asyncpg.Connection[asyncpg.Record]
 ) -> AsyncIterator[Connect]:
     """`await connect("registration")`: a connection as that service's role, to empty tables."""
-    await administrator.execute(f"truncate {_TABLES}")
+    await administrator.execute(f"truncate {TABLES}")
     opened: list[asyncpg.Connection[asyncpg.Record]] = []
 
     async def make(service: str) -> asyncpg.Connection[asyncpg.Record]:
