@@ -127,6 +127,17 @@ async def test_keys_of_later_facts_survive_an_erasure_up_to_an_earlier_moment(
     assert opened is not None
 
 
+async def test_between_two_erasures_the_announced_one_holds(
+    privacy: Privacy, registration: Connection, retention: Connection
+) -> None:
+    item = everything()[0]
+    await keyring.destroy_keys(retention, [(WHO, None, None)], cut_off=NOW)
+    await keyring.announce_cut_off(retention, [(None, None, ONE)], cut_off=LATER)
+    assert await privacy.seal(registration, [item], at=NOW) == [None]
+    assert await privacy.seal(registration, [item], at=LATER) == [None]
+    assert await privacy.seal(registration, [item], at=LATER + timedelta(seconds=1)) != [None]
+
+
 async def test_everything_at_once_is_refused(retention: Connection) -> None:
     with pytest.raises(asyncpg.InvalidParameterValueError):
         await keyring.destroy_keys(retention, [(None, None, None)], cut_off=NOW)

@@ -216,6 +216,16 @@ begin
         where covered.up_to is not null and w.category = any (allowed)
         order by w.subject_id, w.category collate "C", w.context collate "C"
         on conflict do nothing;
+
+        -- Nor the one after a key that an earlier erasure has destroyed.
+        update data_key k set cut_off = covered.up_to
+        from unnest(subject_ids, categories, contexts) as w (subject_id, category, context)
+        cross join lateral (
+            select max(c.up_to) as up_to from cut_off c
+            where c.subject_id in (w.subject_id, everyone) and c.context in (w.context, '*')
+                and c.category in (w.category, '')) covered
+        where k.subject_id = w.subject_id and k.category = w.category and k.context = w.context
+            and k.category = any (allowed) and k.cut_off < covered.up_to;
     end if;
 
     -- Sorted, so that calls that want the same keys wait for each other in one order. What is
