@@ -45,7 +45,7 @@ SHORT = 20
 EXAMPLES = int(os.environ.get("KEY_RACES", SHORT))
 """`make key-races` plays many more."""
 
-WORKERS = ("registration", "registration", "registration")
+WORKERS = ("registration", "registration")
 DESTROYERS = ("retention", "retention")
 
 a_worker = st.integers(0, len(WORKERS) - 1)
@@ -171,6 +171,11 @@ class KeyMachine(RuleBasedStateMachine):
             player.erased.append(Erasure(scope, cut_off))
 
         self._begin(number, destroy_keys)
+
+    @rule(number=a_destroyer, scope=a_scope, cut_off=a_cut_off)
+    def destroy_and_commit(self, number: int, scope: KeyName, cut_off: datetime) -> None:
+        self.destroy(number, scope, cut_off)
+        self.commit(number)
 
     @rule(number=a_destroyer, scope=a_scope, cut_off=a_cut_off)
     def announce(self, number: int, scope: KeyName, cut_off: datetime) -> None:
