@@ -31,8 +31,8 @@ test-containers: .venv/checks ## the integration tests against containers; needs
 test-bench: .venv/checks ## every benchmark, small: does it run?
 	$(BIN)/python -m pytest -m bench tests/bench $(PYTEST_ARGS)
 
-key-races: .venv/checks ## makers, users and destroyers of the same keys in thousands of orders
-	KEY_RACES=3000 $(BIN)/python -m pytest tests/privacy/test_key_machine.py $(PYTEST_ARGS)
+key-races: .venv/checks ## makers, users and destroyers of the same keys in a thousand orders (long)
+	KEY_RACES=1000 $(BIN)/python -m pytest tests/privacy/test_key_machine.py $(PYTEST_ARGS)
 
 bench: .venv/bench ## measure, half an hour; writes bench/results/latest.json
 	$(BIN)/python -m bench $(BENCH_ARGS)
