@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-containers test-bench check bench bench-quick canary faults lock clean
+.PHONY: help demo up test test-containers test-bench check bench bench-quick canary faults lock key-races clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 18
@@ -30,6 +30,9 @@ test-containers: .venv/checks ## the integration tests against containers; needs
 
 test-bench: .venv/checks ## every benchmark, small: does it run?
 	$(BIN)/python -m pytest -m bench tests/bench $(PYTEST_ARGS)
+
+key-races: .venv/checks ## makers, users and destroyers of the same keys in a thousand orders (long)
+	KEY_RACES=1000 $(BIN)/python -m pytest tests/privacy/test_key_machine.py $(PYTEST_ARGS)
 
 bench: .venv/bench ## measure, half an hour; writes bench/results/latest.json
 	$(BIN)/python -m bench $(BENCH_ARGS)

@@ -39,6 +39,7 @@ MODULES = (
     "withdrawals",
     "full",
     "replicas",
+    "keys",
     "start",
     "commands",
 )

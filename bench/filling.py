@@ -58,7 +58,15 @@ REGISTRATIONS = Filling(
 )
 SUBJECTS = Filling("keyring.subject", {"subject_id": "gen_random_uuid()"})
 ALIASES = Filling("keyring.alias", {"digest": _digest("digest"), "subject_id": "gen_random_uuid()"})
-KEYS = Filling("keyring.data_key", {"subject_id": "gen_random_uuid()", "key_id": "uuidv7()"})
+KEYS = Filling(
+    "keyring.data_key",
+    {
+        "subject_id": "gen_random_uuid()",
+        "key_id": "uuidv7()",
+        # A hundred people at an event.
+        "context": "'event:' || md5((n / 100)::text)::uuid",
+    },
+)
 
 INTAKE = (INBOX, REGISTRATIONS, SUBJECTS, ALIASES, KEYS)
 """What grows with every registration: inbox, state and keyring of the registration service."""

@@ -33,6 +33,7 @@ async def open_parts(settings: ServiceSettings, *, service: str) -> AsyncIterato
     try:
         async with pool.acquire() as connection:
             await privacy.check(connection)
+        privacy.record_attempts_in(pool)
         yield Parts(pool, privacy)
     finally:
         await pool.close()

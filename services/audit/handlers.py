@@ -51,11 +51,11 @@ async def read_entries(
             return
 
 
-async def history_of(connection: Connection, subject_id: UUID) -> History | None:
-    """Everything that the log says of one person; None where it says nothing."""
-    entries = await store.about(connection, subject_id)
+async def history_of(connection: Connection, subject_ids: Sequence[UUID]) -> History | None:
+    """Everything that the log says of one person, who may be several subjects; None: nothing."""
+    entries = await store.about(connection, subject_ids)
     if not entries:
         return None
-    without_outcomes = history(subject_id, entries, ())
+    without_outcomes = history(subject_ids, entries, ())
     disclosures = {disclosure.disclosure_id for disclosure in without_outcomes.disclosures}
-    return history(subject_id, entries, await store.outcomes(connection, list(disclosures)))
+    return history(subject_ids, entries, await store.outcomes(connection, list(disclosures)))

@@ -56,10 +56,10 @@ where
     and (:recipient::text is null or recipient = :recipient)
     and (:event_id::uuid is null or event_id = :event_id);
 
--- name: about_subject(subject_id)
+-- name: about_subjects(subject_ids)
 select sequence, body
 from entry
-where subject_id = :subject_id
+where subject_id = any(:subject_ids::uuid[])
 order by sequence;
 
 -- name: outcomes_of(disclosure_ids)

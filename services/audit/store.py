@@ -57,9 +57,9 @@ async def count(connection: Connection, asked: EntryFilter, *, after: int) -> in
     return number
 
 
-async def about(connection: Connection, subject_id: UUID) -> list[StoredEntry]:
-    """Every entry about one person, in order."""
-    rows = _sql.about_subject(connection, subject_id=subject_id)
+async def about(connection: Connection, subject_ids: Sequence[UUID]) -> list[StoredEntry]:
+    """Every entry about one person, who may be several subjects, in order."""
+    rows = _sql.about_subjects(connection, subject_ids=subject_ids)
     return [StoredEntry(row["sequence"], row["body"]) async for row in rows]
 
 

@@ -21,6 +21,10 @@ _ELSEWHERE = {
     ),
     "consent": Lazy("services.consent.commands", "What a person agreed to.", True),
     "retention": Lazy("services.retention.commands", "What is due for erasure, and when.", True),
+    "subjects": Lazy(
+        "services.cli.subjects", "Who is known by which address: show, link, unlink, forget.", True
+    ),
+    "keys": Lazy("services.cli.keys", "The keys of the ring: destroy them.", True),
     "dead-letters": Lazy(
         "services.cli.dead_letters",
         "What could not be processed: list, show, redrive, discard.",

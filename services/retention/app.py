@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
+from services.retention.handlers import Periodic
 from services.retention.settings import Settings
 from services.retention.subscribers import subscriptions
 from shared.assembly import open_parts
 from shared.messaging.application import run_service
+from shared.messaging.periodic import keep_working
 from shared.messaging.service import Service
+from shared.privacy.office import PrivacyOffice
+from shared.runtime.application import LoopFunction
 
 NAME = "retention"
 
@@ -18,7 +23,17 @@ NAME = "retention"
 async def open_service(settings: Settings) -> AsyncIterator[Service]:
     """The service with its real parts."""
     async with open_parts(settings, service=NAME) as parts:
-        yield Service(NAME, settings, parts.pool, parts.privacy, subscriptions(parts.privacy))
+        periodic = Periodic(PrivacyOffice(parts.privacy, f"service:{NAME}"))
+        loops: dict[str, LoopFunction] = {
+            name: partial(keep_working, parts.pool, NAME, work, settings.periodic_interval_s)
+            for name, work in (
+                ("report-attempts", periodic.report_attempts),
+                ("retire-aliases", periodic.retire_aliases),
+            )
+        }
+        yield Service(
+            NAME, settings, parts.pool, parts.privacy, subscriptions(parts.privacy), loops
+        )
 
 
 async def run(settings: Settings) -> None:

@@ -36,11 +36,13 @@ from shared.contract.registration import (
 )
 from shared.contract.types import EventId
 from shared.messaging.unit_of_work import Transaction
+from shared.privacy.office import PrivacyOffice
 from shared.privacy.plan import Plan
 
 Participation = ParticipantRegistered | ParticipantUpdated | RegistrationWaitlisted
 ConsentFact = ConsentGiven | ConsentRefused | ConsentWithdrawn | ConsentExpired
 
+MOST_ATTEMPTS: Final = 500
 EVENT_END: Final = "event_end"
 CONSENT_WITHDRAWAL: Final = "consent_withdrawal"
 FINANCIAL_YEARS: Final = frozenset({"financial_year_end", "financial_year_calendar_end"})
@@ -165,6 +167,21 @@ class Handlers:
 
     def _day(self, moment: datetime) -> date:
         return moment.astimezone(self._time_zone).date()
+
+
+class Periodic:
+    """What time brings: work in parts, each of which says how much it did."""
+
+    def __init__(self, office: PrivacyOffice) -> None:
+        self._office = office
+
+    async def report_attempts(self, tx: Transaction) -> int:
+        """Say to the log which services asked for what the plan does not grant them."""
+        return await self._office.report_attempts(tx, MOST_ATTEMPTS)
+
+    async def retire_aliases(self, tx: Transaction) -> int:
+        """Nothing but the log leads from an address to people who were erased long enough ago."""
+        return await self._office.retire(tx.connection, tx.now)
 
 
 def _events(messages: Sequence[Message[Any]]) -> Collection[EventState]:

@@ -80,3 +80,60 @@ class DataAccessed(Entry):
     categories: tuple[PlanName, ...]
     fields: tuple[FieldName, ...]
     by: Literal["staff", "system"] = "staff"
+
+
+@message(topic=TOPIC)
+class AccessRefused(Entry):
+    """A service asked for categories that the plan does not grant it, and got nothing.
+
+    `actor` is `service:` and its name; what was asked for within a minute is one entry.
+    """
+
+    categories: tuple[PlanName, ...]
+    """Empty where the plan has no category of the name that was asked for."""
+    purpose: PlanName | None
+    """None where it asked to seal, or for a purpose that the plan does not have."""
+    minute: Moment
+    attempts: int
+    refused_by: Literal["door", "keyring"]
+
+
+@message(topic=TOPIC)
+class KeysDestroyed(Entry):
+    """Keys were destroyed: what they sealed is unreadable, and facts up to `cut_off` add nothing.
+
+    What is None does not narrow it down. Of a person there is an entry for each of the subjects.
+    """
+
+    subject_id: SubjectId | None
+    event_id: EventId | None
+    retention_class: PlanName | None
+    categories: tuple[PlanName, ...]
+    keys: int
+    cut_off: Moment
+
+
+class _Link(Entry):
+    subject_id: SubjectId
+    kind: Literal["email", "phone", "person_number"]
+    reason: PlanName
+
+
+@message(topic=TOPIC)
+class SubjectLinked(_Link):
+    """An alias leads to a subject from now on. `led_to` is whom it led to before, if anybody."""
+
+    led_to: SubjectId | None
+
+
+@message(topic=TOPIC)
+class SubjectUnlinked(_Link):
+    """An alias leads to a subject no longer."""
+
+
+@message(topic=TOPIC)
+class AliasesForgotten(Entry):
+    """Nothing leads from an alias to people any more who were erased before a moment."""
+
+    erased_before: Moment
+    aliases: int

@@ -15,15 +15,29 @@ _EVERY_SERVICE = frozenset(
         "open_record_keys",
         "destroy_record_keys",
         "know_key_encryption_key",
+        "record_attempt",
     }
 )
-_FUNCTIONS = (
-    *sorted(_EVERY_SERVICE),
-    "make_keys",
-    "open_keys",
-    "destroy_keys",
-    "identify",
-    "find_subjects",
+_SEALS = frozenset({"make_keys"})
+_OPENS = frozenset({"open_keys"})
+_FINDS = frozenset({"find_subjects", "same_people"})
+_IDENTIFIES = frozenset({"identify"})
+_READS_THE_LOG = frozenset({"find_history"})
+_PRIVACY_OFFICE = frozenset(
+    {
+        "destroy_keys",
+        "announce_cut_off",
+        "count_keys",
+        "take_attempts",
+        "aliases_of",
+        "link_alias",
+        "unlink_alias",
+        "retire_aliases",
+        "forget_aliases",
+    }
+)
+_FUNCTIONS = sorted(
+    _EVERY_SERVICE | _SEALS | _OPENS | _FINDS | _IDENTIFIES | _READS_THE_LOG | _PRIVACY_OFFICE
 )
 
 
@@ -58,23 +72,23 @@ async def apply_grants(administrator: asyncpg.Connection[asyncpg.Record], plan: 
             await _grant_functions(administrator, role, _functions(service))
 
 
-def _functions(service: ServicePart) -> set[str]:
-    allowed = set(_EVERY_SERVICE)
-    if service.seals:
-        allowed.add("make_keys")
-    if service.grants:
-        allowed.add("open_keys")
-    if service.erases:
-        allowed.add("destroy_keys")
-    if service.subjects != "none":
-        allowed.add("find_subjects")
-    if service.subjects == "identify":
-        allowed.add("identify")
-    return allowed
+def _functions(service: ServicePart) -> frozenset[str]:
+    finds = service.subjects != "none"
+    groups = (
+        (_EVERY_SERVICE, True),
+        (_SEALS, bool(service.seals)),
+        (_OPENS, bool(service.grants)),
+        (_FINDS, finds),
+        (_IDENTIFIES, service.subjects == "identify"),
+        # Whoever keeps the log may still be told to whom an erased person's alias led.
+        (_READS_THE_LOG, finds and "audit" in service.hears),
+        (_PRIVACY_OFFICE, service.erases),
+    )
+    return frozenset().union(*(functions for functions, granted in groups if granted))
 
 
 async def _grant_functions(
-    administrator: asyncpg.Connection[asyncpg.Record], role: str, allowed: set[str]
+    administrator: asyncpg.Connection[asyncpg.Record], role: str, allowed: frozenset[str]
 ) -> None:
     # Role and function names come from a validated plan and from this module: identifiers both.
     await administrator.execute(f'grant usage on schema keyring to "{role}"')

@@ -219,23 +219,41 @@ async def know_key_encryption_key(connection: Connection, wrapper: KeyWrapper) -
         )
 
 
+KeyName = tuple[SubjectId | None, str | None, str | None]
+"""Subject, category and context; None means every one. Something has to be named."""
+
+
+async def announce_cut_off(
+    connection: Connection, names: Sequence[KeyName], *, cut_off: datetime
+) -> None:
+    """From the commit on, facts up to `cut_off` (aware) make no key of these names.
+
+    In a transaction before `destroy_keys`, so that makers of keys wait for this short one alone.
+    """
+    await _sql.announce_cut_off(connection, **_columns(names), up_to=cut_off)
+
+
 async def destroy_keys(
-    connection: Connection,
-    names: Sequence[tuple[SubjectId, str | None, str | None]],
-    *,
-    cut_off: datetime,
-) -> int:
-    """Destroy the keys of (subject, category, context), None meaning every one; how many it were.
+    connection: Connection, names: Sequence[KeyName], *, cut_off: datetime
+) -> dict[str, int]:
+    """Destroy the keys of these names; how many it were, by category.
 
     What they sealed is unreadable once this commits, everywhere. Facts up to `cut_off` (aware) add
     nothing from then on. Only a service that the plan lets erase may call it.
     """
-    return int(
-        await _sql.destroy_keys(
-            connection,
-            subject_ids=[subject_id for subject_id, _, _ in names],
-            categories=[category for _, category, _ in names],
-            contexts=[context for _, _, context in names],
-            up_to=cut_off,
-        )
-    )
+    rows = _sql.destroy_keys(connection, **_columns(names), up_to=cut_off)
+    return {category: keys async for category, keys in rows}
+
+
+async def count_keys(connection: Connection, names: Sequence[KeyName]) -> dict[str, int]:
+    """How many keys of these names are alive, by category."""
+    rows = _sql.count_keys(connection, **_columns(names))
+    return {category: keys async for category, keys in rows}
+
+
+def _columns(names: Sequence[KeyName]) -> dict[str, list[object]]:
+    return {
+        "subject_ids": [subject_id for subject_id, _, _ in names],
+        "categories": [category for _, category, _ in names],
+        "contexts": [context for _, _, context in names],
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import Protocol
 from uuid import UUID
@@ -13,6 +13,7 @@ import orjson
 from shared.contract.audit import DisclosureDelivered, DisclosureFailed
 from shared.contract.types import DisclosureId, Sealed, SubjectId
 from shared.privacy import keyring, records, subjects
+from shared.privacy.attempts import record_attempt
 from shared.privacy.disclosure import (
     Disclosure,
     DisclosureRequest,
@@ -32,7 +33,7 @@ from shared.privacy.plan import Plan
 from shared.privacy.sealing import NONCE_BYTES, KeyWrapper, key_id_of, seal_bytes
 from shared.privacy.subjects import Alias, Pepper
 from shared.privacy.values import Disclosed, ToOpen, ToSeal
-from shared.runtime.database import Connection, queries
+from shared.runtime.database import Connection, Pool, queries
 from shared.runtime.ids import random_id
 
 _sql = queries("queries.sql", __file__)
@@ -74,6 +75,7 @@ class Privacy:
         self._wrapper = wrapper
         self._peppers = tuple(Pepper(pepper) for pepper in peppers)
         self._references = KeyedDigest(reference_key)
+        self._attempts: Pool | None = None
 
     @classmethod
     def open(
@@ -95,6 +97,10 @@ class Privacy:
         WrongKeyError before anything is written under it. The first start of all records the key.
         """
         await keyring.know_key_encryption_key(connection, self._wrapper)
+
+    def record_attempts_in(self, pool: Pool) -> None:
+        """Record whatever is refused here for want of a grant, on connections of this pool."""
+        self._attempts = pool
 
     async def identify(
         self, connection: Connection, people: Sequence[Sequence[Alias]]
@@ -136,11 +142,7 @@ class Privacy:
         self, connection: Connection, aliases: Sequence[Alias]
     ) -> list[SubjectId | None]:
         """The subject that each alias leads to; None where there is none. Makes nothing."""
-        region = self.plan.organisation.region
-        asked = [
-            [pepper.digest_of(text) for pepper in self._peppers]
-            for text in (subjects.written(alias, region=region) for alias in aliases)
-        ]
+        asked = [self.digests_of(alias) for alias in aliases]
         digests = [digest for versions in asked for digest in versions]
         known = {
             digest: SubjectId(subject_id)
@@ -151,6 +153,35 @@ class Privacy:
             for versions in asked
         ]
 
+    async def find_history(self, connection: Connection, alias: Alias) -> list[SubjectId]:
+        """Whom an alias leads to, to whom it led before an erasure, and who is the same person.
+
+        Only for the service that keeps the log: that one can answer for as long as it is kept.
+        """
+        rows = _sql.find_history(connection, digests=self.digests_of(alias))
+        return [SubjectId(row["subject_id"]) async for row in rows]
+
+    async def same_people(
+        self, connection: Connection, subject_id: SubjectId
+    ) -> tuple[SubjectId, ...]:
+        """The subject, and behind it those that proved to be the same person."""
+        rows = _sql.same_people(connection, subject_ids=[subject_id])
+        others = {SubjectId(row["subject_id"]) async for row in rows} - {subject_id}
+        return (subject_id, *sorted(others))
+
+    def digests_of(self, alias: Alias) -> list[bytes]:
+        """What the keyring may know the alias by: under each pepper, the newest first.
+
+        AliasError for an alias that cannot be normalised.
+        """
+        text = subjects.written(alias, region=self.plan.organisation.region)
+        return [pepper.digest_of(text) for pepper in self._peppers]
+
+    @property
+    def newest_pepper(self) -> str:
+        """The id of the pepper that new aliases are digested with."""
+        return self._peppers[0].id
+
     async def seal(
         self, connection: Connection, items: Sequence[ToSeal], *, at: datetime
     ) -> list[Sealed | None]:
@@ -160,7 +191,7 @@ class Privacy:
         cut-off: data from before an erasure adds nothing. NotGrantedError where the plan does not
         let this service seal the category.
         """
-        self._refuse_sealing({item.category for item in items})
+        await self._refuse_sealing({item.category for item in items})
         if not items:
             return []
         wanted = Wanted()
@@ -168,9 +199,13 @@ class Privacy:
             wanted.add(item.subject_id, item.category, item.context, item.at or at)
             for item in items
         ]
-        keys = await keyring.make_keys(
-            connection, wanted, wrapper=self._wrapper, random=self._random
-        )
+        try:
+            keys = await keyring.make_keys(
+                connection, wanted, wrapper=self._wrapper, random=self._random
+            )
+        except NotGrantedError:
+            await self._record_attempt(set(wanted.categories), "")
+            raise
         nonces = self._random(NONCE_BYTES * len(items))
         sealed: list[Sealed | None] = []
         for nonce_at, item, place in zip(
@@ -184,9 +219,10 @@ class Privacy:
                 sealed.append(seal_bytes(key, orjson.dumps(item.content), nonce))
         return sealed
 
-    def _refuse_sealing(self, categories: set[str]) -> None:
+    async def _refuse_sealing(self, categories: set[str]) -> None:
         missing = categories - set(self.plan.services[self.service].seals)
         if missing:
+            await self._record_attempt(missing, "")
             names = ", ".join(sorted(missing & self.plan.categories.keys())) or "an unknown one"
             raise NotGrantedError(
                 f"the plan does not let {self.service} seal the category: {names}"
@@ -200,17 +236,19 @@ class Privacy:
         NotGrantedError where plan or keyring do not let this service open a category for the
         purpose; SealError where a value is not what it is said to be (another person's, altered).
         """
-        self._refuse_opening(purpose, {item.category for item in items})
-        keys = await self._keys_of(connection, purpose, [item.sealed for item in items])
+        await self._refuse_opening(purpose, {item.category for item in items})
+        sealed = [(item.category, item.sealed) for item in items]
+        keys = await self._keys_of(connection, purpose, sealed)
         return [
             None if opened is None else Disclosed(opened.content)
             for opened in (open_item(keys, item) for item in items)
         ]
 
-    def _refuse_opening(self, purpose: str, categories: set[str]) -> None:
+    async def _refuse_opening(self, purpose: str, categories: set[str]) -> None:
         granted = self.plan.services[self.service].grants.get(purpose, ())
         missing = categories - set(granted)
         if missing:
+            await self._record_attempt(missing, purpose)
             names = ", ".join(sorted(missing & self.plan.categories.keys())) or "an unknown one"
             known = purpose if purpose in self.plan.purposes else "an unknown purpose"
             raise NotGrantedError(
@@ -218,12 +256,21 @@ class Privacy:
             )
 
     async def _keys_of(
-        self, connection: Connection, purpose: str, sealed: Sequence[Sealed]
+        self, connection: Connection, purpose: str, sealed: Sequence[tuple[str, Sealed]]
     ) -> dict[bytes, OpeningKey]:
         if not sealed:
             return {}
-        ids = [key_id_of(value) for value in sealed]
-        return await keyring.open_keys(connection, purpose, ids, wrapper=self._wrapper)
+        ids = [key_id_of(value) for _, value in sealed]
+        keys = await keyring.open_keys(connection, purpose, ids, wrapper=self._wrapper)
+        missing = {name for key, (name, _) in zip(ids, sealed, strict=True) if key not in keys}
+        if missing:
+            await self._record_attempt(missing, purpose)
+        return keys
+
+    async def _record_attempt(self, categories: Collection[str], purpose: str) -> None:
+        """Whoever is refused rolls back, so not in the caller's transaction."""
+        if self._attempts is not None:
+            await record_attempt(self._attempts, categories, purpose)
 
     async def disclose(self, tx: Transaction, request: DisclosureRequest) -> Disclosure:
         """The only way by which personal data goes to anyone else.
@@ -239,8 +286,10 @@ class Privacy:
         allowed = [p for p, refusal in zip(request.people, verdicts, strict=True) if not refusal]
         categories = {category_of(field) for field in request.fields}
         if allowed:
-            self._refuse_opening(request.purpose, categories)
-        sealed = [p.sealed[name] for p in allowed for name in categories if name in p.sealed]
+            await self._refuse_opening(request.purpose, categories)
+        sealed = [
+            (name, p.sealed[name]) for p in allowed for name in categories if name in p.sealed
+        ]
         keys = await self._keys_of(tx.connection, request.purpose, sealed)
         scribe = Scribe(self.plan, self.service, request, DisclosureId(tx.new_id()), tx.now)
         released: list[Release] = []

@@ -9,8 +9,22 @@ from keyring.make_keys(
 select key_id, subject_id, category, generation, kek, wrapped
 from keyring.open_keys(:purpose, :key_ids);
 
--- name: destroy_keys(subject_ids, categories, contexts, up_to)$
-select keyring.destroy_keys(:subject_ids, :categories, :contexts, :up_to);
+-- name: destroy_keys(subject_ids, categories, contexts, up_to)
+select category, keys
+from keyring.destroy_keys(:subject_ids, :categories, :contexts, :up_to);
+
+-- name: announce_cut_off(subject_ids, categories, contexts, up_to)$
+select keyring.announce_cut_off(:subject_ids, :categories, :contexts, :up_to);
+
+-- name: count_keys(subject_ids, categories, contexts)
+select category, keys from keyring.count_keys(:subject_ids, :categories, :contexts);
+
+-- name: record_attempt(categories, purpose)$
+select keyring.record_attempt(:categories, :purpose);
+
+-- name: take_attempts(before, most)
+select role, category, purpose, minute, refused_by, attempts
+from keyring.take_attempts(:before, :most);
 
 -- name: make_record_key(day, key_id, wrapped, made_with)^
 select key_id, kek, wrapped from keyring.make_record_key(:day, :key_id, :wrapped, :made_with);
@@ -35,6 +49,28 @@ from keyring.identify(
 
 -- name: find_subjects(digests)
 select digest, subject_id from keyring.find_subjects(:digests);
+
+-- name: find_history(digests)
+select subject_id from keyring.find_history(:digests);
+
+-- name: same_people(subject_ids)
+select subject_id from keyring.same_people(:subject_ids);
+
+-- name: aliases_of(subject_id)
+select kind, source, shared, made_at from keyring.aliases_of(:subject_id);
+
+-- name: link_alias(digests, kind, made_with, subject_id, reason)^
+select outcome, led_to
+from keyring.link_alias(:digests, :kind, :made_with, :subject_id, :reason);
+
+-- name: unlink_alias(digests, subject_id)$
+select keyring.unlink_alias(:digests, :subject_id);
+
+-- name: retire_aliases(erased_before, most)$
+select keyring.retire_aliases(:erased_before, :most);
+
+-- name: forget_aliases(erased_before)$
+select keyring.forget_aliases(:erased_before);
 
 -- name: leave_handover(disclosure_id, recipient, purpose, event_id, fields, people, actor, plan_digest, now, subject_ids, categories, value_fields, sealed)!
 -- `value_fields` has one text of names, separated by spaces, for each value.

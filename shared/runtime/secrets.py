@@ -82,10 +82,21 @@ class SecretsFolder:
         """Peppers of the aliases of subjects, newest first; 32 bytes each."""
         if not self.path.is_dir():
             raise SecretsError(f"there is no folder {self.path}: run `steward init`")
-        numbers = [int(m.group(1)) for f in self.path.iterdir() if (m := _PEPPER.match(f.name))]
+        numbers = self._pepper_numbers()
         if 1 not in numbers:
             self._key(FIRST_PEPPER)
         return tuple(self._key(f"pepper-{number}") for number in sorted(numbers, reverse=True))
+
+    def new_pepper(self) -> str:
+        """Make the next pepper, beside the older ones, which are still needed; its name."""
+        self.check()
+        with self._alone():
+            name = f"pepper-{max(self._pepper_numbers()) + 1}"
+            _write(self.path / name, secrets.token_hex(KEY_BYTES))
+        return name
+
+    def _pepper_numbers(self) -> list[int]:
+        return [int(m.group(1)) for f in self.path.iterdir() if (m := _PEPPER.match(f.name))]
 
     def suppression_pepper(self) -> bytes:
         """Pepper of the suppression list; 32 bytes."""

@@ -15,6 +15,7 @@ import pytest
 
 from services.audit.commands import app
 from services.audit.handlers import append_entries
+from services.cli import keys, subjects
 from shared.contract.audit import (
     DataAccessed,
     DataDisclosed,
@@ -41,11 +42,15 @@ def settings(service_settings: SettingsFactory) -> ServiceSettings:
 @pytest.fixture
 async def aino(service_settings: SettingsFactory) -> SubjectId:
     """A person whom another service knows by e-mail."""
+    return await known_as(EMAIL, service_settings)
+
+
+async def known_as(address: str, service_settings: SettingsFactory) -> SubjectId:
     consent = service_settings("consent", kafka_bootstrap_servers=NO_KAFKA)
     async with at_work(consent, "consent") as work:
         pool = work.parts.pool
         async with pool.acquire() as connection, connection.transaction():
-            (subject,) = await work.parts.privacy.identify(connection, [[Alias("email", EMAIL)]])
+            (subject,) = await work.parts.privacy.identify(connection, [[Alias("email", address)]])
     return subject
 
 
@@ -205,6 +210,23 @@ async def test_a_history_for_programs(
     (disclosure,) = document["disclosures"]
     assert disclosure["recipient_name"] == "Example Catering Ltd"
     assert disclosure["outcome"] == "not delivered yet"
+
+
+async def test_who_was_two_subjects_and_is_erased_is_told_of_both_until_it_is_forgotten(
+    work: Work, settings: ServiceSettings, service_settings: SettingsFactory, aino: SubjectId
+) -> None:
+    other = "aino.canary.other@example.org"
+    second = await known_as(other, service_settings)
+    await append(work, *(make_entry(DataDisclosed, subject_id=one) for one in (aino, second)))
+    link = ("link", other, "--to", EMAIL, "--reason", "same-person", "--yes")
+    assert (await command(subjects.app, settings, *link)).code == 0
+    destroy = ("destroy", "--email", other, "--yes")
+    assert (await command(keys.app, settings, *destroy)).code == 0
+    for named in (EMAIL, other, str(aino)):
+        done = await command(app, settings, "about", named, "--json")
+        document = orjson.loads(done.out)
+        assert (UUID(document["subject_id"]), document["same_person"]) == (aino, [str(second)])
+        assert len(document["disclosures"]) == 2
 
 
 async def test_whoever_has_no_entry_gets_the_same_answer(

@@ -163,7 +163,7 @@ def test_a_history_says_what_became_of_each_disclosure() -> None:
         StoredEntry(place, entry_bytes(facts.message(data)))
         for place, data in enumerate([*entries, *outcomes])
     ]
-    told = history(subject, stored[:4], stored[4:])
+    told = history([subject], stored[:4], stored[4:])
     assert [(one.outcome, one.reason) for one in told.disclosures] == [
         ("delivered", None),
         ("failed", "unreachable"),
@@ -178,7 +178,7 @@ def test_a_reading_is_part_of_a_history() -> None:
     data = make_entry(audit.DataAccessed, purpose="event-arrangement")
     assert data.subject_id is not None
     stored = [StoredEntry(3, entry_bytes(Facts().message(data)))]
-    (access,) = history(data.subject_id, stored, ()).accesses
+    (access,) = history([data.subject_id], stored, ()).accesses
     assert (access.sequence, access.by, access.purpose) == (3, "staff", "event-arrangement")
 
 

@@ -24,15 +24,19 @@ from tests.support.databases import create_database, drop_database
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 
-_TABLES = ", ".join(
+TABLES = ", ".join(
     (
         *(
             f"keyring.{table}"
-            for table in ("subject", "alias", "shared_alias", "data_key", "record_key")
+            for table in (
+                *("subject", "alias", "shared_alias", "erased_alias", "same_person"),
+                *("data_key", "cut_off", "record_key", "access_attempt"),
+            )
         ),
         "keyring.key_encryption_key",
         "registration.handover",
         "registration.handover_value",
+        "retention.outbox",
     )
 )
 
@@ -52,6 +56,16 @@ class SpokenTransaction:
 
     def say(self, data: MessageData, *, key: UUID | None, subject: UUID | None = None) -> None:
         self.said.append((data, key, subject))
+
+
+async def somebody_waits(administrator: Connection) -> None:
+    """Return as soon as a connection of this database waits for a lock."""
+    waiting = (
+        "select exists (select from pg_stat_activity"
+        " where wait_event_type = 'Lock' and datname = current_database())"
+    )
+    while not await administrator.fetchval(waiting):  # noqa: ASYNC110 - the server tells nobody
+        await asyncio.sleep(0.01)
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +93,7 @@ async def connect(
     service_settings: SettingsFactory, administrator: asyncpg.Connection[asyncpg.Record]
 ) -> AsyncIterator[Connect]:
     """`await connect("registration")`: a connection as that service's role, to empty tables."""
-    await administrator.execute(f"truncate {_TABLES}")
+    await administrator.execute(f"truncate {TABLES}")
     opened: list[asyncpg.Connection[asyncpg.Record]] = []
 
     async def make(service: str) -> asyncpg.Connection[asyncpg.Record]:

@@ -2,16 +2,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from uuid import UUID
 
 import asyncpg
 import pytest
 
+from shared.assembly import open_parts
 from shared.privacy.errors import AliasError
 from shared.privacy.privacy import Privacy
 from shared.privacy.sealing import KeyWrapper
 from shared.privacy.subjects import Alias
+from shared.runtime.settings import ServiceSettings
+from tests.conftest import SettingsFactory
 from tests.privacy.conftest import Connect
+from tests.support.work import NO_KAFKA
 
 PrivacyOf = Callable[[str], Privacy]
 
@@ -163,23 +169,47 @@ async def test_a_batch_ends_as_the_same_people_one_by_one(
     assert pattern(together) == pattern(one_by_one)
 
 
+def identify_all(settings: ServiceSettings, service: str, numbers: list[int]) -> list[UUID]:
+    """What a process of its own does: one transaction for all these addresses."""
+
+    async def identify() -> list[UUID]:
+        people = [[email(f"person{number}@example.org")] for number in numbers]
+        async with (
+            open_parts(settings, service=service) as parts,
+            parts.pool.acquire() as connection,
+            connection.transaction(),
+        ):
+            found = await parts.privacy.identify(connection, people)
+        return [UUID(bytes=subject.bytes) for subject in found]
+
+    return asyncio.run(identify())
+
+
 async def test_concurrent_processes_agree_on_one_subject_for_each_of_many_addresses(
-    privacy_of: PrivacyOf, connect: Connect, administrator: asyncpg.Connection[asyncpg.Record]
+    service_settings: SettingsFactory,
+    connect: Connect,
+    administrator: asyncpg.Connection[asyncpg.Record],
 ) -> None:
-    people = [[email(f"person{i}@example.org")] for i in range(10_000)]
-    orders = [people, people[::-1], people[5_000:] + people[:5_000], people]
-
-    async def identify(order: list[list[Alias]], service: str) -> dict[Alias, UUID]:
-        connection = await connect(service)
-        async with connection.transaction():
-            subjects = await privacy_of(service).identify(connection, order)
-        return {person[0]: subject for person, subject in zip(order, subjects, strict=True)}
-
-    services = ("registration", "consent", "registration", "registration")
-    found = await asyncio.gather(*map(identify, orders, services))
-    assert all(one == found[0] for one in found)
-    assert len(set(found[0].values())) == 10_000
-    assert await administrator.fetchval("select count(*) from keyring.subject") == 10_000
+    del connect  # it has emptied the tables
+    many = 10_000
+    orders = [list(range(many)), list(range(many - 1, -1, -1)), [*range(many // 2, many)] * 2]
+    services = ("registration", "consent", "registration")
+    settings = [service_settings(one, kafka_bootstrap_servers=NO_KAFKA) for one in services]
+    loop = asyncio.get_running_loop()
+    with ProcessPoolExecutor(len(orders), get_context("spawn")) as processes:
+        batches = await asyncio.gather(
+            *(
+                loop.run_in_executor(processes, identify_all, one, service, order)
+                for one, service, order in zip(settings, services, orders, strict=True)
+            )
+        )
+    subjects: dict[int, set[UUID]] = {}
+    for order, found in zip(orders, batches, strict=True):
+        for number, subject in zip(order, found, strict=True):
+            subjects.setdefault(number, set()).add(subject)
+    assert all(len(found) == 1 for found in subjects.values())
+    assert len(set.union(*subjects.values())) == many
+    assert await administrator.fetchval("select count(*) from keyring.subject") == many
 
 
 async def test_concurrent_claims_of_one_shared_address_make_one_person_per_number(

@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
-from services.registration.app import NAME, keep_working
+from services.registration.app import NAME
 from shared.assembly import Parts, open_parts
+from shared.messaging.periodic import keep_working
 from shared.messaging.unit_of_work import Transaction
 from shared.runtime.application import Loop
 from shared.runtime.health import Heartbeats
@@ -30,7 +31,7 @@ async def _working(parts: Parts, answers: list[Exception | int], heartbeats: Hea
         return answer
 
     heartbeats.expect("work", 30)
-    await keep_working(parts, work, 0.01, Loop("work", heartbeats, stopping))
+    await keep_working(parts.pool, NAME, work, 0.01, Loop("work", heartbeats, stopping))
 
 
 async def test_work_waits_for_a_database_that_is_away(service_settings: SettingsFactory) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -19,6 +19,7 @@ from services.audit.domain.history import Access, Disclosure, History
 from services.audit.handlers import history_of
 from services.audit.settings import Settings
 from shared.assembly import Parts, open_parts
+from shared.contract.types import SubjectId
 from shared.privacy.asking import asked_for
 from shared.privacy.errors import AliasError
 from shared.privacy.plan import Plan
@@ -48,32 +49,33 @@ def run_about(person: str, *, as_json: bool) -> int:
 
 async def _look_up(named: str) -> tuple[History, Plan] | None:
     async with open_parts(Settings.load(), service="audit") as parts:
-        subject_id = await _subject(parts, named)
-        if subject_id is None:
+        subject_ids = await _subjects(parts, named)
+        if not subject_ids:
             return None
         async with parts.pool.acquire() as connection:
-            history = await history_of(connection, subject_id)
+            history = await history_of(connection, subject_ids)
         return None if history is None else (history, parts.privacy.plan)
 
 
-async def _subject(parts: Parts, named: str) -> UUID | None:
-    try:
-        return UUID(named)
-    except ValueError:
-        pass
-    try:
-        async with parts.pool.acquire() as connection:
-            (subject_id,) = await parts.privacy.find(connection, [Alias("email", named)])
-    except AliasError:
-        raise typer.BadParameter(
-            "this is neither an e-mail address nor the id of a data subject"
-        ) from None
-    return subject_id
+async def _subjects(parts: Parts, named: str) -> Sequence[SubjectId]:
+    """The person's, also after an erasure, with those that proved to be the same person's."""
+    async with parts.pool.acquire() as connection:
+        try:
+            return await parts.privacy.same_people(connection, SubjectId(UUID(named)))
+        except ValueError:
+            pass
+        try:
+            return await parts.privacy.find_history(connection, Alias("email", named))
+        except AliasError:
+            raise typer.BadParameter(
+                "this is neither an e-mail address nor the id of a data subject"
+            ) from None
 
 
 def _document(history: History, plan: Plan) -> Mapping[str, object]:
     return {
         "subject_id": history.subject_id,
+        "same_person": history.same_person,
         "disclosures": [_disclosure(one, plan) for one in history.disclosures],
         "accesses": [_access(one, plan) for one in history.accesses],
     }
@@ -113,7 +115,8 @@ def _access(one: Access, plan: Plan) -> Mapping[str, object]:
 def _print(history: History, plan: Plan) -> None:
     console = Console()
     zone = ZoneInfo(plan.organisation.time_zone)
-    console.print(f"Data subject {history.subject_id}", highlight=False)
+    for subject_id in (history.subject_id, *history.same_person):
+        console.print(f"Data subject {subject_id}", highlight=False)
     if history.disclosures:
         console.print(_disclosures(history, plan, zone))
     if history.accesses:

@@ -12,6 +12,8 @@ from pydantic import JsonValue
 
 from shared.contract import headers
 from shared.contract.audit import (
+    AccessRefused,
+    AliasesForgotten,
     DataAccessed,
     DataDisclosed,
     DataTransmitted,
@@ -19,6 +21,9 @@ from shared.contract.audit import (
     DisclosureFailed,
     DisclosureRefused,
     Entry,
+    KeysDestroyed,
+    SubjectLinked,
+    SubjectUnlinked,
 )
 from shared.contract.message import Fault, Message, Record
 from shared.contract.registry import schema_uri
@@ -30,6 +35,11 @@ ENTRY_TYPES: tuple[type[Entry], ...] = (
     DisclosureDelivered,
     DisclosureFailed,
     DataAccessed,
+    AccessRefused,
+    KeysDestroyed,
+    SubjectLinked,
+    SubjectUnlinked,
+    AliasesForgotten,
 )
 
 _STRUCTURED = headers.STRUCTURED.encode()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -55,12 +55,14 @@ class History:
     """Everything that the log says of one person, in the order of the log."""
 
     subject_id: UUID
+    same_person: tuple[UUID, ...]
+    """Subjects that proved to be the same person; what is said of them is in here."""
     disclosures: tuple[Disclosure, ...]
     accesses: tuple[Access, ...]
 
 
 def history(
-    subject_id: UUID, entries: Iterable[StoredEntry], outcomes: Iterable[StoredEntry]
+    subject_ids: Sequence[UUID], entries: Iterable[StoredEntry], outcomes: Iterable[StoredEntry]
 ) -> History:
     """What the entries of one person say, with what became of each disclosure."""
     last_word = {}
@@ -77,7 +79,7 @@ def history(
             disclosures.append(_disclosure(entry.sequence, kind, data, said))
         elif event["type"] == "DataAccessed":
             accesses.append(_access(entry.sequence, data))
-    return History(subject_id, tuple(disclosures), tuple(accesses))
+    return History(subject_ids[0], tuple(subject_ids[1:]), tuple(disclosures), tuple(accesses))
 
 
 def _disclosure(

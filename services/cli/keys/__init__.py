@@ -1,0 +1,44 @@
+"""`steward keys`: the keys of the ring. Heavy imports stand where they are needed."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+app = typer.Typer(help="The keys of the ring: destroy them.", no_args_is_help=True)
+
+
+@app.callback()
+def keys() -> None:
+    """The keys of the ring: destroy them."""
+
+
+@app.command()
+def destroy(
+    email: Annotated[
+        str | None,
+        typer.Option(metavar="EMAIL|-", help="Of this person; - reads it from standard input."),
+    ] = None,
+    event: Annotated[UUID | None, typer.Option(metavar="ID", help="Of this event.")] = None,
+    retention_class: Annotated[
+        str | None,
+        typer.Option("--class", metavar="NAME", help="Of this retention class of the plan."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="For programs; needs --yes.")] = False,
+) -> None:
+    """Destroy keys: what they sealed is unreadable everywhere. There is no way back.
+
+    Several options narrow it down: of this person, at this event, of this class. Facts from before
+    this moment that still come add nothing. It is recorded in the audit log.
+
+    Exit code 1: nobody is known by the address, or the answer was no.
+
+    Examples: steward keys destroy --event 6f1c9c1e-4a43-4a55-9f5c-0a3f4d1f2b11 ·
+    echo maija@example.org | steward keys destroy --email - --yes
+    """
+    from services.cli.keys.destroying import Asked, run_destroy
+
+    raise typer.Exit(run_destroy(Asked(email, event, retention_class), yes=yes, as_json=json))

@@ -1,0 +1,125 @@
+"""`steward keys destroy`: show what would go, have it confirmed, destroy, and record it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import orjson
+import typer
+
+from services.cli.office import Office, email, open_office
+from shared.contract.types import EventId
+from shared.privacy.errors import NotInPlanError
+from shared.privacy.office import Scope
+from shared.privacy.subjects import Alias
+from shared.runtime.clock import utc_now
+
+NOBODY = "nobody is known by this address: no key was destroyed"
+KEPT = "no key was destroyed"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line names; None does not narrow it down."""
+
+    email: str | None
+    event: UUID | None
+    retention_class: str | None
+
+
+def run_destroy(asked: Asked, *, yes: bool, as_json: bool) -> int:
+    """Destroy the keys, unless the answer is no; the exit code."""
+    if asked == Asked(None, None, None):
+        raise typer.BadParameter(
+            "whose, or which? Name at least one", param_hint="--email, --event, --class"
+        )
+    if not yes and (as_json or not is_asked()):
+        raise typer.BadParameter("nobody is here to ask: add --yes", param_hint="--yes")
+    alias = None if asked.email is None else email(asked.email, "--email")
+    return asyncio.run(_destroy(asked, alias, yes=yes, as_json=as_json))
+
+
+def is_asked() -> bool:
+    """Whether somebody is there to answer."""
+    return sys.stdin.isatty()
+
+
+async def _destroy(asked: Asked, alias: Alias | None, *, yes: bool, as_json: bool) -> int:
+    async with open_office() as office:
+        scope = await _scope(office, asked, alias)
+        if scope is None:
+            typer.echo(NOBODY, err=True)
+            return 1
+        if not yes and not await _confirmed(office, scope):
+            typer.echo(KEPT, err=True)
+            return 1
+        cut_off = utc_now()
+        gone = await _destroy_keys(office, scope, cut_off)
+    _tell(scope, gone, cut_off, as_json=as_json)
+    return 0
+
+
+async def _scope(office: Office, asked: Asked, alias: Alias | None) -> Scope | None:
+    """None where nobody is known by the address."""
+    people = None
+    if alias is not None:
+        async with office.parts.pool.acquire() as connection:
+            people = await office.privacy.people(connection, alias)
+        if not people:
+            return None
+    event_id = None if asked.event is None else EventId(asked.event)
+    scope = Scope(people, event_id, asked.retention_class)
+    try:
+        office.privacy.check(scope)
+    except NotInPlanError as error:
+        raise typer.BadParameter(str(error), param_hint="--class") from None
+    return scope
+
+
+async def _confirmed(office: Office, scope: Scope) -> bool:
+    async with office.parts.pool.acquire() as connection:
+        alive = await office.privacy.count_keys(connection, scope)
+    many = sum(alive.values())
+    _print(alive)
+    answer: str = typer.prompt(
+        f"What {many} keys have sealed will be unreadable. Type this number to destroy them",
+        default="",
+        show_default=False,
+    )
+    return answer.strip() == str(many)
+
+
+async def _destroy_keys(office: Office, scope: Scope, cut_off: datetime) -> Mapping[str, int]:
+    """Two transactions: who makes keys waits for the first, which is short, and not for the second.
+
+    Ended in between, nothing is destroyed and the cut-off holds: the command is safe to repeat.
+    """
+    async with office.work() as tx:
+        await office.privacy.announce(tx, scope, cut_off)
+    async with office.work() as tx:
+        return await office.privacy.destroy(tx, scope, cut_off)
+
+
+def _tell(scope: Scope, gone: Mapping[str, int], cut_off: datetime, *, as_json: bool) -> None:
+    if as_json:
+        document = {
+            "subjects": scope.people,
+            "event_id": scope.event_id,
+            "retention_class": scope.retention_class,
+            "cut_off": cut_off,
+            "destroyed": gone,
+        }
+        typer.echo(orjson.dumps(document, default=str).decode())
+        return
+    _print(gone)
+    typer.echo(f"{sum(gone.values())} keys are destroyed, and that is recorded")
+
+
+def _print(keys: Mapping[str, int]) -> None:
+    for category, many in sorted(keys.items()):
+        typer.echo(f"{category:24}{many:>12,}")

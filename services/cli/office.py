@@ -1,0 +1,61 @@
+"""The privacy office at the command line: it works with the role and the outbox of `retention`."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import typer
+
+from services.cli.choosing import settings_of
+from shared.assembly import Parts, open_parts
+from shared.messaging.unit_of_work import Transaction, unit_of_work
+from shared.privacy.asking import asked_for
+from shared.privacy.errors import AliasError
+from shared.privacy.office import PrivacyOffice
+from shared.privacy.subjects import Alias, normalise_email
+from shared.runtime.clock import utc_now
+from shared.runtime.ids import new_id
+
+SERVICE: Final = "retention"
+WITHIN_MS: Final = 3_600_000
+"""No consumer waits for a command, so its transactions may take longer than a service's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """Where commands about people and keys are served."""
+
+    parts: Parts
+    privacy: PrivacyOffice
+
+    def work(self) -> AbstractAsyncContextManager[Transaction]:
+        """A transaction, whose entries go through the outbox."""
+        return unit_of_work(self.parts.pool, service=SERVICE, now=utc_now(), ids=new_id)
+
+
+@asynccontextmanager
+async def open_office() -> AsyncIterator[Office]:
+    """Open with the settings of the environment, and close."""
+    settings = settings_of(SERVICE).model_copy(update={"session_timeout_ms": WITHIN_MS})
+    async with open_parts(settings, service=SERVICE) as parts:
+        yield Office(parts, PrivacyOffice(parts.privacy, f"cli:{getpass.getuser()}"))
+
+
+def email(argument: str, option: str) -> Alias:
+    """The address that is named, or the next line of standard input for `-`.
+
+    Raises what Typer tells as a wrong argument; the address is not repeated.
+    """
+    try:
+        named = asked_for(argument, sys.stdin)
+        normalise_email(named)
+    except AliasError:
+        raise typer.BadParameter("this is not an e-mail address", param_hint=option) from None
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None
+    return Alias("email", named)

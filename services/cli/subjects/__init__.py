@@ -1,0 +1,168 @@
+"""`steward subjects`: who is known by which address. Heavy imports stand where they are needed.
+
+No address is shown anywhere: the keyring has digests alone.
+"""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Who is known by which address: show, link, unlink, forget.", no_args_is_help=True
+)
+pepper = typer.Typer(help="The secret that addresses are digested with.", no_args_is_help=True)
+app.add_typer(pepper, name="pepper")
+
+Email = Annotated[
+    str,
+    typer.Argument(metavar="EMAIL|-", help="An address; - reads it from standard input."),
+]
+Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+class LinkReason(StrEnum):
+    """What happened that an address leads to somebody from now on."""
+
+    CHANGED_ADDRESS = "changed-address"
+    SHARED_ADDRESS = "shared-address"
+    SAME_PERSON = "same-person"
+
+
+class UnlinkReason(StrEnum):
+    """What happened that an address leads to somebody no longer."""
+
+    ADDRESS_GIVEN_UP = "address-given-up"
+    LINKED_BY_MISTAKE = "linked-by-mistake"
+    ENTERED_BY_MISTAKE = "entered-by-mistake"
+
+
+@app.callback()
+def subjects() -> None:
+    """Who is known by which address: show, link, unlink, forget."""
+
+
+@app.command()
+def show(email: Email, json: Json = False) -> None:
+    """Show in which ways a person is known: kinds and dates, the values are kept nowhere.
+
+    Exit code 1: nobody is known by this address.
+
+    Example: echo maija@example.org | steward subjects show -
+    """
+    from services.cli.subjects.people import run_show
+
+    raise typer.Exit(run_show(email, as_json=json))
+
+
+@app.command()
+def link(
+    email: Email,
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="EMAIL|-",
+            help="An address of the person, who is known by it; - reads the next line.",
+        ),
+    ],
+    reason: Annotated[
+        LinkReason,
+        typer.Option(
+            help="changed-address: the person has this address now. shared-address: two people"
+            " have it; it goes on leading to the first. same-person: both addresses are one"
+            " person's, who was taken for two."
+        ),
+    ],
+    yes: Yes = False,
+) -> None:
+    """Let an address lead to a person from now on. It is recorded, without the address.
+
+    What is already sealed stays where it is; `steward audit about` and `steward keys destroy` take
+    both subjects of a same person. That cannot be undone, so it is asked for.
+
+    Exit code 1: nobody is known by the other address, or this one is another person's.
+
+    Example: steward subjects link new@example.org --to old@example.org --reason changed-address
+    """
+    from services.cli.subjects.people import run_link
+
+    if reason is LinkReason.SAME_PERSON and not yes:
+        _ask("Two subjects become one person, and there is no way back. Go on?")
+    raise typer.Exit(run_link(email, to, reason.value))
+
+
+@app.command()
+def unlink(
+    email: Email,
+    reason: Annotated[UnlinkReason, typer.Option(help="Why it does not lead there any longer.")],
+    of: Annotated[
+        str | None,
+        typer.Option(
+            metavar="EMAIL|-",
+            help="Of several who share it, the one who is known by this address as well.",
+        ),
+    ] = None,
+) -> None:
+    """Let an address lead to a person no longer. It is recorded, without the address.
+
+    Whoever comes with it next is the next who shares it, or somebody new.
+
+    Exit code 1: it did not lead there.
+
+    Example: steward subjects unlink old@example.org --reason address-given-up
+    """
+    from services.cli.subjects.people import run_unlink
+
+    raise typer.Exit(run_unlink(email, of, reason.value))
+
+
+@app.command()
+def forget(
+    before: Annotated[
+        str, typer.Option(metavar="DATE", help="Who was erased before this day, as 2027-01-31.")
+    ],
+    yes: Yes = False,
+) -> None:
+    """Delete the addresses of people who were erased before a day: nothing leads to them then.
+
+    For the end of the accountability period: until then the audit service can still tell an erased
+    person what was disclosed. There is no way back.
+
+    Example: steward subjects forget --before 2021-01-01
+    """
+    from services.cli.subjects.forgetting import day, run_forget
+
+    asked = day(before)
+    if not yes:
+        _ask(f"Nothing will lead to people who were erased before {asked}. Go on?")
+    raise typer.Exit(run_forget(asked))
+
+
+@pepper.callback()
+def pepper_group() -> None:
+    """The secret that addresses are digested with."""
+
+
+@pepper.command("new")
+def pepper_new() -> None:
+    """Make the next pepper. The older ones stay: whoever is met is digested under the newest.
+
+    Running services take it at their next start. Copy it to every machine that has the folder, stop
+    all services, and start them: one that knew the older pepper alone would take people for new.
+
+    Example: steward subjects pepper new
+    """
+    from services.cli.subjects.forgetting import run_new_pepper
+
+    raise typer.Exit(run_new_pepper())
+
+
+def _ask(question: str) -> None:
+    if not sys.stdin.isatty():
+        typer.echo("There is nobody to ask here: add --yes.", err=True)
+        raise typer.Exit(2)
+    typer.confirm(question, abort=True)

@@ -1,0 +1,309 @@
+-- migrate:up
+
+-- An erasure of more than one key: of a person, an event, a category, or what lies in two or three
+-- of them. Facts up to that moment add nothing, of keys that there are and of those that there are
+-- not. The nil UUID stands for every person, `*` for every context, nothing for every category.
+create table cut_off (
+    subject_id uuid not null,
+    context text not null,
+    category text not null,
+    up_to timestamptz not null,
+    primary key (subject_id, context, category)
+);
+
+-- An event's keys are found without reading the ring. A person's are, by the primary key.
+create index data_key_of_context on data_key (context, category) where context <> '';
+
+-- Since when a person is erased; null again with the first key that is made for a later fact.
+alter table subject add column erased_at timestamptz;
+
+-- The keys of each (subject, category, context), where null means every one. What names a person or
+-- an event never reads the ring: only a category alone does, and it has a statement of its own.
+create function named_keys(subject_ids uuid[], categories text[], contexts text[])
+returns table (key_id uuid)
+language plpgsql stable security definer set search_path = keyring, pg_temp
+    set plan_cache_mode = force_custom_plan as $$
+#variable_conflict use_column
+begin
+    return query
+    select k.key_id
+    from unnest(subject_ids, categories, contexts) as w (subject_id, category, context)
+    cross join lateral (
+        select d.key_id from data_key d
+        where d.subject_id = w.subject_id and d.category = coalesce(w.category, d.category)
+            and d.context = coalesce(w.context, d.context)
+        offset 0) k
+    where w.subject_id is not null
+    union
+    select k.key_id
+    from unnest(subject_ids, categories, contexts) as w (subject_id, category, context)
+    cross join lateral (
+        select d.key_id from data_key d
+        where d.context = w.context and d.context <> ''
+            and d.category = coalesce(w.category, d.category)
+        offset 0) k
+    where w.subject_id is null;
+
+    if exists (
+        select from unnest(subject_ids, contexts) as w (subject_id, context)
+        where w.subject_id is null and w.context is null)
+    then
+        return query
+        select distinct d.key_id
+        from unnest(subject_ids, categories, contexts) as w (subject_id, category, context)
+        join data_key d on d.category = w.category
+        where w.subject_id is null and w.context is null;
+    end if;
+end
+$$;
+
+-- From the commit of this on, no fact up to the moment makes a key of what is named, where null
+-- means every one. Waits for the batches that make keys, since none of them knows of it. Calls
+-- that name nothing at all, which would be everything, fail.
+create function announce_cut_off(
+    subject_ids uuid[], categories text[], contexts text[], up_to timestamptz
+) returns void
+language plpgsql security definer set search_path = keyring, pg_temp
+    set plan_cache_mode = force_custom_plan as $$
+#variable_conflict use_column
+declare
+    wide record;
+begin
+    select array_agg(coalesce(w.subject_id, '00000000-0000-0000-0000-000000000000')) as subject_ids,
+        array_agg(coalesce(w.context, '*')) as contexts,
+        array_agg(coalesce(w.category, '')) as categories,
+        bool_or(num_nulls(w.subject_id, w.category, w.context) = 3) as everything,
+        bool_or(coalesce(c.up_to < announce_cut_off.up_to, true)) as new
+    into wide
+    from unnest(subject_ids, categories, contexts) as w (subject_id, category, context)
+    left join cut_off c
+        on c.subject_id = coalesce(w.subject_id, '00000000-0000-0000-0000-000000000000')
+        and c.context = coalesce(w.context, '*') and c.category = coalesce(w.category, '')
+    where num_nulls(w.subject_id, w.category, w.context) > 0;
+
+    if wide.everything then
+        raise 'a person, a category or a context has to be named' using errcode = '22023';
+    end if;
+    if wide.new is not true then
+        return;
+    end if;
+    -- A key that somebody is making for a fact from before is seen by nobody yet: no row of it can
+    -- be waited for. Who waits here, waits for all who make keys at this moment, and they for us.
+    perform pg_advisory_xact_lock(hashtext('keyring cut_off'));
+    insert into cut_off as c (subject_id, context, category, up_to)
+    select w.subject_id, w.context, w.category, announce_cut_off.up_to
+    from unnest(wide.subject_ids, wide.contexts, wide.categories)
+        as w (subject_id, context, category)
+    order by w.subject_id, w.context collate "C", w.category collate "C"
+    on conflict (subject_id, context, category)
+    do update set up_to = greatest(c.up_to, excluded.up_to);
+end
+$$;
+
+-- How many keys that are alive are named, by category; null means every one.
+create function count_keys(subject_ids uuid[], categories text[], contexts text[])
+returns table (category text, keys bigint)
+language sql security definer set search_path = keyring, pg_temp
+    set plan_cache_mode = force_custom_plan as $$
+    select k.category, count(*)
+    from data_key k
+    where k.key_id = any (array(select key_id from named_keys(subject_ids, categories, contexts)))
+        and k.wrapped is not null
+    group by k.category
+$$;
+
+-- Destroys keys for good and leaves tombstones: of each (subject, category, context) in the three
+-- arrays, where null means every one: a person, an event or a class is one statement. Facts up to
+-- the moment add nothing from then on, also where there was no key. Keys whose facts are all later
+-- stay. Waits for the transactions that use a key. Gives the number of keys destroyed by category.
+--
+-- Whoever names more than single keys had better have announced the cut-off, in a transaction
+-- before: makers of keys then wait for that one only, and not for this one.
+drop function destroy_keys(uuid[], text[], text[], timestamptz);
+create function destroy_keys(
+    subject_ids uuid[], categories text[], contexts text[], up_to timestamptz
+) returns table (category text, keys bigint)
+language plpgsql security definer set search_path = keyring, pg_temp
+    set plan_cache_mode = force_custom_plan as $$
+#variable_conflict use_column
+declare
+    named uuid[];
+begin
+    perform announce_cut_off(subject_ids, categories, contexts, up_to);
+
+    insert into data_key
+        (subject_id, category, context, generation, key_id, kek, destroyed_at, cut_off)
+    select w.subject_id, w.category, w.context, 1, gen_random_uuid(), '', now(), up_to
+    from unnest(subject_ids, categories, contexts) as w (subject_id, category, context)
+    where num_nulls(w.subject_id, w.category, w.context) = 0
+    order by w.subject_id, w.category collate "C", w.context collate "C"
+    on conflict do nothing;
+
+    select array_agg(key_id) into named from named_keys(subject_ids, categories, contexts);
+
+    perform 1
+    from data_key k
+    where k.key_id = any (named)
+    order by k.subject_id, k.category collate "C", k.context collate "C", k.generation
+    for update;
+
+    update subject s set erased_at = now()
+    from unnest(subject_ids, categories, contexts) as w (subject_id, category, context)
+    where s.subject_id = w.subject_id and w.category is null and w.context is null
+        and s.erased_at is null;
+
+    -- Once more: what was made while we waited for who makes keys of single names.
+    select array_agg(key_id) into named from named_keys(subject_ids, categories, contexts);
+
+    return query
+    with gone as (
+        update data_key k
+        set wrapped = null, destroyed_at = coalesce(k.destroyed_at, now()),
+            cut_off = greatest(k.cut_off, up_to)
+        where k.key_id = any (named) and (k.after is null or k.after < up_to)
+        returning k.category, k.destroyed_at = now() as now_gone, k.kek
+    )
+    select g.category, count(*) from gone g where g.now_gone and g.kek <> '' group by g.category;
+end
+$$;
+
+-- As before, and: whoever asks for a category that is not granted is counted, and a cut-off that was
+-- announced keeps facts out of keys that were never made.
+--
+-- Makes the keys that are missing and gives the newest of each (subject, category, context), in one
+-- round trip. The caller sends a wrapped key for each, made beforehand, and names none twice. Gives
+-- nothing for a category that the role may not seal. `places` count from 1. The first row has all
+-- places whose key was made now, as it was sent, and nothing else. Each other row has one place. If
+-- its key id is the one that was sent, that key was taken for a new generation; otherwise `wrapped`
+-- is null where the newest key is destroyed and `at` is not later than its cut-off. `after` is the
+-- cut-off of the generation before.
+create or replace function make_keys(
+    subject_ids uuid[], categories text[], contexts text[], ats timestamptz[],
+    key_ids uuid[], wrapped_keys bytea[], made_with text
+) returns table (places bigint[], key_id uuid, generation integer, kek text, wrapped bytea,
+    after timestamptz)
+language plpgsql security definer set search_path = keyring, pg_temp
+    set plan_cache_mode = force_custom_plan as $$
+#variable_conflict use_column
+declare
+    allowed text[] := array(
+        select g.category from category_grant g where g.role = session_user and g.purpose = '');
+    everyone constant uuid := '00000000-0000-0000-0000-000000000000';
+    made bigint[];
+    others bigint[];
+    renewed uuid[];
+begin
+    if not categories <@ allowed then
+        perform note_attempt(array_agg(c), '', 'keyring') from unnest(categories) c where c <> all (allowed);
+    end if;
+
+    -- Who announces a cut-off waits for us, and we for him: what follows then knows of it.
+    perform pg_advisory_xact_lock_shared(hashtext('keyring cut_off'));
+
+    -- Where a cut-off covers a name, a tombstone stands for the key that older facts do not get.
+    if exists (select from cut_off c where c.subject_id = any (subject_ids))
+        or exists (select from cut_off c where c.subject_id = everyone
+            and (c.context = '*' or c.context = any (contexts)))
+    then
+        insert into data_key
+            (subject_id, category, context, generation, key_id, kek, destroyed_at, cut_off)
+        select w.subject_id, w.category, w.context, 1, gen_random_uuid(), '', now(), covered.up_to
+        from unnest(subject_ids, categories, contexts) as w (subject_id, category, context)
+        cross join lateral (
+            select max(c.up_to) as up_to from cut_off c
+            where c.subject_id in (w.subject_id, everyone) and c.context in (w.context, '*')
+                and c.category in (w.category, '')) covered
+        where covered.up_to is not null and w.category = any (allowed)
+        order by w.subject_id, w.category collate "C", w.context collate "C"
+        on conflict do nothing;
+
+        -- Nor the one after a key that an earlier erasure has destroyed.
+        update data_key k set cut_off = covered.up_to
+        from unnest(subject_ids, categories, contexts) as w (subject_id, category, context)
+        cross join lateral (
+            select max(c.up_to) as up_to from cut_off c
+            where c.subject_id in (w.subject_id, everyone) and c.context in (w.context, '*')
+                and c.category in (w.category, '')) covered
+        where k.subject_id = w.subject_id and k.category = w.category and k.context = w.context
+            and k.category = any (allowed) and k.cut_off < covered.up_to;
+    end if;
+
+    -- Sorted, so that calls that want the same keys wait for each other in one order. What is
+    -- left over afterwards, others have made: the arrays go on with that alone.
+    with wanted as (
+        select * from unnest(subject_ids, categories, contexts, ats, key_ids, wrapped_keys)
+            with ordinality as w (subject_id, category, context, at, key_id, wrapped, place)
+        where category = any (allowed)
+    ), inserted as (
+        insert into data_key (subject_id, category, context, generation, key_id, kek, wrapped)
+        select w.subject_id, w.category, w.context, 1, w.key_id, made_with, w.wrapped
+        from wanted w
+        order by w.subject_id, w.category collate "C", w.context collate "C"
+        on conflict do nothing
+        returning key_id
+    )
+    select
+        array_agg(w.place) filter (where i.key_id is not null),
+        array_agg(w.place) filter (where i.key_id is null),
+        array_agg(w.subject_id) filter (where i.key_id is null),
+        array_agg(w.category) filter (where i.key_id is null),
+        array_agg(w.context) filter (where i.key_id is null),
+        array_agg(w.at) filter (where i.key_id is null),
+        array_agg(w.wrapped) filter (where i.key_id is null)
+    into made, others, subject_ids, categories, contexts, ats, wrapped_keys
+    from wanted w left join inserted i using (key_id);
+
+    return query select coalesce(made, '{}'), null::uuid, 1, made_with, null::bytea, null::timestamptz;
+
+    if others is null then
+        return;
+    end if;
+
+    loop
+        -- A statement of its own: it sees what others committed while the insert waited for them.
+        -- The locks make a destroyer wait for this transaction. Keys just made, nobody sees yet.
+        perform 1
+        from unnest(subject_ids, categories, contexts) as w (subject_id, category, context)
+        join data_key k using (subject_id, category, context)
+        order by k.subject_id, k.category collate "C", k.context collate "C", k.generation
+        for key share of k;
+
+        -- A fact later than the cut-off begins a new generation. Two who try at once agree on one.
+        with destroyed as (
+            select w.place, w.subject_id, w.category, w.context, w.wrapped, k.generation, k.cut_off
+            from unnest(others, subject_ids, categories, contexts, ats, wrapped_keys)
+                as w (place, subject_id, category, context, at, wrapped)
+            cross join lateral (
+                select d.generation, d.cut_off from data_key d
+                where d.subject_id = w.subject_id and d.category = w.category
+                    and d.context = w.context
+                order by d.generation desc limit 1) k
+            where w.at > k.cut_off
+        ), inserted as (
+            insert into data_key
+                (subject_id, category, context, generation, key_id, kek, wrapped, after)
+            select d.subject_id, d.category, d.context, d.generation + 1, key_ids[d.place],
+                made_with, d.wrapped, d.cut_off
+            from destroyed d
+            order by d.subject_id, d.category collate "C", d.context collate "C"
+            on conflict do nothing
+        )
+        select array_agg(d.subject_id) from destroyed d into renewed;
+        exit when renewed is null;
+
+        -- Who registers after an erasure is a person again whom everybody may find.
+        update subject s set erased_at = null
+        where s.subject_id = any (renewed) and s.erased_at is not null;
+    end loop;
+
+    return query
+    select array[w.place], k.key_id, k.generation, k.kek,
+        case when k.key_id <> key_ids[w.place] then k.wrapped end, k.after
+    from unnest(others, subject_ids, categories, contexts)
+        as w (place, subject_id, category, context)
+    cross join lateral (
+        select d.* from data_key d
+        where d.subject_id = w.subject_id and d.category = w.category and d.context = w.context
+        order by d.generation desc limit 1) k;
+end
+$$;

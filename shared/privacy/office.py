@@ -1,0 +1,216 @@
+"""What the privacy office does to subjects and keys: link, unlink, show, destroy, forget.
+
+For the one service that the plan lets erase; the keyring refuses every other role. Each method runs
+inside the caller's transaction and says its audit entry there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal, TypedDict, get_args
+
+from shared.contract.audit import (
+    AccessRefused,
+    AliasesForgotten,
+    KeysDestroyed,
+    SubjectLinked,
+    SubjectUnlinked,
+)
+from shared.contract.types import EventId, SubjectId
+from shared.privacy import keyring
+from shared.privacy.attempts import Attempts, take_attempts
+from shared.privacy.disclosure import Transaction
+from shared.privacy.errors import NotInPlanError
+from shared.privacy.keyring import KeyName
+from shared.privacy.privacy import Privacy
+from shared.privacy.records import KEPT
+from shared.privacy.subjects import Alias, AliasKind
+from shared.runtime.database import Connection, queries
+
+RETIRED_AFTER: Final = KEPT + timedelta(days=1)
+"""So long after an erasure a fact from before it may still come: a dead letter that is redriven
+opens for 30 days. Until then the alias has to lead to the subject that was erased."""
+
+RETIRED_AT_ONCE: Final = 1_000
+
+LinkReason = Literal["changed-address", "shared-address", "same-person"]
+UnlinkReason = Literal["address-given-up", "linked-by-mistake", "entered-by-mistake"]
+LINK_REASONS: Final[tuple[LinkReason, ...]] = get_args(LinkReason)
+UNLINK_REASONS: Final[tuple[UnlinkReason, ...]] = get_args(UnlinkReason)
+
+_sql = queries("queries.sql", __file__)
+
+
+class _EntryHead(TypedDict):
+    at: datetime
+    actor: str
+    plan_digest: str
+    service: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One way in which a person is known; what it is, only a digest of is kept."""
+
+    kind: AliasKind
+    source: str | None
+    shared: bool
+    made_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose keys, of which event and of which retention class; None does not narrow it down."""
+
+    people: tuple[SubjectId, ...] | None = None
+    event_id: EventId | None = None
+    retention_class: str | None = None
+
+
+class PrivacyOffice:
+    """At work for one actor (an account id, or `cli:` and the system's user name)."""
+
+    def __init__(self, privacy: Privacy, actor: str) -> None:
+        self._privacy = privacy
+        self._actor = actor
+
+    async def people(self, connection: Connection, alias: Alias) -> tuple[SubjectId, ...]:
+        """Whom an alias leads to, with who proved to be the same person; nobody: empty."""
+        (found,) = await self._privacy.find(connection, [alias])
+        return () if found is None else await self._privacy.same_people(connection, found)
+
+    async def known_by(self, connection: Connection, subject_id: SubjectId) -> list[Known]:
+        """In which ways a person is known, the oldest first."""
+        rows = _sql.aliases_of(connection, subject_id=subject_id)
+        return [Known(**dict(row)) async for row in rows]
+
+    async def link(
+        self, tx: Transaction, alias: Alias, subject_id: SubjectId, reason: LinkReason
+    ) -> Literal["linked", "known", "taken"]:
+        """Let an alias lead to a subject. `known`: it did already; `taken`: it is another's, and
+        the reason is not one for which it may be taken from there.
+        """
+        row = await _sql.link_alias(
+            tx.connection,
+            digests=self._privacy.digests_of(alias),
+            kind=alias.kind,
+            made_with=self._privacy.newest_pepper,
+            subject_id=subject_id,
+            reason=reason,
+        )
+        outcome: Literal["linked", "known", "taken"] = row["outcome"]
+        if outcome == "linked":
+            led_to = None if row["led_to"] is None else SubjectId(row["led_to"])
+            entry = SubjectLinked(
+                **self._entry(tx),
+                subject_id=subject_id,
+                kind=alias.kind,
+                reason=reason,
+                led_to=led_to,
+            )
+            tx.say(entry, key=None, subject=subject_id)
+        return outcome
+
+    async def unlink(
+        self, tx: Transaction, alias: Alias, subject_id: SubjectId, reason: UnlinkReason
+    ) -> bool:
+        """Let an alias lead to a subject no longer; whether it did."""
+        removed: bool = await _sql.unlink_alias(
+            tx.connection, digests=self._privacy.digests_of(alias), subject_id=subject_id
+        )
+        if removed:
+            entry = SubjectUnlinked(
+                **self._entry(tx), subject_id=subject_id, kind=alias.kind, reason=reason
+            )
+            tx.say(entry, key=None, subject=subject_id)
+        return removed
+
+    async def count_keys(self, connection: Connection, scope: Scope) -> dict[str, int]:
+        """How many keys that are alive lie in the scope, by category."""
+        return await keyring.count_keys(connection, self._names(scope))
+
+    async def announce(self, tx: Transaction, scope: Scope, cut_off: datetime) -> None:
+        """From the commit on, facts up to `cut_off` make no key there: before `destroy`."""
+        await keyring.announce_cut_off(tx.connection, self._names(scope), cut_off=cut_off)
+
+    async def destroy(self, tx: Transaction, scope: Scope, cut_off: datetime) -> dict[str, int]:
+        """Destroy the keys of the scope; how many it were, by category."""
+        gone = await keyring.destroy_keys(tx.connection, self._names(scope), cut_off=cut_off)
+        for subject_id in scope.people or (None,):
+            entry = KeysDestroyed(
+                **self._entry(tx),
+                subject_id=subject_id,
+                event_id=scope.event_id,
+                retention_class=scope.retention_class,
+                categories=tuple(sorted(gone)),
+                keys=sum(gone.values()),
+                cut_off=cut_off,
+            )
+            tx.say(entry, key=None, subject=subject_id)
+        return gone
+
+    def check(self, scope: Scope) -> None:
+        """NotInPlanError for a class that the plan does not have or that has no categories."""
+        self._names(scope)
+
+    def _names(self, scope: Scope) -> list[KeyName]:
+        categories: Sequence[str | None] = (None,)
+        if scope.retention_class is not None:
+            known = self._privacy.plan.retention.get(scope.retention_class)
+            if known is None or not known.categories:
+                have = ", ".join(n for n, c in self._privacy.plan.retention.items() if c.categories)
+                raise NotInPlanError(f"the plan has these classes with categories: {have}")
+            categories = known.categories
+        context = None if scope.event_id is None else f"event:{scope.event_id}"
+        return [
+            (subject_id, category, context)
+            for subject_id in scope.people or (None,)
+            for category in categories
+        ]
+
+    async def retire(self, connection: Connection, now: datetime) -> int:
+        """Let aliases of the long erased lead there for the audit service alone; how many."""
+        retired: int = await _sql.retire_aliases(
+            connection, erased_before=now - RETIRED_AFTER, most=RETIRED_AT_ONCE
+        )
+        return retired
+
+    async def forget(self, tx: Transaction, erased_before: datetime) -> int:
+        """Delete the aliases of people who were erased before a moment; how many it were."""
+        forgotten: int = await _sql.forget_aliases(tx.connection, erased_before=erased_before)
+        if forgotten:
+            entry = AliasesForgotten(
+                **self._entry(tx), erased_before=erased_before, aliases=forgotten
+            )
+            tx.say(entry, key=None)
+        return forgotten
+
+    async def report_attempts(self, tx: Transaction, most: int) -> int:
+        """Say what was asked for without a grant, of minutes that are over; how many entries."""
+        taken = await take_attempts(tx.connection, tx.now, most)
+        for one in taken:
+            tx.say(self._refused(tx, one), key=None)
+        return len(taken)
+
+    def _refused(self, tx: Transaction, one: Attempts) -> AccessRefused:
+        return AccessRefused(
+            at=tx.now,
+            actor=f"service:{one.role.removeprefix('steward_')}",
+            plan_digest=self._privacy.plan.digest,
+            service=self._privacy.service,
+            categories=() if one.category is None else (one.category,),
+            purpose=one.purpose,
+            minute=one.minute,
+            attempts=one.count,
+            refused_by=one.refused_by,
+        )
+
+    def _entry(self, tx: Transaction) -> _EntryHead:
+        return {
+            "at": tx.now,
+            "actor": self._actor,
+            "plan_digest": self._privacy.plan.digest,
+            "service": self._privacy.service,
+        }

@@ -1,0 +1,472 @@
+"""Who is known by what: linked, unlinked, retired and forgotten; and attempts that are reported."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TypeAlias
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from shared.contract.audit import (
+    AccessRefused,
+    AliasesForgotten,
+    KeysDestroyed,
+    SubjectLinked,
+    SubjectUnlinked,
+)
+from shared.contract.types import Sealed, SubjectId
+from shared.privacy.errors import NotGrantedError, NotInPlanError
+from shared.privacy.grants import apply_grants
+from shared.privacy.office import RETIRED_AFTER, LinkReason, PrivacyOffice, Scope
+from shared.privacy.plan import Plan
+from shared.privacy.privacy import Privacy
+from shared.privacy.sealing import KeyWrapper
+from shared.privacy.subjects import Alias
+from shared.privacy.values import ToOpen, ToSeal
+from shared.runtime.database import open_pool
+from tests.conftest import SettingsFactory
+from tests.privacy.conftest import NOW, Connect, SpokenTransaction, somebody_waits
+from tests.support.work import NO_KAFKA
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+PrivacyOf = Callable[[str], Privacy]
+PlanOffice = Callable[..., Privacy]
+
+OLD, NEW, OTHER = (Alias("email", f"{name}@example.org") for name in ("old", "new", "other"))
+SEALED = Sealed(bytes(64))
+REASONS: tuple[LinkReason, ...] = ("changed-address", "shared-address", "same-person")
+
+
+@pytest.fixture
+def privacy(privacy_of: PrivacyOf) -> Privacy:
+    return privacy_of("registration")
+
+
+@pytest.fixture
+async def intake(connect: Connect) -> Connection:
+    return await connect("registration")
+
+
+@pytest.fixture
+async def tx(connect: Connect) -> SpokenTransaction:
+    return SpokenTransaction(await connect("retention"))
+
+
+@pytest.fixture
+def office(privacy_of: PrivacyOf) -> PrivacyOffice:
+    return PrivacyOffice(privacy_of("retention"), "cli:tester")
+
+
+async def subject(privacy: Privacy, intake: Connection, alias: Alias) -> SubjectId:
+    (found,) = await privacy.identify(intake, [[alias]])
+    return found
+
+
+@pytest.mark.parametrize("reason", REASONS)
+async def test_an_address_that_nobody_had_leads_to_the_person(
+    privacy: Privacy,
+    intake: Connection,
+    tx: SpokenTransaction,
+    office: PrivacyOffice,
+    reason: LinkReason,
+) -> None:
+    who = await subject(privacy, intake, OLD)
+    assert await office.link(tx, NEW, who, reason) == "linked"
+    assert await subject(privacy, intake, NEW) == await subject(privacy, intake, OLD) == who
+    ((entry, key, about),) = tx.said
+    assert entry == SubjectLinked(
+        at=NOW,
+        actor="cli:tester",
+        plan_digest=privacy.plan.digest,
+        service="retention",
+        subject_id=who,
+        kind="email",
+        reason=reason,
+        led_to=None,
+    )
+    assert (key, about) == (None, who)
+    assert await office.link(tx, NEW, who, reason) == "known"
+    assert len(tx.said) == 1
+
+
+async def test_an_address_that_is_anothers_is_not_taken_for_a_changed_one(
+    privacy: Privacy, intake: Connection, tx: SpokenTransaction, office: PrivacyOffice
+) -> None:
+    who, other = await subject(privacy, intake, OLD), await subject(privacy, intake, NEW)
+    assert await office.link(tx, NEW, who, "changed-address") == "taken"
+    assert await subject(privacy, intake, NEW) == other
+    assert tx.said == []
+
+
+async def test_two_subjects_that_prove_to_be_one_person_are_covered_together(
+    privacy: Privacy,
+    intake: Connection,
+    tx: SpokenTransaction,
+    office: PrivacyOffice,
+    connect: Connect,
+    privacy_of: PrivacyOf,
+) -> None:
+    who, other = await subject(privacy, intake, OLD), await subject(privacy, intake, NEW)
+    await office.link(tx, OTHER, other, "changed-address")
+    sealed = await privacy.seal(
+        intake, [ToSeal(one, "contact", "event:a", {}) for one in (who, other)], at=NOW
+    )
+    assert await office.link(tx, NEW, who, "same-person") == "linked"
+    entry, _, _ = tx.said[-1]
+    assert isinstance(entry, SubjectLinked)
+    assert entry.led_to == other
+    for alias in (OLD, NEW, OTHER):
+        assert await office.people(tx.connection, alias) == (who, other)
+    audit = await connect("audit")
+    assert await privacy_of("audit").find_history(audit, OTHER) == [who, other]
+    assert await privacy_of("audit").same_people(audit, who) == (who, other)
+    people = await office.people(tx.connection, OLD)
+    assert await office.destroy(tx, Scope(people), NOW) == {"contact": 2}
+    assert [about for entry, _, about in tx.said if isinstance(entry, KeysDestroyed)] == [*people]
+    items = [
+        ToOpen(one, "contact", value)
+        for one, value in zip((who, other), sealed, strict=True)
+        if value is not None
+    ]
+    assert await privacy.use(intake, "event-arrangement", items) == [None, None]
+
+
+async def test_of_three_that_are_one_person_all_are_remembered(
+    privacy: Privacy, intake: Connection, tx: SpokenTransaction, office: PrivacyOffice
+) -> None:
+    first, second, third = [await subject(privacy, intake, one) for one in (OLD, NEW, OTHER)]
+    await office.link(tx, NEW, first, "same-person")
+    await office.link(tx, NEW, third, "same-person")
+    for alias in (OLD, NEW, OTHER):
+        assert set(await office.people(tx.connection, alias)) == {first, second, third}
+        assert (await office.people(tx.connection, alias))[0] == third
+
+
+async def test_a_shared_address_goes_on_leading_to_the_first_and_passes_to_the_next(
+    privacy: Privacy, intake: Connection, tx: SpokenTransaction, office: PrivacyOffice
+) -> None:
+    first, second = await subject(privacy, intake, OLD), await subject(privacy, intake, NEW)
+    assert await office.link(tx, OLD, second, "shared-address") == "linked"
+    assert await office.link(tx, OLD, second, "shared-address") == "known"
+    assert await subject(privacy, intake, OLD) == first
+    known = await office.known_by(tx.connection, second)
+    assert sorted((one.kind, one.shared) for one in known) == [("email", False), ("email", True)]
+    assert await office.unlink(tx, OLD, first, "address-given-up")
+    assert await subject(privacy, intake, OLD) == second
+    assert [one.shared for one in await office.known_by(tx.connection, second)] == [False, False]
+    assert await office.known_by(tx.connection, first) == []
+
+
+async def test_who_shares_an_address_can_give_it_up(
+    privacy: Privacy, intake: Connection, tx: SpokenTransaction, office: PrivacyOffice
+) -> None:
+    first, second = await subject(privacy, intake, OLD), await subject(privacy, intake, NEW)
+    await office.link(tx, OLD, second, "shared-address")
+    assert await office.unlink(tx, OLD, second, "address-given-up")
+    assert len(await office.known_by(tx.connection, second)) == 1
+    assert await subject(privacy, intake, OLD) == first
+
+
+async def test_whoever_comes_with_an_address_that_leads_nowhere_is_somebody_new(
+    privacy: Privacy, intake: Connection, tx: SpokenTransaction, office: PrivacyOffice
+) -> None:
+    who = await subject(privacy, intake, OLD)
+    assert await office.unlink(tx, OLD, who, "entered-by-mistake")
+    assert not await office.unlink(tx, OLD, who, "entered-by-mistake")
+    assert [type(entry) for entry, _, _ in tx.said] == [SubjectUnlinked]
+    assert await office.people(tx.connection, OLD) == ()
+    assert await subject(privacy, intake, OLD) != who
+
+
+async def test_an_intake_at_the_same_moment_agrees_with_a_link(
+    privacy: Privacy,
+    connect: Connect,
+    tx: SpokenTransaction,
+    office: PrivacyOffice,
+    administrator: Connection,
+) -> None:
+    intake, other = await connect("registration"), await connect("registration")
+    who = await subject(privacy, intake, OLD)
+    async with tx.connection.transaction():
+        await office.link(tx, NEW, who, "changed-address")
+        coming = asyncio.create_task(subject(privacy, other, NEW))
+        await somebody_waits(administrator)
+    assert await coming == who
+
+
+async def test_what_was_known_under_an_older_pepper_is_linked_under_the_newest(
+    privacy: Privacy, intake: Connection, tx: SpokenTransaction, plan_office: PlanOffice
+) -> None:
+    older, both = plan_office(b"o" * 32), plan_office(b"n" * 32, b"o" * 32)
+    who, other = await subject(older, intake, OLD), await subject(older, intake, NEW)
+    office = PrivacyOffice(both, "cli:tester")
+    assert await office.link(tx, NEW, who, "same-person") == "linked"
+    assert await subject(plan_office(b"n" * 32), intake, NEW) == who
+    assert await office.people(tx.connection, OLD) == (who, other)
+    assert await office.unlink(tx, NEW, who, "address-given-up")
+    for peppers in ((b"n" * 32,), (b"o" * 32,)):
+        assert await plan_office(*peppers).find(intake, [NEW]) == [None]
+
+
+@pytest.fixture
+def plan_office(privacy: Privacy) -> PlanOffice:
+    """Privacy with these peppers, the newest first."""
+
+    def make(*peppers: bytes) -> Privacy:
+        return Privacy(
+            privacy.plan,
+            service="registration",
+            wrapper=KeyWrapper(bytes(32)),
+            peppers=peppers,
+            reference_key=bytes(32),
+        )
+
+    return make
+
+
+async def erased(office: PrivacyOffice, tx: SpokenTransaction, who: SubjectId) -> None:
+    await office.destroy(tx, Scope((who,)), NOW)
+
+
+async def test_the_erased_are_found_by_the_audit_service_alone(
+    privacy: Privacy,
+    intake: Connection,
+    tx: SpokenTransaction,
+    office: PrivacyOffice,
+    connect: Connect,
+    privacy_of: PrivacyOf,
+) -> None:
+    who = await subject(privacy, intake, OLD)
+    await erased(office, tx, who)
+    for service in ("registration", "consent", "retention"):
+        assert await privacy_of(service).find(await connect(service), [OLD]) == [None]
+    audit = await connect("audit")
+    assert await privacy_of("audit").find_history(audit, OLD) == [who]
+    for service in ("registration", "retention"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await privacy_of(service).find_history(await connect(service), OLD)
+    # A fact from before that comes late still belongs to the subject that was erased, and adds
+    # nothing; a fact of somebody who comes back makes a person of the subject again.
+    assert await subject(privacy, intake, OLD) == who
+    late, new = (ToSeal(who, "contact", "event:a", {}, at=NOW + timedelta(days=n)) for n in (0, 1))
+    assert await privacy.seal(intake, [late], at=NOW) == [None]
+    assert await privacy.find(intake, [OLD]) == [None]
+    assert await privacy.seal(intake, [new], at=NOW) != [None]
+    assert await privacy.find(intake, [OLD]) == [who]
+
+
+async def retire(
+    office: PrivacyOffice, tx: SpokenTransaction, administrator: Connection, moment: datetime
+) -> int:
+    """As if the erasures had been then."""
+    await administrator.execute(
+        "update keyring.subject set erased_at = $1 where erased_at is not null", moment
+    )
+    return await office.retire(tx.connection, NOW)
+
+
+async def test_when_no_older_fact_can_come_whoever_comes_with_the_address_is_somebody_new(
+    privacy: Privacy,
+    intake: Connection,
+    tx: SpokenTransaction,
+    office: PrivacyOffice,
+    administrator: Connection,
+    connect: Connect,
+    privacy_of: PrivacyOf,
+) -> None:
+    who, sharer = await subject(privacy, intake, OLD), await subject(privacy, intake, NEW)
+    await office.link(tx, OTHER, who, "changed-address")
+    await office.link(tx, OTHER, sharer, "shared-address")
+    await erased(office, tx, who)
+    assert await retire(office, tx, administrator, NOW - RETIRED_AFTER) == 0
+    before = NOW - RETIRED_AFTER - timedelta(seconds=1)
+    assert await retire(office, tx, administrator, before) == 2
+    assert await office.retire(tx.connection, NOW) == 0
+    assert await privacy.find(intake, [OTHER]) == [sharer]
+    again = await subject(privacy, intake, OLD)
+    assert again != who
+    audit = await connect("audit")
+    assert await privacy_of("audit").find_history(audit, OLD) == [again, who]
+
+
+async def test_after_the_period_nothing_leads_from_an_address_to_old_entries(
+    privacy: Privacy,
+    intake: Connection,
+    tx: SpokenTransaction,
+    office: PrivacyOffice,
+    administrator: Connection,
+    connect: Connect,
+    privacy_of: PrivacyOf,
+) -> None:
+    who = await subject(privacy, intake, OLD)
+    (stays,) = await privacy.identify(intake, [[NEW, Alias("person_number", "7", "website")]])
+    digests = [bytes(digest) for digest in privacy.digests_of(OLD)]
+    await erased(office, tx, who)
+    long_ago = NOW - timedelta(days=2_000)
+    await retire(office, tx, administrator, long_ago)
+    assert await office.forget(tx, long_ago) == 0
+    assert await office.forget(tx, long_ago + timedelta(days=1)) == 1
+    entry, _, _ = tx.said[-1]
+    assert isinstance(entry, AliasesForgotten)
+    assert entry.aliases == 1
+    audit = await connect("audit")
+    assert await privacy_of("audit").find_history(audit, OLD) == []
+    assert await privacy_of("audit").find_history(audit, NEW) == [stays]
+    for table in await administrator.fetch(
+        "select format('%I.%I', table_schema, table_name) as name from information_schema.tables"
+        " where table_type = 'BASE TABLE' and table_schema !~ '^(pg_|information_schema)'"
+    ):
+        rows = await administrator.fetch(f"select t::text as row from {table['name']} t")  # noqa: S608
+        for digest in digests:
+            assert not any(digest.hex() in row["row"] for row in rows), table["name"]
+
+
+async def test_a_class_that_the_plan_does_not_have_is_refused(office: PrivacyOffice) -> None:
+    with pytest.raises(NotInPlanError, match="event-data"):
+        office.check(Scope(retention_class="nonsense"))
+    with pytest.raises(NotInPlanError):
+        office.check(Scope(retention_class="ledger"))
+
+
+async def reported(
+    office: PrivacyOffice, tx: SpokenTransaction, administrator: Connection
+) -> list[AccessRefused]:
+    """What the log is told once the minute is over."""
+    assert await office.report_attempts(tx, 100) == 0
+    await administrator.execute(
+        "update keyring.access_attempt set minute = minute - interval '1 minute'"
+    )
+    tx.now = await administrator.fetchval("select now()")
+    while await office.report_attempts(tx, 1):
+        pass
+    return [entry for entry, _, _ in tx.said if isinstance(entry, AccessRefused)]
+
+
+async def test_a_role_that_asks_for_another_category_gets_nothing_and_is_in_the_log(
+    privacy: Privacy,
+    intake: Connection,
+    tx: SpokenTransaction,
+    office: PrivacyOffice,
+    connect: Connect,
+    administrator: Connection,
+) -> None:
+    who = await subject(privacy, intake, OLD)
+    (diet,) = await privacy.seal(intake, [ToSeal(who, "diet", "event:a", {})], at=NOW)
+    assert diet is not None
+    finance = await connect("finance")
+    key_id = diet[1:17].hex()
+    for purpose in ("invoicing", "invoicing", "some text of a role"):
+        call = "select count(*) from keyring.open_keys($1, array[$2::uuid])"
+        assert await finance.fetchval(call, purpose, key_id) == 0
+    for category in ("diet", "another text"):
+        await finance.fetch(
+            "select * from keyring.make_keys(array[$1::uuid], array[$2], array[''], array[now()],"
+            " array[gen_random_uuid()], array['\\x00'::bytea], 'kek')",
+            who,
+            category,
+        )
+    told = await reported(office, tx, administrator)
+    assert {(one.actor, one.refused_by, one.service) for one in told} == {
+        ("service:finance", "keyring", "retention")
+    }
+    assert sorted((one.categories, one.purpose or "", one.attempts) for one in told) == [
+        ((), "", 1),
+        (("diet",), "", 2),
+        (("diet",), "invoicing", 2),
+    ]
+
+
+async def test_what_is_granted_is_no_attempt(
+    privacy: Privacy, intake: Connection, administrator: Connection
+) -> None:
+    who = await subject(privacy, intake, OLD)
+    (sealed,) = await privacy.seal(intake, [ToSeal(who, "contact", "event:a", {})], at=NOW)
+    assert sealed is not None
+    await privacy.use(intake, "event-arrangement", [ToOpen(who, "contact", sealed)] * 2)
+    assert await administrator.fetchval("select count(*) from keyring.access_attempt") == 0
+
+
+async def test_the_doors_refusal_is_recorded_though_the_caller_rolls_back(
+    service_settings: SettingsFactory,
+    privacy: Privacy,
+    tx: SpokenTransaction,
+    office: PrivacyOffice,
+    administrator: Connection,
+) -> None:
+    settings = service_settings("registration", kafka_bootstrap_servers=NO_KAFKA)
+    who = SubjectId(uuid4())
+    async with await open_pool(settings, service="registration", max_size=2) as pool:
+        privacy.record_attempts_in(pool)
+        for _ in range(2):
+            with pytest.raises(NotGrantedError):
+                async with pool.acquire() as connection, connection.transaction():
+                    await privacy.seal(
+                        connection, [ToSeal(who, "accounting", "year:2026", {})], at=NOW
+                    )
+        async with pool.acquire() as connection:
+            (sealed,) = await privacy.seal(
+                connection, [ToSeal(who, "contact", "event:a", {})], at=NOW
+            )
+            assert sealed is not None
+            with pytest.raises(NotGrantedError):
+                async with connection.transaction():
+                    await privacy.use(connection, "marketing", [ToOpen(who, "contact", sealed)])
+    told = await reported(office, tx, administrator)
+    assert sorted((one.categories, one.purpose or "", one.attempts) for one in told) == [
+        (("accounting",), "", 2),
+        (("contact",), "marketing", 1),
+    ]
+    assert {one.refused_by for one in told} == {"door"}
+
+
+async def test_a_key_that_the_keyring_refuses_to_the_door_is_recorded_too(
+    service_settings: SettingsFactory,
+    privacy: Privacy,
+    plan: Plan,
+    tx: SpokenTransaction,
+    office: PrivacyOffice,
+    administrator: Connection,
+) -> None:
+    settings = service_settings("registration", kafka_bootstrap_servers=NO_KAFKA)
+    who = SubjectId(uuid4())
+    service = plan.services["registration"].model_copy(
+        update={"grants": {"catering": ("contact",)}, "seals": ("diet",)}
+    )
+    less = plan.model_copy(update={"services": {**plan.services, "registration": service}})
+    async with await open_pool(settings, service="registration", max_size=2) as pool:
+        privacy.record_attempts_in(pool)
+        async with pool.acquire() as connection:
+            contact = ToSeal(who, "contact", "event:a", {})
+            (sealed,) = await privacy.seal(connection, [contact], at=NOW)
+            assert sealed is not None
+            await apply_grants(administrator, less)
+            try:
+                # Both count, in transactions of their own, and neither waits for the other.
+                item = ToOpen(who, "contact", sealed)
+                with pytest.raises(NotGrantedError):
+                    async with connection.transaction():
+                        await privacy.use(connection, "event-arrangement", [item])
+                with pytest.raises(NotGrantedError):
+                    async with connection.transaction():
+                        await privacy.seal(connection, [contact], at=NOW)
+            finally:
+                await apply_grants(administrator, plan)
+    told = await reported(office, tx, administrator)
+    assert [(one.categories, one.attempts, one.refused_by) for one in told] == [
+        (("contact",), 2, "door")
+    ]
+
+
+async def test_a_refusal_that_cannot_be_recorded_is_a_refusal(
+    service_settings: SettingsFactory, privacy: Privacy, intake: Connection
+) -> None:
+    settings = service_settings("registration", kafka_bootstrap_servers=NO_KAFKA)
+    pool = await open_pool(settings, service="registration", max_size=1)
+    privacy.record_attempts_in(pool)
+    await pool.close()
+    with pytest.raises(NotGrantedError):
+        await privacy.use(intake, "marketing", [ToOpen(SubjectId(uuid4()), "contact", SEALED)])

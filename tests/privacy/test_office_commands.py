@@ -1,0 +1,272 @@
+"""`steward subjects` and `steward keys destroy` as people and programs meet them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+import orjson
+import pytest
+
+from services.cli import keys, subjects
+from services.cli.keys import destroying
+from shared.contract.types import EventId, Sealed, SubjectId
+from shared.privacy.subjects import Alias
+from shared.privacy.values import ToOpen, ToSeal
+from shared.runtime.clock import utc_now
+from shared.runtime.secrets import SecretsFolder
+from shared.runtime.settings import ServiceSettings
+from tests.conftest import SettingsFactory
+from tests.privacy.conftest import Connect
+from tests.support.commands import NOWHERE, Answered, command
+from tests.support.work import NO_KAFKA, Work, at_work
+
+OLD, NEW = "canary-old@example.org", "canary-new@example.org"
+EVENT = EventId(UUID("6f1c9c1e-4a43-4a55-9f5c-0a3f4d1f2b11"))
+CONTEXT = f"event:{EVENT}"
+
+
+@pytest.fixture(autouse=True)
+def _empty(connect: Connect) -> None:
+    """Each test begins with empty tables."""
+
+
+@pytest.fixture
+async def intake(service_settings: SettingsFactory) -> AsyncIterator[Work]:
+    settings = service_settings("registration", kafka_bootstrap_servers=NO_KAFKA)
+    async with at_work(settings, "registration") as work:
+        yield work
+
+
+@pytest.fixture
+async def log(service_settings: SettingsFactory) -> AsyncIterator[Work]:
+    settings = service_settings("retention", kafka_bootstrap_servers=NO_KAFKA)
+    async with at_work(settings, "retention") as work:
+        yield work
+
+
+@pytest.fixture
+def settings(service_settings: SettingsFactory) -> ServiceSettings:
+    return service_settings("retention", kafka_bootstrap_servers=NO_KAFKA)
+
+
+async def subject(intake: Work, address: str) -> SubjectId:
+    async with intake.parts.pool.acquire() as connection:
+        (found,) = await intake.parts.privacy.identify(connection, [[Alias("email", address)]])
+    return found
+
+
+async def seal(intake: Work, who: SubjectId, context: str = CONTEXT) -> dict[str, Sealed | None]:
+    names = ("contact", "diet")
+    items = [ToSeal(who, name, context, {"text": "x"}) for name in names]
+    async with intake.parts.pool.acquire() as connection:
+        sealed = await intake.parts.privacy.seal(connection, items, at=utc_now())
+    return dict(zip(names, sealed, strict=True))
+
+
+async def readable(intake: Work, who: SubjectId, sealed: dict[str, Sealed | None]) -> set[str]:
+    async with intake.parts.pool.acquire() as connection:
+        opened = {
+            name: await intake.parts.privacy.use(
+                connection, "dietary-needs", [ToOpen(who, name, value)]
+            )
+            for name, value in sealed.items()
+            if value is not None
+        }
+    return {name for name, (one,) in opened.items() if one is not None}
+
+
+async def said(log: Work) -> list[dict[str, object]]:
+    rows = await log.rows("select headers ->> 'ce_type' as type, value from outbox order by id")
+    return [{"type": row["type"], **orjson.loads(row["value"])} for row in rows]
+
+
+def silent(done: Answered) -> bool:
+    """No address in what it printed."""
+    return "canary" not in (done.out + done.err).lower()
+
+
+async def test_a_changed_address_leads_to_the_person_and_is_recorded(
+    intake: Work, log: Work, settings: ServiceSettings
+) -> None:
+    who = await subject(intake, OLD)
+    done = await command(
+        subjects.app,
+        settings,
+        *("link", "-", "--to", "-", "--reason", "changed-address"),
+        given=f"{NEW}\n{OLD}\n",
+    )
+    assert (done.code, silent(done)) == (0, True), done.err
+    assert await subject(intake, NEW) == who
+    (entry,) = await said(log)
+    assert entry["type"] == "SubjectLinked"
+    assert entry["reason"] == "changed-address"
+    assert str(entry["actor"]).startswith("cli:")
+    shown = await command(subjects.app, settings, "show", NEW, "--json")
+    (document,) = orjson.loads(shown.out)["subjects"]
+    assert UUID(document["subject_id"]) == who
+    assert [one["kind"] for one in document["known_by"]] == ["email", "email"]
+    table = await command(subjects.app, settings, "show", "-", given=f"{OLD}\n")
+    assert str(who) in table.out
+    assert table.out.count("e-mail") == 2
+    assert silent(shown)
+    assert silent(table)
+
+
+async def test_another_persons_address_is_taken_only_where_both_are_one(
+    intake: Work, log: Work, settings: ServiceSettings
+) -> None:
+    who, other = await subject(intake, OLD), await subject(intake, NEW)
+    link = ("link", NEW, "--to", OLD, "--reason")
+    taken = await command(subjects.app, settings, *link, "changed-address")
+    assert (taken.code, "same-person" in taken.err) == (1, True)
+    nobody = await command(subjects.app, settings, *link, "same-person")
+    assert (nobody.code, "--yes" in nobody.err) == (2, True)
+    assert await said(log) == []
+    done = await command(subjects.app, settings, *link, "same-person", "--yes")
+    assert done.code == 0
+    shown = await command(subjects.app, settings, "show", NEW)
+    assert shown.out.index(str(who)) < shown.out.index(str(other))
+    assert "the same person" in shown.out
+
+
+async def test_an_address_that_is_unlinked_leads_nowhere(
+    intake: Work, log: Work, settings: ServiceSettings
+) -> None:
+    await subject(intake, OLD)
+    unlink = ("unlink", "-", "--reason", "address-given-up")
+    done = await command(subjects.app, settings, *unlink, given=f"{OLD}\n")
+    assert (done.code, silent(done)) == (0, True)
+    again = await command(subjects.app, settings, *unlink, given=f"{OLD}\n")
+    assert (again.code, silent(again)) == (1, True)
+    shown = await command(subjects.app, settings, "show", OLD)
+    assert (shown.code, shown.err) == (1, "nobody is known by this address\n")
+    assert [entry["type"] for entry in await said(log)] == ["SubjectUnlinked"]
+
+
+async def test_of_two_who_share_an_address_one_can_be_unlinked(
+    intake: Work, settings: ServiceSettings
+) -> None:
+    first = await subject(intake, OLD)
+    await subject(intake, NEW)
+    await command(subjects.app, settings, "link", OLD, "--to", NEW, "--reason", "shared-address")
+    shown = await command(subjects.app, settings, "show", NEW)
+    assert "shared" in shown.out
+    done = await command(
+        subjects.app, settings, "unlink", OLD, "--of", NEW, "--reason", "linked-by-mistake"
+    )
+    assert done.code == 0
+    assert await subject(intake, OLD) == first
+    shown = await command(subjects.app, settings, "show", NEW)
+    assert "shared" not in shown.out
+
+
+async def test_addresses_of_the_long_erased_are_forgotten(
+    intake: Work, log: Work, settings: ServiceSettings
+) -> None:
+    await subject(intake, OLD)
+    await command(keys.app, settings, "destroy", "--email", OLD, "--yes")
+    forget = ("forget", "--before", str(utc_now().date()))
+    kept = await command(subjects.app, settings, *forget, "--yes")
+    assert kept.out == "0 addresses and numbers are forgotten\n"
+    asked = await command(subjects.app, settings, *forget)
+    assert (asked.code, "--yes" in asked.err) == (2, True)
+    assert [entry["type"] for entry in await said(log)] == ["KeysDestroyed"]
+
+
+async def test_a_new_pepper_stands_beside_the_older_one(tmp_path: Path) -> None:
+    folder = SecretsFolder(tmp_path / "secrets")
+    folder.create()
+    before = folder.peppers()
+    settings = NOWHERE.model_copy(update={"secrets": folder.path})
+    done = await command(subjects.app, settings, "pepper", "new")
+    assert (done.code, done.out.startswith("pepper-2 is made")) == (0, True)
+    assert folder.peppers()[1:] == before
+    assert len(set(folder.peppers())) == 2
+
+
+async def test_a_persons_keys_are_destroyed_and_late_facts_add_nothing(
+    intake: Work, log: Work, settings: ServiceSettings
+) -> None:
+    who, stays = await subject(intake, OLD), await subject(intake, NEW)
+    sealed, others = await seal(intake, who), await seal(intake, stays)
+    done = await command(
+        keys.app, settings, "destroy", "--email", "-", "--yes", "--json", given=f"{OLD}\n"
+    )
+    assert (done.code, silent(done)) == (0, True), done.err
+    assert orjson.loads(done.out)["destroyed"] == {"contact": 1, "diet": 1}
+    assert await readable(intake, who, sealed) == set()
+    assert await readable(intake, stays, others) == {"contact", "diet"}
+    cut_off = orjson.loads(done.out)["cut_off"]
+    (entry,) = await said(log)
+    assert entry["type"] == "KeysDestroyed"
+    assert (entry["subject_id"], entry["keys"]) == (str(who), 2)
+    assert str(entry["cut_off"])[:19] == cut_off[:19]
+    late = ToSeal(who, "contact", "event:b", {}, at=utc_now() - timedelta(minutes=1))
+    async with intake.parts.pool.acquire() as connection:
+        assert await intake.parts.privacy.seal(connection, [late], at=utc_now()) == [None]
+    again = await command(keys.app, settings, "destroy", "--email", OLD, "--yes")
+    assert again.err == f"{destroying.NOBODY}\n"
+
+
+async def test_options_narrow_it_down(intake: Work, log: Work, settings: ServiceSettings) -> None:
+    who, stays = await subject(intake, OLD), await subject(intake, NEW)
+    sealed, others = await seal(intake, who), await seal(intake, stays)
+    elsewhere = await seal(intake, who, "event:b")
+    destroy = ("destroy", "--event", str(EVENT), "--class", "diet", "--yes")
+    done = await command(keys.app, settings, *destroy, "--email", OLD)
+    assert "1 keys are destroyed" in done.out
+    assert await readable(intake, who, sealed) == {"contact"}
+    done = await command(keys.app, settings, *destroy)
+    assert "diet" in done.out
+    assert await readable(intake, stays, others) == {"contact"}
+    assert await readable(intake, who, elsewhere) == {"contact", "diet"}
+    done = await command(keys.app, settings, "destroy", "--event", str(EVENT), "--yes")
+    assert await readable(intake, stays, others) == set()
+    assert [entry["event_id"] for entry in await said(log)] == [str(EVENT)] * 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "--class"),
+        (("--event", str(EVENT)), "--yes"),
+        (("--email", "nobody", "--yes"), "not an e-mail address"),
+        (("--event", "nothing", "--yes"), "--event"),
+    ],
+)
+async def test_wrong_arguments_exit_with_2(arguments: tuple[str, ...], told: str) -> None:
+    done = await command(keys.app, NOWHERE, "destroy", *arguments)
+    assert done.code == 2
+    assert told in done.err
+
+
+async def test_a_class_that_the_plan_does_not_have_exits_with_2(settings: ServiceSettings) -> None:
+    done = await command(keys.app, settings, "destroy", "--class", "canary", "--yes")
+    assert (done.code, silent(done)) == (2, True)
+    assert "event-data" in done.err
+
+
+@pytest.mark.parametrize(("typed", "gone"), [("2", True), ("3", False), ("", False)])
+async def test_the_number_of_keys_has_to_be_typed_back(
+    intake: Work,
+    settings: ServiceSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    typed: str,
+    gone: bool,
+) -> None:
+    who = await subject(intake, OLD)
+    sealed = await seal(intake, who)
+    monkeypatch.setattr(destroying, "is_asked", lambda: True)
+    done = await command(keys.app, settings, "destroy", "--email", OLD, given=f"{typed}\n")
+    assert "contact" in done.out
+    assert done.code == (0 if gone else 1)
+    assert await readable(intake, who, sealed) == (set() if gone else {"contact", "diet"})
+
+
+async def test_help_has_examples() -> None:
+    for app, name in ((keys.app, "destroy"), (subjects.app, "link"), (subjects.app, "show")):
+        done = await command(app, NOWHERE, name, "--help")
+        assert (done.code, "Example" in done.out) == (0, True)
