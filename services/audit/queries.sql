@@ -1,34 +1,41 @@
--- name: lock_head()$
--- The size of the log, locked until the transaction ends. A statement of its own: the next one
--- takes its snapshot after the lock, and so sees every entry that the one before us wrote.
-select size from tree_head for update;
+-- name: lock_tree(published)^
+-- The head, locked until the transaction ends, and the root that was signed of a size.
+select size, hashed, frontier, signed, published_root from lock_tree(:published);
 
--- name: known_ids(ids)
--- Which of these entries the log has already.
-select id from entry where id = any(:ids::uuid[]);
+-- name: grow_tree(size_before, size_after, hashed_after, roots)!
+select grow_tree(:size_before, :size_after, :hashed_after, :roots);
 
--- name: append(sequences, ids, topic_offsets, types, ats, actors, subject_ids, recipients, purposes, event_ids, disclosure_ids, categories, bodies)!
--- Categories come as text with a comma between them: arrays of arrays must be rectangular.
-insert into entry (
-    sequence, id, topic_offset, type, at, actor, subject_id, recipient, purpose, event_id,
-    disclosure_id, categories, body
-)
+-- name: read_tree(published)^
 select
-    fresh.sequence, fresh.id, fresh.topic_offset, fresh.type, fresh.at, fresh.actor,
-    fresh.subject_id, fresh.recipient, fresh.purpose, fresh.event_id, fresh.disclosure_id,
-    string_to_array(fresh.categories, ','), fresh.body
-from unnest(
-    :sequences::bigint[], :ids::uuid[], :topic_offsets::bigint[], :types::text[],
-    :ats::timestamptz[], :actors::text[], :subject_ids::uuid[], :recipients::text[],
-    :purposes::text[], :event_ids::uuid[], :disclosure_ids::uuid[], :categories::text[],
-    :bodies::bytea[]
-) as fresh (
-    sequence, id, topic_offset, type, at, actor, subject_id, recipient, purpose, event_id,
-    disclosure_id, categories, body
-);
+    size, hashed, frontier,
+    coalesce((select max(checkpoint.size) from checkpoint), -1) as signed,
+    (select checkpoint.root from checkpoint where checkpoint.size = :published) as published_root,
+    (select announced.size from announced) as announced
+from tree_head;
 
--- name: grow_head(size)!
-update tree_head set size = :size;
+-- name: keep_checkpoint(size, root, note, now)!
+-- Times of checkpoints do not run backwards, whatever the clock does.
+insert into checkpoint (size, root, note, signed_at)
+select
+    :size, :root, :note,
+    greatest(:now, (select signed_at from checkpoint order by size desc limit 1));
+
+-- name: checkpoints_after(size, most)
+select size, root, note from checkpoint where size > :size order by size limit :most;
+
+-- name: announce(size)!
+update announced set size = :size where size < :size;
+
+-- name: take_publishing()$
+-- One process publishes at a time. A lock of the session: it is gone when the session is.
+select pg_try_advisory_lock(hashtext('audit publishing'));
+
+-- name: known_bodies(ids)
+-- What the log has of these already.
+select id, body from entry where id = any(:ids::uuid[]);
+
+-- name: bodies(first, most)
+select body from entry where sequence >= :first order by sequence limit :most;
 
 -- name: page(after, since, until, subject_id, recipient, event_id, page_size)
 -- The next entries in order of the log. Each page is a statement of its own: no cursor is held

@@ -8,6 +8,7 @@ from shared.contract.registry import MessageData, message
 from shared.contract.types import DisclosureId, EventId, FieldName, Moment, PlanName, SubjectId
 
 TOPIC = "audit"
+CHECKPOINTS = "audit.checkpoints"
 
 
 class Entry(MessageData):
@@ -80,3 +81,12 @@ class DataAccessed(Entry):
     categories: tuple[PlanName, ...]
     fields: tuple[FieldName, ...]
     by: Literal["staff", "system"] = "staff"
+
+
+@message(topic=CHECKPOINTS)
+class CheckpointPublished(MessageData):
+    """The log is known by this checkpoint from now on, whatever its database will say."""
+
+    size: int
+    checkpoint: str
+    """The signed note (C2SP tlog-checkpoint), as it is."""

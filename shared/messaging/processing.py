@@ -29,7 +29,7 @@ from shared.messaging.planning import (
 from shared.messaging.round import Count, Round
 from shared.messaging.service import Service
 from shared.messaging.steps import Steps, no_steps
-from shared.messaging.subscription import Handler, Permanent
+from shared.messaging.subscription import Halted, Handler, Permanent
 from shared.messaging.unit_of_work import Speaker, Transaction
 from shared.runtime.clock import Clock, utc_now
 from shared.runtime.database import (
@@ -268,7 +268,7 @@ def _condemning(fault: Fault) -> Way:
 
 def _is_at_fault(error: Exception) -> bool:
     """Whether a message, and not the world around it, made this happen."""
-    return not (isinstance(error, Fenced) or is_transient(error))
+    return not (isinstance(error, Fenced | Halted) or is_transient(error))
 
 
 def _measure(round_: Round, counts: Counter[Count], batch: Batch) -> None:

@@ -29,6 +29,12 @@ class Permanent(Exception):  # noqa: N818 - the opposite of transient, and known
         self.detail = detail
 
 
+class Halted(Exception):  # noqa: N818 - what it is, not that it is an error
+    """Raised by a handler that may not go on, whatever the messages: they wait, and readiness says
+    why. The text is a sentence of our own.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Subscription:
     """One topic of a service.

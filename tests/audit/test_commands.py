@@ -14,7 +14,6 @@ import orjson
 import pytest
 
 from services.audit.commands import app
-from services.audit.handlers import append_entries
 from shared.contract.audit import (
     DataAccessed,
     DataDisclosed,
@@ -28,6 +27,7 @@ from tests.conftest import ROOT, SettingsFactory
 from tests.support.commands import NOWHERE, command, environment_of
 from tests.support.entries import make_entry
 from tests.support.facts import NOON, Facts
+from tests.support.log import appending_to
 from tests.support.work import NO_KAFKA, Work, at_work
 
 EMAIL = "aino.canary@example.org"
@@ -51,7 +51,7 @@ async def aino(service_settings: SettingsFactory) -> SubjectId:
 
 async def append(work: Work, *entries: Any) -> None:  # noqa: ANN401 - entries of any type
     facts = Facts()
-    await work.do(append_entries, [facts.message(entry) for entry in entries])
+    await work.do(appending_to(work), [facts.message(entry) for entry in entries])
 
 
 def lines(out: str) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from datetime import UTC, datetime
 from itertools import permutations
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
@@ -27,16 +28,23 @@ from services.audit.domain.entries import (
     refuse_foreign,
 )
 from services.audit.domain.history import history
+from services.audit.domain.notes import SigningKey
+from services.audit.domain.tiles import MOST_ENTRY_BYTES
+from services.audit.handlers.append import Appender
+from services.audit.handlers.guard import Guard
+from services.audit.store.folder import TileFolder
+from services.audit.store.published import Published
 from services.audit.subscribers import subscriptions
 from shared.contract import audit
 from shared.contract.codec import decode
 from shared.contract.message import Message, Record
-from shared.contract.registry import REGISTRY
 from shared.contract.types import DisclosureId, SubjectId
 from tests.support.entries import make_entry
 from tests.support.facts import NOON, Facts, with_header
+from tests.support.log import empty_topic
 from tests.support.records import MadeRecord, structured
 
+SIGNING = SigningKey("example.org/audit", bytes(32))
 REGISTRATION = "/steward/registration"
 
 
@@ -47,9 +55,10 @@ def decoded(record: Record) -> Message[Any]:
 
 
 def test_every_type_of_the_topic_is_handled_by_one_handler() -> None:
-    (subscription,) = subscriptions()
-    of_topic = {known.model for known in REGISTRY if known.topic == audit.TOPIC}
-    assert set(subscription.handlers) == set(ENTRY_TYPES) == of_topic
+    folder = TileFolder(Path("nowhere"))
+    guard = Guard(Published(folder, SIGNING.verifier(), empty_topic))
+    (subscription,) = subscriptions(Appender(SIGNING, guard))
+    assert set(subscription.handlers) == set(ENTRY_TYPES) > {audit.DataDisclosed}
     assert len(set(subscription.handlers.values())) == 1
 
 
@@ -116,6 +125,15 @@ def test_an_id_that_is_no_uuid_makes_no_entry() -> None:
     with pytest.raises(NoEntryError) as refused:
         log_entry(message)
     assert "maija" not in str(refused.value)
+
+
+def test_an_entry_that_no_bundle_holds_makes_none() -> None:
+    fits = make_entry(audit.DataDisclosed, actor="x" * (MOST_ENTRY_BYTES - 2_000))
+    assert log_entry(Facts().message(fits)).body
+    too_long = make_entry(audit.DataDisclosed, actor="x" * MOST_ENTRY_BYTES)
+    with pytest.raises(NoEntryError) as refused:
+        log_entry(Facts().message(too_long))
+    assert (refused.value.reason, "65,535" in str(refused.value)) == ("entry_too_large", True)
 
 
 def test_an_entry_is_said_by_the_service_that_it_names() -> None:

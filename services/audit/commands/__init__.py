@@ -71,6 +71,20 @@ def replay(  # noqa: PLR0913, PLR0917 - one for each option
 
 
 @app.command()
+def key() -> None:
+    """Print the verifier key of the log: who has it can check every checkpoint and proof.
+
+    Hand it to auditors and witnesses by a way that does not lead through this machine.
+
+    Example: steward audit key
+    """
+    from services.audit.handlers.identity import signing_key
+    from services.audit.settings import Settings
+
+    typer.echo(str(signing_key(Settings.load()).verifier()))
+
+
+@app.command()
 def about(
     person: Annotated[
         str,

@@ -10,26 +10,14 @@ from uuid import UUID
 import orjson
 from pydantic import JsonValue
 
+from services.audit.domain.tiles import MOST_ENTRY_BYTES
 from shared.contract import headers
-from shared.contract.audit import (
-    DataAccessed,
-    DataDisclosed,
-    DataTransmitted,
-    DisclosureDelivered,
-    DisclosureFailed,
-    DisclosureRefused,
-    Entry,
-)
+from shared.contract.audit import TOPIC, Entry
 from shared.contract.message import Fault, Message, Record
-from shared.contract.registry import schema_uri
+from shared.contract.registry import REGISTRY, MessageData, schema_uri
 
-ENTRY_TYPES: tuple[type[Entry], ...] = (
-    DataDisclosed,
-    DataTransmitted,
-    DisclosureRefused,
-    DisclosureDelivered,
-    DisclosureFailed,
-    DataAccessed,
+ENTRY_TYPES: tuple[type[MessageData], ...] = tuple(
+    known.model for known in REGISTRY if known.topic == TOPIC
 )
 
 _STRUCTURED = headers.STRUCTURED.encode()
@@ -39,6 +27,10 @@ _AFTER_DATA = b',"datacontenttype":'
 
 class NoEntryError(Exception):
     """A valid message that cannot be an entry; the text names what is missing, never a value."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +85,11 @@ class EntryFilter:
 
 
 def log_entry(message: Message[Entry]) -> LogEntry:
-    """The message as an entry. Raises `NoEntryError` where its id is no UUID."""
+    """The message as an entry. Raises `NoEntryError` where its id is no UUID, or it is too long."""
     data = message.data
+    body = entry_bytes(message)
+    if len(body) > MOST_ENTRY_BYTES:
+        raise NoEntryError("entry_too_large", f"an entry has at most {MOST_ENTRY_BYTES:,} bytes")
     return LogEntry(
         id=_entry_id(message.envelope.id),
         topic_offset=message.record.offset,
@@ -107,7 +102,7 @@ def log_entry(message: Message[Entry]) -> LogEntry:
         event_id=getattr(data, "event_id", None),
         disclosure_id=getattr(data, "disclosure_id", None),
         categories=getattr(data, "categories", ()),
-        body=entry_bytes(message),
+        body=body,
     )
 
 
@@ -183,7 +178,7 @@ def _entry_id(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise NoEntryError("the id of an entry must be a UUID") from None
+        raise NoEntryError("envelope_invalid", "the id of an entry must be a UUID") from None
 
 
 def moment(text: str, time_zone: tzinfo, *, end_of_day: bool = False) -> datetime:
