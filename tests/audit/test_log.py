@@ -114,11 +114,72 @@ async def test_the_service_itself_may_only_read_and_append(work: Work) -> None:
         "drop table entry",
         "delete from tree_head",
         "insert into tree_head (size) values (0)",
+        "update tree_head set size = size",
+        "update tree_head set hashed = hashed, frontier = frontier",
+        "select from tree_head for update",
+        "update checkpoint set note = note",
+        "delete from checkpoint",
+        "truncate checkpoint",
+        "delete from announced",
+        "insert into announced (size) values (0)",
+        "alter function grow_tree owner to current_user",
+        # Partitions, and whatever else is made or removed, are their owner's.
+        "create table entry_2026 (like entry)",
+        (
+            "create table inbox_20260101 partition of inbox"
+            " for values from ('2026-01-01') to ('2026-01-02')"
+        ),
+        "drop table inbox_default",
     ):
         with pytest.raises(asyncpg.InsufficientPrivilegeError) as refused:
             await work.rows(statement)
         # By privilege, before any trigger has a say.
         assert "append only" not in str(refused.value)
+
+
+async def test_the_head_only_moves_forward_over_entries_that_are_there(
+    work: Work, administrator: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    facts = Facts()
+    await work.do(appending_to(work), [facts.message(make_entry(DataDisclosed)) for _ in range(3)])
+    root = b"x" * 32
+    for before, after, hashed, roots in (
+        (3, 4, 4, [root]),  # an entry is missing
+        (2, 3, 3, [root, root]),  # not where it is
+        (3, 2, 2, [root]),  # back
+        (3, 3, 2, [root]),  # a smaller tree
+        (3, 3, 4, [root]),  # a tree of more than there is
+        (3, 3, 3, [root]),  # roots that cannot be
+    ):
+        with pytest.raises(asyncpg.PostgresError):
+            await work.rows("select grow_tree($1, $2, $3, $4)", before, after, hashed, roots)
+    for statement in (
+        "update tree_head set size = 2, hashed = 2, frontier = frontier[:1]",
+        "delete from tree_head",
+        "truncate tree_head",
+    ):
+        with pytest.raises(asyncpg.PostgresError, match=r"only grows|append only"):
+            await administrator.execute(statement)
+    head = (await work.rows("select size, hashed from tree_head"))[0]
+    assert (head["size"], head["hashed"]) == (3, 3)
+
+
+async def test_an_entry_that_comes_again_with_another_body_is_a_dead_letter(work: Work) -> None:
+    facts, entry_id = Facts(), uuid4()
+    await work.do(appending_to(work), [facts.message(make_entry(DataDisclosed), id=entry_id)])
+    other = facts.message(make_entry(DataDisclosed), id=entry_id)
+    effect = await work.do(appending_to(work), [other])
+    assert effect.at_fault == ["identity_reused"]
+    assert await sequences(work) == [(0, 0)]
+
+
+async def test_what_is_signed_is_on_disk_when_the_commit_returns(work: Work) -> None:
+    async def append_and_ask(tx: Transaction, messages: Sequence[Message[Any]]) -> None:
+        await tx.connection.execute("set local synchronous_commit = off")
+        await appending_to(work)(tx, messages)
+        assert await tx.connection.fetchval("show synchronous_commit") == "on"
+
+    await work.do(append_and_ask, [Facts().message(make_entry(DataDisclosed))])
 
 
 async def found(work: Work, asked: EntryFilter, after: int = -1) -> list[int]:

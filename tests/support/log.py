@@ -45,12 +45,15 @@ def publisher_of(work: Work, steps: Callable[[Step], None] = no_steps) -> Publis
 
 
 async def publish_all(work: Work, steps: Callable[[Step], None] = no_steps) -> None:
-    """What a process that was started just now publishes, until nothing is left."""
+    """What a process that was started just now signs and publishes, until nothing is left."""
     publisher = publisher_of(work, steps)
     folder = TileFolder(settings_of(work).published_folder)
     writer = TileWriter(folder, signing_key(settings_of(work)).verifier())
     writer.begin()
     async with work.parts.pool.acquire() as connection:
         publish = partial(publisher.publish_next, connection, writer)
+        while await publish():
+            pass
+        await publisher.sign()
         while await publish():
             pass

@@ -55,5 +55,5 @@ class Appender:
         await append(connection, head.size, fresh)
         grown = head.tree.extended(leaf_hashes(entry.body for entry in fresh))
         await tree.grow(connection, head, grown)
-        if grown.size - head.signed >= SIGN_EVERY:
+        if grown.size - max(head.signed, 0) >= SIGN_EVERY:
             await tree.keep_checkpoint(connection, sign(grown, self._key), tx.now)

@@ -126,7 +126,7 @@ class Publisher:
             await self._hash_old()
             return True
         if head.size > head.signed and self._is_due(head.signed):
-            await self._sign()
+            await self.sign()
         after = min(writer.published, progress.announced)
         pending = await tree.checkpoints_after(connection, after, MOST_CHECKPOINTS)
         unpublished = [one for one in pending if one.size > writer.published]
@@ -155,9 +155,10 @@ class Publisher:
             await tree.grow(tx.connection, head, head.tree.extended(leaf_hashes(old)))
         self._steps("hashed")
 
-    async def _sign(self) -> None:
+    async def sign(self) -> None:
+        """Sign what the log has now, unless that is signed."""
         async with self._work() as tx:
-            head = await self._guard.lock(tx.connection)
+            head = await self._guard.lock_growth(tx.connection)
             if head.size > head.signed:
                 await tree.keep_checkpoint(tx.connection, sign(head.tree, self._key), tx.now)
         self._steps("signed")
