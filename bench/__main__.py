@@ -37,6 +37,7 @@ MODULES = (
     "ceilings",
     "system",
     "withdrawals",
+    "audit",
     "full",
     "replicas",
     "start",

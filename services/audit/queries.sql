@@ -30,12 +30,20 @@ update announced set size = :size where size < :size;
 -- One process publishes at a time. A lock of the session: it is gone when the session is.
 select pg_try_advisory_lock(hashtext('audit publishing'));
 
--- name: known_bodies(ids)
--- What the log has of these already.
+-- name: known_ids(ids)$
+-- Which of these the log has: an array, since a row costs its reader more.
+select array(select id from entry where id = any(:ids::uuid[]));
+
+-- name: bodies_by_id(ids)
 select id, body from entry where id = any(:ids::uuid[]);
 
--- name: bodies(first, most)
-select body from entry where sequence >= :first order by sequence limit :most;
+-- name: bodies(first, most)$
+-- Entries in order, as an array: see above.
+select array(
+    select body from entry
+    where sequence >= :first and sequence < :first::bigint + :most
+    order by sequence
+);
 
 -- name: page(after, since, until, subject_id, recipient, event_id, page_size)
 -- The next entries in order of the log. Each page is a statement of its own: no cursor is held

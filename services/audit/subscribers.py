@@ -18,5 +18,6 @@ def subscriptions(appender: Appender) -> list[Subscription]:
             topic=audit.TOPIC,
             handlers=dict.fromkeys(ENTRY_TYPES, appender.append),
             admit=refuse_foreign,
+            knows_its_own=True,
         )
     ]

@@ -32,6 +32,7 @@ class Taken:
 
     `type` is the name of a type that its topic carries, or None; `handler` is None for what is not
     to be handled; `waits` says whether it waits behind an earlier message of its key that failed.
+    `identity` is empty where the handler, and not the inbox, knows whether it was there before.
     """
 
     record: Record
@@ -151,6 +152,8 @@ def _sort(decoded: Decoded, subscription: Subscription, digests: Digests) -> Tak
     if fault is not None:
         return Taken(record, envelope, decoded, name, fault, None, False, day, identity, body)
     waits = kind not in subscription.never_waits
+    if subscription.knows_its_own:
+        identity = b""
     return Taken(record, envelope, decoded, name, None, handler, waits, day, identity, body)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from datetime import UTC, datetime
-from itertools import permutations
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -23,7 +22,7 @@ from services.audit.domain.entries import (
     entry_bytes,
     log_entry,
     moment,
-    new_entries,
+    news_of,
     published,
     refuse_foreign,
 )
@@ -151,16 +150,21 @@ def test_an_entry_is_said_by_the_service_that_it_names() -> None:
     )
 
 
-def entry(entry_id: UUID, offset: int) -> LogEntry:
-    return LogEntry(entry_id, offset, "", NOON, "", None, None, None, None, None, (), b"")
+def entry(entry_id: UUID, body: bytes) -> LogEntry:
+    return LogEntry(entry_id, 0, "", NOON, "", None, None, None, None, None, (), body)
 
 
-def test_new_entries_are_each_once_in_the_order_of_the_topic() -> None:
-    known, one, two = uuid4(), uuid4(), uuid4()
-    given_entries = [entry(known, 4), entry(two, 9), entry(one, 5), entry(two, 7)]
-    for order in permutations(given_entries):
-        fresh = new_entries(order, {known})
-        assert [(new.id, new.topic_offset) for new in fresh] == [(one, 5), (two, 7)]
+def test_the_first_of_an_id_is_the_entry_for_ever() -> None:
+    known, one = uuid4(), uuid4()
+    given_entries = [
+        entry(known, b"the same"),
+        entry(known, b"another"),
+        entry(one, b"first"),
+        entry(one, b"first"),
+        entry(one, b"second"),
+    ]
+    found = news_of(given_entries, {known: b"the same"})
+    assert found == ["again", "contradicts", "fresh", "again", "contradicts"]
 
 
 def test_a_history_says_what_became_of_each_disclosure() -> None:

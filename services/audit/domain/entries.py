@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -33,9 +34,11 @@ class NoEntryError(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class LogEntry:
-    """One entry, ready to be appended: what it is found by, and the bytes that it is."""
+class LogEntry(NamedTuple):
+    """One entry, ready to be appended: what it is found by, and the bytes that it is.
+
+    Its fields are columns of the table. A tuple, since there is one for every entry.
+    """
 
     id: UUID
     topic_offset: int
@@ -139,7 +142,10 @@ def entry_bytes(message: Message[Entry]) -> bytes:
 
 def _published_data(record: Record) -> bytes:
     body = record.value or b"null"
-    if dict(record.headers).get(headers.CONTENT_TYPE, b"").startswith(_STRUCTURED):
+    if any(
+        name == headers.CONTENT_TYPE and value.startswith(_STRUCTURED)
+        for name, value in record.headers
+    ):
         return orjson.dumps(orjson.loads(body)["data"])
     # Ours are one line; of any other a line of the log must still be one.
     return orjson.dumps(orjson.loads(body)) if b"\n" in body else body
@@ -159,15 +165,23 @@ def published(entry: StoredEntry) -> Published:
     return Published(attributes, entry.body[start:end])
 
 
-def new_entries(entries: Sequence[LogEntry], known: Iterable[UUID]) -> list[LogEntry]:
-    """Those that the log does not have, each once, in the order of the topic."""
-    seen = set(known)
-    fresh = []
-    for entry in sorted(entries, key=lambda entry: entry.topic_offset):
-        if entry.id not in seen:
-            seen.add(entry.id)
-            fresh.append(entry)
-    return fresh
+News = Literal["fresh", "again", "contradicts"]
+"""What an entry is to the log: not there yet; there, the same; there, with other bytes."""
+
+
+def news_of(entries: Iterable[LogEntry], known: Mapping[UUID, bytes]) -> list[News]:
+    """What each entry is, where these ids have these bytes in the log and earlier ones come first.
+
+    The first of an id is the entry, for ever.
+    """
+    bodies, found = dict(known), list[News]()
+    for entry in entries:
+        if entry.id in bodies:
+            found.append("again" if bodies[entry.id] == entry.body else "contradicts")
+        else:
+            bodies[entry.id] = entry.body
+            found.append("fresh")
+    return found
 
 
 def _rfc3339(moment: datetime) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
-from services.audit.domain.entries import LogEntry, NoEntryError, log_entry, new_entries
+from services.audit.domain.entries import LogEntry, NoEntryError, log_entry, news_of
 from services.audit.domain.growth import SIGN_EVERY, Head, sign
 from services.audit.domain.merkle import leaf_hashes
 from services.audit.domain.notes import SigningKey
@@ -28,25 +27,21 @@ class Appender:
 
         Raises `Halted` where the database is not the one that the published checkpoints are of.
         """
-        by_id: dict[UUID, tuple[Message[Any], LogEntry]] = {}
-        for message in messages:
-            try:
-                entry = log_entry(message)
-            except NoEntryError as error:
-                tx.dead_letter(message, error.reason, str(error))
-            else:
-                by_id.setdefault(entry.id, (message, entry))
+        entries = _entries(tx, messages)
         connection = tx.connection
         head = await self._guard.lock_growth(connection)
         # Behind the lock: whoever had it before us may have appended some of the same.
-        known = await known_bodies(connection, list(by_id))
-        for entry_id, body in known.items():
-            message, entry = by_id[entry_id]
-            if entry.body != body:
-                tx.dead_letter(
-                    message, "identity_reused", "an entry of the same id has another body"
-                )
-        fresh = new_entries([entry for _, entry in by_id.values()], known)
+        known = await known_bodies(connection, [entry.id for _, entry in entries])
+        fresh = []
+        news = news_of((entry for _, entry in entries), known)
+        for (message, entry), found in zip(entries, news, strict=True):
+            if found == "fresh":
+                fresh.append(entry)
+            elif found == "again":
+                tx.had(message)
+            else:
+                reused = "an entry of the same id has another body"
+                tx.dead_letter(message, "identity_reused", reused)
         if fresh:
             await self._grow(tx, head, fresh)
 
@@ -57,3 +52,16 @@ class Appender:
         await tree.grow(connection, head, grown)
         if grown.size - max(head.signed, 0) >= SIGN_EVERY:
             await tree.keep_checkpoint(connection, sign(grown, self._key), tx.now)
+
+
+def _entries(
+    tx: Transaction, messages: Sequence[Message[Any]]
+) -> list[tuple[Message[Any], LogEntry]]:
+    """What can be entries, in the order of the topic; the others become dead letters."""
+    entries = []
+    for message in sorted(messages, key=lambda message: message.record.offset):
+        try:
+            entries.append((message, log_entry(message)))
+        except NoEntryError as error:
+            tx.dead_letter(message, error.reason, str(error))
+    return entries

@@ -9,26 +9,15 @@ from services.audit.domain.entries import EntryFilter, LogEntry, StoredEntry
 from services.audit.store.sql import SQL as _sql  # noqa: N811 - used as the module that it stands for
 from shared.runtime.database import Connection
 
-_COLUMNS = (
-    "sequence",
-    "id",
-    "topic_offset",
-    "type",
-    "at",
-    "actor",
-    "subject_id",
-    "recipient",
-    "purpose",
-    "event_id",
-    "disclosure_id",
-    "categories",
-    "body",
-)
+_COLUMNS = ("sequence", *LogEntry._fields)
 
 
 async def known_bodies(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, bytes]:
-    """The bytes of those of these entries that the log has."""
-    return {row["id"]: row["body"] async for row in _sql.known_bodies(connection, ids=ids)}
+    """The bytes of those of these entries that the log has: mostly none."""
+    known = await _sql.known_ids(connection, ids=ids)
+    if not known:
+        return {}
+    return {row["id"]: row["body"] async for row in _sql.bodies_by_id(connection, ids=known)}
 
 
 async def append(connection: Connection, size: int, entries: Sequence[LogEntry]) -> None:
@@ -37,31 +26,14 @@ async def append(connection: Connection, size: int, entries: Sequence[LogEntry])
     await connection.copy_records_to_table(
         "entry",
         columns=_COLUMNS,
-        records=[
-            (
-                size + place,
-                entry.id,
-                entry.topic_offset,
-                entry.type,
-                entry.at,
-                entry.actor,
-                entry.subject_id,
-                entry.recipient,
-                entry.purpose,
-                entry.event_id,
-                entry.disclosure_id,
-                entry.categories,
-                entry.body,
-            )
-            for place, entry in enumerate(entries)
-        ],
+        records=[(size + place, *entry) for place, entry in enumerate(entries)],
     )
 
 
 async def bodies(connection: Connection, begin: int, most: int) -> list[bytes]:
     """The bytes of entries from a place on, in order."""
-    rows = _sql.bodies(connection, first=begin, most=most)
-    return [row["body"] async for row in rows]
+    found: list[bytes] = await _sql.bodies(connection, first=begin, most=most)
+    return found
 
 
 async def page(
