@@ -93,18 +93,19 @@ def log_entry(message: Message[Entry]) -> LogEntry:
     body = entry_bytes(message)
     if len(body) > MOST_ENTRY_BYTES:
         raise NoEntryError("entry_too_large", f"an entry has at most {MOST_ENTRY_BYTES:,} bytes")
+    has = vars(data).get
     return LogEntry(
         id=_entry_id(message.envelope.id),
         topic_offset=message.record.offset,
         type=message.envelope.type,
         at=data.at,
         actor=data.actor,
-        subject_id=getattr(data, "subject_id", None),
-        recipient=getattr(data, "recipient", None),
-        purpose=getattr(data, "purpose", None),
-        event_id=getattr(data, "event_id", None),
-        disclosure_id=getattr(data, "disclosure_id", None),
-        categories=getattr(data, "categories", ()),
+        subject_id=has("subject_id"),
+        recipient=has("recipient"),
+        purpose=has("purpose"),
+        event_id=has("event_id"),
+        disclosure_id=has("disclosure_id"),
+        categories=has("categories", ()),
         body=body,
     )
 
@@ -142,13 +143,17 @@ def entry_bytes(message: Message[Entry]) -> bytes:
 
 def _published_data(record: Record) -> bytes:
     body = record.value or b"null"
-    if any(
-        name == headers.CONTENT_TYPE and value.startswith(_STRUCTURED)
-        for name, value in record.headers
-    ):
+    if _is_structured(record):
         return orjson.dumps(orjson.loads(body)["data"])
     # Ours are one line; of any other a line of the log must still be one.
     return orjson.dumps(orjson.loads(body)) if b"\n" in body else body
+
+
+def _is_structured(record: Record) -> bool:
+    for name, value in record.headers:
+        if name == headers.CONTENT_TYPE:
+            return value.startswith(_STRUCTURED)
+    return False
 
 
 def published(entry: StoredEntry) -> Published:
