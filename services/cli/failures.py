@@ -13,6 +13,7 @@ _TOLD = (
     ("shared.runtime.migration_files", "MigrationError"),
     ("shared.runtime.topics", "TopicError"),
     ("shared.runtime.http", "PortError"),
+    ("shared.messaging.subscription", "Halted"),
     ("shared.privacy.plan.findings", "PlanError"),
     ("shared.privacy.errors", "WrongKeyError"),
 )
