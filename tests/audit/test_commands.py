@@ -14,6 +14,8 @@ import orjson
 import pytest
 
 from services.audit.commands import app
+from services.audit.domain.notes import parse_verifier_key
+from services.audit.settings import Settings
 from shared.contract.audit import (
     DataAccessed,
     DataDisclosed,
@@ -225,7 +227,14 @@ async def test_who_is_not_named_properly_is_a_wrong_argument(settings: ServiceSe
     assert done.code == 2
 
 
+async def test_the_key_is_printed_as_others_take_it(settings: ServiceSettings) -> None:
+    done = await command(app, settings, "key")
+    key = parse_verifier_key(done.out.strip())
+    assert isinstance(settings, Settings)
+    assert (done.code, key.name) == (0, settings.audit_origin)
+
+
 async def test_help_has_an_example() -> None:
-    for name in ("replay", "about"):
+    for name in ("replay", "about", "key"):
         done = await command(app, NOWHERE, name, "--help")
         assert (done.code, "Example" in done.out) == (0, True)
