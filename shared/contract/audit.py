@@ -83,6 +83,18 @@ class DataAccessed(Entry):
     by: Literal["staff", "system"] = "staff"
 
 
+@message(topic=TOPIC)
+class DeadLetterDiscarded(Entry):
+    """Somebody gave up for good a message of this service that could not be handled."""
+
+    letter_topic: str
+    letter_partition: int
+    letter_offset: int
+    letter_type: str | None = None
+    """Where it is a type that its topic carries."""
+    reason: str
+
+
 @message(topic=CHECKPOINTS)
 class CheckpointPublished(MessageData):
     """The log is known by this checkpoint from now on, whatever its database will say."""
