@@ -33,9 +33,6 @@ from shared.runtime.ids import new_id
 
 STAGE = "audit"
 APPEND = "audit-append"
-BATCH = 4_000
-"""Entries in one transaction at most: order is by one partition, so only size makes it faster."""
-
 PEOPLE = 50
 """In one disclosure: so many entries have its id."""
 
@@ -63,7 +60,7 @@ async def append(ground: Ground) -> Measured:
     cost = {name: cpu_seconds(one) - others[name] for name, one in servers.items()}
     cost["service"] = own_cpu_seconds() - own
     details = {f"{name}_us": round(spent / many * 1e6, 1) for name, spent in cost.items()}
-    return Measured([rate], {"entries": many, "batch": BATCH, **details})
+    return Measured([rate], {"entries": many, **details})
 
 
 async def _append(
@@ -76,7 +73,6 @@ async def _append(
         secrets=stage.secrets.path,
         plan=PLAN,
         log_level="warning",
-        batch_max_records=BATCH,
     )
     async with open_service(settings) as service:
         application = compose(service, KafkaTransport(settings), Tools(steps=clocked.step))

@@ -20,6 +20,9 @@ def _is_origin(value: str) -> str:
 class Settings(ServiceSettings):
     """What every service needs, and where the log is published under which name."""
 
+    # The topic has one partition, so that batches follow each other: what each costs whatever is in
+    # it, the commit above all, is to be shared by many.
+    batch_max_records: int = Field(default=4_000, ge=1, le=10_000)
     audit_folder: Path | None = Field(
         default=None, description="where the log is published; else `audit` beside the secrets"
     )
