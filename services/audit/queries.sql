@@ -85,3 +85,26 @@ where
     disclosure_id = any(:disclosure_ids::uuid[])
     and type in ('DisclosureDelivered', 'DisclosureFailed')
 order by disclosure_id, sequence desc;
+
+-- name: claimed()^
+-- What the table of the head says of the log, and what is in the log beyond that.
+select
+    size, hashed, frontier,
+    (select max(sequence) from entry) as last_sequence
+from tree_head;
+
+-- name: whole_page(first, until)
+-- Entries with all that they are found by, to see whether both say the same.
+select
+    sequence, body, id, type, at, actor, subject_id, recipient, purpose, event_id,
+    disclosure_id, categories
+from entry
+where sequence >= :first and sequence < :until
+order by sequence;
+
+-- name: checkpoints_between(after, until, most)
+select size, root, note from checkpoint
+where size > :after and size <= :until order by size limit :most;
+
+-- name: notes_of(sizes)
+select size, note from checkpoint where size = any(:sizes::bigint[]);

@@ -9,6 +9,8 @@ from uuid import UUID
 
 import typer
 
+from services.audit.commands.proofs import add_commands
+
 app = typer.Typer(help="The log of disclosures.", no_args_is_help=True)
 
 
@@ -104,3 +106,6 @@ def about(
     from services.audit.commands.about import run_about
 
     raise typer.Exit(run_about(person, as_json=json))
+
+
+add_commands(app)

@@ -7,7 +7,7 @@ belongs to the size of a tree and gives way to the full one.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from services.audit.domain.merkle import HASH_SIZE, perfect_root
@@ -135,14 +135,14 @@ def tiles_of(nodes: Iterable[Node], size: int) -> set[Tile]:
     return {tile_of(node, size) for node in nodes}
 
 
-def hashes_from(tiles: Mapping[Tile, bytes], size: int) -> HashOf:
-    """Hashes of subtrees out of tiles that were read. KeyError for one that was not."""
+def hashes_from(read: Callable[[Tile], bytes], size: int) -> HashOf:
+    """Hashes of subtrees out of the tiles of a tree of this size. Raises what reading raises."""
 
     def hash_of(node: Node) -> bytes:
-        hashes = split_hashes(tiles[tile_of(node, size)])
+        tile = read(tile_of(node, size))
         height = node.level % HEIGHT
-        first = (node.number << height) % WIDTH
-        return perfect_root(hashes[first : first + (1 << height)])
+        first = (node.number << height) % WIDTH * HASH_SIZE
+        return perfect_root(split_hashes(tile[first : first + (HASH_SIZE << height)]))
 
     return hash_of
 
@@ -219,7 +219,7 @@ class RightEdge:
     @property
     def root(self) -> bytes:
         """The root hash of the tree: its perfect subtrees are all in these tiles."""
-        return root_hash(self.size, hashes_from(dict(self.partial()), self.size))
+        return root_hash(self.size, hashes_from(dict(self.partial()).__getitem__, self.size))
 
 
 def read_edge(size: int, read: Callable[[Tile], bytes]) -> RightEdge:

@@ -1,0 +1,84 @@
+"""What `steward audit` has for whoever verifies the log. Heavy imports stand where needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+PublicKey = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KEY|FILE", help="What `steward audit key` printed; else the key of the secrets."
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+
+
+def verify(
+    from_folder: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Verify a published folder by itself.")
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option(help="Verify what a server serves of a log (C2SP tlog-tiles).")
+    ] = None,
+    public_key: PublicKey = None,
+    json: AsJson = False,
+) -> None:
+    """Verify the log wholly: every entry, every signature, and that all copies of it agree.
+
+    Without an option it is the database, with the published folder and the topic. With a folder or
+    URL and --public-key neither database nor Kafka nor any setting is needed. Exit code 1:
+    something is wrong; each finding says where, at which entry, and how.
+
+    Examples: steward audit verify · steward audit verify --from-folder /mnt/audit --public-key KEY
+    """
+    from services.audit.commands.verify import Request, run_verify
+
+    raise typer.Exit(run_verify(Request(from_folder, url, public_key, json)))
+
+
+def prove(
+    sequence: Annotated[int, typer.Argument(metavar="SEQ", min=0, help="The entry's number.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="[default: entry-SEQ.tlog-proof]")
+    ] = None,
+) -> None:
+    """Write a proof that an entry is in the log: C2SP tlog-proof, with the entry itself.
+
+    Made from the published folder; `steward audit check-proof` checks it anywhere.
+
+    Example: steward audit prove 1500
+    """
+    from services.audit.commands.prove import run_prove
+
+    raise typer.Exit(run_prove(sequence, output or Path(f"entry-{sequence}.tlog-proof")))
+
+
+def check_proof(
+    file: Annotated[Path, typer.Argument(help="What `steward audit prove` wrote.")],
+    public_key: Annotated[
+        str,
+        typer.Option(metavar="KEY|FILE", help="What `steward audit key` printed, got otherwise."),
+    ],
+    witness_key: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY|FILE", help="A witness that has to have cosigned; repeatable."),
+    ] = None,
+) -> None:
+    """Check a proof, and print the entry that it proves. Needs neither database nor Kafka.
+
+    Exit code 1 where it proves nothing.
+
+    Example: steward audit check-proof entry-1500.tlog-proof --public-key KEY
+    """
+    from services.audit.commands.prove import run_check_proof
+
+    raise typer.Exit(run_check_proof(file, public_key, witness_key or []))
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Let the command group have these too."""
+    for command in (verify, prove, check_proof):
+        app.command()(command)
