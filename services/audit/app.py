@@ -10,7 +10,8 @@ from services.audit.api import routes
 from services.audit.handlers.append import Appender
 from services.audit.handlers.guard import Guard
 from services.audit.handlers.identity import signing_key
-from services.audit.handlers.publish import Publisher, Step, no_steps
+from services.audit.handlers.publish import Outlet, Publisher, Step, no_steps
+from services.audit.handlers.witnesses import cosigner
 from services.audit.settings import Settings
 from services.audit.store.folder import TileFolder
 from services.audit.store.published import Published
@@ -34,7 +35,7 @@ def make_publisher(
     return Publisher(
         signing_key(settings),
         guard,
-        TileFolder(settings.published_folder),
+        Outlet(TileFolder(settings.published_folder), cosigner(settings)),
         partial(
             connect_alone,
             settings,

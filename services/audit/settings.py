@@ -34,6 +34,10 @@ class Settings(ServiceSettings):
         default=10.0, gt=0, le=3600, description="a log that grew is signed after so long"
     )
 
+    audit_witnesses: str = Field(
+        default="", description="witnesses of the log: key and URL of each, with commas between"
+    )
+
     @property
     def published_folder(self) -> Path:
         """Where tiles, entries and checkpoints lie."""

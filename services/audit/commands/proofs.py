@@ -78,7 +78,31 @@ def check_proof(
     raise typer.Exit(run_check_proof(file, public_key, witness_key or []))
 
 
+def witness(
+    log_key: Annotated[
+        list[str],
+        typer.Option(metavar="KEY|FILE", help="A log that is witnessed here; repeatable."),
+    ],
+    folder: Annotated[Path, typer.Option(help="What it keeps: its key, and what it has signed.")],
+    name: Annotated[
+        str, typer.Option(help="Under which it signs: a URL without scheme.")
+    ] = "localhost/witness",
+    host: Annotated[str, typer.Option(help="The address that it listens on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes any free one.")] = 8790,
+) -> None:
+    """Run a witness (C2SP tlog-witness), elsewhere: by somebody who does not administer the log.
+
+    It cosigns a checkpoint only if what it cosigned before is its beginning. It needs neither
+    database nor Kafka. Its folder must not be lost or put back; nobody else may read it.
+
+    Example: steward audit witness --log-key KEY --folder /var/lib/witness --name w.example.org
+    """
+    from services.audit.commands.witness import Asked, run_witness
+
+    raise typer.Exit(run_witness(Asked(log_key, folder, name, host, port)))
+
+
 def add_commands(app: typer.Typer) -> None:
     """Let the command group have these too."""
-    for command in (verify, prove, check_proof):
+    for command in (verify, prove, check_proof, witness):
         app.command()(command)

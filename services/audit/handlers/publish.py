@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Final, Literal
 
 import asyncpg
@@ -19,6 +20,7 @@ from services.audit.domain.merkle import leaf_hashes
 from services.audit.domain.notes import SigningKey
 from services.audit.handlers.guard import Guard
 from services.audit.handlers.tiles import TileWriter
+from services.audit.handlers.witnesses import Cosigner
 from services.audit.store import bodies, tree
 from services.audit.store.folder import FolderError, TileFolder
 from shared.contract.audit import CheckpointPublished
@@ -49,6 +51,14 @@ def no_steps(step: Step) -> None:
     """What real processes do there."""
 
 
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """Where the log is published, and who adds signatures to what lies there."""
+
+    folder: TileFolder
+    cosigner: Cosigner
+
+
 class Publisher:
     """Each process runs one; one of them holds the lock, as long as its connection lives.
 
@@ -59,7 +69,7 @@ class Publisher:
         self,
         key: SigningKey,
         guard: Guard,
-        folder: TileFolder,
+        outlet: Outlet,
         connect: Connect,
         work: Work,
         interval_s: float,
@@ -67,7 +77,7 @@ class Publisher:
     ) -> None:
         self._key = key
         self._guard = guard
-        self._folder = folder
+        self._outlet = outlet
         self._connect = connect
         self._work = work
         self._interval_s = interval_s
@@ -106,11 +116,12 @@ class Publisher:
                 await loop.pause(LOOK_EVERY_S)
                 if loop.stopping:
                     return
-            writer = TileWriter(self._folder, self._key.verifier())
+            writer = TileWriter(self._outlet.folder, self._key.verifier())
             writer.begin()
             while not loop.stopping:
                 loop.beat()
                 more = await self.publish_next(connection, writer)
+                await self._outlet.cosigner.step()
                 loop.ok()
                 if not more:
                     await loop.pause(LOOK_EVERY_S)

@@ -77,8 +77,16 @@ class Pass:
         except UnverifiableError as error:
             self._report.findings.add(error.finding)
         self._report.size, self._report.root = self._verifier.size, self._verifier.root
-        if tree is not None and tree.size == self._verifier.size and tree.root != self._report.root:
+        if tree is not None and self._verifier.size == size:
+            self._compare_head(tree)
+
+    def _compare_head(self, tree: Frontier) -> None:
+        what = None
+        if tree.size < self._report.size:
+            what = f"its tree is over {tree.size:,} entries only: see whether the service is ready"
+        elif tree.root != self._report.root:
             what = "the tree of its head is not the one over its entries"
+        if what is not None:
             self._report.findings.add(Finding(self._source.where, what))
 
     async def _add(self, part: Sequence[bytes], kept: AsyncIterator[Kept]) -> None:

@@ -28,15 +28,21 @@ class Answer(NamedTuple):
 class Site:
     """Everything below one URL. Blocks; for one thread at a time."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
         """Raises `WebError` where it is no URL."""
         parts = urlsplit(url.rstrip("/"))
         if parts.scheme not in {"http", "https"} or parts.hostname is None:
             raise WebError(f"{url} is no URL: it has to begin with http:// or https://")
         self.url = url.rstrip("/")
         self._prefix = parts.path
-        make = http.client.HTTPSConnection if parts.scheme == "https" else _plain
-        self._connection = make(parts.hostname, parts.port, timeout=TIMEOUT_S)
+        try:
+            port = parts.port
+        except ValueError:
+            raise WebError(f"{url} is no URL: its port is no number") from None
+        kind: type[http.client.HTTPConnection] = http.client.HTTPConnection
+        if parts.scheme == "https":
+            kind = http.client.HTTPSConnection
+        self._connection = kind(parts.hostname, port, timeout=timeout_s)
 
     def read(self, path: str) -> bytes | None:
         """The bytes of a resource; None where it is not there. Raises `WebError`."""
@@ -49,10 +55,11 @@ class Site:
 
     def request(self, method: str, path: str, body: bytes | None = None) -> Answer:
         """Ask once, and again where a kept connection was closed. Raises `WebError`."""
-        try:
-            return self._ask(method, path, body)
-        except _FAILURES:
-            self._connection.close()
+        if self._connection.sock is not None:
+            try:
+                return self._ask(method, path, body)
+            except _FAILURES:
+                self._connection.close()
         try:
             return self._ask(method, path, body)
         except _FAILURES as error:
@@ -70,7 +77,3 @@ class Site:
         if len(data) > MOST_BYTES:
             raise http.client.HTTPException("the answer is too long")
         return Answer(response.status, data)
-
-
-def _plain(host: str, port: int | None, *, timeout: float) -> http.client.HTTPConnection:
-    return http.client.HTTPConnection(host, port, timeout=timeout)
