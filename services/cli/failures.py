@@ -16,6 +16,8 @@ _TOLD = (
     ("shared.messaging.subscription", "Halted"),
     ("shared.privacy.plan.findings", "PlanError"),
     ("shared.privacy.errors", "WrongKeyError"),
+    ("services.audit.store.folder", "FolderError"),
+    ("services.audit.store.web", "WebError"),
 )
 
 

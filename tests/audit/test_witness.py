@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import stat
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -236,12 +237,12 @@ async def test_cosignatures_come_to_the_published_checkpoint_though_one_witness_
 
 
 async def test_a_witness_serves_what_it_signed(witness: Witness, served: str) -> None:
-    site = Site(served)
     path = f"{origin_hash(LOG.name)}/checkpoint"
-    assert await asyncio.to_thread(site.read, path) is None
-    witness.add_checkpoint(submission(0, 5).encode())
-    assert await asyncio.to_thread(site.read, path) == witness.checkpoint(origin_hash(LOG.name))
-    answer = await asyncio.to_thread(
-        site.request, "POST", "add-checkpoint", submission(0, 9).encode()
-    )
+    asked = submission(0, 9).encode()
+    with closing(Site(served)) as site:
+        assert await asyncio.to_thread(site.read, path) is None
+        witness.add_checkpoint(submission(0, 5).encode())
+        kept = witness.checkpoint(origin_hash(LOG.name))
+        assert await asyncio.to_thread(site.read, path) == kept
+        answer = await asyncio.to_thread(site.request, "POST", "add-checkpoint", asked)
     assert answer == (409, b"5\n")

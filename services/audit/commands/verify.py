@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from services.audit.settings import Settings
 from services.audit.store.database_log import DatabaseLog
 from services.audit.store.sources import PublishedLog, folder_log
 from services.audit.store.topic_log import TopicLog
-from services.audit.store.web import Site
+from services.audit.store.web import Site, WebError
 from shared.runtime.database import open_pool
 
 
@@ -60,17 +60,28 @@ async def _verify(request: Request, report: Report, progress: Progress) -> None:
     if request.folder is None and request.url is None:
         await _verify_all(request, report, progress)
         return
-    await verify_published(_published(request), [_key(request.public_key)], report, progress)
+    key = _key(request.public_key)
+    with _published(request) as log:
+        await verify_published(log, [key], report, progress)
 
 
-def _published(request: Request) -> PublishedLog:
+@contextmanager
+def _published(request: Request) -> Iterator[PublishedLog]:
     if request.url is not None:
-        site = Site(request.url)
-        return PublishedLog(site.url, site.read, lambda: iter(()))
+        with closing(_site(request.url)) as site:
+            yield PublishedLog(site.url, site.read, lambda: iter(()))
+        return
     folder = request.folder or Path()
     if not folder.is_dir():
         raise typer.BadParameter(f"there is no folder {folder}", param_hint="--from-folder")
-    return folder_log(folder)
+    yield folder_log(folder)
+
+
+def _site(url: str) -> Site:
+    try:
+        return Site(url)
+    except WebError as error:
+        raise typer.BadParameter(str(error), param_hint="--url") from None
 
 
 def _key(given: str | None) -> VerifierKey:

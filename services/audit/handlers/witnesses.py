@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Final
 
 import structlog
@@ -60,7 +61,10 @@ class WitnessClient:
 
         It says itself what it has where that is not what was thought; then it is asked once more.
         """
-        size = parse_checkpoint(note.text).size
+        with closing(self._site):
+            return self._ask(note, parse_checkpoint(note.text).size)
+
+    def _ask(self, note: Note, size: int) -> Signature:
         answer = self._submit(note, min(self._old, size), size)
         if answer.status == CONFLICT:
             answer = self._submit(note, _size_in(answer.body, size), size)
