@@ -38,6 +38,7 @@ MODULES = (
     "system",
     "withdrawals",
     "audit",
+    "audit_verifying",
     "full",
     "replicas",
     "start",
