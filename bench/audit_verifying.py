@@ -188,11 +188,7 @@ async def prove(ground: Ground) -> Measured:
         proof = prove_entry(log, sequence)
         runs.append((time.perf_counter() - began) * 1e3)
         proof.verify_entry(_entry(sequence))
-    details = {
-        "entries": size,
-        "p95": round(percentile(runs, 0.95), 3),
-        "most": round(max(runs), 3),
-    }
+    slow = {"p95": round(percentile(runs, 0.95), 3), "most": round(max(runs), 3)}
     return Measured([median(runs)], {"entries": size, **slow})
 
 

@@ -108,3 +108,34 @@ where size > :after and size <= :until order by size limit :most;
 
 -- name: notes_of(sizes)
 select size, note from checkpoint where size = any(:sizes::bigint[]);
+
+-- name: empty_log#
+-- For a rebuild, by the administrator, in a transaction that is committed only when all that was
+-- ever published is reached again. What refuses changes is put back by `close_log`.
+create temporary table former on commit drop as table checkpoint;
+alter table entry disable trigger entry_is_append_only;
+alter table checkpoint disable trigger checkpoint_is_append_only;
+alter table tree_head disable trigger tree_head_only_grows, disable trigger tree_head_stays;
+truncate entry, checkpoint, tree_head;
+insert into tree_head (size) values (0);
+
+-- name: close_log#
+alter table entry enable always trigger entry_is_append_only;
+alter table checkpoint enable always trigger checkpoint_is_append_only;
+alter table tree_head
+enable always trigger tree_head_only_grows, enable always trigger tree_head_stays;
+
+-- name: add_former(size, root, note, now)!
+insert into former (size, root, note, signed_at)
+select :size, :root, :note, :now
+where not exists (select from former where former.size = :size);
+
+-- name: largest_former()$
+select coalesce(max(size), 0) from former;
+
+-- name: restore_checkpoints()!
+insert into checkpoint select size, root, note, signed_at from former order by size;
+
+-- name: go_on_from(offset)!
+-- Where the service reads on: behind what is in the log now.
+update position set next_offset = :offset where topic = 'audit' and partition = 0;

@@ -14,7 +14,7 @@ import pytest
 from services.audit.domain.merkle import Frontier, leaf_hashes
 from services.audit.handlers.identity import signing_key
 from services.audit.handlers.verify import Report, verify_announced, verify_database
-from services.audit.store.database_log import DatabaseLog
+from services.audit.store.database_log import DatabaseLog, OneConnection
 from services.audit.store.sources import folder_log
 from shared.contract.audit import DataAccessed, DataDisclosed
 from tests.support.entries import make_entry
@@ -26,22 +26,6 @@ CASES = int(os.environ.get("STEWARD_TEST_CORRUPTIONS", "0")) // 5 or 40
 Administrator: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 SIZES = (5, 256, 300, 520)
 UNSIGNED = 7
-
-
-class OneConnection:
-    """In place of a pool: everything in one transaction, which is rolled back."""
-
-    def __init__(self, connection: Administrator) -> None:
-        self.connection = connection
-
-    def acquire(self) -> OneConnection:
-        return self
-
-    async def __aenter__(self) -> Administrator:
-        return self.connection
-
-    async def __aexit__(self, *_: object) -> None:
-        return None
 
 
 @pytest.fixture
@@ -78,7 +62,7 @@ async def verified(
 
     report = Report()
     settings = settings_of(work)
-    mine = DatabaseLog(OneConnection(connection), report.findings)  # type: ignore[arg-type]
+    mine = DatabaseLog(OneConnection(connection), report.findings)
     folder = folder_log(settings.published_folder)
     keys = [signing_key(settings).verifier()]
     await verify_database(mine, folder, keys, report, lambda _done, _of: None)

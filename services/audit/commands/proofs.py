@@ -102,7 +102,42 @@ def witness(
     raise typer.Exit(run_witness(Asked(log_key, folder, name, host, port)))
 
 
+def rebuild(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Make the log anew from the topic `audit`, and keep it if it is the one that was published.
+
+    DATABASE_URL has to be the administrator's. Exit code 1: the log is as it was, and what differs
+    is told. Afterwards the service goes on by itself.
+
+    Example: DATABASE_URL=postgresql://admin:…@host/db steward audit rebuild
+    """
+    from services.audit.commands.rebuild import run_rebuild
+
+    raise typer.Exit(run_rebuild(confirmed=yes))
+
+
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that is made, or empty.")],
+    since: Annotated[
+        str | None, typer.Option(help="From this moment or day on, as ISO 8601 writes it.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Before this moment, or up to the end of this day.")
+    ] = None,
+) -> None:
+    """Write entries of a span as JSON lines, with the checkpoint and a proof of each.
+
+    Entries that no published checkpoint has yet are left out. Exit code 1: nothing is of that span.
+
+    Example: steward audit export --since 2026-11-01 --until 2026-11-30 november
+    """
+    from services.audit.commands.export import run_export
+
+    raise typer.Exit(run_export(folder, since, until))
+
+
 def add_commands(app: typer.Typer) -> None:
     """Let the command group have these too."""
-    for command in (verify, prove, check_proof, witness):
+    for command in (verify, prove, check_proof, witness, rebuild, export):
         app.command()(command)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
+from typing import Final
 
 from services.audit.domain.checkpoints import Checkpoint, CheckpointError, parse_checkpoint
 from services.audit.domain.merkle import HASH_SIZE
@@ -18,6 +19,9 @@ from services.audit.domain.tiles import (
     hashes_from,
 )
 from services.audit.store.sources import PublishedLog
+
+TILES_AT_ONCE: Final = 64
+"""That are kept while several proofs are made: half a megabyte."""
 
 
 class ProveError(Exception):
@@ -63,7 +67,7 @@ def newest_checkpoint(log: PublishedLog) -> tuple[Note, Checkpoint]:
 def hashes_of(log: PublishedLog, size: int) -> HashOf:
     """Hashes of subtrees of a tree of a published size; `BundleError` where a tile is missing."""
 
-    @cache
+    @lru_cache(TILES_AT_ONCE)
     def read(tile: Tile) -> bytes:
         data = log.read(tile)
         if data is None or len(data) != tile.width * HASH_SIZE:

@@ -8,12 +8,14 @@ from typing import Final
 
 from aiokafka import TopicPartition
 
-from shared.contract.audit import CHECKPOINTS, CheckpointPublished
+from shared.contract.audit import CHECKPOINTS, TOPIC, CheckpointPublished
 from shared.contract.codec import decode
-from shared.contract.message import Message
+from shared.contract.message import Message, Record
 from shared.messaging.offsets import ANSWER_S, bounds_of, open_reader
+from shared.messaging.places import Partition
 
 AT_ONCE: Final = 500
+RECORDS_AT_ONCE: Final = 4_000
 _PLACE: Final = (CHECKPOINTS, 0)
 
 
@@ -36,26 +38,36 @@ class TopicLog:
 
     async def checkpoints(self) -> AsyncIterator[list[tuple[int, bytes]]]:
         """Sizes and signed checkpoints, in order, some hundreds at a time. Raises as `begin`."""
-        if self._end == 0:
-            return
-        partition = TopicPartition(*_PLACE)
-        async with open_reader(self._bootstrap_servers) as reader:
-            reader.assign([partition])
-            await reader.seek_to_beginning(partition)
-            at = 0
-            while at < self._end:
-                async with asyncio.timeout(ANSWER_S):
-                    polled = await reader.getmany(
-                        partition, timeout_ms=int(ANSWER_S * 500), max_records=AT_ONCE
-                    )
-                part = []
-                for record in polled.get(partition, []):
-                    at = record.offset + 1
-                    message = decode(record)
-                    if isinstance(message, Message) and isinstance(
-                        message.data, CheckpointPublished
-                    ):
-                        part.append((message.data.size, message.data.checkpoint.encode()))
-                at = max(at, await reader.position(partition))
-                if part:
-                    yield part
+        async for records in _read(self._bootstrap_servers, _PLACE, self._end, AT_ONCE):
+            part = []
+            for record in records:
+                message = decode(record)
+                if isinstance(message, Message) and isinstance(message.data, CheckpointPublished):
+                    part.append((message.data.size, message.data.checkpoint.encode()))
+            if part:
+                yield part
+
+
+async def audit_records(bootstrap_servers: str) -> AsyncIterator[list[Record]]:
+    """All that was ever said to the log, up to its present end, in order. Raises as `begin`."""
+    place = (TOPIC, 0)
+    async with open_reader(bootstrap_servers) as reader:
+        end = (await bounds_of(reader, [place]))[place].end
+    async for records in _read(bootstrap_servers, place, end, RECORDS_AT_ONCE):
+        yield records
+
+
+async def _read(
+    bootstrap_servers: str, place: Partition, end: int, most: int
+) -> AsyncIterator[list[Record]]:
+    """Everything of a partition before an offset, so many records at a time."""
+    partition = TopicPartition(*place)
+    async with open_reader(bootstrap_servers) as reader:
+        reader.assign([partition])
+        await reader.seek_to_beginning(partition)
+        while await reader.position(partition) < end:
+            async with asyncio.timeout(ANSWER_S):
+                polled = await reader.getmany(partition, timeout_ms=1_000, max_records=most)
+            records = [one for one in polled.get(partition, []) if one.offset < end]
+            if records:
+                yield records
