@@ -7,7 +7,7 @@ behind, as it always does.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, cast
@@ -15,15 +15,22 @@ from uuid import UUID
 
 import orjson
 
-from services.audit.domain.checkpoints import Checkpoint
+from services.audit.domain.checkpoints import Checkpoint, is_of_log
 from services.audit.domain.entries import LogEntry, NoEntryError, log_entry, refuse_foreign
 from services.audit.domain.growth import Head
 from services.audit.domain.merkle import Frontier, leaf_hashes
 from services.audit.domain.notes import VerifierKey
 from services.audit.domain.tiles import BundleError, bundles, decode_bundle
 from services.audit.domain.verification import Finding, Kept, read_checkpoint
-from services.audit.handlers.verify import Progress, Report
+from services.audit.handlers.verify import (
+    Progress,
+    Report,
+    newest_of,
+    verify_announced,
+    verify_database,
+)
 from services.audit.store import append, known_bodies, tree
+from services.audit.store.database_log import DatabaseLog, OneConnection
 from services.audit.store.sources import PublishedLog
 from services.audit.store.sql import SQL
 from shared.contract.audit import Entry
@@ -155,7 +162,43 @@ def _entries(records: Sequence[Record]) -> list[LogEntry]:
     return found
 
 
-async def gather_checkpoints(
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """What is read of Kafka, each time from the beginning: records, and checkpoints with sizes."""
+
+    records: Callable[[], AsyncIterator[Sequence[Record]]]
+    checkpoints: Callable[[], AsyncIterator[Sequence[tuple[int, bytes]]]]
+
+
+async def rebuild(
+    connection: Connection,
+    folder: PublishedLog,
+    topics: Topics,
+    keys: Sequence[VerifierKey],
+    report: Report,
+    now: datetime,
+    progress: Progress,
+) -> None:
+    """Empty the log and fill it again. The connection is the administrator's, in a transaction.
+
+    Raises `RebuildError` where what comes of it is not what was published; what differs is then in
+    the report, and the transaction has to be rolled back.
+    """
+    await SQL.empty_log(connection)
+    size = await _gather(connection, folder, topics.checkpoints(), keys, report, now)
+    newest = newest_of(folder, keys, Report())
+    order = Order(published_ids(folder, 0 if newest is None else newest.size))
+    await Rebuild(connection, size, order, progress).run(topics.records())
+    await SQL.restore_checkpoints(connection)
+    await SQL.close_log(connection)
+    log = DatabaseLog(OneConnection(connection), report.findings)
+    await verify_database(log, folder, keys, report, progress)
+    await verify_announced(log, topics.checkpoints(), keys, report, folder)
+    if report.findings.count:
+        raise RebuildError("what the topic gives is not what was published")
+
+
+async def _gather(
     connection: Connection,
     folder: PublishedLog,
     topic: AsyncIterator[Sequence[tuple[int, bytes]]],
@@ -171,7 +214,7 @@ async def gather_checkpoints(
         note = folder.checkpoint_of(size)
         await _add(connection, Kept(note or b"", size), keys, folder.where, report, now)
     async for part in topic:
-        for size, note in part:
+        for size, note in (one for one in part if is_of_log(one[1], keys[0])):
             await _add(connection, Kept(note, size), keys, "topic", report, now)
     largest: int = await SQL.largest_former(connection)
     return largest

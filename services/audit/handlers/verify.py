@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from services.audit.domain.checkpoints import Checkpoint
+from services.audit.domain.checkpoints import Checkpoint, is_of_log
 from services.audit.domain.merkle import Frontier
 from services.audit.domain.notes import VerifierKey
 from services.audit.domain.tiles import HEIGHT, WIDTH, Bundle, Tile, partial_bundle
@@ -269,12 +269,14 @@ async def verify_announced(
     async for part in notes:
         mine = await log.notes_of([size for size, _ in part])
         for size, note in part:
+            if not is_of_log(note, keys[0]):
+                continue  # another log's: a topic may have several
             found = read_checkpoint(Kept(note, size), keys, "topic")
             if isinstance(found, Finding):
                 report.findings.add(found)
             elif mine.get(size) != note:
                 report.findings.add(_not_the_same("topic", size, known=size in mine))
-        said = {size for size, _ in part}
+        said = {size for size, note in part if is_of_log(note, keys[0])}
         # What was sent twice stands behind later ones: those were looked at in their turn.
         newest = max(said, default=last)
         if newest > last:
