@@ -19,9 +19,18 @@ from shared.contract.audit import TOPIC, Entry
 from shared.contract.codec import decode
 from shared.contract.message import Message
 
-_IDS: Final = ("subject_id", "event_id", "disclosure_id")
-_TEXTS: Final = ("actor", "recipient", "purpose")
-_COMPARED: Final = ("id", "type", "at", *_TEXTS, *_IDS, "categories")
+_COMPARED: Final = (
+    "id",
+    "type",
+    "at",
+    "actor",
+    "recipient",
+    "purpose",
+    "subject_id",
+    "event_id",
+    "disclosure_id",
+    "categories",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +67,16 @@ def _same_at_first_sight(row: Row, event: Mapping[str, Any]) -> bool:
     """The values as they are written now; whatever is written otherwise is read by contract."""
     data = event["data"]
     has = data.get
+    # Written out: a loop over the names takes twice as long, and this is done for every entry.
     return bool(
         event["id"] == str(row["id"])
         and event["type"] == row["type"]
-        and all(has(name) == row[name] for name in _TEXTS)
-        and all(has(name) == _text(row[name]) for name in _IDS)
+        and has("actor") == row["actor"]
+        and has("recipient") == row["recipient"]
+        and has("purpose") == row["purpose"]
+        and has("subject_id") == _text(row["subject_id"])
+        and has("event_id") == _text(row["event_id"])
+        and has("disclosure_id") == _text(row["disclosure_id"])
         and has("categories", []) == row["categories"]
         and datetime.fromisoformat(has("at")) == row["at"]
     )
