@@ -125,6 +125,11 @@ alter table checkpoint enable always trigger checkpoint_is_append_only;
 alter table tree_head
 enable always trigger tree_head_only_grows, enable always trigger tree_head_stays;
 
+-- name: correct_former(size, root, note)!
+-- What was published is right, whatever the table said.
+update former set root = :root, note = :note
+where size = :size and (root <> :root or note <> :note);
+
 -- name: add_former(size, root, note, now)!
 insert into former (size, root, note, signed_at)
 select :size, :root, :note, :now

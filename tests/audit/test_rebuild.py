@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Any, TypeAlias
+from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
 import asyncpg
@@ -18,6 +19,7 @@ from services.audit.handlers.verify import Report
 from services.audit.store.sources import folder_log
 from shared.contract.audit import DataDisclosed
 from shared.contract.message import Message, Record
+from shared.runtime.secrets import SecretsFolder
 from tests.support.commands import command
 from tests.support.entries import make_entry
 from tests.support.facts import NOON, Facts
@@ -108,6 +110,30 @@ async def test_a_lost_database_comes_back(
     assert after[0] == before[0]
     assert [row[:3] for row in after[1]] == [row[:3] for row in before[1]]
     assert after[2:] == before[2:]
+
+
+async def test_a_checkpoint_that_was_changed_is_mended(
+    work: Work, administrator: Administrator, messages: Messages
+) -> None:
+    await publish(work, messages[:300], messages[300:])
+    before = await state(work)
+    await administrator.execute("alter table checkpoint disable trigger user")
+    await administrator.execute("update checkpoint set note = '\\x00' where size = 300")
+    await rebuilt(work, administrator, records_of(messages))
+    assert await state(work) == before
+
+
+async def test_only_an_administrator_rebuilds(work: Work, messages: Messages) -> None:
+    settings = settings_of(work)
+    password = SecretsFolder(settings.secrets).database_password("audit")
+    url = urlsplit(settings.database_url)
+    url = url._replace(netloc=f"steward_audit:{password}@{url.hostname}:{url.port}")
+    connection = await asyncpg.connect(urlunsplit(url), server_settings={"search_path": "audit"})
+    try:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await rebuilt(work, connection, records_of(messages))
+    finally:
+        await connection.close()
 
 
 async def test_an_entry_that_was_redriven_keeps_its_place(

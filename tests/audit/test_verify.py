@@ -11,10 +11,13 @@ import asyncpg
 import orjson
 import pytest
 
+from services.audit.domain.checkpoints import Checkpoint
 from services.audit.domain.merkle import Frontier, leaf_hashes
+from services.audit.domain.notes import SigningKey
 from services.audit.handlers.identity import signing_key
 from services.audit.handlers.verify import Report, verify_announced, verify_database
 from services.audit.store.database_log import DatabaseLog, OneConnection
+from services.audit.store.folder import CHECKPOINT, TileFolder
 from services.audit.store.sources import folder_log
 from shared.contract.audit import DataAccessed, DataDisclosed
 from tests.support.entries import make_entry
@@ -85,6 +88,44 @@ async def test_a_log_without_entries_is_whole(work: Work, administrator: Adminis
     await publish_all(work)
     report = await verified(work, administrator)
     assert (told(report), report.size, report.signed) == ([], 0, 0)
+
+
+def put(work: Work, size: int, root: bytes, key: SigningKey) -> None:
+    note = Checkpoint(key.name, size, root).signed(key).encode()
+    TileFolder(settings_of(work).published_folder).write({CHECKPOINT: note})
+
+
+async def test_the_newest_checkpoint_is_compared_also_where_the_key_has_signed_it(
+    log: Work, administrator: Administrator
+) -> None:
+    put(log, SIZES[-1], bytes(32), signing_key(settings_of(log)))
+    assert "newest checkpoint" in told(await verified(log, administrator))[0]
+
+
+async def test_a_database_that_is_behind_the_folder_is_named(
+    log: Work, administrator: Administrator
+) -> None:
+    put(log, 1_000, bytes(32), signing_key(settings_of(log)))
+    assert "fewer than were published" in told(await verified(log, administrator))[0]
+
+
+async def test_a_topic_that_has_more_less_or_other_checkpoints_is_named(
+    log: Work, administrator: Administrator
+) -> None:
+    key = signing_key(settings_of(log))
+    said = await announced(administrator)
+    other = (SIZES[1], Checkpoint(key.name, SIZES[1], bytes(32)).signed(key).encode())
+    more = (900, Checkpoint(key.name, 900, bytes(32)).signed(key).encode())
+    foreign = SigningKey("example.org/else", bytes(32))
+    passed = (7, Checkpoint(foreign.name, 7, bytes(32)).signed(foreign).encode())
+    assert told(await verified(log, administrator, [*said, *said[:2], passed])) == []
+    less = told(await verified(log, administrator, [said[0], *said[2:]]))
+    assert less == ["topic: the checkpoint of 256 entries: it is missing"]
+    changed = told(await verified(log, administrator, [said[0], other, *said[2:]]))
+    assert changed == ["topic: the checkpoint of 256 entries: it is other than the database's"]
+    behind = told(await verified(log, administrator, [*said, more]))
+    assert "the database has signed none of that size" in behind[0]
+    assert "the folder was put back" in behind[1]
 
 
 Change = Callable[[Administrator, Random], Awaitable[str]]

@@ -38,6 +38,13 @@ def run_rebuild(*, confirmed: bool) -> int:
             typer.echo(str(finding))
         typer.echo(f"{error}; the log is as it was", err=True)
         return 1
+    except asyncpg.InsufficientPrivilegeError:
+        typer.echo(
+            "DATABASE_URL has to sign in as the administrator, as for `steward migrate`;"
+            " the log is as it was",
+            err=True,
+        )
+        return 1
     except KafkaError:
         typer.echo("Kafka does not answer; the log is as it was", err=True)
         return 1

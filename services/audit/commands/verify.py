@@ -27,6 +27,7 @@ from services.audit.handlers.verify import (
     verify_database,
     verify_published,
 )
+from services.audit.handlers.witnesses import witnesses_of
 from services.audit.settings import Settings
 from services.audit.store.database_log import DatabaseLog
 from services.audit.store.sources import PublishedLog, folder_log
@@ -92,25 +93,20 @@ def _key(given: str | None) -> VerifierKey:
 
 async def _verify_all(request: Request, report: Report, progress: Progress) -> None:
     settings = Settings.load()
-    keys = [_key(request.public_key)]
-    topic = TopicLog(settings.kafka_bootstrap_servers)
-    if not await _begin(topic):
-        report.findings.add(Finding("topic", "checkpoints at its beginning were removed"))
+    keys = [_key(request.public_key), *(key for key, _ in witnesses_of(settings))]
     pool = await open_pool(settings, service="audit", max_size=2)
     try:
+        topic = TopicLog(settings.kafka_bootstrap_servers)
+        if not await topic.begin():
+            report.findings.add(Finding("topic", "checkpoints at its beginning were removed"))
         log = DatabaseLog(pool, report.findings)
         folder = folder_log(settings.published_folder)
         await verify_database(log, folder, keys, report, progress)
         await verify_announced(log, topic.checkpoints(), keys, report, folder)
-    finally:
-        await pool.close()
-
-
-async def _begin(topic: TopicLog) -> bool:
-    try:
-        return await topic.begin()
     except KafkaError as error:
         raise ConnectionError("Kafka does not answer") from error
+    finally:
+        await pool.close()
 
 
 @contextmanager

@@ -232,6 +232,7 @@ async def _add(
     if isinstance(checkpoint, Finding):
         report.findings.add(checkpoint)
         return
+    await SQL.correct_former(connection, size=checkpoint.size, root=checkpoint.root, note=kept.note)
     await SQL.add_former(
         connection, size=checkpoint.size, root=checkpoint.root, note=kept.note, now=now
     )

@@ -227,12 +227,12 @@ async def verify_database(
     if newest is not None:
         compared = Published(published, newest.size, holds_entries=True)
     await Pass(log, keys, report, compared).run(claimed.size, claimed.tree, progress)
-    await _compare_checkpoints(log, published, newest, report)
+    await _compare_checkpoints(log, published, report)
+    if newest is not None:
+        await _compare_newest(log, published, newest, keys, report)
 
 
-async def _compare_checkpoints(
-    log: DatabaseLog, published: PublishedLog, newest: Checkpoint | None, report: Report
-) -> None:
+async def _compare_checkpoints(log: DatabaseLog, published: PublishedLog, report: Report) -> None:
     """Each checkpoint that is published has to be one of the database's, byte for byte."""
     sizes = published.sizes()
     while part := list(islice(sizes, CHECKPOINTS_AT_ONCE)):
@@ -240,13 +240,24 @@ async def _compare_checkpoints(
         for size in part:
             if notes.get(size) != published.checkpoint_of(size):
                 report.findings.add(_not_the_same(published.where, size, known=size in notes))
-    if newest is None:
-        return
+
+
+async def _compare_newest(
+    log: DatabaseLog,
+    published: PublishedLog,
+    newest: Checkpoint,
+    keys: Sequence[VerifierKey],
+    report: Report,
+) -> None:
+    """None up to the newest may be missing; that one has more signatures than the database's."""
     async for size in log.sizes_between(-1, newest.size):
         if published.checkpoint_of(size) is None:
             report.findings.add(Finding(published.where, "it is missing", size=size))
-    if newest.size not in await log.notes_of([newest.size]):
-        report.findings.add(_not_the_same(published.where, newest.size, known=False))
+    note = (await log.notes_of([newest.size])).get(newest.size)
+    mine = None if note is None else read_checkpoint(Kept(note), keys, log.where)
+    if mine != newest:
+        where = f"{published.where}, newest checkpoint"
+        report.findings.add(_not_the_same(where, newest.size, known=note is not None))
 
 
 def _not_the_same(where: str, size: int, *, known: bool) -> Finding:
