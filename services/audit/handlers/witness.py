@@ -42,7 +42,10 @@ class Witness:
     def __init__(
         self, folder: Path, name: str, logs: Sequence[VerifierKey], now: Callable[[], int]
     ) -> None:
-        """Raises `WitnessError` where the folder is in use, or holds what was not signed here."""
+        """Raises NoteError for a name that no key can have, and `WitnessError` where the folder is
+        in use, or holds what was not signed here.
+        """
+        VerifierKey(name, bytes(_SEED_BYTES))
         self._folder = folder
         self._files = TileFolder(folder)
         self._logs = {log.name: log for log in logs}
