@@ -39,6 +39,24 @@ OTHER = SigningKey("example.org/audit", bytes(32))
 ENTRIES = [f'{{"id":{number}}}'.encode() for number in range(600)]
 FORKED = [b"{}", *ENTRIES[1:]]
 
+# The request that the specification has as its example.
+EXAMPLE = """old 20852014
+PlRNCrwHpqhGrupue0L7gxbjbMiKA9temvuZZDDpkaw=
+jrJZDmY8Y7SyJE0MWLpLozkIVMSMZcD5kvuKxPC3swk=
+5+pKlUdi2LeF/BcMHBn+Ku6yhPGNCswZZD1X/6QgPd8=
+/6WVhPs2CwSsb5rYBH5cjHV/wSmA79abXAwhXw3Kj/0=
+
+example.com/behind-the-sofa
+20852163
+CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=
+
+— example.com/behind-the-sofa {log}
+— example.com/behind-the-sofa {witness}
+""".format(
+    log="Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=",
+    witness="opLqBQsREYCgu6xQkYQwJr9fo45a62DN9EdmHXnZdXNqlcVGlCum2Wks+49/V6267UEjw6QUXTS5Rovnzv++qbSzm9Q=",
+)
+
 
 class Clock:
     def __init__(self) -> None:
@@ -85,6 +103,12 @@ def test_a_submission_is_read_as_it_was_written() -> None:
     asked = submission(3, 9)
     assert parse_submission(asked.encode()) == asked
     assert asked.encode().startswith(b"old 3\n")
+
+
+def test_the_example_of_the_specification_is_read() -> None:
+    asked = parse_submission(EXAMPLE.encode())
+    assert (asked.old, len(asked.proof), len(asked.note.signatures)) == (20_852_014, 4, 2)
+    assert asked.encode() == EXAMPLE.encode()
 
 
 def test_a_witness_signs_what_continues_what_it_signed(witness: Witness, clock: Clock) -> None:
