@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-containers test-bench check bench bench-quick canary faults lock key-races clean
+.PHONY: help demo up test test-containers test-bench check bench bench-quick canary faults lock key-races test-corruption clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 18
@@ -27,6 +27,10 @@ check: .venv/checks
 
 test-containers: .venv/checks ## the integration tests against containers; needs an engine
 	$(BIN)/python -m pytest -m containers $(PYTEST_ARGS)
+
+test-corruption: .venv/checks ## the published log changed in 10,000 ways, the database in 2,000: all named
+	STEWARD_TEST_CORRUPTIONS=10000 $(BIN)/python -m pytest --timeout 1200 \
+		tests/audit/test_corruption.py tests/audit/test_verify.py $(PYTEST_ARGS)
 
 test-bench: .venv/checks ## every benchmark, small: does it run?
 	$(BIN)/python -m pytest -m bench tests/bench $(PYTEST_ARGS)

@@ -37,6 +37,8 @@ MODULES = (
     "ceilings",
     "system",
     "withdrawals",
+    "audit",
+    "audit_verifying",
     "full",
     "replicas",
     "keys",

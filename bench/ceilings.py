@@ -79,7 +79,7 @@ async def copy(ground: Ground) -> float:
     waiting = await backlog(ground)
     many = ground.sizes.crowd
     rows = [
-        (str(uuid_utils.uuid7()), key.decode(), value.decode())
+        (str(uuid_utils.uuid7()), (key or b"").decode(), value.decode())
         for _, key, value, _ in registrations(0, many, utc_now())
     ]
     connection = await asyncpg.connect(waiting.stage.database_url)

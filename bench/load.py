@@ -15,7 +15,7 @@ TOPIC = "inbound.registrations"
 CONTACTS = "inbound.contacts"
 EVENTS = tuple(f"EV-BENCH-{number}" for number in range(5))
 PURPOSE = "marketing"
-Record = tuple[str, bytes, bytes, list[tuple[str, bytes]]]
+Record = tuple[str, bytes | None, bytes, list[tuple[str, bytes]]]
 Produced = Iterable[Record]
 
 _SOMEWHEN = date(2096, 2, 29)

@@ -30,6 +30,12 @@ class Sizes:
     few_rows: int = 10_000
     """In the small one, made by the service itself."""
 
+    entries: int = 200_000
+    """In the topic of the audit log before its service begins."""
+
+    verified: int = 1_000_000
+    """In the audit log that is verified."""
+
     latency_s: float = 20.0
     """For so long withdrawals are timed."""
 
@@ -43,5 +49,7 @@ QUICK = Sizes(
     messages=20_000,
     rows=200_000,
     few_rows=2_000,
+    entries=20_000,
+    verified=20_000,
     latency_s=5.0,
 )

@@ -109,7 +109,7 @@ async def database(postgres: str, template_database: str) -> AsyncIterator[str]:
 
 @pytest.fixture
 def service_settings(
-    request: pytest.FixtureRequest, database: str, secrets_folder: SecretsFolder
+    request: pytest.FixtureRequest, database: str, secrets_folder: SecretsFolder, tmp_path: Path
 ) -> SettingsFactory:
     """Settings of a service that uses the session's servers and this test's database.
 
@@ -121,6 +121,9 @@ def service_settings(
             "database_url": database,
             "secrets": secrets_folder.path,
             "plan": ROOT / "plan.toml",
+            # A log of its own: the topic of checkpoints is the session's.
+            "audit_folder": tmp_path / "published",
+            "audit_origin": f"{uuid.uuid4().hex}.example.org/audit",
             **over,
         }
         if "kafka_bootstrap_servers" not in given:

@@ -2,23 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
+from services.audit.api import routes
+from services.audit.handlers.append import Appender
+from services.audit.handlers.guard import Guard
+from services.audit.handlers.identity import signing_key
+from services.audit.handlers.publish import Outlet, Publisher, Step, no_steps
+from services.audit.handlers.witnesses import cosigner
 from services.audit.settings import Settings
+from services.audit.store.folder import TileFolder
+from services.audit.store.published import Published
+from services.audit.store.topic import last_checkpoints
 from services.audit.subscribers import subscriptions
 from shared.assembly import open_parts
 from shared.messaging.application import run_service
 from shared.messaging.service import Service
+from shared.messaging.unit_of_work import unit_of_work
+from shared.runtime.clock import utc_now
+from shared.runtime.database import Pool, connect_alone
+from shared.runtime.ids import new_id
 
 NAME = "audit"
+
+
+def make_publisher(
+    settings: Settings, pool: Pool, guard: Guard, steps: Callable[[Step], None] = no_steps
+) -> Publisher:
+    """What signs and publishes in one process."""
+    return Publisher(
+        signing_key(settings),
+        guard,
+        Outlet(TileFolder(settings.published_folder), cosigner(settings)),
+        partial(
+            connect_alone,
+            settings,
+            service=NAME,
+            idle_session_timeout_ms=settings.session_timeout_ms,
+        ),
+        lambda: unit_of_work(pool, service=NAME, now=utc_now(), ids=new_id),
+        settings.audit_checkpoint_s,
+        steps,
+    )
+
+
+def make_guard(settings: Settings) -> Guard:
+    """What a process knows of what is published."""
+    folder = TileFolder(settings.published_folder)
+    read_topic = partial(last_checkpoints, settings.kafka_bootstrap_servers)
+    return Guard(Published(folder, signing_key(settings).verifier(), read_topic))
 
 
 @asynccontextmanager
 async def open_service(settings: Settings) -> AsyncIterator[Service]:
     """The service with its real parts."""
     async with open_parts(settings, service=NAME) as parts:
-        yield Service(NAME, settings, parts.pool, parts.privacy, subscriptions())
+        guard = make_guard(settings)
+        publisher = make_publisher(settings, parts.pool, guard)
+        yield Service(
+            NAME,
+            settings,
+            parts.pool,
+            parts.privacy,
+            subscriptions(Appender(signing_key(settings), guard)),
+            {"tree": publisher.run},
+            routes=routes(settings.published_folder),
+        )
 
 
 async def run(settings: Settings) -> None:

@@ -1,34 +1,49 @@
--- name: lock_head()$
--- The size of the log, locked until the transaction ends. A statement of its own: the next one
--- takes its snapshot after the lock, and so sees every entry that the one before us wrote.
-select size from tree_head for update;
+-- name: lock_tree(published)^
+-- The head, locked until the transaction ends, and the root that was signed of a size.
+select size, hashed, frontier, signed, published_root from lock_tree(:published);
 
--- name: known_ids(ids)
--- Which of these entries the log has already.
-select id from entry where id = any(:ids::uuid[]);
+-- name: grow_tree(size_before, size_after, hashed_after, roots)!
+select grow_tree(:size_before, :size_after, :hashed_after, :roots);
 
--- name: append(sequences, ids, topic_offsets, types, ats, actors, subject_ids, recipients, purposes, event_ids, disclosure_ids, categories, bodies)!
--- Categories come as text with a comma between them: arrays of arrays must be rectangular.
-insert into entry (
-    sequence, id, topic_offset, type, at, actor, subject_id, recipient, purpose, event_id,
-    disclosure_id, categories, body
-)
+-- name: read_tree(published)^
 select
-    fresh.sequence, fresh.id, fresh.topic_offset, fresh.type, fresh.at, fresh.actor,
-    fresh.subject_id, fresh.recipient, fresh.purpose, fresh.event_id, fresh.disclosure_id,
-    string_to_array(fresh.categories, ','), fresh.body
-from unnest(
-    :sequences::bigint[], :ids::uuid[], :topic_offsets::bigint[], :types::text[],
-    :ats::timestamptz[], :actors::text[], :subject_ids::uuid[], :recipients::text[],
-    :purposes::text[], :event_ids::uuid[], :disclosure_ids::uuid[], :categories::text[],
-    :bodies::bytea[]
-) as fresh (
-    sequence, id, topic_offset, type, at, actor, subject_id, recipient, purpose, event_id,
-    disclosure_id, categories, body
-);
+    size, hashed, frontier,
+    coalesce((select max(checkpoint.size) from checkpoint), -1) as signed,
+    (select checkpoint.root from checkpoint where checkpoint.size = :published) as published_root,
+    (select announced.size from announced) as announced
+from tree_head;
 
--- name: grow_head(size)!
-update tree_head set size = :size;
+-- name: keep_checkpoint(size, root, note, now)!
+-- Times of checkpoints do not run backwards, whatever the clock does.
+insert into checkpoint (size, root, note, signed_at)
+select
+    :size, :root, :note,
+    greatest(:now, (select signed_at from checkpoint order by size desc limit 1));
+
+-- name: checkpoints_after(size, most)
+select size, root, note from checkpoint where size > :size order by size limit :most;
+
+-- name: announce(size)!
+update announced set size = :size where size < :size;
+
+-- name: take_publishing()$
+-- One process publishes at a time. A lock of the session: it is gone when the session is.
+select pg_try_advisory_lock(hashtext('audit publishing'));
+
+-- name: known_ids(ids)$
+-- Which of these the log has: an array, since a row costs its reader more.
+select array(select id from entry where id = any(:ids::uuid[]));
+
+-- name: bodies_by_id(ids)
+select id, body from entry where id = any(:ids::uuid[]);
+
+-- name: bodies(first, most)$
+-- Entries in order, as an array: see above.
+select array(
+    select body from entry
+    where sequence >= :first and sequence < :first::bigint + :most
+    order by sequence
+);
 
 -- name: page(after, since, until, subject_id, recipient, event_id, page_size)
 -- The next entries in order of the log. Each page is a statement of its own: no cursor is held
@@ -70,3 +85,62 @@ where
     disclosure_id = any(:disclosure_ids::uuid[])
     and type in ('DisclosureDelivered', 'DisclosureFailed')
 order by disclosure_id, sequence desc;
+
+-- name: claimed()^
+-- What the table of the head says of the log, and what is in the log beyond that.
+select
+    size, hashed, frontier,
+    (select max(sequence) from entry) as last_sequence
+from tree_head;
+
+-- name: whole_page(first, until)
+-- Entries with all that they are found by, to see whether both say the same.
+select
+    sequence, body, id, type, at, actor, subject_id, recipient, purpose, event_id,
+    disclosure_id, categories
+from entry
+where sequence >= :first and sequence < :until
+order by sequence;
+
+-- name: checkpoints_between(after, until, most)
+select size, root, note from checkpoint
+where size > :after and size <= :until order by size limit :most;
+
+-- name: notes_of(sizes)
+select size, note from checkpoint where size = any(:sizes::bigint[]);
+
+-- name: empty_log#
+-- For a rebuild, by the administrator, in a transaction that is committed only when all that was
+-- ever published is reached again. What refuses changes is put back by `close_log`.
+create temporary table former on commit drop as table checkpoint;
+alter table entry disable trigger entry_is_append_only;
+alter table checkpoint disable trigger checkpoint_is_append_only;
+alter table tree_head disable trigger tree_head_only_grows, disable trigger tree_head_stays;
+truncate entry, checkpoint, tree_head;
+insert into tree_head (size) values (0);
+
+-- name: close_log#
+alter table entry enable always trigger entry_is_append_only;
+alter table checkpoint enable always trigger checkpoint_is_append_only;
+alter table tree_head
+enable always trigger tree_head_only_grows, enable always trigger tree_head_stays;
+
+-- name: correct_former(size, root, note)!
+-- What was published is right, whatever the table said.
+update former set root = :root, note = :note
+where size = :size and (root <> :root or note <> :note);
+
+-- name: add_former(size, root, note, now)!
+insert into former (size, root, note, signed_at)
+select :size, :root, :note, :now
+where not exists (select from former where former.size = :size);
+
+-- name: largest_former()$
+select coalesce(max(size), 0) from former;
+
+-- name: restore_checkpoints()!
+insert into checkpoint select size, root, note, signed_at from former order by size;
+
+-- name: go_on_from(offset)!
+-- Where the service reads on: behind what is in the log now.
+update position set next_offset = :offset where topic = 'audit' and partition = 0;

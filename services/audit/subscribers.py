@@ -6,17 +6,18 @@ One handler for all types, so that entries of different types keep the order of 
 from __future__ import annotations
 
 from services.audit.domain.entries import ENTRY_TYPES, refuse_foreign
-from services.audit.handlers import append_entries
+from services.audit.handlers.append import Appender
 from shared.contract import audit
 from shared.messaging.subscription import Subscription
 
 
-def subscriptions() -> list[Subscription]:
+def subscriptions(appender: Appender) -> list[Subscription]:
     """The one topic."""
     return [
         Subscription(
             topic=audit.TOPIC,
-            handlers=dict.fromkeys(ENTRY_TYPES, append_entries),
+            handlers=dict.fromkeys(ENTRY_TYPES, appender.append),
             admit=refuse_foreign,
+            knows_its_own=True,
         )
     ]

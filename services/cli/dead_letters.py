@@ -6,6 +6,7 @@ Contents stay sealed: these commands show where a message stood and what is wron
 from __future__ import annotations
 
 import asyncio
+import getpass
 import importlib
 import re
 import sys
@@ -228,13 +229,16 @@ async def _redrive(wanted: dict[str, list[int]]) -> tuple[int, list[Found]]:
 
 
 async def _discard(wanted: dict[str, list[int]]) -> int:
-    from shared.messaging.dead_letters import discard_dead_letters
+    from shared.messaging.dead_letters import Discarder, discard_dead_letters
+    from shared.privacy.plan import load_plan
     from shared.runtime.database import open_pool
 
-    discarded = 0
+    discarded, actor = 0, f"cli:{getpass.getuser()}"
     for service, ids in wanted.items():
-        async with await open_pool(settings_of(service), service=service) as pool:
-            discarded += await discard_dead_letters(pool, ids)
+        settings = settings_of(service)
+        by = Discarder(service, actor, load_plan(settings.plan).digest)
+        async with await open_pool(settings, service=service) as pool:
+            discarded += await discard_dead_letters(pool, ids, by)
     return discarded
 
 

@@ -13,8 +13,11 @@ _TOLD = (
     ("shared.runtime.migration_files", "MigrationError"),
     ("shared.runtime.topics", "TopicError"),
     ("shared.runtime.http", "PortError"),
+    ("shared.messaging.subscription", "Halted"),
     ("shared.privacy.plan.findings", "PlanError"),
     ("shared.privacy.errors", "WrongKeyError"),
+    ("services.audit.store.folder", "FolderError"),
+    ("services.audit.store.web", "WebError"),
 )
 
 

@@ -8,6 +8,7 @@ from shared.contract.registry import MessageData, message
 from shared.contract.types import DisclosureId, EventId, FieldName, Moment, PlanName, SubjectId
 
 TOPIC = "audit"
+CHECKPOINTS = "audit.checkpoints"
 
 
 class Entry(MessageData):
@@ -137,3 +138,21 @@ class AliasesForgotten(Entry):
 
     erased_before: Moment
     aliases: int
+class DeadLetterDiscarded(Entry):
+    """Somebody gave up for good a message of this service that could not be handled."""
+
+    letter_topic: str
+    letter_partition: int
+    letter_offset: int
+    letter_type: str | None = None
+    """Where it is a type that its topic carries."""
+    reason: str
+
+
+@message(topic=CHECKPOINTS)
+class CheckpointPublished(MessageData):
+    """The log is known by this checkpoint from now on, whatever its database will say."""
+
+    size: int
+    checkpoint: str
+    """The signed note (C2SP tlog-checkpoint), as it is."""

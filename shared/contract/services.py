@@ -41,5 +41,7 @@ SERVICES: Final[tuple[ServiceSpec, ...]] = (
         says=("retention", "audit"),
         does="what is kept until when",
     ),
-    ServiceSpec("audit", hears=("audit",), says=(), does="the log of disclosures"),
+    ServiceSpec(
+        "audit", hears=("audit",), says=("audit.checkpoints",), does="the log of disclosures"
+    ),
 )

@@ -80,6 +80,10 @@ TOPICS: Final[tuple[TopicSpec, ...]] = (
     _facts("crm", "subject id"),
     # One partition: the order in the topic is the order of the log.
     TopicSpec("audit", 1, _settings(FOR_EVER, timedelta(days=7)), "audit", "nothing", False),
+    # What the log was signed to be, where the database's administrator cannot change it.
+    TopicSpec(
+        "audit.checkpoints", 1, _settings(FOR_EVER, timedelta(days=7)), "audit", "nothing", False
+    ),
 )
 
 _BY_NAME: Final = {spec.name: spec for spec in TOPICS}

@@ -24,7 +24,7 @@ async def run_service(service: Service) -> None:
 def compose(service: Service, transport: Transport, tools: Tools) -> Application:
     """The same, ready to run, from parts that a test or a benchmark chooses."""
     settings = service.settings
-    application = Application(service.name, settings)
+    application = Application(service.name, settings, routes=service.routes)
     consumer = Consumer(
         service,
         transport,

@@ -18,6 +18,7 @@ from shared.messaging.places import Partition, partition_of
 from shared.messaging.planning import Batch, Digests, Taken, decode_all, sort_out
 from shared.messaging.processing import Fenced, Processor, Tools
 from shared.messaging.service import Service
+from shared.messaging.subscription import Halted
 from shared.messaging.transport import Bounds, Log, Transport
 from shared.messaging.unit_of_work import Speaker, topics_said_by
 from shared.runtime.application import Loop
@@ -331,7 +332,10 @@ class Consumer:
         await self._commit({partition_of(one.record) for one in left}, positions)
 
     async def _wait(self, error: Exception, seconds: float) -> None:
-        if is_transient(error):
+        if isinstance(error, Halted):
+            _log.error("a batch is held back", why=str(error))
+            self._heartbeats.missing("batch", str(error))
+        elif is_transient(error):
             _log.warning("a batch has to wait", **describe(error))
             self._heartbeats.missing("batch", "waits for the database")
         else:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from shared.contract.audit import DeadLetterDiscarded
 from shared.contract.message import Record
 from shared.contract.types import Sealed
 from shared.messaging import store
@@ -15,8 +16,10 @@ from shared.messaging.places import key_of, place_of
 from shared.messaging.round import Buried, Round
 from shared.messaging.service import RecordSealer
 from shared.messaging.store import DeadLetter, KeyReference
-from shared.messaging.unit_of_work import Transaction
+from shared.messaging.unit_of_work import Transaction, unit_of_work
+from shared.runtime.clock import utc_now
 from shared.runtime.database import Pool
+from shared.runtime.ids import new_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,26 +112,58 @@ async def show_dead_letters(pool: Pool, ids: Sequence[int]) -> list[DeadLetter]:
         return await store.dead_letters(connection, ids)
 
 
-async def discard_dead_letters(pool: Pool, ids: Sequence[int]) -> int:
-    """Give messages up for good; how many there were. What waits behind them waits on."""
+@dataclass(frozen=True, slots=True)
+class Discarder:
+    """Who gives messages of a service up, and the plan that was in force."""
+
+    service: str
+    actor: str
+    plan_digest: str
+
+
+async def discard_dead_letters(pool: Pool, ids: Sequence[int], by: Discarder) -> int:
+    """Give messages up for good, each with an entry of the audit log; how many there were. What
+    waits behind them waits on.
+    """
     discarded = 0
     for letter in await show_dead_letters(pool, ids):
-        async with pool.acquire() as connection, connection.transaction():
-            key = key_reference_of(letter)
-            if key is not None:
-                await store.lock_key(connection, key)
-            locked = await store.lock_dead_letter(connection, letter.id)
-            if locked is None:
-                continue
-            await store.remove_dead_letters(connection, [locked.id])
-            place = (locked.topic, locked.partition)
-            await store.count_outcomes(
-                connection, [(*place, outcome_of(locked), -1), (*place, "discarded", 1)]
-            )
-            if key is not None:
-                await store.unpark_if_empty(connection, key)
-            discarded += 1
+        work = unit_of_work(pool, service=by.service, now=utc_now(), ids=new_id)
+        async with work as transaction:
+            discarded += await _discard(transaction, letter, by)
     return discarded
+
+
+async def _discard(transaction: Transaction, letter: DeadLetter, by: Discarder) -> bool:
+    """Whether it was still there."""
+    connection, key = transaction.connection, key_reference_of(letter)
+    if key is not None:
+        await store.lock_key(connection, key)
+    locked = await store.lock_dead_letter(connection, letter.id)
+    if locked is None:
+        return False
+    await store.remove_dead_letters(connection, [locked.id])
+    place = (locked.topic, locked.partition)
+    await store.count_outcomes(
+        connection, [(*place, outcome_of(locked), -1), (*place, "discarded", 1)]
+    )
+    if key is not None:
+        await store.unpark_if_empty(connection, key)
+    transaction.say(_entry(locked, transaction, by), key=None)
+    return True
+
+
+def _entry(letter: DeadLetter, transaction: Transaction, by: Discarder) -> DeadLetterDiscarded:
+    return DeadLetterDiscarded(
+        at=transaction.now,
+        actor=by.actor,
+        plan_digest=by.plan_digest,
+        service=by.service,
+        letter_topic=letter.topic,
+        letter_partition=letter.partition,
+        letter_offset=letter.record_offset,
+        letter_type=letter.type,
+        reason=letter.reason,
+    )
 
 
 def key_reference_of(letter: DeadLetter) -> KeyReference | None:

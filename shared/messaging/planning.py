@@ -22,6 +22,7 @@ KEEP_DAYS = 40
 _DIGEST_BYTES = 16
 _DAY_MS = 86_400_000
 _EPOCH = date(1970, 1, 1).toordinal()
+_UNCLAIMED = (date.min, b"", b"")
 
 T = TypeVar("T")
 
@@ -32,6 +33,7 @@ class Taken:
 
     `type` is the name of a type that its topic carries, or None; `handler` is None for what is not
     to be handled; `waits` says whether it waits behind an earlier message of its key that failed.
+    `identity` is empty where the handler, and not the inbox, knows whether it was there before.
     """
 
     record: Record
@@ -134,24 +136,34 @@ def sort_out(
 
 def _sort(decoded: Decoded, subscription: Subscription, digests: Digests) -> Taken:
     record, envelope = decoded.record, decoded.envelope
-    day, identity = _identify(record, envelope, digests)
-    body = digests.of_body(record.value or b"")
     if isinstance(decoded, Undecodable):
         name = _known_type(envelope, subscription)
-        why = Fault(decoded.reason, decoded.detail)
-        return Taken(record, envelope, None, name, why, None, False, day, identity, body)
-    kind = type(decoded.data)
-    name = kind.message_type
-    if kind in subscription.ignored or not _concerns(decoded, subscription):
-        return Taken(record, envelope, decoded, name, None, None, False, day, identity, body)
-    fault = _admit(decoded, subscription)
+        message, handler, waits = None, None, False
+        fault: Fault | None = Fault(decoded.reason, decoded.detail)
+    else:
+        name = decoded.data.message_type
+        message = decoded
+        handler, fault = _receive(decoded, subscription)
+        waits = handler is not None and type(decoded.data) not in subscription.never_waits
+    day, identity, body = _UNCLAIMED
+    if handler is None or not subscription.knows_its_own:
+        day, identity = _identify(record, envelope, digests)
+        body = digests.of_body(record.value or b"")
+    return Taken(record, envelope, message, name, fault, handler, waits, day, identity, body)
+
+
+def _receive(
+    message: Message[Any], subscription: Subscription
+) -> tuple[Handler | None, Fault | None]:
+    """What handles the message; None for what is not needed, or is at fault."""
+    kind = type(message.data)
+    if kind in subscription.ignored or not _concerns(message, subscription):
+        return None, None
     handler = subscription.handlers.get(kind)
     if handler is None:
-        fault = Fault("type_unexpected", "type is one that this topic does not carry")
-    if fault is not None:
-        return Taken(record, envelope, decoded, name, fault, None, False, day, identity, body)
-    waits = kind not in subscription.never_waits
-    return Taken(record, envelope, decoded, name, None, handler, waits, day, identity, body)
+        return None, Fault("type_unexpected", "type is one that this topic does not carry")
+    fault = _admit(message, subscription)
+    return (handler, None) if fault is None else (None, fault)
 
 
 def _admit(message: Message[Any], subscription: Subscription) -> Fault | None:

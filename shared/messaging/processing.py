@@ -29,7 +29,7 @@ from shared.messaging.planning import (
 from shared.messaging.round import Count, Round
 from shared.messaging.service import Service
 from shared.messaging.steps import Steps, no_steps
-from shared.messaging.subscription import Handler, Permanent
+from shared.messaging.subscription import Halted, Handler, Permanent
 from shared.messaging.unit_of_work import Speaker, Transaction
 from shared.runtime.clock import Clock, utc_now
 from shared.runtime.database import (
@@ -140,16 +140,19 @@ class Processor:
     async def _claim(self, round_: Round, batch: Sequence[Taken]) -> list[Taken]:
         """Set aside what was taken before and what is at fault; the rest is to be handled."""
         claimable = [taken for taken in batch if not taken.ignored]
-        first = first_copies(claimable)
+        first = first_copies(taken for taken in claimable if taken.identity)
         connection = round_.transaction.connection
         claims = {identity: (taken.day, taken.body) for identity, taken in first.items()}
-        others = await store.claim(connection, claims)
+        others = await store.claim(connection, claims) if claims else set()
         seen: Mapping[bytes, bytes] = {}
         if others:
             asked = {identity: claims[identity] for identity in others}
             seen = await store.claimed_bodies(connection, asked)
         fresh = []
         for taken in claimable:
+            if not taken.identity:
+                fresh.append(taken)
+                continue
             copy = first[taken.identity]
             body = seen.get(taken.identity, copy.body)
             if taken.body != body:
@@ -268,14 +271,14 @@ def _condemning(fault: Fault) -> Way:
 
 def _is_at_fault(error: Exception) -> bool:
     """Whether a message, and not the world around it, made this happen."""
-    return not (isinstance(error, Fenced) or is_transient(error))
+    return not (isinstance(error, Fenced | Halted) or is_transient(error))
 
 
 def _measure(round_: Round, counts: Counter[Count], batch: Batch) -> None:
     for (topic, _, kind, outcome), messages in counts.items():
         MESSAGES_PROCESSED.labels(topic, kind or UNREGISTERED, outcome).inc(messages)
-    if round_.duplicates:
-        DUPLICATES.inc(len(round_.duplicates))
+        if outcome == "duplicate":
+            DUPLICATES.inc(messages)
     for buried in round_.buried:
         if buried.outcome == "dead_letter":
             DEAD_LETTERS.labels(buried.fault.reason).inc()

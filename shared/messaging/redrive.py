@@ -18,6 +18,7 @@ from shared.messaging.planning import Digests, Taken, sort_out
 from shared.messaging.processing import MOST_SAVEPOINTS, Tools, fault_of
 from shared.messaging.service import Service
 from shared.messaging.store import DeadLetter, KeyReference
+from shared.messaging.subscription import Halted
 from shared.messaging.unit_of_work import Outcome, Speaker, Transaction, topics_said_by
 from shared.runtime.database import is_transient
 
@@ -127,7 +128,7 @@ class Redrive:
             async with transaction.connection.transaction():
                 await self._handle(transaction, taken)
         except Exception as error:
-            if is_transient(error):
+            if isinstance(error, Halted) or is_transient(error):
                 raise
             transaction.undo_to(mark)
             return fault_of(error)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Protocol
 
+from starlette.routing import BaseRoute
+
 from shared.contract.types import Sealed
 from shared.messaging.subscription import Subscription
 from shared.runtime.application import LoopFunction
@@ -50,3 +52,5 @@ class Service:
     loops: Mapping[str, LoopFunction] = field(default_factory=dict)
     topics: Collection[str] | None = None
     """Those that it may say facts to; None for its own and `audit`."""
+    routes: Sequence[BaseRoute] = ()
+    """What it serves beside its health."""

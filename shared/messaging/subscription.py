@@ -29,6 +29,12 @@ class Permanent(Exception):  # noqa: N818 - the opposite of transient, and known
         self.detail = detail
 
 
+class Halted(Exception):  # noqa: N818 - what it is, not that it is an error
+    """Raised by a handler that may not go on, whatever the messages: they wait, and readiness says
+    why. The text is a sentence of our own.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Subscription:
     """One topic of a service.
@@ -40,7 +46,9 @@ class Subscription:
     can be done for all of them at once, keeps it in `transaction.made_ready`, and then locks the
     rows that many of them need, sorted. `concerns` is pure and says of a message that would be
     handled whether there is anything to do about it: if not, it is ignored, as often as it comes.
-    `admit` is pure and says whether a message may come from where it comes.
+    `admit` is pure and says whether a message may come from where it comes. `knows_its_own`: its
+    handlers know for ever what they have had, and say so (`Transaction.had`); the inbox, which
+    forgets, is not asked for what they are given.
     """
 
     topic: str
@@ -50,3 +58,4 @@ class Subscription:
     prepare: Handler | None = None
     concerns: Callable[[Message[Any]], bool] | None = None
     admit: Callable[[Message[Any]], Fault | None] | None = None
+    knows_its_own: bool = False

@@ -149,6 +149,10 @@ class Transaction:
         """The message is valid and kept until what it needs is known; see `settle`."""
         self.outcomes.append((place_of(message.record), "waiting"))
 
+    def had(self, message: Message[Any]) -> None:
+        """The message was handled before, as a handler found that knows its own."""
+        self.outcomes.append((place_of(message.record), "duplicate"))
+
     def settle(self, topic: str, partition: int, outcome: Outcome, count: int = 1) -> None:
         """So many messages of a partition that were waiting have come to this outcome."""
         self.settled.append(Settled(topic, partition, outcome, count))

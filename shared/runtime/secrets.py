@@ -1,7 +1,8 @@
 """The folder of secrets: keys, peppers and database passwords, readable by nobody else.
 
 `steward init` makes it. Losing it is losing all personal data, so nothing here ever replaces or
-completes a folder that was in use: a missing key is an error with a remedy, not a new key.
+completes a folder that was in use: a missing key is an error with a remedy, not a new key. Only a
+key that came with a later release is added, once: the folder says which release completed it.
 """
 
 from __future__ import annotations
@@ -20,11 +21,19 @@ KEY_ENCRYPTION_KEY = "key-encryption-key"
 SUPPRESSION_PEPPER = "suppression-pepper"
 REFERENCE_KEY = "reference-key"
 INBOX_KEY = "inbox-key"
+AUDIT_SIGNING_KEY = "audit-signing-key"
 FIRST_PEPPER = "pepper-1"
-KEYS = (KEY_ENCRYPTION_KEY, FIRST_PEPPER, SUPPRESSION_PEPPER, REFERENCE_KEY, INBOX_KEY)
+KEYS_BY_FORMAT = {
+    1: (KEY_ENCRYPTION_KEY, FIRST_PEPPER, SUPPRESSION_PEPPER, REFERENCE_KEY, INBOX_KEY),
+    2: (AUDIT_SIGNING_KEY,),
+}
+"""What each format of the folder brought; the first has no file that says so."""
+
+KEYS = tuple(key for keys in KEYS_BY_FORMAT.values() for key in keys)
 
 _PEPPER = re.compile(r"^pepper-(\d+)$")
 _UNFINISHED = ".unfinished"
+_FORMAT = ".format"
 _NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 
 
@@ -39,7 +48,8 @@ class SecretsFolder:
         self.path = path
 
     def create(self) -> None:
-        """Make what is missing of a new folder; leave a folder that was finished as it is.
+        """Make what is missing of a new folder; add to one of an earlier release what came later,
+        and else leave a folder that was finished as it is.
 
         Raises `SecretsError` when a finished folder lacks a key or others can read it.
         """
@@ -48,12 +58,36 @@ class SecretsFolder:
             unfinished = self.path / _UNFINISHED
             if unfinished.exists() or not any(self.path.iterdir()):
                 unfinished.touch(mode=0o600)
-                for name in KEYS:
-                    if not (self.path / name).exists():
-                        _write(self.path / name, secrets.token_hex(KEY_BYTES))
+                self._make_keys(KEYS)
+                self._note_format()
                 # Until here nobody could use the folder, so a crash lost nothing: start over.
                 unfinished.unlink()
+            self._add_later_keys()
         self.check()
+
+    def _add_later_keys(self) -> None:
+        """Before the format says that they are there, nothing can have used them."""
+        later = [format_ for format_ in KEYS_BY_FORMAT if format_ > self._format()]
+        for format_ in later:
+            self._make_keys(KEYS_BY_FORMAT[format_])
+        if later:
+            self._note_format()
+
+    def _make_keys(self, names: Iterable[str]) -> None:
+        for name in names:
+            if not (self.path / name).exists():
+                _write(self.path / name, secrets.token_hex(KEY_BYTES))
+
+    def _format(self) -> int:
+        """Which release completed the folder. Raises `SecretsError`."""
+        file = self.path / _FORMAT
+        text = _read(file, "restore the folder from its backup") if file.exists() else "1"
+        if not text.isdecimal():
+            raise SecretsError(f"{file} is not a number: restore the folder from its backup")
+        return int(text)
+
+    def _note_format(self) -> None:
+        _write(self.path / _FORMAT, str(max(KEYS_BY_FORMAT)))
 
     def create_database_passwords(self, services: Iterable[str]) -> None:
         """Make a password for each service that has none yet. A lost one is harmless."""
@@ -71,6 +105,8 @@ class SecretsFolder:
         _refuse_others(self.path)
         if (self.path / _UNFINISHED).exists():
             raise SecretsError(f"{self.path} was left unfinished: run `steward init`")
+        if self._format() < max(KEYS_BY_FORMAT):
+            raise SecretsError(f"{self.path} is of an earlier release: run `steward init`")
         for name in KEYS:
             self._key(name)
 
@@ -109,6 +145,12 @@ class SecretsFolder:
     def inbox_key(self) -> bytes:
         """Key of the digests of message identities; 32 bytes."""
         return self._key(INBOX_KEY)
+
+    def audit_signing_key(self) -> bytes:
+        """Seed of the Ed25519 key that signs checkpoints of the audit log; 32 bytes."""
+        if not (self.path / AUDIT_SIGNING_KEY).exists() and self._format() == 1:
+            raise SecretsError(f"{self.path} is of an earlier release: run `steward init`")
+        return self._key(AUDIT_SIGNING_KEY)
 
     def database_password(self, service: str) -> str:
         """Password of the role `steward_<service>`."""

@@ -16,6 +16,8 @@ import pytest
 from services.audit.commands import app
 from services.audit.handlers import append_entries
 from services.cli import keys, subjects
+from services.audit.domain.notes import parse_verifier_key
+from services.audit.settings import Settings
 from shared.contract.audit import (
     DataAccessed,
     DataDisclosed,
@@ -29,6 +31,7 @@ from tests.conftest import ROOT, SettingsFactory
 from tests.support.commands import NOWHERE, command, environment_of
 from tests.support.entries import make_entry
 from tests.support.facts import NOON, Facts
+from tests.support.log import appending_to
 from tests.support.work import NO_KAFKA, Work, at_work
 
 EMAIL = "aino.canary@example.org"
@@ -56,7 +59,7 @@ async def known_as(address: str, service_settings: SettingsFactory) -> SubjectId
 
 async def append(work: Work, *entries: Any) -> None:  # noqa: ANN401 - entries of any type
     facts = Facts()
-    await work.do(append_entries, [facts.message(entry) for entry in entries])
+    await work.do(appending_to(work), [facts.message(entry) for entry in entries])
 
 
 def lines(out: str) -> list[dict[str, Any]]:
@@ -247,7 +250,14 @@ async def test_who_is_not_named_properly_is_a_wrong_argument(settings: ServiceSe
     assert done.code == 2
 
 
+async def test_the_key_is_printed_as_others_take_it(settings: ServiceSettings) -> None:
+    done = await command(app, settings, "key")
+    key = parse_verifier_key(done.out.strip())
+    assert isinstance(settings, Settings)
+    assert (done.code, key.name) == (0, settings.audit_origin)
+
+
 async def test_help_has_an_example() -> None:
-    for name in ("replay", "about"):
+    for name in ("replay", "about", "key"):
         done = await command(app, NOWHERE, name, "--help")
         assert (done.code, "Example" in done.out) == (0, True)

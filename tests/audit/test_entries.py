@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from datetime import UTC, datetime
-from itertools import permutations
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
@@ -22,21 +22,28 @@ from services.audit.domain.entries import (
     entry_bytes,
     log_entry,
     moment,
-    new_entries,
+    news_of,
     published,
     refuse_foreign,
 )
 from services.audit.domain.history import history
+from services.audit.domain.notes import SigningKey
+from services.audit.domain.tiles import MOST_ENTRY_BYTES
+from services.audit.handlers.append import Appender
+from services.audit.handlers.guard import Guard
+from services.audit.store.folder import TileFolder
+from services.audit.store.published import Published
 from services.audit.subscribers import subscriptions
 from shared.contract import audit
 from shared.contract.codec import decode
 from shared.contract.message import Message, Record
-from shared.contract.registry import REGISTRY
 from shared.contract.types import DisclosureId, SubjectId
 from tests.support.entries import make_entry
 from tests.support.facts import NOON, Facts, with_header
+from tests.support.log import empty_topic
 from tests.support.records import MadeRecord, structured
 
+SIGNING = SigningKey("example.org/audit", bytes(32))
 REGISTRATION = "/steward/registration"
 
 
@@ -47,9 +54,10 @@ def decoded(record: Record) -> Message[Any]:
 
 
 def test_every_type_of_the_topic_is_handled_by_one_handler() -> None:
-    (subscription,) = subscriptions()
-    of_topic = {known.model for known in REGISTRY if known.topic == audit.TOPIC}
-    assert set(subscription.handlers) == set(ENTRY_TYPES) == of_topic
+    folder = TileFolder(Path("nowhere"))
+    guard = Guard(Published(folder, SIGNING.verifier(), empty_topic))
+    (subscription,) = subscriptions(Appender(SIGNING, guard))
+    assert set(subscription.handlers) == set(ENTRY_TYPES) > {audit.DataDisclosed}
     assert len(set(subscription.handlers.values())) == 1
 
 
@@ -118,6 +126,15 @@ def test_an_id_that_is_no_uuid_makes_no_entry() -> None:
     assert "maija" not in str(refused.value)
 
 
+def test_an_entry_that_no_bundle_holds_makes_none() -> None:
+    fits = make_entry(audit.DataDisclosed, actor="x" * (MOST_ENTRY_BYTES - 2_000))
+    assert log_entry(Facts().message(fits)).body
+    too_long = make_entry(audit.DataDisclosed, actor="x" * MOST_ENTRY_BYTES)
+    with pytest.raises(NoEntryError) as refused:
+        log_entry(Facts().message(too_long))
+    assert (refused.value.reason, "65,535" in str(refused.value)) == ("entry_too_large", True)
+
+
 def test_an_entry_is_said_by_the_service_that_it_names() -> None:
     facts = Facts()
     assert refuse_foreign(facts.message(make_entry(audit.DataDisclosed))) is None
@@ -133,16 +150,21 @@ def test_an_entry_is_said_by_the_service_that_it_names() -> None:
     )
 
 
-def entry(entry_id: UUID, offset: int) -> LogEntry:
-    return LogEntry(entry_id, offset, "", NOON, "", None, None, None, None, None, (), b"")
+def entry(entry_id: UUID, body: bytes) -> LogEntry:
+    return LogEntry(entry_id, 0, "", NOON, "", None, None, None, None, None, (), body)
 
 
-def test_new_entries_are_each_once_in_the_order_of_the_topic() -> None:
-    known, one, two = uuid4(), uuid4(), uuid4()
-    given_entries = [entry(known, 4), entry(two, 9), entry(one, 5), entry(two, 7)]
-    for order in permutations(given_entries):
-        fresh = new_entries(order, {known})
-        assert [(new.id, new.topic_offset) for new in fresh] == [(one, 5), (two, 7)]
+def test_the_first_of_an_id_is_the_entry_for_ever() -> None:
+    known, one = uuid4(), uuid4()
+    given_entries = [
+        entry(known, b"the same"),
+        entry(known, b"another"),
+        entry(one, b"first"),
+        entry(one, b"first"),
+        entry(one, b"second"),
+    ]
+    found = news_of(given_entries, {known: b"the same"})
+    assert found == ["again", "contradicts", "fresh", "again", "contradicts"]
 
 
 def test_a_history_says_what_became_of_each_disclosure() -> None:

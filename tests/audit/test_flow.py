@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
+import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer
 
 from services.audit.app import open_service
 from services.audit.commands import app
+from services.audit.domain.checkpoints import is_of_log, open_checkpoint
+from services.audit.handlers.identity import signing_key
+from services.audit.settings import Settings
+from services.audit.store.topic import last_checkpoints
 from shared.contract import audit
 from shared.contract.audit import DataDisclosed, DisclosureDelivered
 from tests.conftest import SettingsFactory, TopicFactory
 from tests.support.commands import command
+from tests.support.databases import create_database, drop_database
 from tests.support.entries import make_entry
 from tests.support.facts import Facts
 from tests.support.flow import all_metrics, assert_silent, everything_kept, flowing
@@ -77,3 +86,64 @@ async def test_a_replay_goes_only_to_a_topic_that_was_made_for_it(
     done = await command(app, settings, "replay", "--to-topic", topic, "--subject", str(uuid4()))
     assert done.code == 2
     assert "--to-topic" in done.err
+
+
+async def missing_of(port_file: Path) -> dict[str, str]:
+    """What the service says is missing."""
+
+    def ask() -> dict[str, str]:
+        connection = HTTPConnection("127.0.0.1", int(port_file.read_text("ascii")))
+        try:
+            connection.request("GET", "/readyz")
+            missing: dict[str, str] = orjson.loads(connection.getresponse().read())["missing"]
+            return missing
+        finally:
+            connection.close()
+
+    return await asyncio.to_thread(ask)
+
+
+async def test_a_restored_backup_appends_nothing_and_says_so(
+    service_settings: SettingsFactory, topic_factory: TopicFactory, postgres: str, tmp_path: Path
+) -> None:
+    settings = service_settings("audit", audit_checkpoint_s=0.1)
+    assert isinstance(settings, Settings)
+    facts = Facts()
+
+    async def append(many: int, size: int) -> None:
+        records = [facts.message(make_entry(DataDisclosed)).record for _ in range(many)]
+        async with flowing(open_service, settings, topic_factory) as flow:
+            await flow.send(audit.TOPIC, records)
+            await flow.until("select size::int from announced", size)
+            await flow.until("select count(*)::int from outbox", 0)
+
+    await append(200, 200)
+    backup = await create_database(
+        postgres, template=urlsplit(settings.database_url).path.removeprefix("/")
+    )
+    await append(100, 300)
+    key = signing_key(settings).verifier()
+    notes = await last_checkpoints(settings.kafka_bootstrap_servers)
+    own = [note for note in notes if is_of_log(note, key)]
+    assert open_checkpoint(own[-1], key).size == 300
+    assert (settings.published_folder / "checkpoint").read_bytes() == own[-1]
+
+    port_file = tmp_path / "port"
+    # Not even the folder is needed: the topic remembers.
+    over = {"database_url": backup, "audit_folder": tmp_path / "new", "http_port_file": port_file}
+    try:
+        async with flowing(
+            open_service, settings.model_copy(update=over), topic_factory
+        ) as restored:
+            await restored.send(audit.TOPIC, [facts.message(make_entry(DataDisclosed)).record])
+            async with asyncio.timeout(60):
+                missing: dict[str, str] = {}
+                while not {"batch", "tree"} <= missing.keys():
+                    missing = await missing_of(port_file) if port_file.exists() else {}
+                    await asyncio.sleep(0.05)  # nothing announces it
+            for part in ("batch", "tree"):
+                assert missing[part].startswith("the database is behind a published checkpoint")
+            assert await restored.service.pool.fetchval("select count(*) from entry") == 200
+            assert not (tmp_path / "new").exists()
+    finally:
+        await drop_database(backup)

@@ -11,15 +11,16 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from services.audit import handlers
 from services.audit.domain.entries import EntryFilter
-from services.audit.handlers import append_entries, history_of, read_entries
+from services.audit.handlers import read
+from services.audit.handlers.read import history_of, read_entries
 from shared.contract import audit
 from shared.contract.audit import DataDisclosed, DisclosureDelivered, DisclosureRefused
 from shared.contract.message import Message
 from shared.messaging.unit_of_work import Transaction
 from tests.support.entries import make_entry
 from tests.support.facts import NOON, Facts, with_header
+from tests.support.log import appending_to
 from tests.support.work import Work
 
 
@@ -39,8 +40,8 @@ async def test_entries_are_in_the_order_of_the_topic_without_a_gap(work: Work) -
     messages = [facts.message(make_entry(kind)) for kind in kinds * 70]
     shuffled = messages[:100]
     shuffled.reverse()
-    await work.do(append_entries, shuffled)
-    await work.do(append_entries, messages[100:])
+    await work.do(appending_to(work), shuffled)
+    await work.do(appending_to(work), messages[100:])
     assert await sequences(work) == [(place, place) for place in range(len(messages))]
     assert await work.value("select size from tree_head") == len(messages)
 
@@ -50,8 +51,8 @@ async def test_an_entry_that_comes_again_is_not_appended_again(work: Work) -> No
     entry, entry_id = make_entry(DataDisclosed), uuid4()
     other = facts.message(make_entry(DataDisclosed))
     once, again = (facts.message(entry, id=entry_id) for _ in range(2))
-    await work.do(append_entries, [other, once, again])
-    await work.do(append_entries, [again, other])
+    await work.do(appending_to(work), [other, once, again])
+    await work.do(appending_to(work), [again, other])
     assert await sequences(work) == [(0, 0), (1, 1)]
 
 
@@ -59,7 +60,7 @@ async def test_writers_at_one_time_leave_no_gap_and_no_double(work: Work) -> Non
     facts = Facts()
     messages = [facts.message(make_entry(DataDisclosed)) for _ in range(60)]
     batches = [messages[start : start + 30] for start in (0, 10, 20, 30)]
-    await asyncio.gather(*(work.do(append_entries, batch) for batch in batches))
+    await asyncio.gather(*(work.do(appending_to(work), batch) for batch in batches))
     assert [sequence for sequence, _ in await sequences(work)] == list(range(60))
     assert await work.value("select size from tree_head") == 60
 
@@ -68,12 +69,12 @@ async def test_what_is_rolled_back_leaves_no_gap(work: Work) -> None:
     facts = Facts()
 
     async def append_and_fail(tx: Transaction, messages: Sequence[Message[Any]]) -> None:
-        await append_entries(tx, messages)
+        await appending_to(work)(tx, messages)
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
         await work.do(append_and_fail, [facts.message(make_entry(DataDisclosed))])
-    await work.do(append_entries, [facts.message(make_entry(DataDisclosed))])
+    await work.do(appending_to(work), [facts.message(make_entry(DataDisclosed))])
     assert await sequences(work) == [(0, 1)]
 
 
@@ -81,7 +82,7 @@ async def test_an_entry_without_a_uuid_is_a_dead_letter_and_the_others_stay(work
     facts = Facts()
     good = facts.message(make_entry(DataDisclosed))
     bad = with_header(facts.message(make_entry(DataDisclosed)), "ce_id", b"maija@example.org")
-    effect = await work.do(append_entries, [bad, good])
+    effect = await work.do(appending_to(work), [bad, good])
     assert effect.at_fault == ["envelope_invalid"]
     assert await sequences(work) == [(0, 0)]
 
@@ -89,7 +90,7 @@ async def test_an_entry_without_a_uuid_is_a_dead_letter_and_the_others_stay(work
 async def test_not_even_a_superuser_changes_the_log(
     work: Work, administrator: asyncpg.Connection[asyncpg.Record]
 ) -> None:
-    await work.do(append_entries, [Facts().message(make_entry(DataDisclosed))])
+    await work.do(appending_to(work), [Facts().message(make_entry(DataDisclosed))])
     assert await administrator.fetchval("select rolsuper from pg_roles where rolname = user")
     for role in ("origin", "replica"):
         await administrator.execute(f"set session_replication_role = {role}")
@@ -113,6 +114,22 @@ async def test_the_service_itself_may_only_read_and_append(work: Work) -> None:
         "drop table entry",
         "delete from tree_head",
         "insert into tree_head (size) values (0)",
+        "update tree_head set size = size",
+        "update tree_head set hashed = hashed, frontier = frontier",
+        "select from tree_head for update",
+        "update checkpoint set note = note",
+        "delete from checkpoint",
+        "truncate checkpoint",
+        "delete from announced",
+        "insert into announced (size) values (0)",
+        "alter function grow_tree owner to current_user",
+        # Partitions, and whatever else is made or removed, are their owner's.
+        "create table entry_2026 (like entry)",
+        (
+            "create table inbox_20260101 partition of inbox"
+            " for values from ('2026-01-01') to ('2026-01-02')"
+        ),
+        "drop table inbox_default",
     ):
         with pytest.raises(asyncpg.InsufficientPrivilegeError) as refused:
             await work.rows(statement)
@@ -120,7 +137,52 @@ async def test_the_service_itself_may_only_read_and_append(work: Work) -> None:
         assert "append only" not in str(refused.value)
 
 
-async def read(work: Work, asked: EntryFilter, after: int = -1) -> list[int]:
+async def test_the_head_only_moves_forward_over_entries_that_are_there(
+    work: Work, administrator: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    facts = Facts()
+    await work.do(appending_to(work), [facts.message(make_entry(DataDisclosed)) for _ in range(3)])
+    root = b"x" * 32
+    for before, after, hashed, roots in (
+        (3, 4, 4, [root]),  # an entry is missing
+        (2, 3, 3, [root, root]),  # not where it is
+        (3, 2, 2, [root]),  # back
+        (3, 3, 2, [root]),  # a smaller tree
+        (3, 3, 4, [root]),  # a tree of more than there is
+        (3, 3, 3, [root]),  # roots that cannot be
+    ):
+        with pytest.raises(asyncpg.PostgresError):
+            await work.rows("select grow_tree($1, $2, $3, $4)", before, after, hashed, roots)
+    for statement in (
+        "update tree_head set size = 2, hashed = 2, frontier = frontier[:1]",
+        "delete from tree_head",
+        "truncate tree_head",
+    ):
+        with pytest.raises(asyncpg.PostgresError, match=r"only grows|append only"):
+            await administrator.execute(statement)
+    head = (await work.rows("select size, hashed from tree_head"))[0]
+    assert (head["size"], head["hashed"]) == (3, 3)
+
+
+async def test_an_entry_that_comes_again_with_another_body_is_a_dead_letter(work: Work) -> None:
+    facts, entry_id = Facts(), uuid4()
+    await work.do(appending_to(work), [facts.message(make_entry(DataDisclosed), id=entry_id)])
+    other = facts.message(make_entry(DataDisclosed), id=entry_id)
+    effect = await work.do(appending_to(work), [other])
+    assert effect.at_fault == ["identity_reused"]
+    assert await sequences(work) == [(0, 0)]
+
+
+async def test_what_is_signed_is_on_disk_when_the_commit_returns(work: Work) -> None:
+    async def append_and_ask(tx: Transaction, messages: Sequence[Message[Any]]) -> None:
+        await tx.connection.execute("set local synchronous_commit = off")
+        await appending_to(work)(tx, messages)
+        assert await tx.connection.fetchval("show synchronous_commit") == "on"
+
+    await work.do(append_and_ask, [Facts().message(make_entry(DataDisclosed))])
+
+
+async def found(work: Work, asked: EntryFilter, after: int = -1) -> list[int]:
     return [
         entry.sequence
         async for page in read_entries(work.parts.pool, asked, after=after)
@@ -131,7 +193,7 @@ async def read(work: Work, asked: EntryFilter, after: int = -1) -> list[int]:
 async def test_filters_hold_all_together_and_pages_go_on_where_the_last_ended(
     work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handlers, "PAGE_SIZE", 3)
+    monkeypatch.setattr(read, "PAGE_SIZE", 3)
     facts = Facts()
     subject, event = uuid4(), uuid4()
     entries = [
@@ -144,14 +206,14 @@ async def test_filters_hold_all_together_and_pages_go_on_where_the_last_ended(
         )
         for place in range(12)
     ]
-    await work.do(append_entries, [facts.message(entry) for entry in entries])
-    assert await read(work, EntryFilter()) == list(range(12))
-    assert await read(work, EntryFilter(), after=4) == [5, 6, 7, 8, 9, 10, 11]
-    assert await read(work, EntryFilter(recipient="hotel")) == [1, 3, 5, 7, 9, 11]
-    assert await read(work, EntryFilter(subject_id=subject, event_id=event)) == [4, 5, 6, 7]
+    await work.do(appending_to(work), [facts.message(entry) for entry in entries])
+    assert await found(work, EntryFilter()) == list(range(12))
+    assert await found(work, EntryFilter(), after=4) == [5, 6, 7, 8, 9, 10, 11]
+    assert await found(work, EntryFilter(recipient="hotel")) == [1, 3, 5, 7, 9, 11]
+    assert await found(work, EntryFilter(subject_id=subject, event_id=event)) == [4, 5, 6, 7]
     span = EntryFilter(since=NOON + timedelta(minutes=2), until=NOON + timedelta(minutes=5))
-    assert await read(work, span) == [2, 3, 4]
-    assert await read(work, EntryFilter(recipient="nobody")) == []
+    assert await found(work, span) == [2, 3, 4]
+    assert await found(work, EntryFilter(recipient="nobody")) == []
 
 
 async def test_a_history_is_of_one_person_with_what_became_of_it(work: Work) -> None:
@@ -163,7 +225,7 @@ async def test_a_history_is_of_one_person_with_what_became_of_it(work: Work) -> 
         make_entry(audit.DisclosureFailed, disclosure_id=disclosure, reason="unreachable"),
         make_entry(DisclosureDelivered, disclosure_id=disclosure, people=2),
     ]
-    await work.do(append_entries, [facts.message(entry) for entry in entries])
+    await work.do(appending_to(work), [facts.message(entry) for entry in entries])
     async with work.parts.pool.acquire() as connection:
         told = await history_of(connection, [subject])
         nobody = await history_of(connection, [uuid4()])

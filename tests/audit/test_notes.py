@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from services.audit.domain.checkpoints import (
     Checkpoint,
     CheckpointError,
+    is_of_log,
     newest,
     open_checkpoint,
     parse_checkpoint,
@@ -170,11 +171,13 @@ CHECKPOINT = Checkpoint("example.org/audit", 3, root_of(entries_of(3)))
 
 def test_a_checkpoint_is_opened_with_the_key_of_its_log() -> None:
     data = CHECKPOINT.signed(KEY).encode()
-    assert open_checkpoint(data, KEY.verifier(), "example.org/audit") == CHECKPOINT
-    with pytest.raises(CheckpointError, match="another log"):
-        open_checkpoint(data, KEY.verifier(), "example.org/other")
+    assert open_checkpoint(data, KEY.verifier()) == CHECKPOINT
+    assert is_of_log(data, KEY.verifier())
+    assert not is_of_log(data, WITNESS.verifier())
     with pytest.raises(CheckpointError, match="known key"):
-        open_checkpoint(data, WITNESS.verifier(), "example.org/audit")
+        open_checkpoint(data, WITNESS.verifier())
+    with pytest.raises(CheckpointError, match="another log"):
+        open_checkpoint(CHECKPOINT.signed(WITNESS).encode(), WITNESS.verifier())
 
 
 def test_an_empty_log_has_a_checkpoint_too() -> None:
@@ -232,7 +235,7 @@ def turned(draw: st.DrawFn) -> bytes:
 @given(turned())
 def test_a_checkpoint_that_was_touched_is_refused(data: bytes) -> None:
     with pytest.raises(CheckpointError):
-        open_checkpoint(data, KEY.verifier(), "example.org/audit")
+        open_checkpoint(data, KEY.verifier())
 
 
 def proof_of(index: int, size: int, **over: Any) -> InclusionProof:  # noqa: ANN401 - any part

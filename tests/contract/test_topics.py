@@ -22,7 +22,7 @@ def test_no_topic_takes_its_time_from_a_producer_and_none_is_compacted() -> None
 def test_clear_text_is_kept_for_days_and_the_audit_log_for_ever() -> None:
     week, month = 7 * 86_400_000, 30 * 86_400_000
     for spec in TOPICS:
-        kept = -1 if spec.name == "audit" else week if spec.inbound else month
+        kept = -1 if spec.owner == "audit" else week if spec.inbound else month
         assert int(spec.settings["retention.ms"]) == kept
 
 

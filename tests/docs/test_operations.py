@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from services.audit.settings import Settings as AuditSettings
 from shared.runtime.settings import ServiceSettings, SettingsBase, TopicSettings, variable_of
 from tests.conftest import ROOT
 from tests.support.metrics import exposed_names
@@ -17,7 +18,8 @@ from tests.support.metrics import exposed_names
 PAGE = (ROOT / "docs" / "operations.md").read_text("utf-8")
 HEADINGS = re.findall(r"^#{2,3} (.+)$", PAGE, re.MULTILINE)
 TOLD = {"warning", "error", "exception", "critical"}
-FAULTS = {"Fault", "FormFault", "Permanent"}
+FAULTS = {"Fault", "FormFault", "Permanent", "NoEntryError"}
+HALTS = {"Halted", "Refused"}
 
 
 def sources() -> Iterator[Path]:
@@ -64,7 +66,7 @@ def missing() -> set[str]:
     return {
         text
         for name, call in calls()
-        if name == "missing" and call.args
+        if (name == "missing" or name in HALTS) and call.args
         for text in texts(call.args[-1])
     }
 
@@ -124,7 +126,7 @@ def test_every_metric_of_ours_is_explained() -> None:
     assert {name for name in ours if f"`{name}`" not in PAGE} == set()
 
 
-@pytest.mark.parametrize("settings", [ServiceSettings, TopicSettings])
+@pytest.mark.parametrize("settings", [ServiceSettings, TopicSettings, AuditSettings])
 def test_every_variable_is_explained(settings: type[SettingsBase]) -> None:
     variables = {variable_of(settings, field) for field in settings.model_fields}
     assert {name for name in variables if f"`{name}`" not in PAGE} == set()
@@ -147,6 +149,7 @@ def test_every_link_inside_the_page_leads_somewhere() -> None:
         "A stuck process",
         "A gap",
         "A full disk",
+        "A restored backup",
         "Everything was sent twice",
         "Hostile or broken input",
     ],

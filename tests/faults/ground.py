@@ -63,6 +63,8 @@ class Ground:
             "DATABASE_URL": database,
             "STEWARD_SECRETS": str(self.secrets.path),
             "STEWARD_PLAN": str(PLAN),
+            # Injuries are to meet the log while it is signed and published, not only appended to.
+            "STEWARD_AUDIT_CHECKPOINT_S": "0.2",
         }
 
 

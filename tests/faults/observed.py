@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +29,7 @@ from tests.faults.answers import Answers
 from tests.faults.load import OFFERS
 from tests.faults.model import Model, canonical
 from tests.support.opened import data_keys
+from tests.support.published import faults_of
 from tests.support.topics import read_topic
 
 FACTS = ("registration", "consent", "finance", "audit")
@@ -96,6 +98,7 @@ class Witness:
             await _finance(connection, names, found)
             await _retention(connection, names, found)
             await _audit(connection, names, found)
+            await _published(connection, self._secrets.path.parent / "audit", found)
         for topic in FACTS:
             _facts(topic, await self._read(topic), names, found)
         return _without_strangers(found) if self.overlooks_strangers else found
@@ -237,6 +240,15 @@ async def _audit(connection: Connection, names: Names, found: Answers) -> None:
         if row["topic_offset"] <= last:
             found.row("audit.entry order", row["sequence"])
         last = row["topic_offset"]
+
+
+async def _published(connection: Connection, folder: Path, found: Answers) -> None:
+    """Whatever is published is of the log as it is; how far that is, time decides."""
+    bodies = await connection.fetch("select body from audit.entry order by sequence")
+    signed = await connection.fetch("select size from audit.checkpoint order by size")
+    faults = faults_of(folder, [row["body"] for row in bodies], [row["size"] for row in signed])
+    for fault in faults:
+        found.row("audit published", fault)
 
 
 def _facts(topic: str, records: Iterable[Any], names: Names, found: Answers) -> None:

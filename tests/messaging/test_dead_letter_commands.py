@@ -40,7 +40,7 @@ def steward(
     monkeypatch.setenv("STEWARD_SECRETS", str(settings.secrets))
     query(database, ROWS)
     yield CliRunner()
-    query(database, "truncate dead_letter, parked_key, outcome_count")
+    query(database, "truncate dead_letter, parked_key, outcome_count, outbox")
 
 
 def query(database: str, statement: str) -> list[asyncpg.Record]:
@@ -95,6 +95,12 @@ def test_a_discarded_head_is_gone_and_its_followers_wait_on(
     assert query(database, "select from parked_key") == []
     counts = query(database, "select outcome, messages from outcome_count where messages <> 0")
     assert {row["outcome"]: row["messages"] for row in counts} == {"dead_letter": 1, "discarded": 2}
+    said = [orjson.loads(row["value"]) for row in query(database, "select value from outbox")]
+    assert [(one["letter_offset"], one.get("letter_type"), one["reason"]) for one in said] == [
+        (7, "WithdrawalRequested", "handler_failed"),
+        (9, "WithdrawalRequested", "parked"),
+    ]
+    assert all(one["actor"].startswith("cli:") and one["service"] == SCHEMA for one in said)
 
 
 def test_nothing_is_discarded_without_a_yes(steward: CliRunner, database: str) -> None:

@@ -13,6 +13,7 @@ from shared.contract.message import Message
 from shared.messaging.places import Partition
 from shared.messaging.redrive import Redrive
 from shared.messaging.steps import Step
+from shared.messaging.subscription import Halted
 from tests.support.clusters import Sent
 from tests.support.messaging import SCHEMA, CrashAt, World, until
 
@@ -367,6 +368,44 @@ async def test_a_deadlock_is_nobodys_fault(world: World) -> None:
     async with world.running():
         await world.taken(10)
     assert await world.outcomes() == {"accepted": 10}
+
+
+async def test_what_may_not_go_on_waits_and_says_why_and_nothing_becomes_a_dead_letter(
+    world: World,
+) -> None:
+    held = True
+
+    async def hold(messages: Sequence[Message[Any]]) -> None:
+        if held:
+            raise Halted("because of this")
+
+    world.before_handling = hold
+    await world.send(Sent("a", 1), Sent("a", 2))
+    async with world.running() as process:
+
+        async def said() -> bool:
+            return process.heartbeats.not_ready().get("batch") == "because of this"
+
+        await until(said)
+        assert await world.outcomes() == {}
+        held = False
+        await world.taken(2)
+    assert await world.outcomes() == {"accepted": 2}
+
+
+async def test_a_redrive_that_may_not_go_on_leaves_the_letter_as_it_is(world: World) -> None:
+    await world.send(Sent("a", 1, "fail"))
+    async with world.running():
+        await world.taken(1)
+        (before,) = await world.dead_letters()
+
+        async def hold(messages: Sequence[Message[Any]]) -> None:
+            raise Halted("because of this")
+
+        world.before_handling = hold
+        with pytest.raises(Halted, match="because of this"):
+            await Redrive(world.service, world.tools()).run([before["id"]])
+    assert await world.dead_letters() == [before]
 
 
 async def test_a_commit_that_fails_for_one_message_condemns_that_one(world: World) -> None:

@@ -24,8 +24,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from shared.contract import audit
 from shared.contract.message import Message
-from shared.messaging.dead_letters import discard_dead_letters
+from shared.messaging.dead_letters import Discarder, discard_dead_letters
 from shared.messaging.redrive import Redrive
 from shared.messaging.steps import Step
 from shared.runtime.settings import ServiceSettings
@@ -35,6 +36,7 @@ from tests.support.messaging import SCHEMA, Crash, CrashAt, World, open_world
 
 KEYS = ("a", "b", "c", "d")
 FAILING = ("fail", "mark")
+OPERATOR = Discarder(SCHEMA, "cli:operator", "00")
 
 Place = tuple[int, int]
 """The number of a partition and an offset there."""
@@ -88,7 +90,9 @@ class Machine(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.stack = AsyncExitStack()
         self.cluster = MemoryCluster()
+        self.cluster.broker.create_topic(audit.TOPIC, 1)
         self.model = Model()
+        self.discarded = 0
         self.sent: list[Sent] = []
         self.taken: dict[Place, Sent] = {}
         opened = open_world(self.cluster, self.database, self.settings)
@@ -101,6 +105,8 @@ class Machine(RuleBasedStateMachine):
         try:
             self.run(self._settle())
             assert self.run(self.world.said()) == self.model.done
+            told = {dict(one.headers)["ce_id"] for one in self.cluster.broker.records(audit.TOPIC)}
+            assert len(told) == self.discarded
         finally:
             self.run(self.stack.aclose())
             self.runner.close()
@@ -198,7 +204,8 @@ class Machine(RuleBasedStateMachine):
     def discard(self, data: st.DataObject) -> None:
         letters = self.run(self.world.dead_letters())
         letter = letters[data.draw(st.integers(0, len(letters) - 1))]
-        assert self.run(discard_dead_letters(self.world.pool, [letter["id"]])) == 1
+        assert self.run(discard_dead_letters(self.world.pool, [letter["id"]], OPERATOR)) == 1
+        self.discarded += 1
         self.model.discard(self.taken[letter["partition"], letter["record_offset"]].number)
 
     # What holds whenever nothing runs

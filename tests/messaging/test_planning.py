@@ -151,6 +151,19 @@ def test_digests_depend_on_the_key_and_on_where_source_ends() -> None:
     assert len({digest, DIGESTS.of_identity("a", "bc"), Digests(b"x").of_identity("ab", "c")}) == 3
 
 
+def test_what_its_handler_knows_has_no_identity_for_the_inbox_and_what_has_none_does() -> None:
+    own = Subscription(
+        "inbound",
+        {TYPES.told: first},
+        admit=lambda one: None if one.record.offset else Fault("no", "never"),
+        knows_its_own=True,
+    )
+    refused, known = sort_out([message(), message(offset=9)], {"inbound": own}, DIGESTS)
+    assert (known.handler, known.identity, known.body) == (first, b"", b"")
+    assert refused.handler is None
+    assert refused.identity
+
+
 def test_what_admission_refuses_is_at_fault() -> None:
     refuse = Subscription("inbound", {TYPES.told: first}, admit=lambda _: Fault("no", "never"))
     (one,) = sort_out([message()], {"inbound": refuse}, DIGESTS)

@@ -24,6 +24,7 @@ def test_keys_are_32_bytes_and_all_different(folder: SecretsFolder) -> None:
         folder.suppression_pepper(),
         folder.reference_key(),
         folder.inbox_key(),
+        folder.audit_signing_key(),
     ]
     assert {len(key) for key in keys} == {32}
     assert len(set(keys)) == len(KEYS)
@@ -50,6 +51,38 @@ def test_a_lost_key_is_an_error_and_not_a_new_key(folder: SecretsFolder, name: s
     with pytest.raises(SecretsError, match="restore"):
         folder.create()
     assert not (folder.path / name).exists()
+
+
+def make_older(folder: SecretsFolder) -> None:
+    """As the first release left it."""
+    (folder.path / "audit-signing-key").unlink()
+    (folder.path / ".format").unlink()
+
+
+def test_a_folder_of_an_earlier_release_gets_the_key_that_came_later_and_keeps_the_others(
+    folder: SecretsFolder,
+) -> None:
+    make_older(folder)
+    before = {path: path.read_bytes() for path in folder.path.iterdir()}
+    for use in (folder.check, folder.audit_signing_key):
+        with pytest.raises(SecretsError, match="run `steward init`"):
+            use()
+    folder.create()
+    assert len(folder.audit_signing_key()) == 32
+    assert before == {path: path.read_bytes() for path in before}
+
+
+def test_a_key_that_was_added_before_the_folder_said_so_is_kept(folder: SecretsFolder) -> None:
+    key = folder.audit_signing_key()
+    (folder.path / ".format").unlink()
+    folder.create()
+    assert folder.audit_signing_key() == key
+
+
+def test_a_folder_says_by_a_number_what_it_has(folder: SecretsFolder) -> None:
+    (folder.path / ".format").write_text("two", "ascii")
+    with pytest.raises(SecretsError, match="not a number"):
+        folder.create()
 
 
 def test_a_creation_that_was_cut_off_is_finished_by_the_next(folder: SecretsFolder) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typer import Typer
 from typer.testing import CliRunner
 
-from shared.runtime.settings import ServiceSettings
+from shared.runtime.settings import ServiceSettings, variable_of
 
 NOWHERE = ServiceSettings(
     kafka_bootstrap_servers="127.0.0.1:1",
@@ -32,12 +32,19 @@ class Answered:
 
 def environment_of(settings: ServiceSettings) -> Mapping[str, str]:
     """The variables from which a command reads these settings."""
+    kind = type(settings)
+    of_the_log = {
+        variable_of(kind, name): str(value)
+        for name in kind.model_fields
+        if name.startswith("audit_") and (value := getattr(settings, name)) is not None
+    }
     return {
         "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
         "DATABASE_URL": settings.database_url,
         "STEWARD_SECRETS": str(settings.secrets),
         "STEWARD_PLAN": str(settings.plan),
         "COLUMNS": "200",
+        **of_the_log,
     }
 
 

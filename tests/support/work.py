@@ -46,6 +46,7 @@ class Work:
     """One service: its parts, and calls of its handlers in transactions of their own."""
 
     service: str
+    settings: ServiceSettings
     parts: Parts
 
     async def do(
@@ -75,4 +76,4 @@ def _effect(transaction: Transaction) -> Effect:
 @asynccontextmanager
 async def at_work(settings: ServiceSettings, service: str) -> AsyncIterator[Work]:
     async with open_parts(settings, service=service) as parts:
-        yield Work(service, parts)
+        yield Work(service, settings, parts)

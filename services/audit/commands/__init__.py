@@ -9,6 +9,8 @@ from uuid import UUID
 
 import typer
 
+from services.audit.commands.proofs import add_commands
+
 app = typer.Typer(help="The log of disclosures.", no_args_is_help=True)
 
 
@@ -71,6 +73,20 @@ def replay(  # noqa: PLR0913, PLR0917 - one for each option
 
 
 @app.command()
+def key() -> None:
+    """Print the verifier key of the log: who has it can check every checkpoint and proof.
+
+    Hand it to auditors and witnesses by a way that does not lead through this machine.
+
+    Example: steward audit key
+    """
+    from services.audit.handlers.identity import signing_key
+    from services.audit.settings import Settings
+
+    typer.echo(str(signing_key(Settings.load()).verifier()))
+
+
+@app.command()
 def about(
     person: Annotated[
         str,
@@ -90,3 +106,6 @@ def about(
     from services.audit.commands.about import run_about
 
     raise typer.Exit(run_about(person, as_json=json))
+
+
+add_commands(app)

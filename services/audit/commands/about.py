@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from services.audit.domain.history import Access, Disclosure, History
-from services.audit.handlers import history_of
+from services.audit.handlers.read import history_of
 from services.audit.settings import Settings
 from shared.assembly import Parts, open_parts
 from shared.contract.types import SubjectId

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from services.audit import store
 from services.audit.domain.entries import EntryFilter, StoredEntry, moment, published
-from services.audit.handlers import read_entries
+from services.audit.handlers.read import read_entries
 from services.audit.settings import Settings
 from shared.contract import headers
 from shared.contract.topics import TOPICS

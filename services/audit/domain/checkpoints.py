@@ -55,8 +55,8 @@ def parse_checkpoint(text: str) -> Checkpoint:
     return Checkpoint(origin, int(size), _root(root), tuple(extensions))
 
 
-def open_checkpoint(data: bytes, key: VerifierKey, origin: str) -> Checkpoint:
-    """Read a signed checkpoint of the log of this origin and verify the log's signature.
+def open_checkpoint(data: bytes, key: VerifierKey) -> Checkpoint:
+    """Read a signed checkpoint and verify the signature of its log: the key's name is its origin.
 
     Raises `CheckpointError`.
     """
@@ -66,9 +66,14 @@ def open_checkpoint(data: bytes, key: VerifierKey, origin: str) -> Checkpoint:
     except NoteError as error:
         raise CheckpointError(str(error)) from None
     checkpoint = parse_checkpoint(note.text)
-    if checkpoint.origin != origin:
-        raise CheckpointError(f"the checkpoint is of another log than {origin}")
+    if checkpoint.origin != key.name:
+        raise CheckpointError(f"the checkpoint is of another log than {key.name}")
     return checkpoint
+
+
+def is_of_log(data: bytes, key: VerifierKey) -> bool:
+    """Whether a note says that it is a checkpoint of this log, whoever has signed it."""
+    return data.startswith(f"{key.name}\n".encode())
 
 
 def newest(checkpoints: Iterable[Checkpoint]) -> Checkpoint | None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 import orjson
 from pydantic import JsonValue
 
+from services.audit.domain.tiles import MOST_ENTRY_BYTES
 from shared.contract import headers
 from shared.contract.audit import (
     AccessRefused,
@@ -25,8 +27,9 @@ from shared.contract.audit import (
     SubjectLinked,
     SubjectUnlinked,
 )
+from shared.contract.audit import TOPIC, Entry
 from shared.contract.message import Fault, Message, Record
-from shared.contract.registry import schema_uri
+from shared.contract.registry import REGISTRY, MessageData, schema_uri
 
 ENTRY_TYPES: tuple[type[Entry], ...] = (
     DataDisclosed,
@@ -40,6 +43,8 @@ ENTRY_TYPES: tuple[type[Entry], ...] = (
     SubjectLinked,
     SubjectUnlinked,
     AliasesForgotten,
+ENTRY_TYPES: tuple[type[MessageData], ...] = tuple(
+    known.model for known in REGISTRY if known.topic == TOPIC
 )
 
 _STRUCTURED = headers.STRUCTURED.encode()
@@ -50,10 +55,16 @@ _AFTER_DATA = b',"datacontenttype":'
 class NoEntryError(Exception):
     """A valid message that cannot be an entry; the text names what is missing, never a value."""
 
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
 
-@dataclass(frozen=True, slots=True)
-class LogEntry:
-    """One entry, ready to be appended: what it is found by, and the bytes that it is."""
+
+class LogEntry(NamedTuple):
+    """One entry, ready to be appended: what it is found by, and the bytes that it is.
+
+    Its fields are columns of the table. A tuple, since there is one for every entry.
+    """
 
     id: UUID
     topic_offset: int
@@ -103,21 +114,25 @@ class EntryFilter:
 
 
 def log_entry(message: Message[Entry]) -> LogEntry:
-    """The message as an entry. Raises `NoEntryError` where its id is no UUID."""
+    """The message as an entry. Raises `NoEntryError` where its id is no UUID, or it is too long."""
     data = message.data
+    body = entry_bytes(message)
+    if len(body) > MOST_ENTRY_BYTES:
+        raise NoEntryError("entry_too_large", f"an entry has at most {MOST_ENTRY_BYTES:,} bytes")
+    has = vars(data).get
     return LogEntry(
         id=_entry_id(message.envelope.id),
         topic_offset=message.record.offset,
         type=message.envelope.type,
         at=data.at,
         actor=data.actor,
-        subject_id=getattr(data, "subject_id", None),
-        recipient=getattr(data, "recipient", None),
-        purpose=getattr(data, "purpose", None),
-        event_id=getattr(data, "event_id", None),
-        disclosure_id=getattr(data, "disclosure_id", None),
-        categories=getattr(data, "categories", ()),
-        body=entry_bytes(message),
+        subject_id=has("subject_id"),
+        recipient=has("recipient"),
+        purpose=has("purpose"),
+        event_id=has("event_id"),
+        disclosure_id=has("disclosure_id"),
+        categories=has("categories", ()),
+        body=body,
     )
 
 
@@ -154,10 +169,17 @@ def entry_bytes(message: Message[Entry]) -> bytes:
 
 def _published_data(record: Record) -> bytes:
     body = record.value or b"null"
-    if dict(record.headers).get(headers.CONTENT_TYPE, b"").startswith(_STRUCTURED):
+    if _is_structured(record):
         return orjson.dumps(orjson.loads(body)["data"])
     # Ours are one line; of any other a line of the log must still be one.
     return orjson.dumps(orjson.loads(body)) if b"\n" in body else body
+
+
+def _is_structured(record: Record) -> bool:
+    for name, value in record.headers:
+        if name == headers.CONTENT_TYPE:
+            return value.startswith(_STRUCTURED)
+    return False
 
 
 def published(entry: StoredEntry) -> Published:
@@ -174,15 +196,23 @@ def published(entry: StoredEntry) -> Published:
     return Published(attributes, entry.body[start:end])
 
 
-def new_entries(entries: Sequence[LogEntry], known: Iterable[UUID]) -> list[LogEntry]:
-    """Those that the log does not have, each once, in the order of the topic."""
-    seen = set(known)
-    fresh = []
-    for entry in sorted(entries, key=lambda entry: entry.topic_offset):
-        if entry.id not in seen:
-            seen.add(entry.id)
-            fresh.append(entry)
-    return fresh
+News = Literal["fresh", "again", "contradicts"]
+"""What an entry is to the log: not there yet; there, the same; there, with other bytes."""
+
+
+def news_of(entries: Iterable[LogEntry], known: Mapping[UUID, bytes]) -> list[News]:
+    """What each entry is, where these ids have these bytes in the log and earlier ones come first.
+
+    The first of an id is the entry, for ever.
+    """
+    bodies, found = dict(known), list[News]()
+    for entry in entries:
+        if entry.id in bodies:
+            found.append("again" if bodies[entry.id] == entry.body else "contradicts")
+        else:
+            bodies[entry.id] = entry.body
+            found.append("fresh")
+    return found
 
 
 def _rfc3339(moment: datetime) -> str:
@@ -193,7 +223,7 @@ def _entry_id(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise NoEntryError("the id of an entry must be a UUID") from None
+        raise NoEntryError("envelope_invalid", "the id of an entry must be a UUID") from None
 
 
 def moment(text: str, time_zone: tzinfo, *, end_of_day: bool = False) -> datetime:

@@ -7,11 +7,11 @@ belongs to the size of a tree and gives way to the full one.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from services.audit.domain.merkle import HASH_SIZE, perfect_root
-from services.audit.domain.proofs import HashOf, Node
+from services.audit.domain.proofs import HashOf, Node, root_hash
 
 WIDTH: Final = 256
 HEIGHT: Final = 8
@@ -44,7 +44,7 @@ class Tile(NamedTuple):
     @property
     def path(self) -> str:
         """Where it lies below the prefix of the log."""
-        return f"tile/{self.level}/{_numbered(self.number, self.width)}"
+        return f"tile/{self.level}/{numbered(self.number, self.width)}"
 
 
 class Bundle(NamedTuple):
@@ -56,7 +56,7 @@ class Bundle(NamedTuple):
     @property
     def path(self) -> str:
         """Where it lies below the prefix of the log."""
-        return f"tile/{ENTRIES}/{_numbered(self.number, self.width)}"
+        return f"tile/{ENTRIES}/{numbered(self.number, self.width)}"
 
     @property
     def begin(self) -> int:
@@ -77,7 +77,8 @@ def parse_path(path: str) -> Tile | Bundle | None:
     return resource if resource.path == path else None
 
 
-def _numbered(number: int, width: int) -> str:
+def numbered(number: int, width: int = WIDTH) -> str:
+    """A number as a path of three digits each, which has room for any number."""
     digits = f"{number:03d}"
     digits = digits.zfill(-(-len(digits) // 3) * 3)
     groups = [digits[at : at + 3] for at in range(0, len(digits), 3)]
@@ -134,14 +135,14 @@ def tiles_of(nodes: Iterable[Node], size: int) -> set[Tile]:
     return {tile_of(node, size) for node in nodes}
 
 
-def hashes_from(tiles: Mapping[Tile, bytes], size: int) -> HashOf:
-    """Hashes of subtrees out of tiles that were read. KeyError for one that was not."""
+def hashes_from(read: Callable[[Tile], bytes], size: int) -> HashOf:
+    """Hashes of subtrees out of the tiles of a tree of this size. Raises what reading raises."""
 
     def hash_of(node: Node) -> bytes:
-        hashes = split_hashes(tiles[tile_of(node, size)])
+        tile = read(tile_of(node, size))
         height = node.level % HEIGHT
-        first = (node.number << height) % WIDTH
-        return perfect_root(hashes[first : first + (1 << height)])
+        first = (node.number << height) % WIDTH * HASH_SIZE
+        return perfect_root(split_hashes(tile[first : first + (HASH_SIZE << height)]))
 
     return hash_of
 
@@ -214,3 +215,21 @@ class RightEdge:
     def partial(self) -> list[tuple[Tile, bytes]]:
         """The tiles that are not full, with their bytes."""
         return [(tile, b"".join(self._levels[tile.level])) for tile in partial_tiles(self.size)]
+
+    @property
+    def root(self) -> bytes:
+        """The root hash of the tree: its perfect subtrees are all in these tiles."""
+        return root_hash(self.size, hashes_from(dict(self.partial()).__getitem__, self.size))
+
+
+def read_edge(size: int, read: Callable[[Tile], bytes]) -> RightEdge:
+    """The edge of a tree of this size out of its partial tiles.
+
+    Raises ValueError where one is not what it has to be.
+    """
+    partial = {tile.level: read(tile) for tile in partial_tiles(size)}
+    levels: list[list[bytes]] = []
+    while level_width(len(levels), size):
+        tile = partial.get(len(levels))
+        levels.append([] if tile is None else split_hashes(tile))
+    return RightEdge(size, levels)

@@ -6,41 +6,34 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from services.audit.domain.entries import EntryFilter, LogEntry, StoredEntry
-from shared.runtime.database import Connection, queries
+from services.audit.store.sql import SQL as _sql  # noqa: N811 - used as the module that it stands for
+from shared.runtime.database import Connection
 
-_sql = queries("queries.sql", __file__)
-
-
-async def lock_head(connection: Connection) -> int:
-    """How many entries the log has; nobody else appends until the transaction ends."""
-    size: int = await _sql.lock_head(connection)
-    return size
+_COLUMNS = ("sequence", *LogEntry._fields)
 
 
-async def known_ids(connection: Connection, ids: Sequence[UUID]) -> set[UUID]:
-    """Which of these entries the log has."""
-    return {row["id"] async for row in _sql.known_ids(connection, ids=ids)}
+async def known_bodies(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, bytes]:
+    """The bytes of those of these entries that the log has: mostly none."""
+    known = await _sql.known_ids(connection, ids=ids)
+    if not known:
+        return {}
+    return {row["id"]: row["body"] async for row in _sql.bodies_by_id(connection, ids=known)}
 
 
 async def append(connection: Connection, size: int, entries: Sequence[LogEntry]) -> None:
     """Put entries at the end of a log of this size, which the caller has locked."""
-    await _sql.append(
-        connection,
-        sequences=list(range(size, size + len(entries))),
-        ids=[entry.id for entry in entries],
-        topic_offsets=[entry.topic_offset for entry in entries],
-        types=[entry.type for entry in entries],
-        ats=[entry.at for entry in entries],
-        actors=[entry.actor for entry in entries],
-        subject_ids=[entry.subject_id for entry in entries],
-        recipients=[entry.recipient for entry in entries],
-        purposes=[entry.purpose for entry in entries],
-        event_ids=[entry.event_id for entry in entries],
-        disclosure_ids=[entry.disclosure_id for entry in entries],
-        categories=[",".join(entry.categories) for entry in entries],
-        bodies=[entry.body for entry in entries],
+    # COPY takes two thirds of the time of an insert from arrays; aiosql has none.
+    await connection.copy_records_to_table(
+        "entry",
+        columns=_COLUMNS,
+        records=[(size + place, *entry) for place, entry in enumerate(entries)],
     )
-    await _sql.grow_head(connection, size=size + len(entries))
+
+
+async def bodies(connection: Connection, begin: int, most: int) -> list[bytes]:
+    """The bytes of entries from a place on, in order."""
+    found: list[bytes] = await _sql.bodies(connection, first=begin, most=most)
+    return found
 
 
 async def page(

@@ -1,40 +1,17 @@
-"""What the audit service does: it appends to the log, and reads it."""
+"""What the log says, page by page, and of one person."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from collections.abc import AsyncIterator
 from uuid import UUID
 
 from services.audit import store
-from services.audit.domain.entries import (
-    EntryFilter,
-    NoEntryError,
-    StoredEntry,
-    log_entry,
-    new_entries,
-)
+from services.audit.domain.entries import EntryFilter, StoredEntry
 from services.audit.domain.history import History, history
-from shared.contract.message import Message
-from shared.messaging.unit_of_work import Transaction
 from shared.runtime.database import Connection, Pool
 
 PAGE_SIZE = 2_000
 """Entries per page of a reading: few enough to stay small, many enough to be fast."""
-
-
-async def append_entries(tx: Transaction, messages: Sequence[Message[Any]]) -> None:
-    """Append what the log does not have yet, in the order of the topic, without a gap."""
-    entries = []
-    for message in messages:
-        try:
-            entries.append(log_entry(message))
-        except NoEntryError as error:
-            tx.dead_letter(message, "envelope_invalid", str(error))
-    # Before looking what is there: whoever had the lock may have appended some of the same.
-    size = await store.lock_head(tx.connection)
-    known = await store.known_ids(tx.connection, [entry.id for entry in entries])
-    await store.append(tx.connection, size, new_entries(entries, known))
 
 
 async def read_entries(

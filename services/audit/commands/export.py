@@ -1,0 +1,102 @@
+"""`steward audit export`: entries of a span as JSON lines, with the checkpoint and proofs."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO, Final
+from zoneinfo import ZoneInfo
+
+import orjson
+import typer
+
+from services.audit.commands.verify import progress_bar
+from services.audit.domain.entries import EntryFilter, StoredEntry, moment
+from services.audit.domain.proofs import HashOf, inclusion_proof
+from services.audit.domain.tiles import BundleError
+from services.audit.handlers.prove import ProveError, hashes_of, newest_checkpoint
+from services.audit.handlers.read import read_entries
+from services.audit.handlers.verify import Progress
+from services.audit.settings import Settings
+from services.audit.store import count
+from services.audit.store.folder import FolderError
+from services.audit.store.sources import folder_log
+from shared.privacy.plan import load_plan
+from shared.runtime.database import open_pool
+
+ENTRIES: Final = "entries.jsonl"
+PROOFS: Final = "proofs.jsonl"
+CHECKPOINT: Final = "checkpoint"
+
+
+def run_export(folder: Path, since: str | None, until: str | None) -> int:
+    """Export; the exit code."""
+    settings = Settings.load()
+    asked = _filter(settings, since, until)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            typer.echo(f"{folder} is not empty: name a new folder", err=True)
+            return 1
+        with progress_bar("exporting", quiet=False) as progress:
+            many = asyncio.run(_export(settings, asked, folder, progress))
+    except (ProveError, FolderError) as error:
+        typer.echo(str(error), err=True)
+        return 1
+    except OSError as error:
+        typer.echo(f"{folder} cannot be written: {error.strerror}", err=True)
+        return 1
+    if not many:
+        typer.echo("nothing is recorded of that span, or nothing of it is published yet", err=True)
+        return 1
+    typer.echo(f"{many:,} entries with their proofs are in {folder}", err=True)
+    return 0
+
+
+def _filter(settings: Settings, since: str | None, until: str | None) -> EntryFilter:
+    time_zone = ZoneInfo(load_plan(settings.plan).organisation.time_zone)
+    try:
+        return EntryFilter(
+            since=moment(since, time_zone) if since else None,
+            until=moment(until, time_zone, end_of_day=True) if until else None,
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--since/--until") from None
+
+
+async def _export(settings: Settings, asked: EntryFilter, folder: Path, progress: Progress) -> int:
+    log = folder_log(settings.published_folder)
+    note, checkpoint = newest_checkpoint(log)
+    (folder / CHECKPOINT).write_bytes(note.encode())
+    hash_of = hashes_of(log, checkpoint.size)
+    pool = await open_pool(settings, service="audit", max_size=1)
+    many = 0
+    try:
+        async with pool.acquire() as connection:
+            total = await count(connection, asked, after=-1)
+        with (folder / ENTRIES).open("wb") as entries, (folder / PROOFS).open("wb") as proofs:
+            async for page in read_entries(pool, asked):
+                signed = [entry for entry in page if entry.sequence < checkpoint.size]
+                _write(signed, checkpoint.size, hash_of, entries, proofs)
+                many += len(signed)
+                progress(many, total)
+                if len(signed) < len(page):
+                    break
+    finally:
+        await pool.close()
+    return many
+
+
+def _write(
+    page: Sequence[StoredEntry], size: int, hash_of: HashOf, entries: BinaryIO, proofs: BinaryIO
+) -> None:
+    for entry in page:
+        entries.write(entry.body + b"\n")
+        try:
+            hashes = inclusion_proof(entry.sequence, size, hash_of)
+        except BundleError as error:
+            raise ProveError(f"the published log is damaged ({error})") from None
+        proof = {"index": entry.sequence, "hashes": [base64.b64encode(one) for one in hashes]}
+        proofs.write(orjson.dumps(proof, default=bytes.decode) + b"\n")

@@ -1,0 +1,69 @@
+"""`steward audit rebuild`: the log anew from its topic, if that gives what was published."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+import asyncpg
+import typer
+from aiokafka.errors import KafkaError
+
+from services.audit.commands.verify import progress_bar
+from services.audit.handlers.identity import signing_key
+from services.audit.handlers.rebuild import RebuildError, Topics, rebuild
+from services.audit.handlers.verify import Progress, Report
+from services.audit.settings import Settings
+from services.audit.store.sources import folder_log
+from services.audit.store.topic_log import TopicLog, audit_records
+from shared.runtime.clock import utc_now
+
+
+def run_rebuild(*, confirmed: bool) -> int:
+    """Make the log anew; the exit code, 1 where it stays as it was."""
+    settings = Settings.load()
+    typer.echo(
+        "The log is emptied and filled again from the topic, in one transaction: readers and the"
+        " service wait meanwhile. It is kept only if every published checkpoint is reached again.",
+        err=True,
+    )
+    if not confirmed:
+        typer.confirm("Make the log anew?", abort=True, err=True)
+    report = Report()
+    try:
+        with progress_bar("rebuilding", quiet=False) as progress:
+            asyncio.run(_rebuild(settings, report, progress))
+    except RebuildError as error:
+        for finding in report.findings.told:
+            typer.echo(str(finding))
+        typer.echo(f"{error}; the log is as it was", err=True)
+        return 1
+    except asyncpg.InsufficientPrivilegeError:
+        typer.echo(
+            "DATABASE_URL has to sign in as the administrator, as for `steward migrate`;"
+            " the log is as it was",
+            err=True,
+        )
+        return 1
+    except KafkaError:
+        typer.echo("Kafka does not answer; the log is as it was", err=True)
+        return 1
+    typer.echo(f"{report.size:,} entries, root hash {report.root.hex()}: as it was published")
+    return 0
+
+
+async def _rebuild(settings: Settings, report: Report, progress: Progress) -> None:
+    keys = [signing_key(settings).verifier()]
+    servers = settings.kafka_bootstrap_servers
+    topic, folder = TopicLog(servers), folder_log(settings.published_folder)
+    await topic.begin()
+    topics = Topics(partial(audit_records, servers), topic.checkpoints)
+    # The administrator's: the service itself may take nothing out of its log.
+    connection = await asyncpg.connect(
+        settings.database_url, server_settings={"search_path": "audit"}
+    )
+    try:
+        async with connection.transaction():
+            await rebuild(connection, folder, topics, keys, report, utc_now(), progress)
+    finally:
+        await connection.close()

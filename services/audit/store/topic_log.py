@@ -1,0 +1,73 @@
+"""The topic of checkpoints, read wholly by whoever verifies the log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+from aiokafka import TopicPartition
+
+from shared.contract.audit import CHECKPOINTS, TOPIC, CheckpointPublished
+from shared.contract.codec import decode
+from shared.contract.message import Message, Record
+from shared.messaging.offsets import ANSWER_S, bounds_of, open_reader
+from shared.messaging.places import Partition
+
+AT_ONCE: Final = 500
+RECORDS_AT_ONCE: Final = 4_000
+_PLACE: Final = (CHECKPOINTS, 0)
+
+
+class TopicLog:
+    """Checkpoints as they were announced, up to the end that the topic had at the beginning."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self._bootstrap_servers = bootstrap_servers
+        self._end = 0
+
+    async def begin(self) -> bool:
+        """Note where the topic ends now. False where its beginning was removed.
+
+        Raises aiokafka's KafkaError and TimeoutError when no broker answers.
+        """
+        async with open_reader(self._bootstrap_servers) as reader:
+            bounds = (await bounds_of(reader, [_PLACE]))[_PLACE]
+        self._end = bounds.end
+        return bounds.start == 0
+
+    async def checkpoints(self) -> AsyncIterator[list[tuple[int, bytes]]]:
+        """Sizes and signed checkpoints, in order, some hundreds at a time. Raises as `begin`."""
+        async for records in _read(self._bootstrap_servers, _PLACE, self._end, AT_ONCE):
+            part = []
+            for record in records:
+                message = decode(record)
+                if isinstance(message, Message) and isinstance(message.data, CheckpointPublished):
+                    part.append((message.data.size, message.data.checkpoint.encode()))
+            if part:
+                yield part
+
+
+async def audit_records(bootstrap_servers: str) -> AsyncIterator[list[Record]]:
+    """All that was ever said to the log, up to its present end, in order. Raises as `begin`."""
+    place = (TOPIC, 0)
+    async with open_reader(bootstrap_servers) as reader:
+        end = (await bounds_of(reader, [place]))[place].end
+    async for records in _read(bootstrap_servers, place, end, RECORDS_AT_ONCE):
+        yield records
+
+
+async def _read(
+    bootstrap_servers: str, place: Partition, end: int, most: int
+) -> AsyncIterator[list[Record]]:
+    """Everything of a partition before an offset, so many records at a time."""
+    partition = TopicPartition(*place)
+    async with open_reader(bootstrap_servers) as reader:
+        reader.assign([partition])
+        await reader.seek_to_beginning(partition)
+        while await reader.position(partition) < end:
+            async with asyncio.timeout(ANSWER_S):
+                polled = await reader.getmany(partition, timeout_ms=1_000, max_records=most)
+            records = [one for one in polled.get(partition, []) if one.offset < end]
+            if records:
+                yield records

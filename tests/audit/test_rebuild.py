@@ -1,0 +1,182 @@
+"""The log anew from its topic: what was published is reached again, or nothing was done."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit, urlunsplit
+from uuid import UUID
+
+import asyncpg
+import orjson
+import pytest
+
+from services.audit.commands import app
+from services.audit.handlers.identity import signing_key
+from services.audit.handlers.rebuild import RebuildError, Topics, rebuild
+from services.audit.handlers.verify import Report
+from services.audit.store.sources import folder_log
+from shared.contract.audit import DataDisclosed
+from shared.contract.message import Message, Record
+from shared.runtime.secrets import SecretsFolder
+from tests.support.commands import command
+from tests.support.entries import make_entry
+from tests.support.facts import NOON, Facts
+from tests.support.log import appending_to, publish_all, settings_of
+from tests.support.records import MadeRecord
+from tests.support.work import Work
+
+Administrator: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Messages: TypeAlias = "list[Message[Any]]"
+
+
+@pytest.fixture
+def messages() -> Messages:
+    facts = Facts()
+    return [facts.message(make_entry(DataDisclosed)) for _ in range(600)]
+
+
+async def publish(work: Work, *parts: Messages) -> None:
+    for part in parts:
+        await work.do(appending_to(work), part)
+        await publish_all(work)
+
+
+async def parts(records: Sequence[Record]) -> AsyncIterator[Sequence[Record]]:
+    for at in range(0, len(records), 100):
+        yield records[at : at + 100]
+
+
+async def rebuilt(work: Work, administrator: Administrator, records: Sequence[Record]) -> Report:
+    said = [orjson.loads(row["value"]) for row in await work.rows("select value from outbox")]
+    notes = sorted((one["size"], one["checkpoint"].encode()) for one in said)
+
+    async def checkpoints() -> AsyncIterator[Sequence[tuple[int, bytes]]]:
+        yield notes
+
+    settings, report = settings_of(work), Report()
+    topics = Topics(partial(parts, records), checkpoints)
+    folder = folder_log(settings.published_folder)
+    keys = [signing_key(settings).verifier()]
+    async with administrator.transaction():
+        await rebuild(administrator, folder, topics, keys, report, NOON, lambda _done, _of: None)
+    return report
+
+
+async def state(work: Work) -> list[Any]:
+    return [
+        [tuple(row) for row in await work.rows(query)]
+        for query in (
+            "select sequence, id, type, at, subject_id, categories, body from entry order by 1",
+            "select * from checkpoint order by size",
+            "select size, hashed, frontier from tree_head",
+            "select tgname, tgenabled from pg_trigger where not tgisinternal order by tgname",
+        )
+    ]
+
+
+def records_of(messages: Messages) -> list[Record]:
+    return [message.record for message in messages]
+
+
+async def test_what_was_published_is_reached_again(
+    work: Work, administrator: Administrator, messages: Messages
+) -> None:
+    await publish(work, messages[:300], messages[300:])
+    before = await state(work)
+    # What is in the topic twice, cannot be read, or came after the last checkpoint.
+    broken = MadeRecord(b"{", messages[0].record.headers)
+    again = [*records_of(messages[:5]), broken]
+    behind = Facts().message(make_entry(DataDisclosed)).record
+    report = await rebuilt(work, administrator, [*again, *records_of(messages), behind])
+    assert (report.size, report.findings.told) == (600, [])
+    assert await state(work) == before
+
+
+async def test_a_lost_database_comes_back(
+    work: Work, administrator: Administrator, messages: Messages
+) -> None:
+    await publish(work, messages[:300], messages[300:])
+    before = await state(work)
+    await administrator.execute("set session_replication_role = replica")
+    for table in ("entry", "checkpoint", "tree_head"):
+        await administrator.execute(f"alter table {table} disable trigger user")
+    await administrator.execute("delete from entry where sequence >= 100")
+    await administrator.execute("delete from checkpoint")
+    await administrator.execute("delete from tree_head")
+    await rebuilt(work, administrator, records_of(messages))
+    after = await state(work)
+    assert after[0] == before[0]
+    assert [row[:3] for row in after[1]] == [row[:3] for row in before[1]]
+    assert after[2:] == before[2:]
+
+
+async def test_a_checkpoint_that_was_changed_is_mended(
+    work: Work, administrator: Administrator, messages: Messages
+) -> None:
+    await publish(work, messages[:300], messages[300:])
+    before = await state(work)
+    await administrator.execute("alter table checkpoint disable trigger user")
+    await administrator.execute("update checkpoint set note = '\\x00' where size = 300")
+    await rebuilt(work, administrator, records_of(messages))
+    assert await state(work) == before
+
+
+async def test_only_an_administrator_rebuilds(work: Work, messages: Messages) -> None:
+    settings = settings_of(work)
+    password = SecretsFolder(settings.secrets).database_password("audit")
+    url = urlsplit(settings.database_url)
+    url = url._replace(netloc=f"steward_audit:{password}@{url.hostname}:{url.port}")
+    connection = await asyncpg.connect(urlunsplit(url), server_settings={"search_path": "audit"})
+    try:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await rebuilt(work, connection, records_of(messages))
+    finally:
+        await connection.close()
+
+
+async def test_an_entry_that_was_redriven_keeps_its_place(
+    work: Work, administrator: Administrator, messages: Messages
+) -> None:
+    await publish(work, [*messages[:50], *messages[53:400]], [*messages[50:53], *messages[400:]])
+    before = await state(work)
+    await rebuilt(work, administrator, records_of(messages))
+    assert await state(work) == before
+
+
+@pytest.mark.parametrize("missing", [0, 299, 599])
+async def test_a_topic_that_is_not_whole_changes_nothing(
+    work: Work, administrator: Administrator, messages: Messages, missing: int
+) -> None:
+    await publish(work, messages[:300], messages[300:])
+    before = await state(work)
+    records = records_of([*messages[:missing], *messages[missing + 1 :]])
+    with pytest.raises(RebuildError, match="it is not whole"):
+        await rebuilt(work, administrator, records)
+    assert await state(work) == before
+
+
+async def test_a_topic_that_tells_another_story_changes_nothing(
+    work: Work, administrator: Administrator, messages: Messages
+) -> None:
+    await publish(work, messages[:300], messages[300:])
+    before = await state(work)
+    changed = Facts().message(make_entry(DataDisclosed), id=UUID(messages[7].envelope.id)).record
+    with pytest.raises(RebuildError, match="is not what was published"):
+        await rebuilt(
+            work,
+            administrator,
+            [*records_of(messages[:7]), changed, *records_of(messages[8:])],
+        )
+    assert await state(work) == before
+
+
+async def test_without_kafka_the_log_is_as_it_was(work: Work, messages: Messages) -> None:
+    await publish(work, messages)
+    before = await state(work)
+    done = await command(app, settings_of(work), "rebuild", "--yes")
+    assert (done.code, "the log is as it was" in done.err) == (1, True)
+    declined = await command(app, settings_of(work), "rebuild", given="n\n")
+    assert declined.code == 1
+    assert await state(work) == before
