@@ -138,6 +138,9 @@ class AliasesForgotten(Entry):
 
     erased_before: Moment
     aliases: int
+
+
+@message(topic=TOPIC)
 class DeadLetterDiscarded(Entry):
     """Somebody gave up for good a message of this service that could not be handled."""
 

@@ -14,10 +14,9 @@ import orjson
 import pytest
 
 from services.audit.commands import app
-from services.audit.handlers import append_entries
-from services.cli import keys, subjects
 from services.audit.domain.notes import parse_verifier_key
 from services.audit.settings import Settings
+from services.cli import keys, subjects
 from shared.contract.audit import (
     DataAccessed,
     DataDisclosed,

@@ -194,7 +194,8 @@ async def erase(stack: Stack, subject_id: SubjectId) -> int:
         await open_pool(settings, service="retention") as pool,
         pool.acquire() as connection,
     ):
-        destroyed = await destroy_keys(connection, [(subject_id, None, None)], cut_off=now)
+        gone = await destroy_keys(connection, [(subject_id, None, None)], cut_off=now)
+    destroyed = sum(gone.values())
     for service in _SERVICES:
         async with (
             await open_pool(settings, service=service) as pool,

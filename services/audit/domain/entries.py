@@ -13,36 +13,10 @@ from pydantic import JsonValue
 
 from services.audit.domain.tiles import MOST_ENTRY_BYTES
 from shared.contract import headers
-from shared.contract.audit import (
-    AccessRefused,
-    AliasesForgotten,
-    DataAccessed,
-    DataDisclosed,
-    DataTransmitted,
-    DisclosureDelivered,
-    DisclosureFailed,
-    DisclosureRefused,
-    Entry,
-    KeysDestroyed,
-    SubjectLinked,
-    SubjectUnlinked,
-)
 from shared.contract.audit import TOPIC, Entry
 from shared.contract.message import Fault, Message, Record
 from shared.contract.registry import REGISTRY, MessageData, schema_uri
 
-ENTRY_TYPES: tuple[type[Entry], ...] = (
-    DataDisclosed,
-    DataTransmitted,
-    DisclosureRefused,
-    DisclosureDelivered,
-    DisclosureFailed,
-    DataAccessed,
-    AccessRefused,
-    KeysDestroyed,
-    SubjectLinked,
-    SubjectUnlinked,
-    AliasesForgotten,
 ENTRY_TYPES: tuple[type[MessageData], ...] = tuple(
     known.model for known in REGISTRY if known.topic == TOPIC
 )
