@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from shared.privacy.plan import load_plan
 from shared.privacy.privacy import Privacy
 from shared.runtime.database import Pool, open_pool
+from shared.runtime.key_source import read_key_encryption_key
 from shared.runtime.secrets import SecretsFolder
 from shared.runtime.settings import ServiceSettings
 
@@ -28,7 +30,13 @@ async def open_parts(settings: ServiceSettings, *, service: str) -> AsyncIterato
     Raises PlanError, SecretsError, and what connecting raises (`is_transient` tells it apart).
     """
     plan = load_plan(settings.plan)
-    privacy = Privacy.open(plan, SecretsFolder(settings.secrets), service=service)
+    key_encryption_key = await asyncio.to_thread(read_key_encryption_key, settings)
+    privacy = Privacy.open(
+        plan,
+        SecretsFolder(settings.secrets),
+        service=service,
+        key_encryption_key=key_encryption_key,
+    )
     pool = await open_pool(settings, service=service)
     try:
         async with pool.acquire() as connection:

@@ -214,8 +214,9 @@ async def know_key_encryption_key(connection: Connection, wrapper: KeyWrapper) -
     """Record the key-encryption key at the first start; later WrongKeyError unless it is known."""
     if not await _sql.know_key_encryption_key(connection, kek=wrapper.id):
         raise WrongKeyError(
-            "the keys of this keyring are wrapped by another key-encryption key than the one in"
-            " the secrets folder: restore the folder that belongs to this database"
+            "the keys of this keyring are wrapped by another key-encryption key than the one given:"
+            " restore the folder of secrets that belongs to this database, or correct"
+            " STEWARD_KEY_ENCRYPTION_KEY or STEWARD_KEY_ENCRYPTION_KEY_COMMAND"
         )
 
 

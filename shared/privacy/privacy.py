@@ -79,13 +79,22 @@ class Privacy:
 
     @classmethod
     def open(
-        cls, plan: Plan, secrets: Secrets, *, service: str, random: Random = os.urandom
+        cls,
+        plan: Plan,
+        secrets: Secrets,
+        *,
+        service: str,
+        key_encryption_key: bytes | None = None,
+        random: Random = os.urandom,
     ) -> Privacy:
-        """Read the secrets once. SecretsError where one is missing, short or readable by all."""
+        """Read the secrets once. SecretsError where one is missing, short or readable by all.
+
+        `key_encryption_key` (32 bytes) where it comes from elsewhere than the other secrets.
+        """
         return cls(
             plan,
             service=service,
-            wrapper=KeyWrapper(secrets.key_encryption_key()),
+            wrapper=KeyWrapper(key_encryption_key or secrets.key_encryption_key()),
             peppers=secrets.peppers(),
             reference_key=secrets.reference_key(),
             random=random,

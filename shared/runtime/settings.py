@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -137,6 +137,14 @@ class ServiceSettings(SettingsBase):
     )
     secrets: Path = Field(
         default=Path(".local/secrets"), description="the folder that `steward init` made"
+    )
+    key_encryption_key: SecretStr | None = Field(
+        default=None, description="64 hexadecimal digits; else the one in the folder of secrets"
+    )
+    key_encryption_key_command: SecretStr | None = Field(
+        default=None,
+        min_length=1,
+        description="a command that writes 64 hexadecimal digits; no shell reads it",
     )
     plan: Path = Field(default=Path("plan.toml"), description="the information management plan")
 
