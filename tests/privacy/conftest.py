@@ -33,6 +33,7 @@ _TABLES = ", ".join(
         "keyring.key_encryption_key",
         "registration.handover",
         "registration.handover_value",
+        "registration.processing_limit",
     )
 )
 
