@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from services.registration.handlers.batches import Handlers
 from services.registration.handlers.desk import Desk
 from shared.contract import consent, inbound, retention
 from shared.messaging.subscription import Subscription
 
+_LIMITS: Final = (
+    retention.ObjectionRecorded,
+    retention.ProcessingRestricted,
+    retention.RestrictionLifted,
+)
+
 
 def subscriptions(desk: Desk) -> list[Subscription]:
-    """Upstream's requests; consents and erasures as the services that own them say them."""
+    """Upstream's requests; consents, objections and restrictions as their owners say them."""
     handlers = Handlers(desk)
     return [
         Subscription(
@@ -40,7 +48,8 @@ def subscriptions(desk: Desk) -> list[Subscription]:
         ),
         Subscription(
             topic=retention.TOPIC,
-            handlers={},
+            handlers=dict.fromkeys(_LIMITS, handlers.keep_limits),
             ignored=frozenset({retention.ErasureDue}),
+            never_waits=frozenset(_LIMITS),
         ),
     ]

@@ -16,3 +16,28 @@ class ErasureDue(MessageData):
     subject_id: SubjectId | None = None
     event_id: EventId | None = None
     cut_off: Moment
+
+
+@message(topic=TOPIC)
+class ObjectionRecorded(MessageData):
+    """A person objected to a purpose; data is no longer used for it (article 21)."""
+
+    subject_id: SubjectId
+    purpose: PlanName
+    at: Moment
+
+
+@message(topic=TOPIC)
+class ProcessingRestricted(MessageData):
+    """A person's data is stored and nothing else is done with it (article 18)."""
+
+    subject_id: SubjectId
+    at: Moment
+
+
+@message(topic=TOPIC)
+class RestrictionLifted(MessageData):
+    """The restriction of a person's data is over; the person was told before (article 18(3))."""
+
+    subject_id: SubjectId
+    at: Moment

@@ -92,16 +92,22 @@ def check_names(plan: Plan, request: DisclosureRequest) -> None:
         raise NotInPlanError("fields to disclose are names of the plan, and at least one")
 
 
-def judge(plan: Plan, request: DisclosureRequest) -> list[str | None]:
+def judge(
+    plan: Plan, request: DisclosureRequest, limits: Mapping[SubjectId, str]
+) -> list[str | None]:
     """A reason code for each person whose data may not go; None where it may.
 
+    `limits` has the reason code of those who objected to the purpose or whose data is restricted.
     ValueError where a person is asked for twice: a disclosure has one entry for each.
     """
     if len({person.subject_id for person in request.people}) != len(request.people):
         raise ValueError("a disclosure names each person once")
     everyone = refuse_all(plan, request)
     purpose = plan.purposes[request.purpose]
-    return [everyone or refuse(purpose, request, person) for person in request.people]
+    return [
+        everyone or limits.get(person.subject_id) or refuse(purpose, request, person)
+        for person in request.people
+    ]
 
 
 def refuse_all(plan: Plan, request: DisclosureRequest) -> str | None:

@@ -28,6 +28,7 @@ from shared.privacy.errors import NotGrantedError, NotInPlanError
 from shared.privacy.handover import end, leave, release
 from shared.privacy.keyed import KeyedDigest
 from shared.privacy.keyring import OpeningKey, Random, Wanted
+from shared.privacy.limits import limits_of
 from shared.privacy.opening import open_item
 from shared.privacy.plan import Plan
 from shared.privacy.sealing import NONCE_BYTES, KeyWrapper, key_id_of, seal_bytes
@@ -291,7 +292,10 @@ class Privacy:
         ValueError where a person is asked for twice.
         """
         check_names(self.plan, request)
-        verdicts = judge(self.plan, request)
+        limits = await limits_of(
+            tx.connection, [person.subject_id for person in request.people], request.purpose
+        )
+        verdicts = judge(self.plan, request, limits)
         allowed = [p for p, refusal in zip(request.people, verdicts, strict=True) if not refusal]
         categories = {category_of(field) for field in request.fields}
         if allowed:

@@ -92,3 +92,19 @@ returning recipient, people, actor;
 
 -- name: drop_handover_values(disclosure_id)!
 delete from handover_value where disclosure_id = :disclosure_id;
+
+-- name: keep_limits(subject_ids, purposes, in_force, times)!
+-- The latest counts, in whatever order they come; of two at one time, the one that limits.
+insert into processing_limit (subject_id, purpose, in_force, at)
+select * from unnest(:subject_ids::uuid[], :purposes::text[], :in_force::boolean[],
+    :times::timestamptz[])
+    on conflict (subject_id, purpose) do update
+   set in_force = excluded.in_force, at = excluded.at
+ where (excluded.at, excluded.in_force) >= (processing_limit.at, processing_limit.in_force);
+
+-- name: limits_of(subject_ids, purpose)
+-- Those in force for the purpose.
+select subject_id, purpose
+  from processing_limit
+ where subject_id = any(:subject_ids::uuid[]) and purpose in ('', :purpose) and in_force
+ order by subject_id, purpose;

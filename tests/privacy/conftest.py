@@ -37,6 +37,7 @@ TABLES = ", ".join(
         "registration.handover",
         "registration.handover_value",
         "retention.outbox",
+        "registration.processing_limit",
     )
 )
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import TypeAlias
 from uuid import uuid4
 
@@ -16,11 +17,13 @@ from shared.contract.audit import (
     DisclosureFailed,
     DisclosureRefused,
 )
+from shared.contract.retention import ObjectionRecorded, ProcessingRestricted, RestrictionLifted
 from shared.contract.types import EventId, SubjectId
 from shared.privacy import keyring
 from shared.privacy.disclosure import DisclosureRequest, PersonToDisclose
 from shared.privacy.errors import HandoverError, NotGrantedError, NotInPlanError
 from shared.privacy.handover import content_digest
+from shared.privacy.limits import Limit, keep_limits
 from shared.privacy.plan import Plan
 from shared.privacy.privacy import Privacy
 from shared.privacy.sealing import KeyWrapper
@@ -190,6 +193,44 @@ async def test_a_person_who_opted_in_for_some_fields_shares_only_these(
     ]
 
 
+def objected(person: PersonToDisclose, purpose: str = "dietary-needs") -> ObjectionRecorded:
+    return ObjectionRecorded(subject_id=person.subject_id, purpose=purpose, at=NOW)
+
+
+def restricted(person: PersonToDisclose, at: datetime = NOW) -> ProcessingRestricted:
+    return ProcessingRestricted(subject_id=person.subject_id, at=at)
+
+
+def lifted(person: PersonToDisclose, at: datetime = NOW) -> RestrictionLifted:
+    return RestrictionLifted(subject_id=person.subject_id, at=at)
+
+
+async def test_who_objected_to_the_purpose_and_whose_data_is_restricted_is_refused(
+    privacy: Privacy, tx: SpokenTransaction
+) -> None:
+    one, two, other = [await person(privacy, tx) for _ in range(3)]
+    await keep_limits(
+        tx.connection, [objected(one), restricted(two), objected(other, "event-arrangement")]
+    )
+    disclosure = await privacy.disclose(tx, to_caterer(one, two, other))
+    assert disclosure.refused == [(one.subject_id, "objected"), (two.subject_id, "restricted")]
+    assert reasons(tx) == ["objected", "restricted"]
+    assert [who for who, _ in disclosure.released] == [other.subject_id]
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_restriction_ends_when_it_is_lifted_in_whatever_order_that_is_heard(
+    privacy: Privacy, tx: SpokenTransaction, *, together: bool
+) -> None:
+    free, still = await person(privacy, tx), await person(privacy, tx)
+    later = NOW + timedelta(days=1)
+    facts: list[Limit] = [lifted(free, later), restricted(free), restricted(still), lifted(still)]
+    for part in [facts] if together else [[fact] for fact in facts]:
+        await keep_limits(tx.connection, part)
+    disclosure = await privacy.disclose(tx, to_caterer(free, still))
+    assert disclosure.refused == [(still.subject_id, "restricted")]
+
+
 async def test_who_has_nothing_to_give_and_whose_key_is_destroyed_is_refused(
     privacy: Privacy, tx: SpokenTransaction, connect: Connect
 ) -> None:
@@ -307,7 +348,7 @@ async def test_five_thousand_people_are_one_call(
     disclosure = await privacy.disclose(SpokenTransaction(calls, said=tx.said), to_caterer(*people))  # type: ignore[arg-type]  # counts calls
     assert [subject for subject, _ in disclosure.released] == subjects
     assert len(tx.said) == 5_000
-    assert calls.statements == 2
+    assert calls.statements == 3
     assert (
         await administrator.fetchval("select count(*) from registration.handover_value") == 10_000
     )

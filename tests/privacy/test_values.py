@@ -4,12 +4,15 @@ import copy
 import json
 import logging
 import pickle
+import traceback
 from dataclasses import asdict, dataclass
 from uuid import uuid4
 
 import orjson
 import pytest
+import structlog
 from pydantic import BaseModel, ConfigDict
+from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
 
 from shared.contract.types import SubjectId
 from shared.privacy.values import Disclosed, ToSeal
@@ -58,6 +61,30 @@ def test_an_opened_value_hides_inside_other_types(opened: Disclosed) -> None:
     with pytest.raises(TypeError):
         asdict(Holder(opened))
     assert not hasattr(opened, "__dict__")
+
+
+def test_an_opened_value_says_nothing_to_structlog(opened: Disclosed) -> None:
+    for render in (structlog.processors.JSONRenderer(), structlog.dev.ConsoleRenderer()):
+        assert CANARY not in str(render(None, "info", {"event": "opened", "value": opened}))
+
+
+def test_an_opened_value_is_not_written_by_pydantic(opened: Disclosed) -> None:
+    for write in (to_json, to_jsonable_python):
+        with pytest.raises(PydanticSerializationError) as error:
+            write(opened)
+        assert CANARY not in str(error.value)
+
+
+def test_an_opened_value_says_nothing_in_a_traceback_that_shows_locals(opened: Disclosed) -> None:
+    def fails(value: Disclosed) -> None:
+        raise RuntimeError(f"{value} %s" % value)
+
+    with pytest.raises(RuntimeError) as error:
+        fails(opened)
+    shown = traceback.TracebackException.from_exception(error.value, capture_locals=True)
+    text = "".join(shown.format())
+    assert "value = <Disclosed" in text
+    assert CANARY not in text
 
 
 def test_whoever_asks_for_the_values_gets_them(opened: Disclosed) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from services.registration.commands.counter import Counter, hand_over, list_events, republish_all
+from services.registration.handlers.batches import Handlers
 from services.registration.handlers.consents import keep_consents
 from services.registration.handlers.handover import NothingToDiscloseError
 from shared.contract.audit import (
@@ -26,6 +27,7 @@ from shared.contract.registration import (
     RegistrationCancelled,
     RegistrationWaitlisted,
 )
+from shared.contract.retention import ObjectionRecorded
 from tests.registration.conftest import NOW, Front, consent
 from tests.support.records import MadeRecord
 
@@ -147,6 +149,20 @@ async def test_a_consent_that_nobody_confirmed_is_none(given: Given, tmp_path: P
     await hand_over(given.counter, "E-1", "caterer", path, as_json=False)
     assert not path.exists()
     assert len(await given.front.said(DisclosureRefused)) == 2
+
+
+async def test_who_objected_is_left_out_from_then_on(given: Given, tmp_path: Path) -> None:
+    await say_consent(given)
+    objection = ObjectionRecorded(
+        subject_id=given.people[0].subject_id, purpose="dietary-needs", at=NOW
+    )
+    heard = Message(MadeRecord(b""), Envelope("3", "/steward/retention", "", 1), objection)
+    async with given.front.transaction() as tx:
+        await Handlers(given.front.desk).keep_limits(tx, [heard])
+    await hand_over(given.counter, "E-1", "caterer", tmp_path / "list.csv", as_json=False)
+    assert [row[0] for row in lines(tmp_path / "list.csv")[1:]] == ["Person 2"]
+    (refused,) = await given.front.said(DisclosureRefused)
+    assert refused.reason == "objected"
 
 
 async def test_participants_see_what_each_opted_for(given: Given, tmp_path: Path) -> None:
