@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TypeAlias
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
@@ -15,7 +16,9 @@ import pytest
 from shared.contract.types import Sealed, SubjectId
 from shared.privacy import keyring
 from shared.privacy.privacy import Privacy
+from shared.privacy.sealing import KeyWrapper
 from shared.privacy.values import ToOpen, ToSeal
+from shared.runtime.secrets import SecretsFolder
 from tests.privacy.conftest import NOW, Connect
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -102,3 +105,61 @@ async def test_what_a_batch_seals_it_can_open_and_what_is_destroyed_stays_destro
     assert set(await privacy.use(registration, "event-arrangement", items)) == {None}
     late = [ToSeal(who, "contact", event, {}, at=latest) for who, _, event in everything]
     assert set(await privacy.seal(registration, late, at=latest)) == {None}
+
+
+async def test_a_generation_made_while_a_batch_waited_is_locked_for_it_too(
+    privacy_of: Callable[[str], Privacy],
+    connect: Connect,
+    administrator: Connection,
+    database: str,
+    secrets_folder: SecretsFolder,
+) -> None:
+    """Nobody destroys a key between the making and the opening of one transaction."""
+    privacy, who = privacy_of("registration"), PEOPLE[0]
+    retention, batch = await connect("retention"), await connect("registration")
+    holder = await asyncpg.connect(database)
+    early, late = (
+        ToSeal(who, "contact", "event:a", {"name": "x"}, at=NOW + timedelta(seconds=s))
+        for s in (0, 20)
+    )
+    async with batch.transaction():
+        await privacy.seal(batch, [early], at=NOW)
+    await keyring.destroy_keys(retention, [(who, None, None)], cut_off=NOW + timedelta(seconds=10))
+    holding = holder.transaction()
+    await holding.start()
+    await holder.execute("select from keyring.data_key for update")
+    async with batch.transaction():
+        sealing = asyncio.create_task(privacy.seal(batch, [late], at=NOW))
+        await _waits(administrator)
+        second = await _make_second_generation(administrator, secrets_folder)
+        await holding.rollback()
+        (sealed,) = await sealing
+        assert sealed is not None
+        assert sealed[1:17] == second.bytes
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await administrator.execute(
+                "select from keyring.data_key where key_id = $1 for update nowait", second
+            )
+    await holder.close()
+
+
+async def _waits(administrator: Connection) -> None:
+    """Return when the batch waits for a lock."""
+    while not await administrator.fetchval(  # noqa: ASYNC110 - nothing announces it
+        "select exists (select from pg_stat_activity where datname = current_database()"
+        " and usename = 'steward_registration' and wait_event_type = 'Lock')"
+    ):
+        await asyncio.sleep(0.01)
+
+
+async def _make_second_generation(administrator: Connection, secrets: SecretsFolder) -> UUID:
+    """As another batch does that was let through before."""
+    wrapper, second = KeyWrapper(secrets.key_encryption_key()), uuid4()
+    await administrator.execute(
+        "insert into keyring.data_key"
+        " (subject_id, category, context, generation, key_id, kek, wrapped, after)"
+        " select subject_id, category, context, 2, $1, kek, $2, cut_off from keyring.data_key",
+        second,
+        wrapper.wrap(second.bytes, os.urandom(32), os.urandom(12)),
+    )
+    return second

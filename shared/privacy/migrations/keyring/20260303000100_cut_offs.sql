@@ -192,6 +192,7 @@ declare
     made bigint[];
     others bigint[];
     renewed uuid[];
+    locked uuid[];
 begin
     if not categories <@ allowed then
         perform note_attempt(array_agg(c), '', 'keyring') from unnest(categories) c where c <> all (allowed);
@@ -262,11 +263,13 @@ begin
     loop
         -- A statement of its own: it sees what others committed while the insert waited for them.
         -- The locks make a destroyer wait for this transaction. Keys just made, nobody sees yet.
-        perform 1
-        from unnest(subject_ids, categories, contexts) as w (subject_id, category, context)
-        join data_key k using (subject_id, category, context)
-        order by k.subject_id, k.category collate "C", k.context collate "C", k.generation
-        for key share of k;
+        select array_agg(l.key_id) from (
+            select k.key_id
+            from unnest(subject_ids, categories, contexts) as w (subject_id, category, context)
+            join data_key k using (subject_id, category, context)
+            order by k.subject_id, k.category collate "C", k.context collate "C", k.generation
+            for key share of k) l
+        into locked;
 
         -- A fact later than the cut-off begins a new generation. Two who try at once agree on one.
         with destroyed as (
@@ -289,7 +292,11 @@ begin
             on conflict do nothing
         )
         select array_agg(d.subject_id) from destroyed d into renewed;
-        exit when renewed is null;
+        -- While we waited for a lock, another may have made a generation that we did not see.
+        exit when renewed is null and not exists (
+            select from unnest(subject_ids, categories, contexts) as w (subject_id, category, context)
+            join data_key k using (subject_id, category, context)
+            where not (k.key_id = any (locked)));
 
         -- Who registers after an erasure is a person again whom everybody may find.
         update subject s set erased_at = null
