@@ -21,6 +21,9 @@ _PERSON = re.compile(r"e-?mail|\bperson\b|\bwhose?\b|\bphone\b|telephone", re.IG
 _OTHERS = {"purpose": "marketing", "reason": "a test"}
 """What the other parameters of such commands are given; anything else is given `x`."""
 
+_REASONS = {"link": "changed-address", "unlink": "linked-by-mistake"}
+"""Of commands that take one out of a list."""
+
 Path = tuple[str, ...]
 
 
@@ -59,11 +62,20 @@ FOUND = found()
 
 
 def arguments(command: Command, person: Parameter) -> list[str]:
-    """A command line that names the person by `-`, and gives what else is required."""
+    """A command line that names the person by `-`, gives what else is required, and agrees."""
+    others = dict(_OTHERS)
+    if command.name in _REASONS:
+        others["reason"] = _REASONS[command.name]
     given: list[str] = []
     for parameter in command.params:
-        value = "-" if parameter is person else _OTHERS.get(parameter.name or "", "x")
-        if parameter is person or parameter.required:
+        value = others.get(parameter.name or "", "x")
+        if parameter is person:
+            value = "-"
+        elif names_a_person(parameter):
+            value = "somebody@example.org"
+        if parameter.name == "yes":
+            given.append(parameter.opts[0])
+        elif parameter is person or parameter.required:
             option = parameter.opts[-1]
             given += [option, value] if option.startswith("-") else [value]
     return given
