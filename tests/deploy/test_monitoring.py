@@ -13,9 +13,13 @@ import promql_parser
 import pytest
 import yaml
 
+from services.audit.handlers import witnesses
 from services.cli.schemas import SERVICES
 from tests.conftest import ROOT
 from tests.support.metrics import exposed_names
+
+OWN_METRICS = (witnesses,)
+"""Modules of services that have metrics of their own: loaded, they are among those exposed."""
 
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 # What Prometheus says itself of a process that it scrapes.
