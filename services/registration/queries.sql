@@ -278,13 +278,18 @@ select subject_id, purpose, given
  where subject_id = any(:subject_ids::uuid[]) and purpose = any(:purposes::text[]);
 
 -- name: registrations_after(after, most)
--- `position` counts those who wait, up to and with this one.
-select r.id, r.subject_id, r.event_id, r.source, r.language, r.personal::text as personal,
-       r.consents::text as consents, r.status, r.registered_at, r.cancelled_at, r.cancelled_by,
-       (select count(*) from registration w
-         where w.event_id = r.event_id and w.status = 'waitlisted'
-           and w.in_line <= r.in_line) as position
-  from registration r
- where :after::uuid is null or r.id > :after::uuid
- order by r.id
- limit :most::integer;
+-- `position` counts those who wait, up to and with this one; null where the person does not.
+with page as (
+    select * from registration
+     where :after::uuid is null or id > :after::uuid
+     order by id
+     limit :most::integer
+), line as (
+    select id, row_number() over (partition by event_id order by in_line) as position
+      from registration
+     where status = 'waitlisted'
+       and event_id in (select event_id from page where status = 'waitlisted'))
+select id, subject_id, event_id, source, language, personal::text as personal,
+       consents::text as consents, registered_at, cancelled_at, cancelled_by, position
+  from page left join line using (id)
+ order by id;

@@ -43,8 +43,6 @@ _sql = queries("queries.sql", __file__)
 class Secrets(Protocol):
     """The secrets that privacy needs; `shared.runtime.secrets.SecretsFolder` has them."""
 
-    def key_encryption_key(self) -> bytes: ...
-
     def peppers(self) -> tuple[bytes, ...]: ...
 
     def reference_key(self) -> bytes: ...
@@ -85,17 +83,17 @@ class Privacy:
         secrets: Secrets,
         *,
         service: str,
-        key_encryption_key: bytes | None = None,
+        key_encryption_key: bytes,
         random: Random = os.urandom,
     ) -> Privacy:
         """Read the secrets once. SecretsError where one is missing, short or readable by all.
 
-        `key_encryption_key` (32 bytes) where it comes from elsewhere than the other secrets.
+        `key_encryption_key` (32 bytes) may come from elsewhere than the other secrets.
         """
         return cls(
             plan,
             service=service,
-            wrapper=KeyWrapper(key_encryption_key or secrets.key_encryption_key()),
+            wrapper=KeyWrapper(key_encryption_key),
             peppers=secrets.peppers(),
             reference_key=secrets.reference_key(),
             random=random,

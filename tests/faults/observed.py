@@ -122,7 +122,12 @@ class Witness:
     async def _names(self, connection: Connection) -> Names:
         names = Names(await data_keys(connection, self._secrets))
         emails = sorted(self._model.emails)
-        privacy = Privacy.open(self._model.plan, self._secrets, service="registration")
+        privacy = Privacy.open(
+            self._model.plan,
+            self._secrets,
+            service="registration",
+            key_encryption_key=self._secrets.key_encryption_key(),
+        )
         found = await privacy.find(connection, [Alias("email", email) for email in emails])
         names.people = {
             subject: email for subject, email in zip(found, emails, strict=True) if subject

@@ -77,7 +77,12 @@ def plan() -> Plan:
 @pytest.fixture
 def privacy_of(plan: Plan, secrets_folder: SecretsFolder) -> Callable[[str], Privacy]:
     """`privacy_of("registration")`: as that service has it."""
-    return lambda service: Privacy.open(plan, secrets_folder, service=service)
+    return lambda service: Privacy.open(
+        plan,
+        secrets_folder,
+        service=service,
+        key_encryption_key=secrets_folder.key_encryption_key(),
+    )
 
 
 @pytest.fixture(scope="module")

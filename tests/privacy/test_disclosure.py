@@ -123,7 +123,12 @@ async def test_a_processor_is_sent_data_and_not_disclosed_it(
 ) -> None:
     caterer = plan.recipients["caterer"].model_copy(update={"role": "processor"})
     changed = plan.model_copy(update={"recipients": {**plan.recipients, "caterer": caterer}})
-    as_processor = Privacy.open(changed, secrets_folder, service="registration")
+    as_processor = Privacy.open(
+        changed,
+        secrets_folder,
+        service="registration",
+        key_encryption_key=secrets_folder.key_encryption_key(),
+    )
     await as_processor.disclose(tx, to_caterer(await person(privacy, tx)))
     assert [type(entry) for entry, _, _ in tx.said] == [DataTransmitted]
 

@@ -212,7 +212,14 @@ async def pool(service_settings: SettingsFactory) -> AsyncIterator[Pool]:
 
 @pytest.fixture
 def desk(secrets_folder: SecretsFolder) -> Desk:
-    return Desk(Privacy.open(load_plan(ROOT / "plan.toml"), secrets_folder, service=SERVICE))
+    return Desk(
+        Privacy.open(
+            load_plan(ROOT / "plan.toml"),
+            secrets_folder,
+            service=SERVICE,
+            key_encryption_key=secrets_folder.key_encryption_key(),
+        )
+    )
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from services.audit.domain.entries import EntryFilter, LogEntry, StoredEntry
-from services.audit.store.sql import SQL as _sql  # noqa: N811 - used as the module that it stands for
+from services.audit.store.sql import SQL
 from shared.runtime.database import Connection
 
 _COLUMNS = ("sequence", *LogEntry._fields)
@@ -14,10 +14,10 @@ _COLUMNS = ("sequence", *LogEntry._fields)
 
 async def known_bodies(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, bytes]:
     """The bytes of those of these entries that the log has: mostly none."""
-    known = await _sql.known_ids(connection, ids=ids)
+    known = await SQL.known_ids(connection, ids=ids)
     if not known:
         return {}
-    return {row["id"]: row["body"] async for row in _sql.bodies_by_id(connection, ids=known)}
+    return {row["id"]: row["body"] async for row in SQL.bodies_by_id(connection, ids=known)}
 
 
 async def append(connection: Connection, size: int, entries: Sequence[LogEntry]) -> None:
@@ -32,7 +32,7 @@ async def append(connection: Connection, size: int, entries: Sequence[LogEntry])
 
 async def bodies(connection: Connection, begin: int, most: int) -> list[bytes]:
     """The bytes of entries from a place on, in order."""
-    found: list[bytes] = await _sql.bodies(connection, first=begin, most=most)
+    found: list[bytes] = await SQL.bodies(connection, first=begin, most=most)
     return found
 
 
@@ -40,25 +40,25 @@ async def page(
     connection: Connection, asked: EntryFilter, *, after: int, size: int
 ) -> list[StoredEntry]:
     """The next entries after a place in the log, at most `size`, in order."""
-    rows = _sql.page(connection, after=after, page_size=size, **_arguments(asked))
+    rows = SQL.page(connection, after=after, page_size=size, **_arguments(asked))
     return [StoredEntry(row["sequence"], row["body"]) async for row in rows]
 
 
 async def count(connection: Connection, asked: EntryFilter, *, after: int) -> int:
     """How many entries there are after a place in the log."""
-    number: int = await _sql.count_matching(connection, after=after, **_arguments(asked))
+    number: int = await SQL.count_matching(connection, after=after, **_arguments(asked))
     return number
 
 
 async def about(connection: Connection, subject_ids: Sequence[UUID]) -> list[StoredEntry]:
     """Every entry about one person, who may be several subjects, in order."""
-    rows = _sql.about_subjects(connection, subject_ids=subject_ids)
+    rows = SQL.about_subjects(connection, subject_ids=subject_ids)
     return [StoredEntry(row["sequence"], row["body"]) async for row in rows]
 
 
 async def outcomes(connection: Connection, disclosure_ids: Sequence[UUID]) -> list[StoredEntry]:
     """The last word on each of these disclosures: delivered, or failed."""
-    rows = _sql.outcomes_of(connection, disclosure_ids=disclosure_ids)
+    rows = SQL.outcomes_of(connection, disclosure_ids=disclosure_ids)
     return [StoredEntry(row["sequence"], row["body"]) async for row in rows]
 
 

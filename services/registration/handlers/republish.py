@@ -6,14 +6,13 @@ from typing import Final
 
 from services.registration import store
 from services.registration.domain.events import Event
+from services.registration.handlers.participation import participation
 from shared.contract.registration import (
     EventCancelled,
     EventEnded,
     EventOpened,
     EventState,
-    ParticipantRegistered,
     RegistrationCancelled,
-    RegistrationWaitlisted,
 )
 from shared.contract.registry import MessageData
 from shared.contract.types import RegistrationId
@@ -67,15 +66,4 @@ def _as_it_stands(one: store.Standing, event: EventState) -> MessageData:
             cancelled_at=one.cancelled_at,
             by=one.cancelled_by,
         )
-    participation = {
-        "registration_id": row.id,
-        "subject_id": row.subject_id,
-        "event": event,
-        "language": row.language,
-        "source": row.source,
-        "personal": dict(row.personal),
-        "consents": row.consents,
-    }
-    if one.status == "waitlisted":
-        return RegistrationWaitlisted(**participation, position=one.position, waitlisted_at=row.at)
-    return ParticipantRegistered(**participation, registered_at=row.at)
+    return participation(row, event, one.position)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from services.registration import store
 from services.registration.domain.events import Event, moved_up, to_move_up
-from shared.contract.registration import ParticipantRegistered
+from services.registration.handlers.participation import participation
 from shared.messaging.unit_of_work import Transaction
 
 
@@ -19,19 +19,7 @@ async def fill_places(tx: Transaction, events: Iterable[tuple[Event, datetime]])
     if moving:
         states = {event.id: event.state() for event in after}
         for row in await store.move_up(tx.connection, moving):
-            tx.say(
-                ParticipantRegistered(
-                    registration_id=row.id,
-                    subject_id=row.subject_id,
-                    event=states[row.event_id],
-                    language=row.language,
-                    source=row.source,
-                    personal=dict(row.personal),
-                    consents=row.consents,
-                    registered_at=row.at,
-                ),
-                key=row.subject_id,
-                subject=row.subject_id,
-            )
+            fact = participation(row, states[row.event_id], None)
+            tx.say(fact, key=row.subject_id, subject=row.subject_id)
     await store.keep_counts(tx.connection, after)
     return after

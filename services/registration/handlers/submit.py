@@ -18,6 +18,7 @@ from services.registration.domain.events import (
 )
 from services.registration.handlers.desk import About, Desk, accept, decline
 from services.registration.handlers.followups import follow_up
+from services.registration.handlers.participation import participation
 from services.registration.handlers.ready import (
     Answered,
     FormReader,
@@ -35,8 +36,6 @@ from services.registration.handlers.waiting import (
 from shared.contract.message import Fault
 from shared.contract.registration import (
     EventState,
-    ParticipantRegistered,
-    RegistrationWaitlisted,
 )
 from shared.contract.types import EventId, RegistrationId, SubjectId
 from shared.contract.value_type import value_type
@@ -202,21 +201,8 @@ async def _register(tx: Transaction, placed: Sequence[_Candidate]) -> None:
 def _say(
     tx: Transaction, candidate: _Candidate, row: store.NewRegistration, state: EventState
 ) -> None:
-    participation = {
-        "registration_id": row.id,
-        "subject_id": row.subject_id,
-        "event": state,
-        "language": row.language,
-        "source": row.source,
-        "personal": row.personal,
-        "consents": row.consents,
-    }
-    fact: ParticipantRegistered | RegistrationWaitlisted
-    if isinstance(candidate.place, InLine):
-        position = candidate.place.position
-        fact = RegistrationWaitlisted(**participation, position=position, waitlisted_at=row.at)
-    else:
-        fact = ParticipantRegistered(**participation, registered_at=row.at)
+    place = candidate.place
+    fact = participation(row, state, place.position if isinstance(place, InLine) else None)
     because = candidate.request.message
     tx.say(fact, key=row.subject_id, subject=row.subject_id, because=because)
     accept(tx, candidate.request)

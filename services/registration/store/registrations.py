@@ -73,11 +73,10 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A registration as it stands. `position` (from 1) means something to those who wait alone."""
+    """A registration as it stands. `position` (from 1) is that of one who waits."""
 
     registration: Placed
-    status: Status
-    position: int
+    position: int | None
     cancelled_at: datetime | None
     cancelled_by: Literal["person", "organiser"] | None
 
@@ -268,9 +267,7 @@ async def registrations_after(
     """Up to `most` registrations as they stand, by id, from after this one on."""
     rows = SQL.registrations_after(connection, after=after, most=most)
     return [
-        Standing(
-            _placed(row), row["status"], row["position"], row["cancelled_at"], row["cancelled_by"]
-        )
+        Standing(_placed(row), row["position"], row["cancelled_at"], row["cancelled_by"])
         async for row in rows
     ]
 
