@@ -20,16 +20,14 @@ from services.audit.subscribers import subscriptions
 from shared.assembly import open_parts
 from shared.messaging.application import run_service
 from shared.messaging.service import Service
-from shared.messaging.unit_of_work import unit_of_work
-from shared.runtime.clock import utc_now
-from shared.runtime.database import Pool, connect_alone
-from shared.runtime.ids import new_id
+from shared.messaging.unit_of_work import Begin
+from shared.runtime.database import connect_alone
 
 NAME = "audit"
 
 
 def make_publisher(
-    settings: Settings, pool: Pool, guard: Guard, steps: Callable[[Step], None] = no_steps
+    settings: Settings, begin: Begin, guard: Guard, steps: Callable[[Step], None] = no_steps
 ) -> Publisher:
     """What signs and publishes in one process."""
     return Publisher(
@@ -42,7 +40,7 @@ def make_publisher(
             service=NAME,
             idle_session_timeout_ms=settings.session_timeout_ms,
         ),
-        lambda: unit_of_work(pool, service=NAME, now=utc_now(), ids=new_id),
+        begin,
         settings.audit_checkpoint_s,
         steps,
     )
@@ -60,12 +58,9 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     """The service with its real parts."""
     async with open_parts(settings, service=NAME) as parts:
         guard = make_guard(settings)
-        publisher = make_publisher(settings, parts.pool, guard)
-        yield Service(
-            NAME,
+        publisher = make_publisher(settings, parts.work, guard)
+        yield parts.service(
             settings,
-            parts.pool,
-            parts.privacy,
             subscriptions(Appender(signing_key(settings), guard)),
             {"tree": publisher.run},
             routes=routes(settings.published_folder),

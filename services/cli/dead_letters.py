@@ -6,7 +6,6 @@ Contents stay sealed: these commands show where a message stood and what is wron
 from __future__ import annotations
 
 import asyncio
-import getpass
 import importlib
 import re
 import sys
@@ -230,14 +229,17 @@ async def _redrive(wanted: dict[str, list[int]]) -> tuple[int, list[Found]]:
 
 async def _discard(wanted: dict[str, list[int]]) -> int:
     from shared.messaging.dead_letters import Discarder, discard_dead_letters
-    from shared.privacy.plan import load_plan
+    from shared.privacy.in_force import InForce
+    from shared.runtime.actor import actor
     from shared.runtime.database import open_pool
 
-    discarded, actor = 0, f"cli:{getpass.getuser()}"
+    discarded = 0
     for service, ids in wanted.items():
         settings = settings_of(service)
-        by = Discarder(service, actor, load_plan(settings.plan).digest)
         async with await open_pool(settings, service=service) as pool:
+            async with pool.acquire() as connection, connection.transaction():
+                in_force = await InForce.open(connection)
+            by = Discarder(service, actor(), in_force)
             discarded += await discard_dead_letters(pool, ids, by)
     return discarded
 

@@ -18,6 +18,8 @@ _TOLD = (
     ("shared.privacy.errors", "WrongKeyError"),
     ("services.audit.store.folder", "FolderError"),
     ("services.audit.store.web", "WebError"),
+    ("shared.privacy.errors", "NoPlanError"),
+    ("shared.privacy.errors", "OtherPlanError"),
 )
 
 

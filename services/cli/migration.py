@@ -10,7 +10,9 @@ import asyncpg
 from services.cli.schemas import SERVICES, schemas
 from shared.contract.topics import TOPICS
 from shared.privacy.grants import apply_grants
-from shared.privacy.plan import load_plan
+from shared.privacy.putting_in_force import first_plan
+from shared.runtime.actor import actor
+from shared.runtime.clock import utc_now
 from shared.runtime.database import role_name, without_credentials
 from shared.runtime.migrate import MigrationFile, Progress, create_topics, migrate
 from shared.runtime.quiet import loud_settings
@@ -20,15 +22,18 @@ from shared.runtime.secrets import SecretsFolder
 async def migrate_database(
     database_url: str, secrets: SecretsFolder, plan: Path, *, progress: Progress | None = None
 ) -> tuple[MigrationFile, ...]:
-    """Roles, schemas and tables, then what the plan lets each service open; safe to repeat.
+    """Roles, schemas and tables, then what the plan in force lets each service open; repeatable.
 
-    `database_url` is the administrator's. Raises MigrationError, SecretsError and PlanError.
+    The first time that is the plan in this file, which comes into force; afterwards it changes by
+    `steward plan apply` alone. `database_url` is the administrator's. Raises MigrationError,
+    SecretsError and PlanError.
     """
-    loaded = load_plan(plan)
     files = await migrate(database_url, schemas(), secrets, progress=progress)
     connection = await asyncpg.connect(database_url, timeout=10)
     try:
-        await apply_grants(connection, loaded)
+        async with connection.transaction():
+            in_force = await first_plan(connection, plan, SERVICES, at=utc_now(), actor=actor())
+            await apply_grants(connection, in_force)
     finally:
         await connection.close()
     return files

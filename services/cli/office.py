@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -13,13 +12,13 @@ import typer
 
 from services.cli.choosing import settings_of
 from shared.assembly import Parts, open_parts
-from shared.messaging.unit_of_work import Transaction, unit_of_work
+from shared.messaging.unit_of_work import Transaction
 from shared.privacy.asking import asked_for
 from shared.privacy.errors import AliasError
 from shared.privacy.office import PrivacyOffice
 from shared.privacy.subjects import Alias, normalise_email
+from shared.runtime.actor import actor
 from shared.runtime.clock import utc_now
-from shared.runtime.ids import new_id
 
 SERVICE: Final = "retention"
 WITHIN_MS: Final = 3_600_000
@@ -34,8 +33,8 @@ class Office:
     privacy: PrivacyOffice
 
     def work(self) -> AbstractAsyncContextManager[Transaction]:
-        """A transaction, whose entries go through the outbox."""
-        return unit_of_work(self.parts.pool, service=SERVICE, now=utc_now(), ids=new_id)
+        """A transaction under the plan in force, whose entries go through the outbox."""
+        return self.parts.work(now=utc_now())
 
 
 @asynccontextmanager
@@ -43,7 +42,7 @@ async def open_office() -> AsyncIterator[Office]:
     """Open with the settings of the environment, and close."""
     settings = settings_of(SERVICE).model_copy(update={"session_timeout_ms": WITHIN_MS})
     async with open_parts(settings, service=SERVICE) as parts:
-        yield Office(parts, PrivacyOffice(parts.privacy, f"cli:{getpass.getuser()}"))
+        yield Office(parts, PrivacyOffice(parts.privacy, actor()))
 
 
 def email(argument: str, option: str) -> Alias:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -75,8 +75,16 @@ class Handlers:
 
     def __init__(self, privacy: Privacy) -> None:
         self._privacy = privacy
-        self._asked = asked_by(privacy.plan)
-        self._contact_categories = contact_categories(privacy.plan)
+        self._asked_by_plan = privacy.derived(asked_by)
+        self._categories_of_plan = privacy.derived(contact_categories)
+
+    @property
+    def _asked(self) -> Asked:
+        return self._asked_by_plan()
+
+    @property
+    def _contact_categories(self) -> Mapping[str, str]:
+        return self._categories_of_plan()
 
     async def record_contacts(
         self, tx: Transaction, messages: Sequence[Message[ContactSubmitted]]

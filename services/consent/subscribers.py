@@ -19,7 +19,7 @@ def subscriptions(privacy: Privacy) -> list[Subscription]:
                 inbound.ContactSubmitted: handlers.record_contacts,
             },
             never_waits=frozenset({inbound.WithdrawalRequested}),
-            admit=privacy.plan.admit,
+            admit=privacy.admit,
         ),
         Subscription(
             topic=registration.TOPIC,

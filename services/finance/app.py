@@ -18,7 +18,7 @@ NAME = "finance"
 async def open_service(settings: Settings) -> AsyncIterator[Service]:
     """The service with its real parts."""
     async with open_parts(settings, service=NAME) as parts:
-        yield Service(NAME, settings, parts.pool, parts.privacy, subscriptions(parts.privacy))
+        yield parts.service(settings, subscriptions(parts.privacy))
 
 
 async def run(settings: Settings) -> None:

@@ -30,9 +30,9 @@ from shared.contract.registration import (
 )
 from shared.contract.types import InvoiceId, RegistrationId, Sealed, SubjectId
 from shared.messaging.unit_of_work import Transaction
+from shared.privacy.plan import Plan
 from shared.privacy.privacy import Privacy
 from shared.privacy.values import ToOpen, ToSeal
-from shared.runtime.database import Connection
 
 INVOICING: Final = "invoicing"
 ACCOUNTING: Final = "accounting"
@@ -42,13 +42,17 @@ CONTACT: Final = "contact"
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a person told us, sealed, and the invoice that it is for."""
+    """What a person told us, sealed, and the invoice that it is for.
+
+    `as_of` is when this became what they say; `collected_at` when the oldest of it was collected.
+    """
 
     invoice_id: InvoiceId
     subject_id: SubjectId
     context: str
     personal: Mapping[str, Sealed]
     as_of: datetime
+    collected_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +71,11 @@ class Handlers:
 
     def __init__(self, privacy: Privacy) -> None:
         self._privacy = privacy
-        plan = privacy.plan
-        self._percents = {
-            name: Decimal(vat_class.percent) for name, vat_class in plan.vat_classes.items()
-        }
-        self._may_open = frozenset(plan.services["finance"].grants.get(INVOICING, ()))
-        self._time_zone = ZoneInfo(plan.organisation.time_zone)
+        self._percents_of_plan = privacy.derived(percents_of)
+
+    @property
+    def _percents(self) -> Mapping[str, Decimal]:
+        return self._percents_of_plan()
 
     async def lock_numbers(self, tx: Transaction, messages: Sequence[Message[Any]]) -> None:
         """Lock the series of the year, once and before any key, where a number will be given."""
@@ -109,6 +112,7 @@ class Handlers:
                     context=year.context,
                     personal=told[invoice.registration_id].data.personal,
                     as_of=told[invoice.registration_id].data.registered_at,
+                    collected_at=collected_at(told[invoice.registration_id].data),
                 )
                 for invoice in invoices
             ],
@@ -125,7 +129,14 @@ class Handlers:
         for registration_id, (invoice_id, context) in standing.items():
             data = told[registration_id]
             corrected.append(
-                Told(invoice_id, data.subject_id, context, data.personal, data.updated_at)
+                Told(
+                    invoice_id,
+                    data.subject_id,
+                    context,
+                    data.personal,
+                    data.updated_at,
+                    data.collected_at,
+                )
             )
         await self._keep_told(tx, corrected)
 
@@ -161,7 +172,7 @@ class Handlers:
         return charges
 
     async def _keep_told(self, tx: Transaction, told: Sequence[Told]) -> None:
-        contents = await self._open(tx.connection, told)
+        contents = await self._open(tx, told)
         named = [
             Named(one.invoice_id, one.subject_id, one.context, one.as_of, content)
             for one, content in zip(told, contents, strict=True)
@@ -193,17 +204,16 @@ class Handlers:
             ],
         )
 
-    async def _open(
-        self, connection: Connection, told: Sequence[Told]
-    ) -> list[dict[str, JsonValue]]:
+    async def _open(self, tx: Transaction, told: Sequence[Told]) -> list[dict[str, JsonValue]]:
         """Billing data, with contact data for what they lack, as far as the plan lets us."""
-        billing = await self._use(connection, BILLING, told)
+        billing = await self._use(tx, BILLING, told)
+        may_open = self._privacy.plan.services["finance"].grants.get(INVOICING, ())
         incomplete = [
             one
             for one in told
-            if "name" not in billing.get(one.invoice_id, {}) and CONTACT in self._may_open
+            if "name" not in billing.get(one.invoice_id, {}) and CONTACT in may_open
         ]
-        contact = await self._use(connection, CONTACT, incomplete)
+        contact = await self._use(tx, CONTACT, incomplete)
         return [
             accounting_content(
                 {**contact.get(one.invoice_id, {}), **billing.get(one.invoice_id, {})}
@@ -212,13 +222,17 @@ class Handlers:
         ]
 
     async def _use(
-        self, connection: Connection, category: str, told: Sequence[Told]
+        self, tx: Transaction, category: str, told: Sequence[Told]
     ) -> dict[InvoiceId, Mapping[str, JsonValue]]:
         present = [one for one in told if category in one.personal]
         opened = await self._privacy.use(
-            connection,
+            tx.connection,
             INVOICING,
-            [ToOpen(one.subject_id, category, one.personal[category]) for one in present],
+            [
+                ToOpen(one.subject_id, category, one.personal[category], one.collected_at)
+                for one in present
+            ],
+            tx=tx,
         )
         return {
             one.invoice_id: disclosed.reveal()
@@ -233,7 +247,11 @@ class Handlers:
         opened = await self._privacy.use(
             tx.connection,
             ACCOUNTING,
-            [ToOpen(buyer.subject_id, buyer.category, buyer.sealed) for buyer in buyers],
+            [
+                ToOpen(buyer.subject_id, buyer.category, buyer.sealed, buyer.as_of)
+                for buyer in buyers
+            ],
+            tx=tx,
         )
         named = []
         for buyer, disclosed in zip(buyers, opened, strict=True):
@@ -246,8 +264,19 @@ class Handlers:
 
     def _year(self, now: datetime) -> FinancialYear:
         """The financial year of today, as the organisation's calendar has it."""
-        today = now.astimezone(self._time_zone).date()
-        return FinancialYear(self._privacy.plan.financial_year.end(today))
+        plan = self._privacy.plan
+        today = now.astimezone(ZoneInfo(plan.organisation.time_zone)).date()
+        return FinancialYear(plan.financial_year.end(today))
+
+
+def collected_at(data: ParticipantRegistered) -> datetime:
+    """When the data was collected: before the registration's own moment by who had to wait."""
+    return data.collected_at or data.registered_at
+
+
+def percents_of(plan: Plan) -> dict[str, Decimal]:
+    """The VAT classes of the plan, in percent of the net amount."""
+    return {name: Decimal(vat_class.percent) for name, vat_class in plan.vat_classes.items()}
 
 
 def costs_something(message: Message[Any]) -> bool:

@@ -72,6 +72,6 @@ where
     );
 
 -- name: buyers_of(invoice_ids)
-select invoice_id, subject_id, category, sealed
+select invoice_id, subject_id, category, sealed, as_of
 from buyer
 where invoice_id = any(:invoice_ids::uuid[]) and sealed is not null;

@@ -42,6 +42,7 @@ class SealedBuyer:
     subject_id: SubjectId
     category: str
     sealed: Sealed
+    as_of: datetime
 
 
 async def lock_series(connection: Connection, year: FinancialYear) -> int:
@@ -119,6 +120,7 @@ async def buyers_of(connection: Connection, invoices: Collection[InvoiceId]) -> 
             subject_id=row["subject_id"],
             category=row["category"],
             sealed=Sealed(row["sealed"]),
+            as_of=row["as_of"],
         )
         async for row in rows
     ]

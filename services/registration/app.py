@@ -38,11 +38,11 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         desk = Desk(parts.privacy)
         loops: dict[str, LoopFunction] = {
             name: partial(
-                keep_working, parts.pool, NAME, partial(work, desk), settings.periodic_interval_s
+                keep_working, parts.work, partial(work, desk), settings.periodic_interval_s
             )
             for name, work in _WORK.items()
         }
-        yield Service(NAME, settings, parts.pool, parts.privacy, subscriptions(desk), loops)
+        yield parts.service(settings, subscriptions(desk), loops)
 
 
 async def run(settings: Settings) -> None:

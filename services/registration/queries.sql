@@ -79,7 +79,8 @@ select * from unnest(:references_::bytea[], :events::uuid[], :reasons::text[],
 
 -- name: registrations_by_reference(references_)
 select id, source, reference, subject_id, event_id, status, language, personal::text as personal,
-       consents::text as consents, share_fields::text as share_fields, version, cancelled_by
+       consents::text as consents, share_fields::text as share_fields, version, cancelled_by,
+       coalesce(waited_since, registered_at) as collected_at
   from registration
  where reference = any(:references_::bytea[]);
 
@@ -151,13 +152,14 @@ with chosen as materialized (
      ) as waiting
 )
 update registration
-   set status = 'registered', in_line = null, registered_at = chosen.at, updated_at = chosen.at,
-       version = version + 1
+   set status = 'registered', in_line = null, waited_since = registered_at,
+       registered_at = chosen.at, updated_at = chosen.at, version = version + 1
   from chosen
  where registration.id = chosen.id
 returning registration.id, registration.subject_id, registration.event_id, registration.source,
           registration.language, registration.personal::text as personal,
-          registration.consents::text as consents, registration.registered_at;
+          registration.consents::text as consents, registration.registered_at,
+          registration.waited_since;
 
 -- name: add_waiting(topics, partitions, requests, sources, events, registrations, own, bodies, since)!
 insert into waiting_message (topic, partition, request, source, awaits_event,
@@ -267,7 +269,8 @@ select id, source, number, reference, version, sequence, status, offer::text as 
  order by id;
 
 -- name: people_of_event(event_id)
-select id, subject_id, personal::text as personal, share_fields::text as share_fields
+select id, subject_id, personal::text as personal, share_fields::text as share_fields,
+       coalesce(waited_since, registered_at) as collected_at
   from registration
  where event_id = :event_id::uuid and status = 'registered'
  order by id;
@@ -290,6 +293,7 @@ with page as (
      where status = 'waitlisted'
        and event_id in (select event_id from page where status = 'waitlisted'))
 select id, subject_id, event_id, source, language, personal::text as personal,
-       consents::text as consents, registered_at, cancelled_at, cancelled_by, position
+       consents::text as consents, registered_at, waited_since, cancelled_at, cancelled_by,
+       position
   from page left join line using (id)
  order by id;

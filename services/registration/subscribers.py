@@ -31,7 +31,7 @@ def subscriptions(desk: Desk) -> list[Subscription]:
                 inbound.EventCancellationRequested: handlers.cancel_events,
             },
             prepare=handlers.prepare,
-            admit=desk.plan.admit,
+            admit=desk.privacy.admit,
         ),
         Subscription(
             topic=consent.TOPIC,

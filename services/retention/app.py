@@ -25,15 +25,13 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     async with open_parts(settings, service=NAME) as parts:
         periodic = Periodic(PrivacyOffice(parts.privacy, f"service:{NAME}"))
         loops: dict[str, LoopFunction] = {
-            name: partial(keep_working, parts.pool, NAME, work, settings.periodic_interval_s)
+            name: partial(keep_working, parts.work, work, settings.periodic_interval_s)
             for name, work in (
                 ("report-attempts", periodic.report_attempts),
                 ("retire-aliases", periodic.retire_aliases),
             )
         }
-        yield Service(
-            NAME, settings, parts.pool, parts.privacy, subscriptions(parts.privacy), loops
-        )
+        yield parts.service(settings, subscriptions(parts.privacy), loops)
 
 
 async def run(settings: Settings) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -36,6 +36,7 @@ from shared.contract.registration import (
 )
 from shared.contract.types import EventId
 from shared.messaging.unit_of_work import Transaction
+from shared.privacy.in_force import Derived, InForce
 from shared.privacy.office import PrivacyOffice
 from shared.privacy.plan import Plan
 
@@ -51,13 +52,17 @@ FINANCIAL_YEARS: Final = frozenset({"financial_year_end", "financial_year_calend
 class Handlers:
     """The use cases, with the retention classes of the plan. They open no personal data."""
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-        self._classes = {
-            name: RetentionClass(name, kept.anchor, kept.period)
-            for name, kept in plan.retention.items()
-        }
-        self._time_zone = ZoneInfo(plan.organisation.time_zone)
+    def __init__(self, in_force: InForce) -> None:
+        self._in_force = in_force
+        self._classes_of_plan = Derived(in_force, classes_of)
+
+    @property
+    def _plan(self) -> Plan:
+        return self._in_force.plan
+
+    @property
+    def _classes(self) -> Mapping[str, RetentionClass]:
+        return self._classes_of_plan()
 
     async def prepare(self, tx: Transaction, messages: Sequence[Message[Any]]) -> None:
         """Learn the events of the whole batch: handlers find nothing new in them."""
@@ -166,7 +171,15 @@ class Handlers:
                 yield term("consent", f"{purpose_name}/{category}", None, one, start)
 
     def _day(self, moment: datetime) -> date:
-        return moment.astimezone(self._time_zone).date()
+        return moment.astimezone(ZoneInfo(self._plan.organisation.time_zone)).date()
+
+
+def classes_of(plan: Plan) -> dict[str, RetentionClass]:
+    """The retention classes of the plan, by name."""
+    return {
+        name: RetentionClass(name, kept.anchor, kept.period)
+        for name, kept in plan.retention.items()
+    }
 
 
 class Periodic:

@@ -10,7 +10,7 @@ from shared.privacy.privacy import Privacy
 
 def subscriptions(privacy: Privacy) -> list[Subscription]:
     """Registrations and their events, consents, invoices."""
-    handlers = Handlers(privacy.plan)
+    handlers = Handlers(privacy.in_force)
     return [
         Subscription(
             topic=registration.TOPIC,

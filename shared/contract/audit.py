@@ -159,3 +159,22 @@ class CheckpointPublished(MessageData):
     size: int
     checkpoint: str
     """The signed note (C2SP tlog-checkpoint), as it is."""
+
+
+@message(topic=TOPIC)
+class UseRefused(Entry):
+    """One person's data was to be used for the service's own work, and was not."""
+
+    subject_id: SubjectId
+    purpose: PlanName
+    categories: tuple[PlanName, ...]
+    reason: PlanName
+
+
+@message(topic=TOPIC)
+class PlanApplied(Entry):
+    """A plan came into force: `plan_digest`, instead of `replaced_digest`."""
+
+    replaced_digest: str
+    number: int
+    """Counts the plans that were put in force here, from 1."""

@@ -85,6 +85,8 @@ class ParticipantRegistered(_Participation):
     """The person has a place."""
 
     registered_at: Moment
+    collected_at: Moment | None = None
+    """When the data was collected, where that was before: by who had to wait for the place."""
 
 
 @message(topic=TOPIC)
@@ -92,6 +94,8 @@ class ParticipantUpdated(_Participation):
     """The person's answers were corrected: all categories as they are now."""
 
     updated_at: Moment
+    collected_at: Moment | None = None
+    """When the oldest of the data was collected."""
 
 
 @message(topic=TOPIC)

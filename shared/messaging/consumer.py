@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final
+from dataclasses import replace
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -16,7 +17,7 @@ from shared.contract.message import Record
 from shared.messaging import store
 from shared.messaging.places import Partition, partition_of
 from shared.messaging.planning import Batch, Digests, Taken, decode_all, sort_out
-from shared.messaging.processing import Fenced, Processor, Tools
+from shared.messaging.processing import Fenced, PlanChanged, Processor, Tools
 from shared.messaging.service import Service
 from shared.messaging.subscription import Halted
 from shared.messaging.transport import Bounds, Log, Transport
@@ -45,6 +46,13 @@ Found = Mapping[Partition, tuple[int, Bounds]]
 """The stored position of each partition, and what its log has."""
 
 _log = structlog.get_logger(__name__)
+
+
+class Understood(NamedTuple):
+    """Decoded records, judged under the plan of this number."""
+
+    taken: Sequence[Taken]
+    plan: int | None
 
 
 class Consumer:
@@ -162,12 +170,12 @@ class Consumer:
         epoch = self._epoch
         if self._polled_in != epoch:
             return
-        taken = await self._understand(records)
+        understood = await self._understand(records)
         touched = frozenset(partition_of(record) for record in records)
         await self._room_for(touched)
         if epoch == self._epoch:
             # Its own positions: a partition can turn out to lack what comes after these records.
-            work = asyncio.create_task(self._see_through(taken, dict(self._positions)))
+            work = asyncio.create_task(self._see_through(understood, dict(self._positions)))
             self._at_work[work] = touched
 
     def _working(self) -> dict[asyncio.Task[None], frozenset[Partition]]:
@@ -188,19 +196,21 @@ class Consumer:
             else:
                 return
 
-    async def _understand(self, records: Sequence[Record]) -> list[Taken]:
+    async def _understand(self, records: Sequence[Record]) -> Understood:
         """Decode in small parts: what the database answers meanwhile is not kept waiting."""
         taken: list[Taken] = []
+        # Before the first part: should the plan change on the way, the transaction notices.
+        plan = None if self._service.plan is None else self._service.plan.number
         for first in range(0, len(records), DECODED_AT_ONCE):
             decoded = decode_all(records[first : first + DECODED_AT_ONCE], self._tools.decode)
             taken += sort_out(decoded, self._subscriptions, self._digests)
             await asyncio.sleep(0)
-        return taken
+        return Understood(taken, plan)
 
-    async def _see_through(self, taken: Sequence[Taken], positions: dict[Partition, int]) -> None:
+    async def _see_through(self, understood: Understood, positions: dict[Partition, int]) -> None:
         try:
             self._tools.steps("taken")
-            await self._work_through(taken, positions)
+            await self._work_through(understood, positions)
         except Exception as error:  # noqa: BLE001 - whatever it is, the same is read again
             _log.error("a batch was given up, and is read again", **describe(error))
             self._begin_anew()
@@ -304,11 +314,13 @@ class Consumer:
 
     # Batches
 
-    async def _work_through(self, taken: Sequence[Taken], positions: dict[Partition, int]) -> None:
+    async def _work_through(self, understood: Understood, positions: dict[Partition, int]) -> None:
         """Bring records to their end; while the world does not let us, try again for ever."""
-        left = [one for one in taken if partition_of(one.record) in positions]
+        left, plan = understood
+        left = [one for one in left if partition_of(one.record) in positions]
         most = len(left)
         back_off_s = FIRST_BACK_OFF_S
+        outdated = False
 
         def done(batch: Batch) -> None:
             positions.update(batch.ends)
@@ -316,11 +328,18 @@ class Consumer:
 
         while batch := remaining(left, positions, most):
             try:
-                await self._processor.process(batch, done)
+                if outdated:
+                    await self._processor.renew_plan()
+                    left, plan = await self._understand([one.record for one in left])
+                    outdated = False
+                    continue
+                await self._processor.process(replace(batch, plan=plan), done)
             except Fenced:
                 _log.warning("another process has these partitions")
                 self._begin_anew()
                 return
+            except PlanChanged:
+                outdated = True
             except Exception as error:  # noqa: BLE001 - a batch is never lost
                 if took_too_long(error):
                     most = max(1, len(batch) // 2)

@@ -16,7 +16,7 @@ from shared.messaging.places import key_of, place_of
 from shared.messaging.round import Buried, Round
 from shared.messaging.service import RecordSealer
 from shared.messaging.store import DeadLetter, KeyReference
-from shared.messaging.unit_of_work import Transaction, unit_of_work
+from shared.messaging.unit_of_work import HeldPlan, Transaction, unit_of_work
 from shared.runtime.clock import utc_now
 from shared.runtime.database import Pool
 from shared.runtime.ids import new_id
@@ -114,11 +114,11 @@ async def show_dead_letters(pool: Pool, ids: Sequence[int]) -> list[DeadLetter]:
 
 @dataclass(frozen=True, slots=True)
 class Discarder:
-    """Who gives messages of a service up, and the plan that was in force."""
+    """Who gives messages of a service up, and the plan in force."""
 
     service: str
     actor: str
-    plan_digest: str
+    plan: HeldPlan
 
 
 async def discard_dead_letters(pool: Pool, ids: Sequence[int], by: Discarder) -> int:
@@ -127,7 +127,7 @@ async def discard_dead_letters(pool: Pool, ids: Sequence[int], by: Discarder) ->
     """
     discarded = 0
     for letter in await show_dead_letters(pool, ids):
-        work = unit_of_work(pool, service=by.service, now=utc_now(), ids=new_id)
+        work = unit_of_work(pool, service=by.service, now=utc_now(), ids=new_id, plan=by.plan)
         async with work as transaction:
             discarded += await _discard(transaction, letter, by)
     return discarded
@@ -156,7 +156,7 @@ def _entry(letter: DeadLetter, transaction: Transaction, by: Discarder) -> DeadL
     return DeadLetterDiscarded(
         at=transaction.now,
         actor=by.actor,
-        plan_digest=by.plan_digest,
+        plan_digest=by.plan.digest,
         service=by.service,
         letter_topic=letter.topic,
         letter_partition=letter.partition,

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from shared.messaging.unit_of_work import Transaction, unit_of_work
+from shared.messaging.unit_of_work import Begin, Transaction
 from shared.runtime.application import Loop
 from shared.runtime.clock import utc_now
-from shared.runtime.database import Pool, is_transient
-from shared.runtime.ids import new_id
+from shared.runtime.database import is_transient
 
 TRY_AGAIN_S: Final = 2.0
 
@@ -17,7 +16,7 @@ Work = Callable[[Transaction], Awaitable[int]]
 """One part of something that is to be done; how much it did, 0 where nothing was left."""
 
 
-async def keep_working(pool: Pool, service: str, work: Work, interval_s: float, loop: Loop) -> None:
+async def keep_working(begin: Begin, work: Work, interval_s: float, loop: Loop) -> None:
     """Do the work in parts, a transaction each, until nothing is left; then wait and look again.
 
     A database that is away is waited for here: a loop that fails is started again after pauses
@@ -26,7 +25,7 @@ async def keep_working(pool: Pool, service: str, work: Work, interval_s: float, 
     while not loop.stopping:
         loop.beat()
         try:
-            async with unit_of_work(pool, service=service, now=utc_now(), ids=new_id) as tx:
+            async with begin(now=utc_now()) as tx:
                 done = await work(tx)
         except Exception as error:
             if not is_transient(error):

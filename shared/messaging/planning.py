@@ -65,11 +65,12 @@ class Batch:
     """Records of one poll, those of a partition together and in order, and where they begin.
 
     `begins` is the stored position of each partition. It can be before the first record: offsets
-    are not without gaps.
+    are not without gaps. `plan` is the number of the plan under which the records were judged.
     """
 
     taken: Sequence[Taken]
     begins: Mapping[Partition, int]
+    plan: int | None = None
 
     def __len__(self) -> int:
         return len(self.taken)
@@ -88,7 +89,8 @@ class Batch:
         for first in range(0, len(self.taken), most):
             taken = self.taken[first : first + most]
             touched = {partition_of(one.record) for one in taken}
-            part = Batch(taken, {partition: begins[partition] for partition in touched})
+            here = {partition: begins[partition] for partition in touched}
+            part = Batch(taken, here, self.plan)
             begins.update(part.ends)
             yield part
 

@@ -63,6 +63,10 @@ class Fenced(Exception):  # noqa: N818 - a known word for what happened
     """The positions are not where this process left them: the batch is not its own any more."""
 
 
+class PlanChanged(Exception):  # noqa: N818 - what happened
+    """Another plan is in force than the one that the batch was judged under: nothing was done."""
+
+
 class TooManySavepointsError(Exception):
     """The messages at fault of this batch cannot be found in one transaction."""
 
@@ -82,6 +86,7 @@ class Processor:
 
     def __init__(self, service: Service, speaker: Speaker, tools: Tools) -> None:
         self._pool = service.pool
+        self._plan = service.plan
         self._sealer = service.sealer
         self._subscriptions = service.subscriptions
         self._order = handler_order(service.subscriptions)
@@ -89,11 +94,17 @@ class Processor:
         self._speaker = speaker
         self._tools = tools
 
+    async def renew_plan(self) -> None:
+        """Learn which plan is in force; raises what reading it does."""
+        if self._plan is not None:
+            async with bounded_transaction(self._pool, self._limit_s) as connection:
+                await self._plan.hold(connection)
+
     async def process(self, batch: Batch, done: Callable[[Batch], None]) -> None:
         """Bring a batch to its end; `done` is called after each commit, with what it was for.
 
-        Raises `Fenced`, and whatever is transient: what was not done may then be tried again. Any
-        other error means that not even dead letters can be written.
+        Raises `Fenced`, `PlanChanged`, and whatever is transient: what was not done may then be
+        tried again. Any other error means that not even dead letters can be written.
         """
         try:
             await self._transaction(batch, self._swiftly)
@@ -126,6 +137,8 @@ class Processor:
                 advanced = await store.advance(connection, batch.begins, batch.ends)
                 if not advanced.whole:
                     raise Fenced
+                if self._plan is not None and advanced.plan != batch.plan:
+                    raise PlanChanged
                 round_ = Round(transaction)
                 fresh = await self._claim(round_, batch.taken)
                 tools.steps("claimed")
@@ -271,7 +284,7 @@ def _condemning(fault: Fault) -> Way:
 
 def _is_at_fault(error: Exception) -> bool:
     """Whether a message, and not the world around it, made this happen."""
-    return not (isinstance(error, Fenced | Halted) or is_transient(error))
+    return not (isinstance(error, Fenced | Halted | PlanChanged) or is_transient(error))
 
 
 def _measure(round_: Round, counts: Counter[Count], batch: Batch) -> None:

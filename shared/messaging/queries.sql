@@ -20,6 +20,7 @@ on conflict do nothing;
 -- parked, and then none of the batch has to be looked for: only batches of the same partition park
 -- keys of it, and those are over or have moved the position. Rows are locked
 -- in the order of the primary key, so that two processes wait for each other and never both ways.
+-- It holds the plan in force too (shared/privacy), which costs no round trip here.
 with asked as materialized (
   select p.topic, p.partition, a.before, a.after
   from position p
@@ -33,7 +34,8 @@ with asked as materialized (
   where (p.topic, p.partition) = (asked.topic, asked.partition) and p.next_offset = asked.before
   returning 1
 )
-select count(*) as moved, exists (select from parked_key) as any_parked from moved;
+select count(*) as moved, exists (select from parked_key) as any_parked, hold_plan() as plan
+from moved;
 
 -- name: claim(days, identities, bodies)
 -- Gives those that could not be claimed, mostly none. Sorted, so that two processes that meet on

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from shared.contract.message import Fault
@@ -70,26 +71,33 @@ class Redrive:
         return Redriven(handled, failed)
 
     async def _redrive_alone(self, letter_id: int) -> Redriven:
-        async with self._service.pool.acquire() as connection, connection.transaction():
-            transaction = Transaction(connection, now=self._tools.now(), speaker=self._speaker)
+        async with self._transaction() as transaction:
+            connection = transaction.connection
             letter = await store.lock_dead_letter(connection, letter_id)
-            result = await self._redrive_all(transaction, [] if letter is None else [letter])
-            await transaction.close()
-            return result
+            return await self._redrive_all(transaction, [] if letter is None else [letter])
 
     async def _redrive_key(self, key: KeyReference) -> Redriven:
         handled = 0
         while True:
-            async with self._service.pool.acquire() as connection, connection.transaction():
-                transaction = Transaction(connection, now=self._tools.now(), speaker=self._speaker)
+            async with self._transaction() as transaction:
+                connection = transaction.connection
                 await store.lock_key(connection, key)
                 letters = await store.queue_of_key(connection, key, MOST_SAVEPOINTS)
                 result = await self._redrive_all(transaction, letters)
                 await store.unpark_if_empty(connection, key)
-                await transaction.close()
             handled += result.handled
             if result.failed or not letters:
                 return Redriven(handled, result.failed)
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Transaction]:
+        """One that works under the plan in force, and says what is said at its end."""
+        async with self._service.pool.acquire() as connection, connection.transaction():
+            if self._service.plan is not None:
+                await self._service.plan.hold(connection)
+            transaction = Transaction(connection, now=self._tools.now(), speaker=self._speaker)
+            yield transaction
+            await transaction.close()
 
     async def _redrive_all(
         self, transaction: Transaction, letters: Sequence[DeadLetter]

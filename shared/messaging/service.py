@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute
 
 from shared.contract.types import Sealed
 from shared.messaging.subscription import Subscription
+from shared.messaging.unit_of_work import HeldPlan
 from shared.runtime.application import LoopFunction
 from shared.runtime.database import Connection, Pool
 from shared.runtime.settings import ServiceSettings
@@ -54,3 +55,5 @@ class Service:
     """Those that it may say facts to; None for its own and `audit`."""
     routes: Sequence[BaseRoute] = ()
     """What it serves beside its health."""
+    plan: HeldPlan | None = None
+    """None for one that decides nothing by the plan."""

@@ -95,10 +95,13 @@ async def begin_positions(connection: Connection, offsets: Mapping[Partition, in
 
 
 class Advanced(NamedTuple):
-    """Whether all positions moved, and whether any key at all is parked."""
+    """Whether all positions moved, whether any key at all is parked, and the number of the plan
+    that stays in force until the transaction ends.
+    """
 
     whole: bool
     any_parked: bool
+    plan: int | None
 
 
 async def advance(
@@ -112,7 +115,7 @@ async def advance(
         before=list(begins.values()),
         after=[ends[partition] for partition in begins],
     )
-    return Advanced(row["moved"] == len(begins), row["any_parked"])
+    return Advanced(row["moved"] == len(begins), row["any_parked"], row["plan"])
 
 
 async def claim(connection: Connection, claims: Mapping[bytes, Claim]) -> set[bytes]:

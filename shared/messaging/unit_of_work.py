@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, Protocol
 from uuid import UUID
 
 from shared.contract.codec import Encoded, encode
@@ -33,6 +33,23 @@ _SURELY_FITS: Final = MAX_MESSAGE_BYTES // 2
 _HEADER_OVERHEAD: Final = 10
 _OUR_SOURCES: Final = "/steward/"
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class HeldPlan(Protocol):
+    """The plan that a transaction works under, from its beginning to its end; `shared.privacy` has
+    it. What was decided by it before counts only where its number is still the same.
+    """
+
+    number: int
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its file, in hexadecimal, as entries of the log cite it."""
+        ...
+
+    async def hold(self, connection: Connection) -> None:
+        """Keep the plan in force until this transaction ends, and learn it if it is another."""
+        ...
 
 
 class Unsayable(Exception):  # noqa: N818 - what it is, not that it is an error
@@ -214,6 +231,14 @@ def _size(encoded: Encoded) -> int:
     return size
 
 
+class Begin(Protocol):
+    """Begins a unit of work of one service, under the plan in force."""
+
+    def __call__(self, *, now: datetime) -> AbstractAsyncContextManager[Transaction]:
+        """A transaction that commits at the end of the block, or rolls back with an exception."""
+        ...
+
+
 @asynccontextmanager
 async def unit_of_work(
     pool: Pool,
@@ -222,13 +247,16 @@ async def unit_of_work(
     now: datetime,
     ids: Callable[[], UUID],
     topics: Collection[str] | None = None,
+    plan: HeldPlan | None = None,
 ) -> AsyncIterator[Transaction]:
     """A transaction for commands and periodic work; what it says is written last, before commit.
 
-    `topics`: those it may say to, if not the service's own.
+    `topics`: those it may say to, if not the service's own. `plan`: the one that it works under.
     """
     speaker = Speaker(service, ids, topics_said_by(service) if topics is None else topics)
     async with pool.acquire() as connection, connection.transaction():
+        if plan is not None:
+            await plan.hold(connection)
         transaction = Transaction(connection, now=now, speaker=speaker)
         yield transaction
         await store.count_outcomes(connection, transaction.settled_counts())

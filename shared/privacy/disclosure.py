@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -13,6 +13,13 @@ from pydantic import JsonValue
 from shared.contract.audit import DataDisclosed, DataTransmitted, DisclosureRefused
 from shared.contract.registry import MessageData
 from shared.contract.types import DisclosureId, EventId, Sealed, SubjectId
+from shared.privacy.beginnings import (
+    BEFORE_PURPOSE,
+    BEFORE_RECIPIENT,
+    EVER,
+    Beginnings,
+    is_earlier,
+)
 from shared.privacy.errors import NotInPlanError
 from shared.privacy.plan import Plan, Purpose
 from shared.privacy.values import Disclosed
@@ -34,6 +41,7 @@ class PersonToDisclose:
     refusal: str | None = None
     consented: bool | None = None
     fields: frozenset[str] | None = None
+    collected_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +101,10 @@ def check_names(plan: Plan, request: DisclosureRequest) -> None:
 
 
 def judge(
-    plan: Plan, request: DisclosureRequest, limits: Mapping[SubjectId, str]
+    plan: Plan,
+    request: DisclosureRequest,
+    limits: Mapping[SubjectId, str],
+    beginnings: Beginnings = EVER,
 ) -> list[str | None]:
     """A reason code for each person whose data may not go; None where it may.
 
@@ -104,8 +115,15 @@ def judge(
         raise ValueError("a disclosure names each person once")
     everyone = refuse_all(plan, request)
     purpose = plan.purposes[request.purpose]
+    begins = (
+        (BEFORE_PURPOSE, beginnings.purposes.get(request.purpose)),
+        (BEFORE_RECIPIENT, beginnings.recipients.get(request.recipient)),
+    )
     return [
-        everyone or limits.get(person.subject_id) or refuse(purpose, request, person)
+        everyone
+        or limits.get(person.subject_id)
+        or refuse(purpose, request, person)
+        or refuse_earlier(person, begins)
         for person in request.people
     ]
 
@@ -136,6 +154,13 @@ def refuse(purpose: Purpose, request: DisclosureRequest, person: PersonToDisclos
     if not wanted_fields(request, person):
         return "not-opted-in"
     return None
+
+
+def refuse_earlier(
+    person: PersonToDisclose, begins: Iterable[tuple[str, datetime | None]]
+) -> str | None:
+    """The first reason whose beginning this person's data is older than; None: it is of none."""
+    return next((why for why, at in begins if is_earlier(person.collected_at, at)), None)
 
 
 def wanted_fields(request: DisclosureRequest, person: PersonToDisclose) -> tuple[str, ...]:

@@ -19,6 +19,14 @@ class NotInPlanError(PrivacyError, LookupError):
     """A recipient, purpose, category or field that the plan does not have."""
 
 
+class NoPlanError(PrivacyError):
+    """No plan is in force yet."""
+
+
+class OtherPlanError(PrivacyError):
+    """The plan that was to be replaced is not in force any more."""
+
+
 class SealError(PrivacyError):
     """A sealed value is not what it is said to be: altered, or of another person or category."""
 

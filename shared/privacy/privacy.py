@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import date, datetime
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import orjson
 
 from shared.contract.audit import DisclosureDelivered, DisclosureFailed
+from shared.contract.message import Fault, Message
 from shared.contract.types import DisclosureId, Sealed, SubjectId
 from shared.privacy import keyring, records, subjects
 from shared.privacy.attempts import record_attempt
@@ -26,9 +27,11 @@ from shared.privacy.disclosure import (
 )
 from shared.privacy.errors import NotGrantedError, NotInPlanError
 from shared.privacy.handover import end, leave, release
+from shared.privacy.in_force import Derived, InForce
 from shared.privacy.keyed import KeyedDigest
 from shared.privacy.keyring import OpeningKey, Random, Wanted
 from shared.privacy.limits import limits_of
+from shared.privacy.older import Use, refuse_older
 from shared.privacy.opening import open_item
 from shared.privacy.plan import Plan
 from shared.privacy.sealing import NONCE_BYTES, KeyWrapper, key_id_of, seal_bytes
@@ -38,6 +41,8 @@ from shared.runtime.database import Connection, Pool, queries
 from shared.runtime.ids import random_id
 
 _sql = queries("queries.sql", __file__)
+
+T = TypeVar("T")
 
 
 class Secrets(Protocol):
@@ -57,7 +62,7 @@ class Privacy:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: Plan | InForce,
         *,
         service: str,
         wrapper: KeyWrapper,
@@ -65,10 +70,13 @@ class Privacy:
         reference_key: bytes,
         random: Random = os.urandom,
     ) -> None:
-        """`peppers` newest first. NotInPlanError for a service that the plan does not have."""
-        if service not in plan.services:
-            raise NotInPlanError(f"the plan has these services: {', '.join(plan.services)}")
-        self.plan = plan
+        """`peppers` newest first. A plan that is given as such stays in force for good.
+
+        NotInPlanError for a service that the plan does not have.
+        """
+        self.in_force = plan if isinstance(plan, InForce) else InForce(plan)
+        if service not in self.plan.services:
+            raise NotInPlanError(f"the plan has these services: {', '.join(self.plan.services)}")
         self.service = service
         self._random = random
         self._wrapper = wrapper
@@ -79,7 +87,7 @@ class Privacy:
     @classmethod
     def open(
         cls,
-        plan: Plan,
+        plan: Plan | InForce,
         secrets: Secrets,
         *,
         service: str,
@@ -98,6 +106,19 @@ class Privacy:
             reference_key=secrets.reference_key(),
             random=random,
         )
+
+    @property
+    def plan(self) -> Plan:
+        """The plan in force: one and the same from where a transaction holds it to its end."""
+        return self.in_force.plan
+
+    def derived(self, work_out: Callable[[Plan], T]) -> Derived[T]:
+        """What is worked out from the plan in force, and anew where another one is."""
+        return Derived(self.in_force, work_out)
+
+    def admit(self, message: Message[Any]) -> Fault | None:
+        """Whether the plan in force lets the message's source send its type; None where it does."""
+        return self.plan.admit(message)
 
     async def check(self, connection: Connection) -> None:
         """At start: refuse a key-encryption key that the keyring's keys are not wrapped by.
@@ -237,19 +258,30 @@ class Privacy:
             )
 
     async def use(
-        self, connection: Connection, purpose: str, items: Sequence[ToOpen]
+        self,
+        connection: Connection,
+        purpose: str,
+        items: Sequence[ToOpen],
+        *,
+        tx: Transaction | None = None,
     ) -> list[Disclosed | None]:
-        """Open personal data for the service's own work. None where the key is destroyed.
+        """Open personal data for the service's own work. None where the key is destroyed, or the
+        data is older than the purpose: each such refusal is an entry, said in `tx`.
 
         NotGrantedError where plan or keyring do not let this service open a category for the
-        purpose; SealError where a value is not what it is said to be (another person's, altered).
+        purpose, or where nobody can say what is refused; SealError where a value is not what it is
+        said to be (another person's, altered).
         """
         await self._refuse_opening(purpose, {item.category for item in items})
+        begins = self.in_force.beginnings.purposes.get(purpose)
+        older = refuse_older(tx, Use(purpose, self.service, self.plan.digest), items, begins)
         sealed = [(item.category, item.sealed) for item in items]
         keys = await self._keys_of(connection, purpose, sealed)
         return [
-            None if opened is None else Disclosed(opened.content)
-            for opened in (open_item(keys, item) for item in items)
+            None
+            if is_older or (opened := open_item(keys, item)) is None
+            else Disclosed(opened.content)
+            for item, is_older in zip(items, older, strict=True)
         ]
 
     async def _refuse_opening(self, purpose: str, categories: set[str]) -> None:
@@ -293,7 +325,7 @@ class Privacy:
         limits = await limits_of(
             tx.connection, [person.subject_id for person in request.people], request.purpose
         )
-        verdicts = judge(self.plan, request, limits)
+        verdicts = judge(self.plan, request, limits, self.in_force.beginnings)
         allowed = [p for p, refusal in zip(request.people, verdicts, strict=True) if not refusal]
         categories = {category_of(field) for field in request.fields}
         if allowed:

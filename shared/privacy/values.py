@@ -30,11 +30,16 @@ class ToSeal:
 
 @value_type
 class ToOpen:
-    """One sealed value, and whose and of which category it is thought to be."""
+    """One sealed value, and whose and of which category it is thought to be.
+
+    `collected_at` is when it was collected: a purpose that began later does not cover it, nor where
+    that is not known.
+    """
 
     subject_id: SubjectId
     category: str
     sealed: Sealed
+    collected_at: datetime | None = None
 
 
 class Disclosed:

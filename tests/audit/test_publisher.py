@@ -47,7 +47,7 @@ class Running:
 def impatient(work: Work) -> Publisher:
     settings = settings_of(work).model_copy(update={"audit_checkpoint_s": 0.01})
     assert isinstance(settings, Settings)
-    return make_publisher(settings, work.parts.pool, guard_of(work))
+    return make_publisher(settings, work.parts.work, guard_of(work))
 
 
 async def test_one_process_publishes_and_the_next_takes_over_when_it_ends(

@@ -29,6 +29,7 @@ from shared.contract.message import Message
 from shared.messaging.dead_letters import Discarder, discard_dead_letters
 from shared.messaging.redrive import Redrive
 from shared.messaging.steps import Step
+from shared.runtime.database import Connection
 from shared.runtime.settings import ServiceSettings
 from tests.conftest import SettingsFactory
 from tests.support.clusters import Do, MemoryCluster, Sent
@@ -36,7 +37,19 @@ from tests.support.messaging import SCHEMA, Crash, CrashAt, World, open_world
 
 KEYS = ("a", "b", "c", "d")
 FAILING = ("fail", "mark")
-OPERATOR = Discarder(SCHEMA, "cli:operator", "00")
+
+
+@dataclass
+class SomePlan:
+    """It never changes."""
+
+    number: int = 1
+    digest: str = "00"
+
+    async def hold(self, _: Connection) -> None: ...
+
+
+OPERATOR = Discarder(SCHEMA, "cli:operator", SomePlan())
 
 Place = tuple[int, int]
 """The number of a partition and an offset there."""

@@ -74,7 +74,9 @@ def test_no_statement_outside_privacy_calls_the_keyring() -> None:
 @pytest.mark.parametrize("path", sorted(DOORS.rglob("*.sql")), ids=lambda path: path.name)
 def test_functions_that_run_as_the_owner_have_a_fixed_search_path(path: Path) -> None:
     text = path.read_text("utf-8")
-    declared = re.findall(r"create function .*? as \$\$", text, re.DOTALL)
+    functions = re.findall(r"create function .*? as \$\$", text, re.DOTALL)
+    # The keyring's do; one in a service's schema may do only what its caller may.
+    declared = [head for head in functions if path.parent.name == "keyring" or "definer" in head]
     assert all("set search_path = keyring, pg_temp" in head for head in declared)
     assert all("security definer" in head for head in declared)
     assert "execute format" not in text or path.parent.name == "service"

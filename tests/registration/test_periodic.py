@@ -31,7 +31,7 @@ async def _working(parts: Parts, answers: list[Exception | int], heartbeats: Hea
         return answer
 
     heartbeats.expect("work", 30)
-    await keep_working(parts.pool, NAME, work, 0.01, Loop("work", heartbeats, stopping))
+    await keep_working(parts.work, work, 0.01, Loop("work", heartbeats, stopping))
 
 
 async def test_work_waits_for_a_database_that_is_away(service_settings: SettingsFactory) -> None:

@@ -20,4 +20,4 @@ async def work(service_settings: SettingsFactory) -> AsyncIterator[Work]:
 
 @pytest.fixture
 def handlers(work: Work) -> Handlers:
-    return Handlers(work.parts.privacy.plan)
+    return Handlers(work.parts.privacy.in_force)

@@ -41,7 +41,7 @@ def appending_to(work: Work, read_topic: ReadTopic = empty_topic) -> Handler:
 
 
 def publisher_of(work: Work, steps: Callable[[Step], None] = no_steps) -> Publisher:
-    return make_publisher(settings_of(work), work.parts.pool, guard_of(work), steps)
+    return make_publisher(settings_of(work), work.parts.work, guard_of(work), steps)
 
 
 async def publish_all(work: Work, steps: Callable[[Step], None] = no_steps) -> None:

@@ -25,7 +25,9 @@ from shared.runtime.secrets import SecretsFolder
 SERVICES = ("registration", "consent", "finance", "retention", "audit")
 
 # Transport: where a service stands and what it has seen differ from run to run by nature.
-_TRANSPORT = re.compile(r"^(position|inbox.*|outbox|schema_migrations|parked_key)$")
+_TRANSPORT = re.compile(
+    r"^(position|inbox.*|outbox|schema_migrations|parked_key|plan|plan_follower)$"
+)
 # Numbers that are given in the order of coming, which partitions of a topic do not keep.
 _ORDER = {
     "finance.invoice": {"number", "position", "reference"},

@@ -15,8 +15,7 @@ import orjson
 from shared.assembly import Parts, open_parts
 from shared.contract.message import Message
 from shared.messaging.subscription import Handler
-from shared.messaging.unit_of_work import Transaction, unit_of_work
-from shared.runtime.ids import new_id
+from shared.messaging.unit_of_work import Transaction
 from shared.runtime.settings import ServiceSettings
 from tests.support.facts import NOON
 
@@ -52,9 +51,7 @@ class Work:
     async def do(
         self, handler: Handler, messages: Sequence[Message[Any]], *, now: datetime = NOON
     ) -> Effect:
-        pool = self.parts.pool
-        ids = new_id
-        async with unit_of_work(pool, service=self.service, now=now, ids=ids) as transaction:
+        async with self.parts.work(now=now) as transaction:
             await handler(transaction, messages)
         return _effect(transaction)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -25,8 +24,9 @@ from services.audit.store import bodies, tree
 from services.audit.store.folder import FolderError, TileFolder
 from shared.contract.audit import CheckpointPublished
 from shared.messaging.subscription import Halted
-from shared.messaging.unit_of_work import Transaction
+from shared.messaging.unit_of_work import Begin
 from shared.runtime.application import Loop
+from shared.runtime.clock import utc_now
 from shared.runtime.database import Connection, describe, is_transient
 
 LOOK_EVERY_S: Final = 1.0
@@ -42,7 +42,6 @@ Step = Literal["hashed", "signed", "written", "published", "announced"]
 its tiles are on disk; it is in the folder; it is in the outbox."""
 
 Connect = Callable[[], "Awaitable[asyncpg.Connection[asyncpg.Record]]"]
-Work = Callable[[], AbstractAsyncContextManager[Transaction]]
 
 _log = structlog.get_logger(__name__)
 
@@ -71,7 +70,7 @@ class Publisher:
         guard: Guard,
         outlet: Outlet,
         connect: Connect,
-        work: Work,
+        begin: Begin,
         interval_s: float,
         steps: Callable[[Step], None] = no_steps,
     ) -> None:
@@ -79,7 +78,7 @@ class Publisher:
         self._guard = guard
         self._outlet = outlet
         self._connect = connect
-        self._work = work
+        self._begin = begin
         self._interval_s = interval_s
         self._steps = steps
         # By a clock that knows no time of day: whatever that one does, the next one is signed.
@@ -160,7 +159,7 @@ class Publisher:
         return now - since >= self._interval_s
 
     async def _hash_old(self) -> None:
-        async with self._work() as tx:
+        async with self._begin(now=utc_now()) as tx:
             head = await self._guard.lock(tx.connection)
             old = await bodies(tx.connection, head.tree.size, HASHED_AT_ONCE)
             await tree.grow(tx.connection, head, head.tree.extended(leaf_hashes(old)))
@@ -168,14 +167,14 @@ class Publisher:
 
     async def sign(self) -> None:
         """Sign what the log has now, unless that is signed."""
-        async with self._work() as tx:
+        async with self._begin(now=utc_now()) as tx:
             head = await self._guard.lock_growth(tx.connection)
             if head.size > head.signed:
                 await tree.keep_checkpoint(tx.connection, sign(head.tree, self._key), tx.now)
         self._steps("signed")
 
     async def _announce(self, checkpoints: Sequence[Signed]) -> None:
-        async with self._work() as tx:
+        async with self._begin(now=utc_now()) as tx:
             for one in checkpoints:
                 tx.say(CheckpointPublished(size=one.size, checkpoint=one.note.decode()), key=None)
             await tree.announce(tx.connection, checkpoints)

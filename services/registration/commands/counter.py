@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import getpass
 import io
 import os
 import sys
@@ -32,6 +31,7 @@ from services.registration.settings import Settings
 from shared.assembly import open_parts
 from shared.messaging.unit_of_work import Transaction, unit_of_work
 from shared.privacy.disclosure import Disclosure
+from shared.runtime.actor import actor
 from shared.runtime.clock import utc_now
 from shared.runtime.database import Pool
 from shared.runtime.ids import new_id
@@ -53,6 +53,11 @@ class Counter:
             yield cls(Desk(parts.privacy), parts.pool)
 
     def work(self) -> AbstractAsyncContextManager[Transaction]:
+        plan = self.desk.privacy.in_force
+        return unit_of_work(self.pool, service=SERVICE, now=utc_now(), ids=new_id, plan=plan)
+
+    def work_on(self) -> AbstractAsyncContextManager[Transaction]:
+        """What belongs to work that was done: under the plan of that, whatever is in force now."""
         return unit_of_work(self.pool, service=SERVICE, now=utc_now(), ids=new_id)
 
 
@@ -109,8 +114,8 @@ async def hand_over(
     Raises `NothingToDiscloseError`; OSError where the list could not be written, which is recorded.
     """
     asked = await _asked(counter, event_name, recipient)
-    wanted = list_parts(counter.desk, asked)
     async with counter.work() as tx:
+        wanted = list_parts(counter.desk, asked)
         disclosures = await disclose(counter.desk, tx, asked, wanted)
     if not any(disclosure.released for disclosure in disclosures):
         return _summary(asked, disclosures, None, as_json=as_json)
@@ -120,7 +125,7 @@ async def hand_over(
         _write(path, rows(counter.desk, asked, disclosures))
         failure = None
     finally:
-        async with counter.work() as tx:
+        async with counter.work_on() as tx:
             await conclude(counter.desk, tx, disclosures, failure)
     return _summary(asked, disclosures, path, as_json=as_json)
 
@@ -132,7 +137,7 @@ async def _asked(counter: Counter, event_name: str, recipient: str) -> Asked:
         raise NothingToDiscloseError(
             "No event has this number or id; `steward registration events` lists them."
         )
-    return Asked(found[0].event, recipient, f"cli:{getpass.getuser()}")
+    return Asked(found[0].event, recipient, actor())
 
 
 def _write(path: Path, table: Sequence[Sequence[str]]) -> None:

@@ -98,9 +98,15 @@ async def _merge(desk: Desk, tx: Transaction, edits: Sequence[_Edit]) -> None:
             tx.connection,
             purpose,
             [
-                ToOpen(edit.found.registration.subject_id, category, edit.personal[category])
+                ToOpen(
+                    edit.found.registration.subject_id,
+                    category,
+                    edit.personal[category],
+                    edit.found.registration.collected_at,
+                )
                 for edit, category in items
             ],
+            tx=tx,
         )
         for (edit, category), value in zip(items, opened, strict=True):
             content = {} if value is None else value.reveal()
@@ -147,6 +153,7 @@ def _say(tx: Transaction, edit: _Edit) -> None:
                 personal=edit.personal,
                 consents=row.consents,
                 updated_at=request.at,
+                collected_at=row.collected_at,
             ),
             key=row.subject_id,
             subject=row.subject_id,

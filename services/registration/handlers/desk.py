@@ -67,9 +67,12 @@ class Desk:
 
     def __init__(self, privacy: Privacy) -> None:
         self.privacy = privacy
-        self.plan: Plan = privacy.plan
-        self._forms = lru_cache(maxsize=1024)(self._form_of)
+        self._forms = privacy.derived(lambda _: lru_cache(maxsize=1024)(self._form_of))
         self.event_reference = lru_cache(maxsize=4096)(self._event_reference)
+
+    @property
+    def plan(self) -> Plan:
+        return self.privacy.plan
 
     def request(self, message: Message[D_co], since: datetime | None = None) -> Request[D_co]:
         """The message as a request. Its source is one of the plan's: `admit` has seen to it."""
@@ -101,7 +104,7 @@ class Desk:
 
     def form(self, event: Event, source: str) -> Form:
         """The event's form as this source fills it and the plan allows it."""
-        return self._forms(event.offer.form, source)
+        return self._forms()(event.offer.form, source)
 
     def _form_of(self, declared: tuple[FormField, ...], source_name: str) -> Form:
         source = self.plan.sources[source_name]

@@ -99,6 +99,7 @@ async def _to_disclose(
                 (person.subject_id, part.purpose),
                 True if opted_for and person.share_fields else None,
             ),
+            collected_at=person.collected_at,
         )
         for person in people
     ]

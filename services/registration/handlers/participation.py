@@ -24,5 +24,6 @@ def participation(
         "consents": row.consents,
     }
     if position is None:
-        return ParticipantRegistered(**said, registered_at=row.at)
+        waited_since = row.waited_since if isinstance(row, store.Placed) else None
+        return ParticipantRegistered(**said, registered_at=row.at, collected_at=waited_since)
     return RegistrationWaitlisted(**said, position=position, waitlisted_at=row.at)

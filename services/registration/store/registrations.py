@@ -55,11 +55,14 @@ class Registration:
     consents: tuple[ConsentAnswer, ...]
     share_fields: tuple[str, ...]
     cancelled_by: str | None
+    collected_at: datetime
 
 
 @value_type
 class Placed:
-    """A registration that has a place, whole; `at` is when it got it."""
+    """A registration that has a place, whole; `at` is when it got it. `waited_since` is when it
+    joined the waiting list, if it did.
+    """
 
     id: RegistrationId
     source: str
@@ -69,6 +72,7 @@ class Placed:
     personal: Personal
     consents: tuple[ConsentAnswer, ...]
     at: datetime
+    waited_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,7 @@ class Participant:
     subject_id: SubjectId
     personal: Personal
     share_fields: frozenset[str]
+    collected_at: datetime
 
 
 async def answered(connection: Connection, references: Sequence[bytes]) -> set[bytes]:
@@ -279,6 +284,7 @@ async def people_of_event(connection: Connection, event_id: EventId) -> list[Par
             row["subject_id"],
             _personal(row["personal"]),
             frozenset(orjson.loads(row["share_fields"])),
+            row["collected_at"],
         )
         async for row in SQL.people_of_event(connection, event_id=event_id)
     ]
@@ -294,6 +300,7 @@ def _placed(row: asyncpg.Record) -> Placed:
         personal=_personal(row["personal"]),
         consents=_consents(row["consents"]),
         at=row["registered_at"],
+        waited_since=row["waited_since"],
     )
 
 
@@ -310,6 +317,7 @@ def _registration(row: asyncpg.Record) -> Registration:
         consents=_consents(row["consents"]),
         share_fields=tuple(orjson.loads(row["share_fields"])),
         cancelled_by=row["cancelled_by"],
+        collected_at=row["collected_at"],
     )
 
 

@@ -22,7 +22,11 @@ VERSION = 1
 
 def load_plan(path: Path) -> Plan:
     """Read and check a plan. PlanError has every contradiction; nothing is loaded in part."""
-    raw = _read(path)
+    return read_plan(_read(path), path)
+
+
+def read_plan(raw: bytes, path: Path) -> Plan:
+    """The same of a file's bytes; `path` is what findings call it."""
     text, data = _parse(path, raw)
     lines = Lines(text)
     _refuse_other_version(path, data, lines)
