@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
 import pytest
 
+from services.cli.plan.applying import apply_plan, connected, plan_in_force
 from services.consent.app import open_service
 from shared.contract import inbound, registration
 from shared.contract.inbound import ConsentAnswer, ContactSubmitted, WithdrawalRequested
 from shared.contract.types import RegistrationId, SubjectId
+from shared.privacy.putting_in_force import load
 from tests.conftest import SettingsFactory, TopicFactory
 from tests.support.facts import WEBSITE, Facts, event_state
 from tests.support.flow import all_metrics, assert_silent, everything_kept, flowing
+from tests.support.plans import PLAN, TEXT, changed, written
 from tests.support.records import MadeRecord
 
 CANARY = "aino.canary"
@@ -91,3 +95,36 @@ async def test_what_people_say_becomes_facts_and_says_nothing_personal(
     published = [part for record in said for part in (record.value or b"", repr(record.headers))]
     kept = await everything_kept(database, "consent")
     assert_silent(CANARY, output.out, output.err, all_metrics(), kept, *published)
+
+
+async def test_a_changed_plan_is_used_from_the_next_batch_on_without_a_restart(
+    service_settings: SettingsFactory, topic_factory: TopicFactory, database: str, tmp_path: Path
+) -> None:
+    """Who may send what is judged before a batch's transaction begins: that counts too."""
+    facts = Facts()
+    settings = service_settings("consent")
+    quiet = written(tmp_path, changed(('types = ["ContactSubmitted", ', "types = [")), "quiet.toml")
+    again = written(tmp_path, f"{TEXT}\n# Again, by another digest.\n", "again.toml")
+    count = "select sum(messages)::int from outcome_count where outcome = '{}'"
+    async with flowing(open_service, settings, topic_factory) as flow:
+        await flow.send(inbound.CONTACTS, [contact(facts, marketing())])
+        await flow.until(count.format("accepted"), 1)
+        await _apply(database, quiet)
+        await flow.send(inbound.CONTACTS, [contact(facts, marketing())])
+        await flow.until(count.format("dead_letter"), 1)
+        await _apply(database, again)
+        await flow.send(inbound.CONTACTS, [contact(facts, marketing())])
+        await flow.until(count.format("accepted"), 2)
+        digests = await flow.service.pool.fetch("select distinct plan_digest from consent_record")
+        reasons = await flow.service.pool.fetch("select reason from dead_letter")
+        await flow.until("select min(number)::int from plan_follower", 3)
+    assert [row["reason"] for row in reasons] == ["type_not_allowed"]
+    assert {row["plan_digest"] for row in digests} == {load(f)[0].digest for f in (PLAN, again)}
+
+
+async def _apply(database: str, file: Path) -> None:
+    async with connected(database) as administrator:
+        before = await plan_in_force(administrator)
+        assert before is not None
+        wanted = load(file)
+        await apply_plan(administrator, wanted, instead_of=before.digest, actor="cli:test")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import typer
 
+from services.cli.plan.apply import apply
 from services.cli.plan.check import check
 from services.cli.plan.diff import diff
+from services.cli.plan.stored import history, show
 from services.cli.plan.writing import notice, record
 
 app = typer.Typer(
@@ -22,3 +24,6 @@ app.command()(check)
 app.command()(record)
 app.command()(notice)
 app.command()(diff)
+app.command()(apply)
+app.command()(history)
+app.command()(show)

@@ -35,7 +35,7 @@ def diff(
 
     plans = usable_plan(old), usable_plan(new)
     found = changes(*plans)
-    typer.echo(_as_json(plans, found) if as_json else _in_words(found))
+    typer.echo(_as_json(plans, found) if as_json else in_words(found))
     if any(change.consent != "not_needed" for change in found):
         raise typer.Exit(ASK_AGAIN)
 
@@ -60,7 +60,8 @@ _MARKS = {
 }
 
 
-def _in_words(found: tuple[Change, ...]) -> str:
+def in_words(found: tuple[Change, ...]) -> str:
+    """Each change on lines of its own, and what has to be done about consents."""
     from services.cli.plan.difference import purposes_with
 
     if not found:
