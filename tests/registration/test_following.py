@@ -48,7 +48,8 @@ async def test_a_cancellation_moves_up_the_first_of_the_waiting_list(front: Fron
         front.event(capacity=2, waiting_list=True), *(front.submitted(n) for n in range(5))
     )
     waiting = await front.rows(
-        "select id from registration.registration where status = 'waitlisted' order by in_line"
+        "select id, registered_at from registration.registration where status = 'waitlisted'"
+        " order by in_line"
     )
     await front.facts()
     await front.take(front.taken_back(0), front.taken_back(3))
@@ -58,6 +59,7 @@ async def test_a_cancellation_moves_up_the_first_of_the_waiting_list(front: Fron
     assert isinstance(gone, RegistrationCancelled)
     assert isinstance(moved, ParticipantRegistered)
     assert moved.registration_id == waiting[0]["id"]
+    assert moved.collected_at == waiting[0]["registered_at"], "the data is not newer than it is"
     (event,) = await front.rows("select places_taken, waitlisted from registration.event")
     assert tuple(event) == (2, 1)
 
