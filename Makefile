@@ -16,8 +16,12 @@ demo: .venv/runtime ## one realistic day through the whole system; ends by itsel
 up: .venv/runtime ## start the whole system and stay; Ctrl-C stops it
 	@exec $(BIN)/steward up
 
+# Each process starts servers of its own. Given ones have roles with one password each: one process.
+TEST_PROCESSES ?= $(if $(DATABASE_URL),0,2)
+
 test: check ## every check: style, types, imports, tests
-	$(BIN)/python -m pytest -m "not containers and not bench" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not containers and not bench" \
+		--numprocesses $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: .venv/checks
 	$(BIN)/ruff check .

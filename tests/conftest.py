@@ -41,6 +41,11 @@ class TopicFactory(Protocol):
     ) -> Awaitable[str]: ...
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What starts the whole of Steward comes first: it takes longest, and mostly waits."""
+    items.sort(key=lambda item: item.get_closest_marker("system") is None)
+
+
 @pytest.fixture(scope="session")
 def local_stack() -> Iterator[LocalStack]:
     stack = LocalStack()

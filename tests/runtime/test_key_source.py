@@ -80,6 +80,16 @@ def test_of_two_sources_none_is_guessed(tmp_path: Path) -> None:
         ("KEY_COMMAND", f"/nowhere/{CANARY}", "cannot be run"),
         ("KEY_COMMAND", f"'{CANARY}", "quotes do not match"),
     ],
+    ids=[
+        "words",
+        "short",
+        "command: words",
+        "command: nothing",
+        "command: no text",
+        "command: fails",
+        "command: not there",
+        "command: quotes",
+    ],
 )
 def test_what_is_no_key_is_refused_and_not_shown(
     tmp_path: Path, name: str, value: str, expected: str
