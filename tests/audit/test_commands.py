@@ -177,7 +177,7 @@ async def test_a_persons_history_names_recipient_purpose_basis_fields_and_outcom
         work,
         make_entry(DataDisclosed, subject_id=aino, disclosure_id=disclosure),
         make_entry(DisclosureDelivered, disclosure_id=disclosure),
-        make_entry(DisclosureRefused, subject_id=aino, recipient="hotel", reason="no-consent"),
+        make_entry(DisclosureRefused, subject_id=aino, recipient="hotel", reason="consent-missing"),
         make_entry(DataAccessed, subject_id=aino, purpose="event-arrangement"),
         make_entry(DataDisclosed),
     )
@@ -191,15 +191,18 @@ async def test_a_persons_history_names_recipient_purpose_basis_fields_and_outcom
         for said in (
             "Example Catering Ltd",
             "Serving food that the person can eat",
+            "third party",
             "explicit consent",
-            "contact.name",
-            "diet.text",
-            "delivered",
-            "refused: no-consent",
+            "Contact information: name",
+            "Special diet: special diet",
+            "yes, 1 September 2026",
+            "you had not consented to it",
             "Arranging the event",
+            "a member of staff",
         ):
             assert said in done.out
         assert "canary" not in done.out.lower()
+        assert "maija" not in done.out, "names of staff are withheld"
 
 
 async def test_a_history_for_programs(

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import typer
 
-from services.audit.commands.proofs import add_commands
+from services.audit.commands import proofs, rights
 
 app = typer.Typer(help="The log of disclosures.", no_args_is_help=True)
 
@@ -86,26 +86,5 @@ def key() -> None:
     typer.echo(str(signing_key(Settings.load()).verifier()))
 
 
-@app.command()
-def about(
-    person: Annotated[
-        str,
-        typer.Argument(
-            metavar="EMAIL|-|SUBJECT",
-            help="Whose history; - reads the e-mail address from standard input.",
-        ),
-    ],
-    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-) -> None:
-    """Show everything that the log says of one person: what was disclosed, to whom, why, when.
-
-    Exit code 1 where nothing is recorded.
-
-    Example: echo maija@example.org | steward audit about -
-    """
-    from services.audit.commands.about import run_about
-
-    raise typer.Exit(run_about(person, as_json=json))
-
-
-add_commands(app)
+proofs.add_commands(app)
+rights.add_commands(app)

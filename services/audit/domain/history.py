@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 from uuid import UUID
@@ -34,6 +34,8 @@ class Disclosure:
     fields: tuple[str, ...]
     event_id: UUID | None
     actor: str
+    plan_digest: str
+    """Of the plan that it was made under, which names recipient, purpose and fields."""
     reason: str | None
     outcome: Literal["delivered", "failed", "not delivered yet", "refused"]
     outcome_at: datetime | None
@@ -47,6 +49,7 @@ class Access:
     at: datetime
     purpose: str
     fields: tuple[str, ...]
+    plan_digest: str
     by: str
 
 
@@ -59,6 +62,20 @@ class History:
     """Subjects that proved to be the same person; what is said of them is in here."""
     disclosures: tuple[Disclosure, ...]
     accesses: tuple[Access, ...]
+
+    def since(self, moment: datetime) -> History:
+        """What of it is of this moment or later."""
+        return replace(
+            self,
+            disclosures=tuple(one for one in self.disclosures if one.at >= moment),
+            accesses=tuple(one for one in self.accesses if one.at >= moment),
+        )
+
+    @property
+    def plan_digests(self) -> frozenset[str]:
+        """Of the plans that it was made under."""
+        handed = {one.plan_digest for one in self.disclosures}
+        return frozenset(handed | {one.plan_digest for one in self.accesses})
 
 
 def history(
@@ -102,6 +119,7 @@ def _disclosure(
         fields=_names(data["fields"]),
         event_id=None if event_id is None else UUID(str(event_id)),
         actor=str(data["actor"]),
+        plan_digest=str(data["plan_digest"]),
         reason=None if reason is None else str(reason),
         outcome=_outcome(kind, outcome),
         outcome_at=None if said is None or kind == "refused" else _moment(said["at"]),
@@ -124,6 +142,7 @@ def _access(sequence: int, data: Mapping[str, JsonValue]) -> Access:
         at=_moment(data["at"]),
         purpose=str(data["purpose"]),
         fields=_names(data["fields"]),
+        plan_digest=str(data["plan_digest"]),
         by=str(data.get("by", "staff")),
     )
 

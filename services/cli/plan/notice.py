@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from services.cli.plan.document import Document, Entry, Fact, Section, fact
-from services.cli.plan.telling import Teller
+from shared.documents.document import Document, Entry, Fact, Section, fact
+from shared.documents.telling import Teller
 from shared.privacy.plan import Plan, Purpose, Recipient
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from services.cli.plan.document import Document, Entry, Fact, Section, fact
-from services.cli.plan.telling import Teller, recipients_of
+from shared.documents.document import Document, Entry, Fact, Section, fact
+from shared.documents.telling import Teller, recipients_of
 from shared.privacy.plan import Mandate, Plan, Purpose, Recipient
 
 

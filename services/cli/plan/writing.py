@@ -46,16 +46,16 @@ def record(
 
     Example: steward plan record --format html > record.html
     """
-    from services.cli.plan.document import rendered
     from services.cli.plan.record import record_data, record_document
-    from services.cli.plan.telling import Teller
-    from services.cli.plan.words import Words
+    from services.cli.plan.words import plan_words
+    from shared.documents.document import rendered
+    from shared.documents.telling import Teller
 
     plan = usable_plan(plan_path(file))
     if format_ is RecordFormat.JSON:
         typer.echo(json.dumps(record_data(plan), ensure_ascii=False, indent=2))
         return
-    document = record_document(Teller(plan, Words(language.value)))
+    document = record_document(Teller(plan, plan_words(language.value)))
     typer.echo(rendered(document, "html" if format_ is RecordFormat.HTML else "md"), nl=False)
 
 
@@ -68,11 +68,11 @@ def notice(
 
     Example: steward plan notice --language fi --format html > tietosuoja.html
     """
-    from services.cli.plan.document import rendered
     from services.cli.plan.notice import notice_document
-    from services.cli.plan.telling import Teller
-    from services.cli.plan.words import Words
+    from services.cli.plan.words import plan_words
+    from shared.documents.document import rendered
+    from shared.documents.telling import Teller
 
     plan = usable_plan(plan_path(file))
-    document = notice_document(Teller(plan, Words(language.value)))
+    document = notice_document(Teller(plan, plan_words(language.value)))
     typer.echo(rendered(document, "html" if format_ is NoticeFormat.HTML else "md"), nl=False)

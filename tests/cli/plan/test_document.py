@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from services.cli.plan import words
-from services.cli.plan.document import Document, Entry, Fact, Section, rendered
 from services.cli.plan.words import LANGUAGES, Words
+from shared.documents.document import Document, Entry, Fact, Section, rendered
 from shared.privacy.plan import Period, RetentionClass
 
 HOSTILE = "<script>alert(1)</script> *bold* [link](x) `code` a_b_c & more"

@@ -8,11 +8,11 @@ import pytest
 from typer.testing import CliRunner
 
 from services.cli.plan import app
-from services.cli.plan.document import rendered
 from services.cli.plan.notice import notice_document
 from services.cli.plan.record import record_data, record_document
-from services.cli.plan.telling import Teller
-from services.cli.plan.words import LANGUAGES, Words
+from services.cli.plan.words import LANGUAGES, plan_words
+from shared.documents.document import rendered
+from shared.documents.telling import Teller
 from shared.privacy.plan import Plan
 from tests.cli.plan.conftest import Changed
 from tests.support.plans import PLAN
@@ -57,11 +57,11 @@ since = 2027-02-01
 
 
 def record(plan: Plan, language: str = "en") -> str:
-    return rendered(record_document(Teller(plan, Words(language))), "md")
+    return rendered(record_document(Teller(plan, plan_words(language))), "md")
 
 
 def notice(plan: Plan, language: str = "en") -> str:
-    return rendered(notice_document(Teller(plan, Words(language))), "md")
+    return rendered(notice_document(Teller(plan, plan_words(language))), "md")
 
 
 def section(text: str, heading: str) -> str:
@@ -155,7 +155,7 @@ def test_the_record_for_programs_names_what_the_plan_names(plan: Plan) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_notice_has_every_purpose_recipient_and_period(plan: Plan, language: str) -> None:
     text = notice(plan, language)
-    words = Words(language)
+    words = plan_words(language)
     for purpose in plan.purposes.values():
         said = entry(text, purpose.describes[language])
         assert words.say("legal_basis", purpose.legal_basis) in said

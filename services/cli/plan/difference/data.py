@@ -14,7 +14,7 @@ from services.cli.plan.difference.change import (
     text,
     touching,
 )
-from services.cli.plan.words import Words
+from shared.documents.words import Words
 from shared.privacy.plan import RetentionClass
 
 _SOME_DAY = date(2024, 1, 1)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import date
 
 from services.cli.plan.difference.change import Change, Comparison, Plans, more, text
-from services.cli.plan.words import Words
+from shared.documents.words import Words
 from shared.privacy.plan import Accountability
 
 _SOME_DAY = date(2024, 1, 1)

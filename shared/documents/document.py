@@ -30,14 +30,48 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """Text within a line, with its language where that is another than the document's."""
+
+    text: str
+    language: str | None = None
+
+
+Line = tuple[Said, ...]
+Cell = tuple[Line, ...]
+"""Lines below each other."""
+
+
+def cell(*lines: str | Said | Line | None) -> Cell:
+    """A cell of these lines; None makes none."""
+    return tuple(_line(line) for line in lines if line is not None)
+
+
+def _line(line: str | Said | Line) -> Line:
+    if isinstance(line, tuple):
+        return line
+    return (line if isinstance(line, Said) else Said(line),)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Things of which many are told alike and shortly: a row for each, as wide as the head."""
+
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
-    """A heading with paragraphs, points, facts and entries below it, each where there are any."""
+    """A heading, and below it whatever there is of each of these, in this order."""
 
     heading: str
     paragraphs: tuple[str, ...] = ()
     points: tuple[str, ...] = ()
     facts: tuple[Fact, ...] = ()
     entries: tuple[Entry, ...] = ()
+    tables: tuple[Table, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

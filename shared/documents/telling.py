@@ -1,12 +1,12 @@
-"""The parts of a plan in the words of one language: what record and notice have in common."""
+"""The parts of a plan in the words of one language: what documents about it have in common."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from services.cli.plan.document import Fact, fact
-from services.cli.plan.words import Words
+from shared.documents.document import Fact, Said, fact
+from shared.documents.words import Words
 from shared.privacy.plan import Contact, Plan, Purpose, Recipient
 
 
@@ -32,9 +32,15 @@ class Teller:
     plan: Plan
     words: Words
 
+    def said(self, texts: Mapping[str, str]) -> Said:
+        """In the language, else in English, else in the first that there is: and which that is."""
+        own = self.words.language
+        found = next((one for one in (own, "en") if one in texts), next(iter(texts)))
+        return Said(texts[found], None if found == own else found)
+
     def text(self, texts: Mapping[str, str]) -> str:
-        """In the language, or in the first that there is."""
-        return texts.get(self.words.language) or next(iter(texts.values()))
+        """The same without its language."""
+        return self.said(texts).text
 
     def text_if(self, texts: Mapping[str, str] | None) -> str | None:
         """The same, or None where there is none."""
@@ -100,11 +106,15 @@ class Teller:
         return ", ".join((contact.name, *(way for way in ways if way)))
 
     def log_periods(self) -> Iterator[tuple[str, str]]:
-        """What the log keeps, and for how long (`accountability`)."""
+        """What the log keeps, and for how long."""
         for kind, said in self.words.tables["log"].items():
-            counted = "from_entry" if kind in ("readings", "sign_ins") else "life_and_more"
-            period = self.words.period(getattr(self.plan.accountability, kind))
-            yield said, self.words.say("common", counted, period=period)
+            yield said, self.log_period(kind)
+
+    def log_period(self, kind: str) -> str:
+        """For how long the log can tell of a kind of entries (a key of `accountability`)."""
+        counted = "from_entry" if kind in ("readings", "sign_ins") else "life_and_more"
+        period = self.words.period(getattr(self.plan.accountability, kind))
+        return self.words.say("common", counted, period=period)
 
     @property
     def foot(self) -> str:
