@@ -49,7 +49,7 @@ def _print_facts(facts: Iterable[Fact], console: Console) -> None:
 def _grid(table: Table) -> Grid:
     grid = Grid(box=SIMPLE_HEAD, pad_edge=False)
     for name in table.head:
-        grid.add_column(name, overflow="fold")
+        grid.add_column(Text(name), overflow="fold")
     for row in table.rows:
         grid.add_row(*(_text(cell) for cell in row))
     return grid

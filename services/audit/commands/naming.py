@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from shared.documents.document import Line, Said
 from shared.documents.telling import Teller
 from shared.documents.words import Words
-from shared.privacy.plan import Authority, Plan, Purpose, Recipient
+from shared.privacy.plan import Plan, Purpose, Recipient
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +16,7 @@ class Party:
     """Who received data (CJEU C-154/21: the actual identity), and what they are."""
 
     name: Said
-    role: str | None
-    """None where the plan has nobody of this name any more."""
+    role: str
     abroad: str | None = None
     """On what ground data goes outside the European Economic Area (article 15(2))."""
 
@@ -38,7 +37,10 @@ class Naming:
         if recipient is not None:
             return self._recipient(teller, recipient)
         authority = teller.plan.authorities.get(key)
-        return Party(Said(key), None) if authority is None else self._authority(teller, authority)
+        if authority is not None:
+            role = self.words.say("told", "authority", law=authority.law)
+            return Party(teller.said(authority.name), role)
+        return Party(Said(key), self.words.say("told", "gone"))
 
     def _recipient(self, teller: Teller, recipient: Recipient) -> Party:
         abroad = None
@@ -51,10 +53,6 @@ class Naming:
             )
         role = self.words.say("role", recipient.role)
         return Party(Said(teller.recipient(recipient)), role, abroad)
-
-    def _authority(self, teller: Teller, authority: Authority) -> Party:
-        role = self.words.say("told", "authority_by", law=authority.law)
-        return Party(teller.said(authority.name), role)
 
     def purpose(self, key: str, digest: str) -> Said:
         """What data was used for."""
