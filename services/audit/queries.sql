@@ -144,3 +144,64 @@ insert into checkpoint select size, root, note, signed_at from former order by s
 -- name: go_on_from(offset)!
 -- Where the service reads on: behind what is in the log now.
 update position set next_offset = :offset where topic = 'audit' and partition = 0;
+
+-- name: lost_by(recipient, since, until)^
+-- What a recipient was handed in a span, counted: of how many people, of which categories; and who
+-- they are, by the categories that it has of them, 16 bytes for each person. What did not arrive
+-- is counted apart. One row of arrays, since there may be a million people and no cursor is held.
+with handed as materialized (
+    select sequence, at, disclosure_id, subject_id, categories
+    from entry
+    where
+        recipient = :recipient
+        and type in ('DataDisclosed', 'DataTransmitted')
+        and at >= :since and at < :until
+),
+last_word as (
+    select distinct on (disclosure_id) disclosure_id, type
+    from entry
+    where
+        type in ('DisclosureDelivered', 'DisclosureFailed')
+        and disclosure_id in (select disclosure_id from handed)
+    order by disclosure_id, sequence desc
+),
+told as materialized (
+    select handed.*, last_word.type as outcome
+    from handed left join last_word using (disclosure_id)
+),
+lost as materialized (
+    select * from told where outcome is distinct from 'DisclosureFailed'
+),
+of_category as (
+    select category, count(distinct subject_id) as people, count(*) as records
+    from lost cross join unnest(categories) as category
+    group by category
+),
+person as (
+    select subject_id, array_agg(distinct category order by category) as categories
+    from lost cross join unnest(categories) as category
+    group by subject_id
+),
+alike as (
+    select
+        array_to_string(categories, ' ') as categories,
+        string_agg(uuid_send(subject_id), ''::bytea order by subject_id) as subjects
+    from person group by categories
+)
+select
+    count(*) as records,
+    count(distinct subject_id) as people,
+    count(distinct disclosure_id) as disclosures,
+    count(*) filter (where outcome is null) as unconfirmed,
+    (select count(*) from told where outcome = 'DisclosureFailed') as undelivered,
+    min(at) as first_at,
+    max(at) as last_at,
+    array(select category from of_category order by category) as categories,
+    array(select people from of_category order by category) as category_people,
+    array(select records from of_category order by category) as category_records,
+    array(select categories from alike order by categories) as alike_categories,
+    array(select subjects from alike order by categories) as alike_subjects
+from lost;
+
+-- name: has_recipient(recipient)$
+select exists(select from entry where recipient = :recipient);

@@ -64,7 +64,7 @@ def run_about(request: Request) -> int:
 async def _answer(request: Request, named: str) -> Answer | None:
     async with open_parts(Settings.load(), service="audit") as parts:
         plan = parts.privacy.plan
-        since = begin(request.since, plan)
+        since = None if request.since is None else begin(request.since, plan)
         subject_ids = await _subjects(parts, named)
         if not subject_ids:
             return None

@@ -59,7 +59,34 @@ def about(
     raise typer.Exit(run_about(Request(person, since, language.value, written_as)))
 
 
+def breach(
+    recipient: Annotated[str, typer.Option(help="Who lost it, as plan and log name them.")],
+    since: Annotated[
+        str, typer.Option(help="What was handed over from this moment or day on, as ISO 8601.")
+    ],
+    until: Annotated[str, typer.Option(help="Before this moment, or up to the end of this day.")],
+    known_at: Annotated[
+        str | None,
+        typer.Option(metavar="MOMENT", help="When we came to know of it. [default: now]"),
+    ] = None,
+    format_: DocumentFormat = Format.TEXT,
+    json: AsJson = False,
+) -> None:
+    """Show who is affected where a recipient lost data, whom to notify, and until when.
+
+    Articles 33 and 34: who and how many, which categories, the 72 hours for the notification. JSON
+    has every subject. Exit code 1 where nobody is affected.
+
+    Example: steward audit breach --recipient caterer --since 2026-09-01 --until 2026-10-31
+    --known-at 2026-11-24T09:00
+    """
+    from services.audit.commands.breach import Request, run_breach
+
+    written_as = "json" if json else format_.value
+    raise typer.Exit(run_breach(Request(recipient, since, until, known_at, written_as)))
+
+
 def add_commands(app: typer.Typer) -> None:
     """Let the command group have these too."""
-    for command in (about,):
+    for command in (about, breach):
         app.command()(command)

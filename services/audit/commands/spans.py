@@ -11,9 +11,9 @@ from services.audit.domain.entries import moment
 from shared.privacy.plan import Plan
 
 
-def begin(text: str | None, plan: Plan, option: str = "--since") -> datetime | None:
-    """A moment, or the first of a day, where the organisation is; None where nothing is said."""
-    return None if text is None else _read(text, plan, option)
+def begin(text: str, plan: Plan, option: str = "--since") -> datetime:
+    """A moment, or the first of a day, where the organisation is."""
+    return _read(text, plan, option)
 
 
 def end(text: str, plan: Plan, option: str = "--until") -> datetime:
