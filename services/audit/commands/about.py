@@ -16,6 +16,7 @@ from services.audit.commands.about_document import WORDS, Answer, about_document
 from services.audit.commands.naming import Naming, Party
 from services.audit.commands.spans import begin
 from services.audit.domain.history import Access, Disclosure
+from services.audit.handlers.plans import plans_in
 from services.audit.handlers.read import history_of
 from services.audit.settings import Settings
 from shared.assembly import Parts, open_parts
@@ -63,20 +64,16 @@ def run_about(request: Request) -> int:
 
 async def _answer(request: Request, named: str) -> Answer | None:
     async with open_parts(Settings.load(), service="audit") as parts:
-        plan = parts.privacy.plan
-        since = None if request.since is None else begin(request.since, plan)
+        since = None if request.since is None else begin(request.since, parts.privacy.plan)
         subject_ids = await _subjects(parts, named)
         if not subject_ids:
             return None
         async with parts.pool.acquire() as connection:
-            history = await history_of(connection, subject_ids)
-    if history is None:
-        return None
-    told = history if since is None else history.since(since)
-    if not told.disclosures and not told.accesses:
-        return None
-    naming = Naming(plan, {plan.digest: plan}, Words(request.language, WORDS))
-    return Answer(told, naming, utc_now(), since)
+            history = await history_of(connection, subject_ids, since=since)
+            if history is None:
+                return None
+            plans = await plans_in(connection, cited=history.plan_digests)
+    return Answer(history, Naming(plans, Words(request.language, WORDS)), utc_now(), since)
 
 
 async def _subjects(parts: Parts, named: str) -> Sequence[SubjectId]:

@@ -44,12 +44,12 @@ class Answer:
         return self.naming.words.day(self._local(moment))
 
     def _local(self, moment: datetime) -> datetime:
-        return moment.astimezone(ZoneInfo(self.naming.today.organisation.time_zone))
+        return moment.astimezone(ZoneInfo(self.naming.plans.today.organisation.time_zone))
 
     @property
     def teller(self) -> Teller:
         """Of what the plan of today says."""
-        return Teller(self.naming.today, self.naming.words)
+        return Teller(self.naming.plans.today, self.naming.words)
 
 
 def about_document(answer: Answer) -> Document:
@@ -65,7 +65,7 @@ def about_document(answer: Answer) -> Document:
         _log(answer),
         _more(answer),
     )
-    organisation = answer.naming.today.organisation.name
+    organisation = answer.naming.plans.today.organisation.name
     return Document(
         answer.naming.words.language,
         answer.say("about", "title"),
@@ -83,7 +83,7 @@ def _covers(answer: Answer) -> Section:
     else:
         covers = answer.say("about", "covers_since", since=answer.moment(answer.since))
     return Section(
-        naming.today.organisation.name,
+        naming.plans.today.organisation.name,
         facts=(
             Fact(answer.say("about", "reference"), tuple(str(one) for one in subjects)),
             Fact(answer.say("about", "written"), (answer.moment(answer.written_at),)),
@@ -209,7 +209,7 @@ def _log(answer: Answer) -> Section:
 
 
 def _more(answer: Answer) -> Section:
-    organisation = answer.naming.today.organisation
+    organisation = answer.naming.plans.today.organisation
     officer = organisation.data_protection_officer or organisation
     contact = answer.teller.contact_line(officer)
     paragraphs = [answer.say("about", "write", contact=contact)]
@@ -221,9 +221,9 @@ def _more(answer: Answer) -> Section:
 
 def _foot(answer: Answer, history: History) -> str:
     naming = answer.naming
-    stored = sorted(history.plan_digests & naming.plans.keys())
-    missing = history.plan_digests - naming.plans.keys()
-    digests = dict.fromkeys((*stored, *((naming.today.digest,) if missing else ())))
+    told_by = {one: naming.plans.of(one) or naming.plans.today for one in history.plan_digests}
+    missing = any(digest != plan.digest for digest, plan in told_by.items())
+    digests = sorted({plan.digest for plan in told_by.values()})
     key = "foot" if len(digests) > 1 else "foot_today"
     foot = answer.say("about", key, digests=", ".join(digests))
     return f"{foot} {answer.say('about', 'names_of_today')}" if missing else foot

@@ -23,11 +23,12 @@ from services.audit.domain.breach import (
     consequences,
     duty_of,
 )
+from services.audit.handlers.plans import Plans, plans_in
 from services.audit.settings import Settings
 from services.audit.store.losses import has_recipient, lost_by
 from shared.documents.document import rendered
 from shared.documents.terminal import print_document
-from shared.privacy.plan import Plan, load_plan
+from shared.privacy.plan import Plan
 from shared.runtime.clock import utc_now
 from shared.runtime.database import Connection, open_pool
 
@@ -58,10 +59,7 @@ class _Asked:
 
 def run_breach(request: Request) -> int:
     """Print what follows; the exit code."""
-    settings = Settings.load()
-    plan = load_plan(settings.plan)
-    asked = _read(request, plan, utc_now())
-    breach = asyncio.run(_look_up(settings, asked, plan))
+    breach = asyncio.run(_look_up(Settings.load(), request, utc_now()))
     if request.written_as == "json":
         for part in as_json(breach):
             sys.stdout.buffer.write(part)
@@ -86,45 +84,48 @@ def _read(request: Request, plan: Plan, now: datetime) -> _Asked:
     return _Asked(request.recipient, since, until, known_at, now)
 
 
-async def _look_up(settings: Settings, asked: _Asked, plan: Plan) -> Breach:
+async def _look_up(settings: Settings, request: Request, now: datetime) -> Breach:
     pool = await open_pool(settings, service="audit", max_size=1)
     try:
         async with pool.acquire() as connection:
-            await _refuse_unknown(connection, asked.recipient, plan)
+            plans = await plans_in(connection)
+            asked = _read(request, plans.today, now)
+            await _refuse_unknown(connection, asked.recipient, plans)
             lost = await lost_by(connection, asked.recipient, asked.since, asked.until)
     finally:
         await pool.close()
-    kinds = {one.name: kind_of(one.name, plan) for one in lost.categories}
-    duty = duty_of(_role(asked.recipient, plan))
+    kinds = {one.name: kind_of(one.name, plans) for one in lost.categories}
+    duty = duty_of(_role(asked.recipient, plans))
     found = consequences(lost, kinds, duty, clock(asked.known_at, asked.now))
-    return Breach(asked.recipient, asked.since, asked.until, lost, found, plan)
+    return Breach(asked.recipient, asked.since, asked.until, lost, found, plans)
 
 
-async def _refuse_unknown(connection: Connection, recipient: str, plan: Plan) -> None:
-    """What a plan of earlier called a recipient is known by the log."""
-    known = [*plan.recipients, *plan.authorities]
+async def _refuse_unknown(connection: Connection, recipient: str, plans: Plans) -> None:
+    """Also known is what stands in the log alone: else nobody could ask what it lost."""
+    known = plans.parties
     if recipient in known or await has_recipient(connection, recipient):
         return
     near = difflib.get_close_matches(recipient, known, n=1)
     meant = f"did you mean {near[0]}? " if near else ""
     raise typer.BadParameter(
-        f"neither plan nor log has this recipient; {meant}The plan has: {', '.join(known)}",
+        f"neither plan nor log has this recipient; {meant}There are: {', '.join(known)}",
         param_hint="--recipient",
     )
 
 
-def kind_of(category: str, plan: Plan) -> Kind:
-    """Whether a category is special (article 9)."""
-    if category not in plan.categories:
+def kind_of(category: str, plans: Plans) -> Kind:
+    """Whether a category is special (article 9): it is where any plan says or said so."""
+    if plans.newest_with(lambda plan: category in plan.categories) is None:
         return "unknown"
-    return "special" if plan.special(category) else "ordinary"
+    said = plans.newest_with(lambda plan: category in plan.categories and plan.special(category))
+    return "ordinary" if said is None else "special"
 
 
-def _role(recipient: str, plan: Plan) -> str | None:
-    if recipient in plan.authorities:
-        return "authority"
-    found = plan.recipients.get(recipient)
-    return None if found is None else found.role
+def _role(recipient: str, plans: Plans) -> str | None:
+    plan = plans.newest_with(lambda plan: recipient in {*plan.recipients, *plan.authorities})
+    if plan is None:
+        return None
+    return "authority" if recipient in plan.authorities else plan.recipients[recipient].role
 
 
 def as_json(breach: Breach) -> Iterator[bytes]:
@@ -164,14 +165,14 @@ def _as_data(breach: Breach) -> Mapping[str, object]:
         "categories": [
             {
                 "category": one.name,
-                "kind": kind_of(one.name, breach.plan),
+                "kind": kind_of(one.name, breach.plans),
                 "people": one.people,
                 "records": one.records,
             }
             for one in lost.categories
         ],
-        "notify": _notify(breach.consequences, breach.plan),
-        "plan_digest": breach.plan.digest,
+        "notify": _notify(breach.consequences, breach.plans.today),
+        "plan_digest": breach.plans.today.digest,
     }
 
 

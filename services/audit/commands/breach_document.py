@@ -10,10 +10,11 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from services.audit.domain.breach import Alike, Clock, Consequences, Duty, Lost, LostCategory
+from services.audit.handlers.plans import Plans
 from shared.documents.document import Document, Fact, Section, Table, cell, fact
 from shared.documents.telling import Teller
 from shared.documents.words import Words
-from shared.privacy.plan import Plan
+from shared.privacy.plan import Plan, Recipient
 
 SHOWN: Final = 20
 """Subjects of whom a document has the ids, for each set of categories; JSON has all."""
@@ -23,7 +24,7 @@ _DUTY: Final[dict[Duty, str]] = {
     "arrangement": "As the arrangement with the joint controller says (article 26): {agreement}.",
     "theirs_first": "The recipient's first, as the controller of what it was given (article 4(7))."
     " Agree at once who notifies; where it only acted for us, or does not notify, it is ours.",
-    "unknown": "The plan has nobody of this name any more: see in an earlier plan what they were."
+    "unknown": "No plan that is stored has anybody of this name: find out what they are."
     " A processor's breach is ours to notify, another controller's first its own.",
 }
 
@@ -37,17 +38,41 @@ class Breach:
     until: datetime
     lost: Lost
     consequences: Consequences
-    plan: Plan
+    plans: Plans
 
     @property
     def teller(self) -> Teller:
-        """In English, as the command is."""
-        return Teller(self.plan, Words("en"))
+        """Of today's plan, in English, as the command is."""
+        return self._teller(self.plans.today)
+
+    def _teller(self, plan: Plan) -> Teller:
+        return Teller(plan, Words("en"))
 
     def moment(self, moment: datetime) -> str:
         """As it is where the organisation is."""
-        zone = ZoneInfo(self.plan.organisation.time_zone)
+        zone = ZoneInfo(self.plans.today.organisation.time_zone)
         return self.teller.words.moment(moment.astimezone(zone))
+
+    def category(self, name: str) -> str:
+        """What the newest plan calls it that has it."""
+        plan = self.plans.newest_with(lambda plan: name in plan.categories)
+        return name if plan is None else self._teller(plan).category(name)
+
+    @property
+    def party(self) -> Recipient | None:
+        """The recipient, in the newest plan that has it; None for an authority, or for nobody."""
+        plan = self.plans.newest_with(lambda plan: self.recipient in plan.recipients)
+        return None if plan is None else plan.recipients[self.recipient]
+
+    @property
+    def name(self) -> str:
+        """Who it is."""
+        if self.party is not None:
+            return self.teller.recipient(self.party)
+        plan = self.plans.newest_with(lambda plan: self.recipient in plan.authorities)
+        if plan is None:
+            return self.recipient
+        return self.teller.text(plan.authorities[self.recipient].name)
 
 
 def breach_document(breach: Breach) -> Document:
@@ -57,20 +82,12 @@ def breach_document(breach: Breach) -> Document:
         sections += [_notify(breach), _contents(breach), _affected(breach)]
     return Document(
         "en",
-        f"Personal data lost by {_name(breach)}",
+        f"Personal data lost by {breach.name}",
         "What was handed to this recipient in the span below counts as lost"
         " (General Data Protection Regulation, articles 33 and 34).",
         tuple(sections),
         breach.teller.foot,
     )
-
-
-def _name(breach: Breach) -> str:
-    recipient = breach.plan.recipients.get(breach.recipient)
-    if recipient is not None:
-        return breach.teller.recipient(recipient)
-    authority = breach.plan.authorities.get(breach.recipient)
-    return breach.recipient if authority is None else breach.teller.text(authority.name)
 
 
 def _lost(breach: Breach) -> Section:
@@ -87,7 +104,7 @@ def _lost(breach: Breach) -> Section:
         ("Category", "Special (article 9)", "People", "Records"),
         tuple(
             (
-                cell(_named(breach, one.name)),
+                cell(breach.category(one.name)),
                 cell(_kind(breach, one)),
                 cell(f"{one.people:,}"),
                 cell(f"{one.records:,}"),
@@ -114,16 +131,15 @@ def _uncertain(lost: Lost) -> Iterator[Fact]:
 
 def _kind(breach: Breach, lost: LostCategory) -> str:
     if lost.name in breach.consequences.unknown:
-        return "not in the plan any more"
+        return "no plan says"
     return "yes" if lost.name in breach.consequences.special else "no"
 
 
 def _notify(breach: Breach) -> Section:
-    organisation = breach.plan.organisation
+    organisation = breach.plans.today.organisation
     authority = organisation.supervisory_authority
     officer = organisation.data_protection_officer
-    recipient = breach.plan.recipients.get(breach.recipient)
-    agreement = (None if recipient is None else recipient.agreement) or "see there"
+    agreement = (None if breach.party is None else breach.party.agreement) or ""
     named = "the plan names none" if authority is None else breach.teller.contact_line(authority)
     return Section(
         "Whom to notify",
@@ -154,7 +170,7 @@ def _hours(span: timedelta) -> str:
 def _telling(breach: Breach) -> str:
     found = breach.consequences
     if found.telling == "required":
-        names = ", ".join(breach.teller.category(name) for name in found.special)
+        names = ", ".join(breach.category(name) for name in found.special)
         return (
             "To be told without undue delay (article 34): the risk to them is high, since special"
             f" categories were lost: {names}. Not where article 34(3) applies, such as data that"
@@ -168,7 +184,7 @@ def _telling(breach: Breach) -> str:
 
 def _controllers(breach: Breach) -> Iterator[str]:
     """Article 33(2): the log does not say which data is processed for whom."""
-    for mandate in breach.plan.on_behalf.values():
+    for mandate in breach.plans.today.on_behalf.values():
         who = breach.teller.contact_line(mandate.controller)
         what = breach.teller.text(mandate.describes)
         yield f"{who}: without undue delay, if it concerns {what} (article 33(2))"
@@ -190,7 +206,7 @@ def _contents(breach: Breach) -> Section:
 def _affected(breach: Breach) -> Section:
     rows = tuple(
         (
-            cell(*(_named(breach, name) for name in alike.categories)),
+            cell(*(breach.category(name) for name in alike.categories)),
             cell(f"{alike.people:,}"),
             cell(*_ids(alike)),
         )
@@ -202,11 +218,6 @@ def _affected(breach: Breach) -> Section:
         rows,
     )
     return Section("Who they are", tables=(table,))
-
-
-def _named(breach: Breach, category: str) -> str:
-    known = category in breach.plan.categories
-    return breach.teller.category(category) if known else category
 
 
 def _ids(alike: Alike) -> Iterator[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
+from services.audit.handlers.plans import Plans
 from shared.documents.document import Line, Said
 from shared.documents.telling import Teller
 from shared.documents.words import Words
-from shared.privacy.plan import Plan, Purpose, Recipient
+from shared.privacy.plan import Purpose, Recipient
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +23,12 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """Plans by digest, and the language. An unknown name is shown as it stands in the log."""
+    """Plans, and a language. A name that its plan does not have is shown as it stands in the log.
 
-    today: Plan
-    plans: Mapping[str, Plan]
-    """Those that are stored; entries of any other are told by today's."""
+    What was made under a plan that is not stored is told by today's.
+    """
+
+    plans: Plans
     words: Words
 
     def party(self, key: str, digest: str) -> Party:
@@ -94,7 +95,7 @@ class Naming:
         return Said(name) if category is None else teller.said(category.describes)
 
     def _teller(self, digest: str) -> Teller:
-        return Teller(self.plans.get(digest, self.today), self.words)
+        return Teller(self.plans.of(digest) or self.plans.today, self.words)
 
 
 def _listed(said: list[Said]) -> Line:

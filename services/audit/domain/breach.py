@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 from uuid import UUID
 
@@ -96,7 +96,8 @@ class Consequences:
 
 def clock(known_at: datetime, now: datetime) -> Clock:
     """72 hours from when it became known."""
-    deadline = known_at + NOTIFY_WITHIN
+    # In UTC: where clocks are put back, a sum in local time would be an hour too long.
+    deadline = known_at.astimezone(UTC) + NOTIFY_WITHIN
     return Clock(known_at, deadline, deadline - now)
 
 
