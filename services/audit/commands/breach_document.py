@@ -28,6 +28,8 @@ _DUTY: Final[dict[Duty, str]] = {
     " A processor's breach is ours to notify, another controller's first its own.",
 }
 
+_UNLESS: Final = "Not where a risk to the people is unlikely: then write down why (article 33(5))."
+
 
 @dataclass(frozen=True, slots=True)
 class Breach:
@@ -124,9 +126,9 @@ def _between(breach: Breach) -> str | None:
 
 def _uncertain(lost: Lost) -> Iterator[Fact]:
     if lost.unconfirmed:
-        yield Fact("Of these", (f"{lost.unconfirmed:,} are not known to have arrived",))
+        yield Fact("Not known to have arrived", (f"{lost.unconfirmed:,} of these records",))
     if lost.undelivered:
-        yield Fact("Not counted", (f"{lost.undelivered:,} records that did not arrive",))
+        yield Fact("Did not arrive", (f"{lost.undelivered:,} more records, not counted",))
 
 
 def _kind(breach: Breach, lost: LostCategory) -> str:
@@ -145,7 +147,10 @@ def _notify(breach: Breach) -> Section:
         "Whom to notify",
         facts=(
             Fact("Whose duty", (_DUTY[breach.consequences.duty].format(agreement=agreement),)),
-            Fact("Supervisory authority", (named, _deadline(breach, breach.consequences.clock))),
+            Fact(
+                "Supervisory authority",
+                (named, _deadline(breach, breach.consequences.clock), _UNLESS),
+            ),
             Fact("The people", (_telling(breach),)),
             *fact("Officer", None if officer is None else breach.teller.contact_line(officer)),
             *fact("Controllers", *_controllers(breach)),
@@ -195,7 +200,7 @@ def _contents(breach: Breach) -> Section:
     return Section(
         "What the notification has to say (article 33(3))",
         points=(
-            f"(a) what happened; {lost.people:,} people, {lost.records:,} records, what of them",
+            f"(a) what happened: {lost.people:,} people, {lost.records:,} records, as above",
             "(b) whom to ask: the officer above",
             "(c) what is likely to follow from it: to be written",
             "(d) what was done about it, or will be: to be written",
