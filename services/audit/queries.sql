@@ -146,62 +146,62 @@ insert into checkpoint select size, root, note, signed_at from former order by s
 update position set next_offset = :offset where topic = 'audit' and partition = 0;
 
 -- name: lost_by(recipient, since, until)^
--- What a recipient was handed in a span, counted: of how many people, of which categories; and who
--- they are, by the categories that it has of them, 16 bytes for each person. What did not arrive
--- is counted apart. One row of arrays, since there may be a million people and no cursor is held.
+-- What a recipient was handed in a span, and has arrived or may have: how many records of each set
+-- of categories, and whose, by the sets that it has of them, 16 bytes for each person. A set is
+-- written with spaces, several with bars. One row of arrays, since there may be a million people
+-- and no cursor is held; entries are grouped early and by few columns, to be few soon.
 with handed as materialized (
-    select sequence, at, disclosure_id, subject_id, categories
+    select at, disclosure_id, subject_id, array_to_string(categories, ' ') as categories
     from entry
     where
         recipient = :recipient
         and type in ('DataDisclosed', 'DataTransmitted')
         and at >= :since and at < :until
 ),
+call as materialized (
+    select disclosure_id, count(*) as records, min(at) as first_at, max(at) as last_at
+    from handed group by disclosure_id
+),
 last_word as (
     select distinct on (disclosure_id) disclosure_id, type
     from entry
     where
         type in ('DisclosureDelivered', 'DisclosureFailed')
-        and disclosure_id in (select disclosure_id from handed)
+        and disclosure_id in (select disclosure_id from call)
     order by disclosure_id, sequence desc
 ),
 told as materialized (
-    select handed.*, last_word.type as outcome
-    from handed left join last_word using (disclosure_id)
+    select call.*, last_word.type as outcome
+    from call left join last_word using (disclosure_id)
 ),
-lost as materialized (
-    select * from told where outcome is distinct from 'DisclosureFailed'
+part as materialized (
+    select subject_id, categories, count(*) as records
+    from handed
+    where disclosure_id not in (select disclosure_id from told where outcome = 'DisclosureFailed')
+    group by subject_id, categories
 ),
-of_category as (
-    select category, count(distinct subject_id) as people, count(*) as records
-    from lost cross join unnest(categories) as category
-    group by category
+of_set as (
+    select categories, sum(records)::bigint as records from part group by categories
 ),
 person as (
-    select subject_id, array_agg(distinct category order by category) as categories
-    from lost cross join unnest(categories) as category
-    group by subject_id
+    select subject_id, string_agg(categories, '|' order by categories) as sets
+    from part group by subject_id
 ),
 alike as (
-    select
-        array_to_string(categories, ' ') as categories,
-        string_agg(uuid_send(subject_id), ''::bytea order by subject_id) as subjects
-    from person group by categories
+    select sets, string_agg(uuid_send(subject_id), ''::bytea order by subject_id) as subjects
+    from person group by sets
 )
 select
-    count(*) as records,
-    count(distinct subject_id) as people,
-    count(distinct disclosure_id) as disclosures,
-    count(*) filter (where outcome is null) as unconfirmed,
-    (select count(*) from told where outcome = 'DisclosureFailed') as undelivered,
-    min(at) as first_at,
-    max(at) as last_at,
-    array(select category from of_category order by category) as categories,
-    array(select people from of_category order by category) as category_people,
-    array(select records from of_category order by category) as category_records,
-    array(select categories from alike order by categories) as alike_categories,
-    array(select subjects from alike order by categories) as alike_subjects
-from lost;
+    count(*) filter (where outcome is distinct from 'DisclosureFailed') as disclosures,
+    coalesce(sum(records) filter (where outcome is null), 0)::bigint as unconfirmed,
+    coalesce(sum(records) filter (where outcome = 'DisclosureFailed'), 0)::bigint as undelivered,
+    min(first_at) filter (where outcome is distinct from 'DisclosureFailed') as first_at,
+    max(last_at) filter (where outcome is distinct from 'DisclosureFailed') as last_at,
+    array(select categories from of_set order by categories) as sets,
+    array(select records from of_set order by categories) as set_records,
+    array(select sets from alike order by sets) as alike_sets,
+    array(select subjects from alike order by sets) as alike_subjects
+from told;
 
 -- name: has_recipient(recipient)$
 select exists(select from entry where recipient = :recipient);

@@ -15,11 +15,11 @@ from rich.console import Console
 from services.audit.commands import app
 from services.audit.commands.breach_document import SHOWN, Breach, breach_document
 from services.audit.domain.breach import (
-    Alike,
     Duty,
     Kind,
     Lost,
     LostCategory,
+    alike,
     clock,
     consequences,
     duty_of,
@@ -46,7 +46,6 @@ from tests.support.work import NO_KAFKA, Work
 
 KNOWN = datetime(2026, 11, 20, 9, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-DIET, CONTACT = LostCategory("diet", 2, 3), LostCategory("contact", 2, 3)
 MANDATE = """
 [on_behalf.alumni]
 describes = { fi = "Alumnitapahtumat", en = "Alumni events" }
@@ -64,10 +63,11 @@ def plan() -> Plan:
     return load_plan(PLAN)
 
 
-def lost(*categories: LostCategory, people: int = 2, undelivered: int = 0) -> Lost:
+def lost(*categories: str, people: int = 2, undelivered: int = 0) -> Lost:
+    """Three records of people of whom the recipient has all of these categories."""
     subjects = b"".join(sorted(uuid4().bytes for _ in range(people)))
-    alike = (Alike(tuple(one.name for one in categories), subjects),) if people else ()
-    return Lost(people, 3, 3, 1, undelivered, NOON, NOON, categories, alike)
+    groups = alike([(frozenset(categories), subjects)] if people else [])
+    return Lost(3, 1, undelivered, NOON, NOON, {frozenset(categories): 3}, groups)
 
 
 def breach(what: Lost, plan: Plan, *, recipient: str = "caterer", now: datetime = KNOWN) -> Breach:
@@ -94,18 +94,18 @@ def test_hours_are_hours_also_where_clocks_are_put_back() -> None:
 
 
 def test_a_late_notification_needs_reasons_for_the_delay(plan: Plan) -> None:
-    late = breach(lost(DIET), plan, now=KNOWN + 75 * HOUR + timedelta(minutes=5))
+    late = breach(lost("diet"), plan, now=KNOWN + 75 * HOUR + timedelta(minutes=5))
     assert late.consequences.clock.is_over
     assert "Over by 3 h 5 min: the reasons for the delay go with it." in text(late)
-    assert "71 h 0 min left." in text(breach(lost(DIET), plan, now=KNOWN + HOUR))
+    assert "71 h 0 min left." in text(breach(lost("diet"), plan, now=KNOWN + HOUR))
 
 
 @pytest.mark.parametrize(
     ("what", "telling", "special", "unknown"),
     [
-        (lost(CONTACT, DIET), "required", ("diet",), ()),
-        (lost(CONTACT), "to_be_judged", (), ()),
-        (lost(LostCategory("gone", 1, 1)), "to_be_judged", (), ("gone",)),
+        (lost("contact", "diet"), "required", ("diet",), ()),
+        (lost("contact"), "to_be_judged", (), ()),
+        (lost("gone"), "to_be_judged", (), ("gone",)),
         (lost(people=0), "nobody", (), ()),
     ],
 )
@@ -134,7 +134,7 @@ def test_whose_the_notification_is_follows_from_the_recipients_role(
 
 
 def test_who_is_to_be_notified_comes_from_the_plan(plan: Plan, tmp_path: Path) -> None:
-    said = text(breach(lost(CONTACT, DIET), plan))
+    said = text(breach(lost("contact", "diet"), plan))
     for one in (
         "Personal data lost by Example Catering Ltd",
         "Office of the Data Protection Ombudsman",
@@ -145,15 +145,25 @@ def test_who_is_to_be_notified_comes_from_the_plan(plan: Plan, tmp_path: Path) -
         assert one in said
     assert "Controllers" not in said
     changed_plan = load_plan(written(tmp_path, changed(("\n[authorities.police]", MANDATE))))
-    assert "alumni@example.org: without undue delay" in text(breach(lost(DIET), changed_plan))
+    assert "alumni@example.org: without undue delay" in text(breach(lost("diet"), changed_plan))
 
 
 def test_a_document_shows_some_subjects_and_says_how_many_more_there_are(plan: Plan) -> None:
-    many = breach(lost(DIET, people=SHOWN + 2), plan)
+    many = breach(lost("diet", people=SHOWN + 2), plan)
     ids = [str(one) for one in many.lost.alike[0].subject_ids()]
     said = rendered(breach_document(many), "html")
     assert [one in said for one in ids] == [True] * SHOWN + [False] * 2
     assert "and 2 more: --json has all" in said
+
+
+def test_people_and_records_of_a_category_are_those_of_every_set_that_has_it() -> None:
+    one, two, three = (uuid4().bytes for _ in range(3))
+    both = frozenset({"contact", "diet"})
+    groups = alike([(both, one), (frozenset({"contact"}), two), (both, three)])
+    found = Lost(2, 0, 0, NOON, NOON, {frozenset({"contact"}): 4, both: 2}, groups)
+    assert (found.people, found.records) == (3, 6)
+    assert found.categories == (LostCategory("contact", 3, 6), LostCategory("diet", 2, 2))
+    assert [one.categories for one in groups] == [("contact",), ("contact", "diet")]
 
 
 @pytest.fixture

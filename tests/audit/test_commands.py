@@ -195,7 +195,7 @@ async def test_a_persons_history_names_recipient_purpose_basis_fields_and_outcom
             "explicit consent",
             "Contact information: name",
             "Special diet: special diet",
-            "yes, 1\u00a0Sep\u00a02026, 13:00",
+            "yes, 1\u00a0Sep\u00a02026, 15:00",
             "you had not consented to it",
             "Arranging the event",
             "a member of staff",

@@ -85,7 +85,9 @@ def _read(request: Request, plan: Plan, now: datetime) -> _Asked:
 
 
 async def _look_up(settings: Settings, request: Request, now: datetime) -> Breach:
-    pool = await open_pool(settings, service="audit", max_size=1)
+    # Of a large recipient it is one statement of some seconds, longer than a service may take.
+    patient = settings.model_copy(update={"session_timeout_ms": 300_000})
+    pool = await open_pool(patient, service="audit", max_size=1)
     try:
         async with pool.acquire() as connection:
             plans = await plans_in(connection)

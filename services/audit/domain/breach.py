@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 from uuid import UUID
@@ -26,16 +26,24 @@ class Alike:
     """People of whom the recipient has the same categories. `subjects`: 16 bytes for each."""
 
     categories: tuple[str, ...]
-    subjects: bytes
+    subjects: bytes = field(repr=False)
 
     @property
     def people(self) -> int:
         return len(self.subjects) // 16
 
     def subject_ids(self) -> Iterator[UUID]:
-        """Who they are, in order, one by one."""
+        """Who they are, one by one."""
         for start in range(0, len(self.subjects), 16):
             yield UUID(bytes=self.subjects[start : start + 16])
+
+
+def alike(found: Iterable[tuple[frozenset[str], bytes]]) -> tuple[Alike, ...]:
+    """Groups of people with the categories that the recipient has of them; each set comes once."""
+    together: dict[tuple[str, ...], list[bytes]] = {}
+    for categories, subjects in found:
+        together.setdefault(tuple(sorted(categories)), []).append(subjects)
+    return tuple(Alike(one, b"".join(together[one])) for one in sorted(together))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +53,36 @@ class Lost:
     `unconfirmed` of the records may not have arrived; `undelivered` come on top: they did not.
     """
 
-    people: int
-    records: int
     disclosures: int
     unconfirmed: int
     undelivered: int
     first_at: datetime | None
     last_at: datetime | None
-    categories: tuple[LostCategory, ...]
+    of_set: Mapping[frozenset[str], int]
+    """How many records there are of each set of categories."""
     alike: tuple[Alike, ...]
+
+    @property
+    def records(self) -> int:
+        return sum(self.of_set.values())
+
+    @property
+    def people(self) -> int:
+        """Subjects: who proved to be one person counts as often as they were."""
+        return sum(one.people for one in self.alike)
+
+    @property
+    def categories(self) -> tuple[LostCategory, ...]:
+        """Each category with its people and records, by name."""
+        names = sorted({name for one in self.alike for name in one.categories})
+        return tuple(
+            LostCategory(
+                name,
+                sum(one.people for one in self.alike if name in one.categories),
+                sum(count for one, count in self.of_set.items() if name in one),
+            )
+            for name in names
+        )
 
 
 Kind = Literal["special", "ordinary", "unknown"]
