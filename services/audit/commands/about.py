@@ -16,7 +16,7 @@ from services.audit.commands.about_document import WORDS, Answer, about_document
 from services.audit.commands.naming import Naming, Party
 from services.audit.commands.spans import begin
 from services.audit.domain.history import Access, Disclosure
-from services.audit.handlers.plans import plans_in
+from services.audit.handlers.plans import plans_before
 from services.audit.handlers.read import history_of
 from services.audit.settings import Settings
 from shared.assembly import Parts, open_parts
@@ -64,7 +64,8 @@ def run_about(request: Request) -> int:
 
 async def _answer(request: Request, named: str) -> Answer | None:
     async with open_parts(Settings.load(), service="audit") as parts:
-        since = None if request.since is None else begin(request.since, parts.privacy.plan)
+        today = parts.privacy.plan
+        since = None if request.since is None else begin(request.since, today)
         subject_ids = await _subjects(parts, named)
         if not subject_ids:
             return None
@@ -72,7 +73,7 @@ async def _answer(request: Request, named: str) -> Answer | None:
             history = await history_of(connection, subject_ids, since=since)
             if history is None:
                 return None
-            plans = await plans_in(connection, cited=history.plan_digests)
+            plans = await plans_before(connection, today, cited=history.plan_digests)
     return Answer(history, Naming(plans, Words(request.language, WORDS)), utc_now(), since)
 
 

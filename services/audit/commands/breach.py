@@ -23,11 +23,12 @@ from services.audit.domain.breach import (
     consequences,
     duty_of,
 )
-from services.audit.handlers.plans import Plans, plans_in
+from services.audit.handlers.plans import Plans, plans_before
 from services.audit.settings import Settings
 from services.audit.store.losses import has_recipient, lost_by
 from shared.documents.document import rendered
 from shared.documents.terminal import print_document
+from shared.privacy.in_force import InForce
 from shared.privacy.plan import Plan
 from shared.runtime.clock import utc_now
 from shared.runtime.database import Connection, open_pool
@@ -90,8 +91,10 @@ async def _look_up(settings: Settings, request: Request, now: datetime) -> Breac
     pool = await open_pool(patient, service="audit", max_size=1)
     try:
         async with pool.acquire() as connection:
-            plans = await plans_in(connection)
-            asked = _read(request, plans.today, now)
+            async with connection.transaction():
+                today = (await InForce.open(connection)).plan
+            asked = _read(request, today, now)
+            plans = await plans_before(connection, today)
             await _refuse_unknown(connection, asked.recipient, plans)
             lost = await lost_by(connection, asked.recipient, asked.since, asked.until)
     finally:

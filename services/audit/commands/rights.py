@@ -67,7 +67,7 @@ def breach(
     until: Annotated[str, typer.Option(help="Before this moment, or up to the end of this day.")],
     known_at: Annotated[
         str | None,
-        typer.Option(metavar="MOMENT", help="When we came to know of it. [default: now]"),
+        typer.Option(metavar="MOMENT", help="When we came to know of it, else now."),
     ] = None,
     format_: DocumentFormat = Format.TEXT,
     json: AsJson = False,

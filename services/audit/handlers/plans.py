@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from shared.privacy import stored_plans
-from shared.privacy.in_force import InForce
 from shared.privacy.plan import Plan, PlanError
 from shared.runtime.database import Connection
 
@@ -37,15 +36,16 @@ class Plans:
         return (self.today, *self.earlier)
 
 
-async def plans_in(connection: Connection, *, cited: Collection[str] | None = None) -> Plans:
-    """The plan in force and each earlier one, or of these only those that are cited.
+async def plans_before(
+    connection: Connection, today: Plan, *, cited: Collection[str] | None = None
+) -> Plans:
+    """The plan of today, and each earlier one, or of these only those that are cited.
 
-    NoPlanError where none is in force. An earlier one that this release does not accept is left
-    out: what was made under it is told by today's.
+    One that this release does not accept is left out: what was made under it is told by today's.
     """
-    async with connection.transaction():
-        today = (await InForce.open(connection)).plan
-        stored = {one.digest: one for one in await stored_plans.history(connection)}
+    if cited is not None and set(cited) <= {today.digest}:
+        return Plans(today)
+    stored = {one.digest: one for one in await stored_plans.history(connection)}
     earlier = []
     for digest, one in reversed(stored.items()):
         if digest != today.digest and (cited is None or digest in cited):
