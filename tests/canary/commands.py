@@ -125,9 +125,8 @@ def _many(stack: Stack, marks: Marks) -> Iterator[Call]:
     page = ("audit", "about", "-", "--format", "html", "--language", "fi")
     yield Call(page, f"{marks.email_of(FOLLOWED)}\n")
     yield Call(("audit", "about", "-"), mark, code=2)
-    lost = ("audit", "breach", "--since", "2020-01-01", "--until", "2040-12-31", "--recipient")
-    yield Call((*lost, "caterer"))
-    yield Call((*lost, mark), code=2)
+    span = ("--since", "2020-01-01", "--until", "2040-12-31")
+    yield Call(("audit", "breach", "--recipient", "caterer", *span))
     # Withdrawn in the evening.
     yield Call(("consent", "check", "-", "marketing"), marks.email_of(FOLLOWED), code=1)
     yield Call(("send", "-"), f'{{"{mark}', code=1)
