@@ -114,6 +114,7 @@ def test_special_categories_decide_that_people_are_told_and_anything_else_is_jud
 ) -> None:
     found = breach(what, plan).consequences
     assert (found.telling, found.special, found.unknown) == (telling, special, unknown)
+    assert ("no plan says what gone is" in text(breach(what, plan))) == bool(unknown)
 
 
 @pytest.mark.parametrize(

@@ -58,8 +58,8 @@ def about_document(answer: Answer) -> Document:
     sections = (
         _covers(answer),
         _recipients(answer),
-        *_handed(answer, "disclosed", "disclosed"),
-        *_handed(answer, "transmitted", "transmitted"),
+        *_handed(answer, "disclosed"),
+        *_handed(answer, "transmitted"),
         *_refused(answer),
         _readings(answer),
         _log(answer),
@@ -115,7 +115,7 @@ def _recipients(answer: Answer) -> Section:
     return Section(heading, tables=(Table(answer.say("about", "recipients_each"), head, rows),))
 
 
-def _handed(answer: Answer, kind: Handed, key: str) -> Iterator[Section]:
+def _handed(answer: Answer, kind: Handed) -> Iterator[Section]:
     rows = tuple(
         (
             _when(answer, one.at, one.sequence),
@@ -129,7 +129,7 @@ def _handed(answer: Answer, kind: Handed, key: str) -> Iterator[Section]:
     )
     if rows:
         head = answer.head("when", "to_whom", "why", "data", "arrived")
-        yield _section(answer, key, head, rows)
+        yield _section(answer, kind, head, rows)
 
 
 def _refused(answer: Answer) -> Iterator[Section]:

@@ -181,9 +181,10 @@ def _telling(breach: Breach) -> str:
             f" categories were lost: {names}. Not where article 34(3) applies, such as data that"
             " nobody can read without a key."
         )
+    unknown = f"; no plan says what {', '.join(found.unknown)} is" if found.unknown else ""
     return (
-        "Somebody has to judge it (article 34): no special category was lost, so that the risk is"
-        " high only by what can be done with the rest. Write down who judged, and how."
+        f"Somebody has to judge it (article 34): no special category is known to be lost{unknown}."
+        " The risk is high only by what can be done with the rest. Write down who judged, and how."
     )
 
 
