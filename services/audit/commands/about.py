@@ -70,8 +70,9 @@ async def _answer(request: Request, named: str) -> Answer | None:
         if not subject_ids:
             return None
         async with parts.pool.acquire() as connection:
-            history = await history_of(connection, subject_ids, since=since)
-            if history is None:
+            found = await history_of(connection, subject_ids)
+            history = found if found is None or since is None else found.since(since)
+            if history is None or history.tells_nothing:
                 return None
             plans = await plans_before(connection, today, cited=history.plan_digests)
     return Answer(history, Naming(plans, Words(request.language, WORDS)), utc_now(), since)

@@ -72,6 +72,11 @@ class History:
         )
 
     @property
+    def tells_nothing(self) -> bool:
+        """Whether there is nothing to be told, such as of who was linked or erased and no more."""
+        return not self.disclosures and not self.accesses
+
+    @property
     def plan_digests(self) -> frozenset[str]:
         """Of the plans that it was made under."""
         handed = {one.plan_digest for one in self.disclosures}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
 from uuid import UUID
 
 from services.audit import store
@@ -29,18 +28,11 @@ async def read_entries(
             return
 
 
-async def history_of(
-    connection: Connection, subject_ids: Sequence[UUID], *, since: datetime | None = None
-) -> History | None:
-    """Everything that the log says of one person, who may be several subjects; None: nothing.
-
-    `since` leaves out what is earlier.
-    """
+async def history_of(connection: Connection, subject_ids: Sequence[UUID]) -> History | None:
+    """Everything that the log says of one person, who may be several subjects; None: nothing."""
     entries = await store.about(connection, subject_ids)
     if not entries:
         return None
     without_outcomes = history(subject_ids, entries, ())
     disclosures = {disclosure.disclosure_id for disclosure in without_outcomes.disclosures}
-    found = history(subject_ids, entries, await store.outcomes(connection, list(disclosures)))
-    told = found if since is None else found.since(since)
-    return told if told.disclosures or told.accesses else None
+    return history(subject_ids, entries, await store.outcomes(connection, list(disclosures)))
