@@ -67,6 +67,12 @@ class StoredEntry:
         event: dict[str, JsonValue] = orjson.loads(self.body)
         return event
 
+    @property
+    def at(self) -> str:
+        """When it happened, as the entry has it (RFC 3339)."""
+        data = self.event["data"]
+        return str(data["at"]) if isinstance(data, dict) else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -82,9 +88,15 @@ class EntryFilter:
 
     since: datetime | None = None
     until: datetime | None = None
-    subject_id: UUID | None = None
+    subject_ids: tuple[UUID, ...] | None = None
+    """About any of these; with none among them, no entry is meant."""
     recipient: str | None = None
+    purpose: str | None = None
     event_id: UUID | None = None
+    category: str | None = None
+    """One of those that the entry names."""
+    type: str | None = None
+    actor: str | None = None
 
 
 def log_entry(message: Message[Entry]) -> LogEntry:
