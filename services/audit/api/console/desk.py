@@ -1,0 +1,47 @@
+"""What the console reads from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from services.audit.api.console.rendering import Words
+from services.audit.domain.notes import VerifierKey
+from services.audit.store.search import searching
+from services.audit.store.sources import PublishedLog
+from shared.privacy.privacy import Privacy
+from shared.runtime.database import Connection, Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The database, the keyring's way from an address to a subject, and what is published."""
+
+    pool: Pool
+    privacy: Privacy
+    published: PublishedLog
+    keys: Sequence[VerifierKey]
+    """The log's own first, then those of its witnesses."""
+    now: Callable[[], datetime]
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The organisation's."""
+        return ZoneInfo(self.privacy.plan.organisation.time_zone)
+
+    @property
+    def words(self) -> Words:
+        """As the plan in force has them."""
+        return Words(self.privacy.plan, self.zone)
+
+    @property
+    def today(self) -> date:
+        """In the organisation's time zone."""
+        return self.now().astimezone(self.zone).date()
+
+    def reading(self) -> AbstractAsyncContextManager[Connection]:
+        """A transaction that can write nothing."""
+        return searching(self.pool)
