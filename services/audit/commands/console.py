@@ -20,6 +20,7 @@ from services.audit.store.sources import folder_log
 from shared.assembly import open_parts
 from shared.runtime.clock import utc_now
 from shared.runtime.http import HttpServer, PortError
+from shared.runtime.logging import configure_logging
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,10 @@ def run_console(asked: Asked) -> int:
             " reach it from elsewhere through `ssh -L`",
             param_hint="--host",
         )
+    settings = Settings.load()
+    configure_logging("console", settings.log_format, settings.log_level)
     try:
-        asyncio.run(_serve(Settings.load(), asked))
+        asyncio.run(_serve(settings, asked))
     except PortError:
         typer.echo(f"cannot listen on {asked.host}:{asked.port}: give another --port", err=True)
         return 1

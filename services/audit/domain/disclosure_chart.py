@@ -109,7 +109,11 @@ def _strip(recipient: str, counts: Sequence[DayCount], first: date, highest: int
 def _bar(of: DayCount, first: date, highest: int) -> Bar:
     released, refused = (_height(count, highest) for count in (of.released, of.refused))
     # What is made visible must not push the rest out of the strip.
-    released = min(released, HEIGHT - refused)
+    over = max(0.0, released + refused - HEIGHT)
+    if released > refused:
+        released -= over
+    else:
+        refused -= over
     return Bar(
         of,
         x=DAY_WIDTH * (of.day - first).days + _GAP / 2,

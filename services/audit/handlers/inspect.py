@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-import asyncpg
 import orjson
 
 from services.audit.domain.checkpoints import Checkpoint
-from services.audit.domain.columns import other_columns
+from services.audit.domain.columns import Row, other_columns
 from services.audit.domain.growth import Refused, refuse_foreign_database
 from services.audit.domain.merkle import leaf_hash
 from services.audit.domain.notes import NoteError, Verified, VerifierKey, verify_note
@@ -49,7 +48,7 @@ class Verdict:
 class InspectedEntry:
     """One entry, the hash of its leaf in the tree, and whether it is proven to be in it."""
 
-    row: asyncpg.Record
+    row: Row
     leaf: bytes
     verdict: Verdict
 
@@ -104,16 +103,14 @@ def judge_head(published: PublishedHead, progress: Progress) -> Verdict:
     return published.verdict
 
 
-def inspect_entry(
-    row: asyncpg.Record, log: PublishedLog, keys: Sequence[VerifierKey]
-) -> InspectedEntry:
+def inspect_entry(row: Row, log: PublishedLog, keys: Sequence[VerifierKey]) -> InspectedEntry:
     """An entry of the database, held against the published tree."""
     body, sequence = row["body"], row["sequence"]
     return InspectedEntry(row, leaf_hash(body), _verdict_on(row, sequence, body, log, keys))
 
 
 def _verdict_on(
-    row: asyncpg.Record,
+    row: Row,
     sequence: int,
     body: bytes,
     log: PublishedLog,
@@ -170,8 +167,10 @@ def _consistent(one: Checkpoint, newest: Checkpoint, log: PublishedLog) -> Verdi
     try:
         proof = prove_consistency(log, one.size, newest.size)
         verify_consistency(one.size, newest.size, one.root, newest.root, proof)
-    except (ProveError, ProofError) as error:
+    except ProveError as error:
         return Verdict("wrong", str(error))
+    except ProofError as error:
+        return Verdict("wrong", f"it is not the beginning of the newest one: {error}")
     if one.size == newest.size:
         return Verdict("verified", "signed, published, the newest")
     return Verdict("verified", "signed, published, and the beginning of the newest")

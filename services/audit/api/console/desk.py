@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -42,6 +42,12 @@ class Desk:
         """In the organisation's time zone."""
         return self.now().astimezone(self.zone).date()
 
-    def reading(self) -> AbstractAsyncContextManager[Connection]:
-        """A transaction that can write nothing."""
-        return searching(self.pool)
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Connection]:
+        """A transaction that can write nothing. The plan in force is learned before it, in one of
+        its own: nobody who puts another plan in force waits for somebody who searches.
+        """
+        async with self.pool.acquire() as first, first.transaction(readonly=True):
+            await self.privacy.in_force.hold(first)
+        async with searching(self.pool) as connection:
+            yield connection
