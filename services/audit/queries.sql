@@ -86,6 +86,15 @@ where
     and type in ('DisclosureDelivered', 'DisclosureFailed')
 order by disclosure_id, sequence desc;
 
+-- name: bounds_of_time(since, until)^
+-- Times only roughly follow the log. For a session that plans for the values at hand. It counts, since
+-- a smallest and a largest alone would be looked for from both ends of the log, entry by entry.
+select min(sequence) as first, max(sequence) as last, count(*) as many
+from entry
+where
+    (:since::timestamptz is null or at >= :since)
+    and (:until::timestamptz is null or at < :until);
+
 -- name: disclosures_per_day(since, until, zone, recipient)
 -- Of how many people something was handed over, and of how many it was not, by day of a time zone.
 select

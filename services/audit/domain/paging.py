@@ -16,6 +16,13 @@ class Place(NamedTuple):
     after: int | None = None
 
 
+class Bounds(NamedTuple):
+    """Between which numbers anything can be at all: `first <= sequence < end`."""
+
+    first: int
+    end: int
+
+
 class Window(NamedTuple):
     """What is looked through for a page: `after < sequence < before`."""
 
@@ -32,17 +39,18 @@ class Page:
     newer: Place | None
 
 
-def window_of(place: Place, end: int, most: int) -> Window:
-    """At most so many entries of a log that ends before `end`."""
+def window_of(place: Place, bounds: Bounds, most: int) -> Window:
+    """At most so many entries, inside of the bounds."""
+    first, end = bounds
     if place.after is not None:
-        after = min(place.after, end - 1)
+        after = max(first - 1, min(place.after, end - 1))
         return Window(after, min(after + 1 + most, end))
-    before = end if place.before is None else min(place.before, end)
-    return Window(max(before - 1 - most, -1), before)
+    before = end if place.before is None else max(first, min(place.before, end))
+    return Window(max(before - 1 - most, first - 1), before)
 
 
 def page_of(
-    found: Sequence[StoredEntry], size: int, place: Place, window: Window, end: int
+    found: Sequence[StoredEntry], size: int, place: Place, window: Window, bounds: Bounds
 ) -> Page:
     """The page out of what was found in its window, one more than its size where there is more.
 
@@ -50,16 +58,14 @@ def page_of(
     empty page can have others: whoever goes on looks through what was not looked through yet.
     """
     entries, more = tuple(found[:size]), len(found) > size
-    first, last = window.after + 1, window.before - 1
-    if place.after is None:
-        oldest = entries[-1].sequence if more else first
-        newest = last
-    else:
-        newest = entries[-1].sequence if more else last
-        oldest = first
+    oldest, newest = window.after + 1, window.before - 1
+    if place.after is not None:
+        newest = entries[-1].sequence if more else newest
         entries = entries[::-1]
+    elif more:
+        oldest = entries[-1].sequence
     return Page(
         entries,
-        Place(before=oldest) if oldest > 0 else None,
-        Place(after=newest) if newest < end - 1 else None,
+        Place(before=oldest) if oldest > bounds.first else None,
+        Place(after=newest) if newest < bounds.end - 1 else None,
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from services.audit.domain.entries import EntryFilter
-from services.audit.domain.paging import Page, Place, page_of, window_of
+from services.audit.domain.paging import Bounds, Page, Place, page_of, window_of
 from services.audit.domain.recipient_history import RecipientDisclosure, recipient_history
 from services.audit.handlers.read import WINDOW
 from services.audit.store import outcomes, search
@@ -19,11 +19,18 @@ from shared.runtime.database import Connection
 
 async def find_page(connection: Connection, asked: EntryFilter, place: Place, *, size: int) -> Page:
     """A page of what a filter leaves. At most `WINDOW` entries are looked through for it."""
-    end = await search.log_size(connection)
-    window = window_of(place, end, WINDOW)
+    bounds = await _bounds(connection, asked)
+    window = window_of(place, bounds, WINDOW)
     look = search.newest if place.after is None else search.page
     found = await look(connection, asked, after=window.after, before=window.before, most=size + 1)
-    return page_of(found, size, place, window, end)
+    return page_of(found, size, place, window, bounds)
+
+
+async def _bounds(connection: Connection, asked: EntryFilter) -> Bounds:
+    """All of the log or, of a span of time, where that lies in it."""
+    if asked.since is None and asked.until is None:
+        return Bounds(0, await search.log_size(connection))
+    return await search.bounds_of(connection, asked.since, asked.until)
 
 
 async def find_subjects(

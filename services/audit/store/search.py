@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from services.audit.domain.entries import EntryFilter, StoredEntry
+from services.audit.domain.paging import Bounds
 from services.audit.store.sql import SQL
 from shared.runtime.database import Connection, Pool
 
@@ -68,6 +70,14 @@ async def newest(
     """The last of them, the newest first."""
     rows = await connection.fetch(_NEWEST, *arguments(asked, after, before), most)
     return [StoredEntry(sequence, body) for sequence, body in rows]
+
+
+async def bounds_of(
+    connection: Connection, since: datetime | None, until: datetime | None
+) -> Bounds:
+    """Between which numbers the entries of a span of time stand; of none where there are none."""
+    row = await SQL.bounds_of_time(connection, since=since, until=until)
+    return Bounds(0, 0) if row["first"] is None else Bounds(row["first"], row["last"] + 1)
 
 
 async def survey(connection: Connection, asked: EntryFilter, *, after: int, before: int) -> Survey:

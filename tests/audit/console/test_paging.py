@@ -6,17 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.audit.domain.entries import StoredEntry
-from services.audit.domain.paging import Page, Place, page_of, window_of
+from services.audit.domain.paging import Bounds, Page, Place, page_of, window_of
 
 
-def look(matching: set[int], end: int, place: Place, *, size: int, most: int) -> Page:
+def look(matching: set[int], bounds: Bounds | int, place: Place, *, size: int, most: int) -> Page:
     """A page as the database would give it, of a log with these matching entries."""
-    window = window_of(place, end, most)
+    bounds = Bounds(0, bounds) if isinstance(bounds, int) else bounds
+    window = window_of(place, bounds, most)
     found = sorted(one for one in matching if window.after < one < window.before)
     if place.after is None:
         found.reverse()
     entries = [StoredEntry(one, b"") for one in found[: size + 1]]
-    return page_of(entries, size, place, window, end)
+    return page_of(entries, size, place, window, bounds)
 
 
 def numbers(page: Page) -> list[int]:
@@ -42,25 +43,33 @@ def test_where_nothing_matched_in_a_window_the_next_one_is_offered() -> None:
     assert page.older == Place(before=900)
 
 
-logs = st.integers(0, 60).flatmap(
-    lambda end: st.tuples(st.just(end), st.sets(st.integers(0, max(end - 1, 0)), max_size=end))
+def test_nothing_is_looked_for_outside_of_the_bounds() -> None:
+    matching, bounds = set(range(100)), Bounds(40, 50)
+    page = look(matching, bounds, Place(), size=20, most=100)
+    assert (numbers(page), page.older, page.newer) == (list(range(49, 39, -1)), None, None)
+    assert numbers(look(matching, bounds, Place(after=3), size=2, most=100)) == [41, 40]
+    assert numbers(look(matching, bounds, Place(before=3), size=2, most=100)) == []
+
+
+@given(
+    st.sets(st.integers(0, 59)),
+    st.tuples(st.integers(0, 60), st.integers(0, 60)).map(sorted),
+    st.integers(1, 7),
+    st.integers(1, 20),
 )
-
-
-@given(logs, st.integers(1, 7), st.integers(1, 20))
 def test_whoever_goes_on_sees_every_match_once_and_in_order(
-    log: tuple[int, set[int]], size: int, most: int
+    log: set[int], span: list[int], size: int, most: int
 ) -> None:
-    end, matching = log
-    page, seen = look(matching, end, Place(), size=size, most=most), []
+    bounds = Bounds(*span)
+    page, seen = look(log, bounds, Place(), size=size, most=most), list[int]()
     while True:
         seen += numbers(page)
         if page.older is None:
             break
-        page = look(matching, end, page.older, size=size, most=most)
-    assert seen == sorted(matching, reverse=True)
+        page = look(log, bounds, page.older, size=size, most=most)
+    assert seen == sorted(log & set(range(*span)), reverse=True)
     back = numbers(page)
     while page.newer is not None:
-        page = look(matching, end, page.newer, size=size, most=most)
+        page = look(log, bounds, page.newer, size=size, most=most)
         back = numbers(page) + back
     assert back == seen
