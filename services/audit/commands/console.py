@@ -42,14 +42,15 @@ def run_console(asked: Asked) -> int:
     settings = Settings.load()
     configure_logging("console", settings.log_format, settings.log_level)
     try:
-        asyncio.run(_serve(settings, asked))
+        asyncio.run(serve(settings, asked))
     except PortError:
         typer.echo(f"cannot listen on {asked.host}:{asked.port}: give another --port", err=True)
         return 1
     return 0
 
 
-async def _serve(settings: Settings, asked: Asked) -> None:
+async def serve(settings: Settings, asked: Asked) -> None:
+    """Serve until SIGINT or SIGTERM. Raises PortError, and what opening the parts raises."""
     access = Access(token=secrets.token_urlsafe(32), session=secrets.token_urlsafe(32))
     async with open_parts(settings, service="audit") as parts:
         desk = Desk(
