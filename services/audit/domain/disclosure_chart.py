@@ -68,9 +68,11 @@ class Chart:
     counts: tuple[DayCount, ...]
     """All that is drawn, in order of days: the same as a table."""
 
+    height: float = HEIGHT
+
     @property
     def width(self) -> float:
-        """Of every strip, in its own units; its height is `HEIGHT`."""
+        """Of every strip, in its own units, as its height is."""
         return DAY_WIDTH * ((self.last - self.first).days + 1)
 
     @property

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from services.audit.api.console import pages
+from services.audit.domain.entries import StoredEntry
 from services.audit.domain.paging import Page
 from shared.runtime.database import Connection
 from tests.audit.console.conftest import EMAIL, Shown
@@ -147,6 +148,29 @@ async def test_every_entry_of_the_log_can_be_shown(
     assert shown.size > 128
 
 
+async def test_entries_whose_bytes_were_changed_are_shown_as_wrong(
+    browser: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoiled = [b"\xff", b"{}", b"[]", b'{"data":{},"type":"DataDisclosed"}', b'{"data":{"at":1}}']
+
+    async def page_of_spoiled(*_: object, **__: object) -> Page:
+        entries = [StoredEntry(sequence, body) for sequence, body in enumerate(spoiled)]
+        return Page(tuple(entries), None, None)
+
+    monkeypatch.setattr(pages, "find_page", page_of_spoiled)
+    page = (await browser.get("/")).text
+    assert page.count("its bytes are no entry") == len(spoiled)
+    for body in spoiled:
+
+        async def spoiled_row(*_: object, body: bytes = body) -> dict[str, object]:
+            return {"sequence": 0, "body": body}
+
+        monkeypatch.setattr(pages, "whole_entry", spoiled_row)
+        answer = await browser.get("/entries/0")
+        assert answer.status_code == 200
+        assert "its bytes are no entry" in answer.text
+
+
 @pytest.mark.parametrize("path", ["/entries/130", f"/entries/{10**30}"])
 async def test_an_entry_that_there_is_not_is_not_found(
     browser: httpx2.AsyncClient, path: str
@@ -276,6 +300,7 @@ async def test_checkpoints_are_verified(
     assert page.count("</span> Verified") == 3
     assert "the others are signed within some ten seconds" in page
     monkeypatch.setattr(pages, "CHECKPOINTS_ON_A_PAGE", 1)
+    assert "Nothing is signed yet." in (await browser.get("/checkpoints?before=0")).text
     first = (await browser.get("/checkpoints")).text
     second = (await browser.get(link(first, "Older"))).text
     assert re.findall(r'data-label="Entries:">(\d+)', second) == ["60"]

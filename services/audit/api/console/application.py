@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import structlog
 from starlette.applications import Starlette
@@ -25,12 +25,14 @@ from services.audit.api.console.access import (
 )
 from services.audit.api.console.desk import Desk
 from services.audit.api.console.forms import FormError
-from services.audit.api.console.pages import Pages
+from services.audit.api.console.pages import NotThereError, Pages
 from services.audit.api.console.rendering import make_environment
 from shared.runtime.database import describe, is_transient
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
+NOT_FOUND: Final = 404
+_NO_PAGE: Final = ("Not found", "There is no such page. The links above lead on.")
 _STATIC: Final = Path(__file__).with_name("static")
 
 _log = structlog.get_logger(__name__)
@@ -92,25 +94,24 @@ class _Guard:
                 return self._pages.told(403, "Not from here", what, signed_in=False)
             except FormError as error:
                 return self._pages.told(400, "The request cannot be read", str(error))
-            except HTTPException:
-                raise
+            except NotThereError as error:
+                return self._pages.told(NOT_FOUND, "Not found", str(error))
             except Exception as error:  # noqa: BLE001 - whatever it is, a page tells it
                 return self._failed(error)
 
         return watched
 
     async def not_here(self, request: Request, error: Exception) -> Response:
-        """What Starlette's router, or a page itself, has not found."""
-        assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for these alone
+        """What Starlette's router has no page for."""
         try:
             self._access.check(request)
         except (NotSignedInError, ForeignRequestError):
             return self._not_signed_in()
-        if error.status_code != 404:
-            return self._pages.told(error.status_code, "Not possible", "The console only shows.")
-        unknown = error.detail == HTTPException(404).detail
-        what = "There is no such page. The links above lead on." if unknown else error.detail
-        return self._pages.told(404, "Not found", what)
+        # It is registered for these alone.
+        status = cast("HTTPException", error).status_code
+        if status == NOT_FOUND:
+            return self._pages.told(status, *_NO_PAGE)
+        return self._pages.told(status, "Not possible", "The console only shows.")
 
     def _not_signed_in(self) -> Response:
         return self._pages.told(
@@ -138,6 +139,7 @@ class _Guard:
             500,
             "This should not happen",
             "The terminal where the console runs says where it failed: please report that.",
+            "Where the log itself was changed, “steward audit verify” says at which entry.",
         )
 
 

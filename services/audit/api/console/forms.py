@@ -16,6 +16,9 @@ from services.audit.domain.entries import EntryFilter, moment
 from services.audit.domain.paging import Place
 from services.audit.store.console import Period
 
+MORE_FILTERS: Final = frozenset({"purpose", "category", "subject", "event", "actor"})
+FILTERS: Final = ("since", "until", "type", "recipient", *sorted(MORE_FILTERS))
+
 DAYS_AT_FIRST: Final = 30
 MOST_DAYS: Final = 92
 """In one chart: a quarter. Bars of more days would be too thin to be seen."""
@@ -60,6 +63,16 @@ class Search:
     form: Form
     asked: EntryFilter
     place: Place
+
+    @property
+    def given(self) -> dict[str, str]:
+        """The filters that are used, as they were given."""
+        return {name: text for name in FILTERS if (text := self.form.given.get(name, ""))}
+
+    @property
+    def uses_more(self) -> bool:
+        """Whether any is used that is folded away else."""
+        return not MORE_FILTERS.isdisjoint(self.given)
 
 
 def read_search(query: Mapping[str, str], zone: ZoneInfo, types: Iterable[str]) -> Search:

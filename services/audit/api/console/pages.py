@@ -7,7 +7,6 @@ from typing import Any, Final
 from uuid import UUID
 
 from jinja2 import Environment
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
@@ -20,8 +19,9 @@ from services.audit.api.console.forms import (
     read_posted,
     read_search,
 )
-from services.audit.domain.disclosure_chart import HEIGHT, draw_chart
+from services.audit.domain.disclosure_chart import draw_chart
 from services.audit.domain.entries import ENTRY_TYPES, StoredEntry
+from services.audit.domain.listing import data_of, line_of
 from services.audit.domain.paging import Page
 from services.audit.handlers.browse import find_disclosures, find_page, find_subjects
 from services.audit.handlers.inspect import (
@@ -43,12 +43,14 @@ from shared.privacy.errors import AliasError
 ON_A_PAGE: Final = 50
 CHECKPOINTS_ON_A_PAGE: Final = 25
 LARGEST: Final = (1 << 63) - 1
+"""Below it is every number of an entry."""
 
 _TYPES: Final = tuple(sorted(model.__name__ for model in ENTRY_TYPES))
-_BEHIND_MORE: Final = frozenset({"purpose", "category", "subject", "event", "actor"})
-"""Filters that are folded away while none of them is used."""
-
 _NOTHING: Final = "Nothing is recorded."
+
+
+class NotThereError(Exception):
+    """There is no page of this; the text is a sentence for who asked."""
 
 
 class Pages:
@@ -65,16 +67,14 @@ class Pages:
         if not search.form.faults:
             async with self._desk.reading() as connection:
                 page = await find_page(connection, search.asked, search.place, size=ON_A_PAGE)
-        given = {name: text for name, text in search.form.given.items() if text}
-        given.pop("before", None)
-        given.pop("after", None)
         return self._page(
             "entries",
             status=400 if search.form.faults else 200,
             form=search.form,
-            given=given,
-            more=not _BEHIND_MORE.isdisjoint(given),
+            given=search.given,
+            more=search.uses_more,
             page=page,
+            lines=[line_of(entry) for entry in page.entries],
             types=_TYPES,
             plan=self._desk.privacy.plan,
         )
@@ -86,11 +86,17 @@ class Pages:
             size = await log_size(connection)
             row = await whole_entry(connection, sequence) if sequence < size else None
         if row is None:
-            raise HTTPException(404, f"There is no entry {sequence:,}: the log has {size:,}.")
+            raise NotThereError(f"There is no entry {sequence:,}: the log has {size:,}.")
         desk = self._desk
         inspected = await asyncio.to_thread(inspect_entry, row, desk.published, desk.keys)
+        entry = StoredEntry(sequence, row["body"])
         return self._page(
-            "entry", entry=StoredEntry(sequence, row["body"]), inspected=inspected, size=size
+            "entry",
+            entry=entry,
+            data=data_of(entry),
+            text=entry.body.decode(errors="backslashreplace"),
+            inspected=inspected,
+            size=size,
         )
 
     async def people(self, _: Request) -> Response:
@@ -136,19 +142,17 @@ class Pages:
             days=days,
             form=days.form,
             chart=draw_chart(counts, days.first, days.last),
-            height=HEIGHT,
-            plan=self._desk.privacy.plan,
         )
 
     async def recipient(self, request: Request) -> Response:
         """What was disclosed to one recipient."""
         name = _recipient_name(request)
         days = read_days(request.query_params, self._desk.today, self._desk.zone)
-        before = read_number(request.query_params, "before") or LARGEST
+        before = read_number(request.query_params, "before")
         async with self._desk.reading() as connection:
             counts = await disclosures_per_day(connection, days.period, name)
             found = await find_disclosures(
-                connection, name, days.period, before=before, most=ON_A_PAGE + 1
+                connection, name, days.period, before=_below(before), most=ON_A_PAGE + 1
             )
         shown = found[:ON_A_PAGE]
         return self._page(
@@ -158,22 +162,21 @@ class Pages:
             days=days,
             form=days.form,
             chart=draw_chart(counts, days.first, days.last),
-            height=HEIGHT,
             disclosures=shown,
             older=shown[-1].sequence if len(found) > ON_A_PAGE else None,
-            newest=before == LARGEST,
+            newest=before is None,
         )
 
     async def checkpoints(self, request: Request) -> Response:
         """How the tree stands, and whether its checkpoints verify."""
         desk = self._desk
-        before = read_number(request.query_params, "before") or LARGEST
+        before = read_number(request.query_params, "before")
         # Read before the database, which then has to have at least as much.
         head = await asyncio.to_thread(inspect_head, desk.published, desk.keys)
         published = -1 if head.checkpoint is None else head.checkpoint.size
         async with desk.reading() as connection:
             progress = await tree.read(connection, published)
-            found = await checkpoints_before(connection, before, CHECKPOINTS_ON_A_PAGE + 1)
+            found = await checkpoints_before(connection, _below(before), CHECKPOINTS_ON_A_PAGE + 1)
         shown = found[:CHECKPOINTS_ON_A_PAGE]
         inspected = await asyncio.to_thread(
             inspect_checkpoints, shown, head, desk.published, desk.keys
@@ -188,7 +191,7 @@ class Pages:
             log=desk.keys[0],
             witnesses=[(key.name, head.cosigned_at(key)) for key in desk.keys[1:]],
             older=shown[-1].size if more else None,
-            newest=before == LARGEST,
+            newest=before is None,
         )
 
     def told(self, status: int, title: str, *sentences: str, signed_in: bool = True) -> Response:
@@ -212,9 +215,13 @@ class Pages:
         return HTMLResponse(text, status)
 
 
+def _below(before: int | None) -> int:
+    return LARGEST if before is None else before
+
+
 def _recipient_name(request: Request) -> str:
     name: str = request.path_params["name"]
     try:
         return read_name(name)
     except ValueError:
-        raise HTTPException(404, "There is no recipient of this name.") from None
+        raise NotThereError("There is no recipient of this name.") from None
