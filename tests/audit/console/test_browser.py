@@ -114,10 +114,10 @@ def test_every_page_is_accessible_and_fits_its_window(
         expect(page.locator("table:not(:has(caption)), th:not([scope])")).to_have_count(0)
 
 
-def test_every_page_has_enough_contrast_in_the_dark(page: Page, shown: Shown) -> None:
+def test_all_colours_have_enough_contrast_in_the_dark(page: Page) -> None:
     page.emulate_media(color_scheme="dark")
     base = origin(page)
-    for path in paths(shown):
+    for path in ("/?since=x", "/entries/12", "/recipients?since=2026-09-01", "/checkpoints"):
         page.goto(f"{base}{path}")
         assert violations(page, only=["color-contrast"]) == [], path
 
