@@ -94,8 +94,18 @@ def inspect_head(log: PublishedLog, keys: Sequence[VerifierKey]) -> PublishedHea
     return PublishedHead(checkpoint, cosigned, Verdict("verified", says))
 
 
-def judge_head(published: PublishedHead, progress: Progress) -> Verdict:
-    """How the database stands to what is published. `progress`: read after that."""
+def judge_head(announced: int, published: PublishedHead, progress: Progress) -> Verdict:
+    """How the database stands to what is published.
+
+    `announced`: the largest size whose checkpoint was in the outbox before the published one was
+    read, -1 for none; it was in the folder by then. `progress`: read after that one.
+    """
+    size = -1 if published.checkpoint is None else published.checkpoint.size
+    if size < announced and published.verdict.standing != "wrong":
+        what = (
+            f"the checkpoint of {announced:,} entries was announced, and is not published any more"
+        )
+        return Verdict("wrong", what)
     try:
         refuse_foreign_database(progress.head, published.checkpoint, progress.signed_root)
     except Refused as refused:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ from uuid import UUID, uuid4
 import httpx2
 import pytest
 import pytest_asyncio
-from starlette.applications import Starlette
 
 from services.audit.api.console.access import SIGN_IN, Access
 from services.audit.api.console.application import console
@@ -141,17 +141,22 @@ def desk_of(settings: Settings, parts: Parts) -> Desk:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def application(shown: Shown) -> AsyncIterator[Starlette]:
+async def desk(shown: Shown) -> AsyncIterator[Desk]:
     """Opened once. Tests that ask it say that they run in the session's loop."""
     async with open_parts(shown.settings, service="audit") as parts:
-        yield console(desk_of(shown.settings, parts), ACCESS)
+        yield desk_of(shown.settings, parts)
+
+
+def browser_of(desk: Desk) -> httpx2.AsyncClient:
+    """A browser in front of a console."""
+    transport = httpx2.ASGITransport(console(desk, ACCESS))
+    return httpx2.AsyncClient(transport=transport, base_url=ADDRESS)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def stranger(application: Starlette) -> AsyncIterator[httpx2.AsyncClient]:
+async def stranger(desk: Desk) -> AsyncIterator[httpx2.AsyncClient]:
     """A browser that has shown no token."""
-    transport = httpx2.ASGITransport(application)
-    async with httpx2.AsyncClient(transport=transport, base_url=ADDRESS) as client:
+    async with browser_of(desk) as client:
         yield client
 
 
@@ -160,3 +165,10 @@ async def browser(stranger: httpx2.AsyncClient) -> httpx2.AsyncClient:
     """A browser that has."""
     await stranger.get(SIGN_IN, params={"token": ACCESS.token})
     return stranger
+
+
+def link(page: str, name: str) -> str:
+    """Where a link of this name leads."""
+    found = re.search(rf'href="([^"]*)">{name}</a>', page)
+    assert found is not None, f"there is no link {name}"
+    return found[1].replace("&amp;", "&")

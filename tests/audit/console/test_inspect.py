@@ -186,4 +186,16 @@ def test_a_database_that_is_behind_or_unlike_what_is_published_is_wrong(
     head: PublishedHead = inspect_head(log_of(files), KEYS)
     tree = Frontier().extended(leaf_hashes(BODIES[:size]))
     progress = Progress(Head(size, tree, size), signed_root, size)
-    assert judge_head(head, progress).standing == standing
+    assert judge_head(300, head, progress).standing == standing
+
+
+def test_what_was_announced_and_is_published_no_more_is_wrong(files: dict[str, bytes]) -> None:
+    tree = Frontier().extended(leaf_hashes(BODIES[:310]))
+    progress = Progress(Head(310, tree, 310), root_of(BODIES[:300]), 310)
+    for log, announced, standing in (
+        (log_of(files), 300, "verified"),
+        (log_of(files), 310, "wrong"),
+        (log_of({}), 5, "wrong"),
+        (log_of({}), -1, "waiting"),
+    ):
+        assert judge_head(announced, inspect_head(log, KEYS), progress).standing == standing

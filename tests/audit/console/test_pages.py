@@ -13,7 +13,7 @@ from services.audit.api.console import pages
 from services.audit.domain.entries import StoredEntry
 from services.audit.domain.paging import Page
 from shared.runtime.database import Connection
-from tests.audit.console.conftest import EMAIL, Shown
+from tests.audit.console.conftest import EMAIL, Shown, link
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -23,12 +23,6 @@ NOTHING = "The log has no entry about this person."
 def numbers(page: str) -> list[int]:
     """The entries that a page's table has, from top to bottom."""
     return [int(found) for found in re.findall(r'<th scope="row".*?href="/entries/(\d+)"', page)]
-
-
-def link(page: str, name: str) -> str:
-    found = re.search(rf'href="([^"]*)">{name}</a>', page)
-    assert found is not None, f"there is no link {name}"
-    return found[1].replace("&amp;", "&")
 
 
 async def test_the_newest_entries_come_first(browser: httpx2.AsyncClient, shown: Shown) -> None:
@@ -290,20 +284,6 @@ async def test_more_disclosures_than_a_page_holds_go_on(
 async def test_a_recipient_whom_nobody_knows_has_nothing(browser: httpx2.AsyncClient) -> None:
     assert "Nothing was disclosed" in (await browser.get("/recipients/nobody")).text
     assert (await browser.get("/recipients/%00")).status_code == 404
-
-
-async def test_checkpoints_are_verified(
-    browser: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    page = (await browser.get("/checkpoints")).text
-    assert re.findall(r'data-label="Entries:">(\d+)', page) == ["129", "60"]
-    assert page.count("</span> Verified") == 3
-    assert "the others are signed within some ten seconds" in page
-    monkeypatch.setattr(pages, "CHECKPOINTS_ON_A_PAGE", 1)
-    assert "Nothing is signed yet." in (await browser.get("/checkpoints?before=0")).text
-    first = (await browser.get("/checkpoints")).text
-    second = (await browser.get(link(first, "Older"))).text
-    assert re.findall(r'data-label="Entries:">(\d+)', second) == ["60"]
 
 
 @pytest.mark.parametrize("path", ["/no", "/people/x", "/entries/x", "/recipients/a/b"])

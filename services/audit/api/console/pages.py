@@ -171,7 +171,9 @@ class Pages:
         """How the tree stands, and whether its checkpoints verify."""
         desk = self._desk
         before = read_number(request.query_params, "before")
-        # Read before the database, which then has to have at least as much.
+        # What was announced before has to be published; what is published, in the database after.
+        async with desk.reading() as connection:
+            announced = (await tree.read(connection, -1)).announced
         head = await asyncio.to_thread(inspect_head, desk.published, desk.keys)
         published = -1 if head.checkpoint is None else head.checkpoint.size
         async with desk.reading() as connection:
@@ -185,7 +187,7 @@ class Pages:
         return self._page(
             "checkpoints",
             head=head,
-            verdict=judge_head(head, progress),
+            verdict=judge_head(announced, head, progress),
             progress=progress,
             checkpoints=inspected,
             log=desk.keys[0],
