@@ -74,7 +74,16 @@ async def test_an_older_page_keeps_the_filters(browser: httpx2.AsyncClient) -> N
     page = (await browser.get("/?type=DataDisclosed")).text
     older = (await browser.get(link(page, "Older"))).text
     assert older.count("Data disclosed</td>") == 50
-    assert '<option value="DataDisclosed" selected>' in older
+    assert re.findall(r"<option[^>]* selected>[^<]*", older) == [
+        '<option value="DataDisclosed" selected>Data disclosed'
+    ]
+
+
+async def test_a_name_that_the_plan_has_no_more_stays_chosen(browser: httpx2.AsyncClient) -> None:
+    page = (await browser.get("/?recipient=printer")).text
+    assert re.findall(r"<option[^>]* selected>[^<]*", page) == [
+        '<option value="printer" selected>printer'
+    ]
 
 
 async def test_entries_that_no_index_knows_are_looked_for_in_windows(
