@@ -46,9 +46,8 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class InspectedEntry:
-    """One entry, the hash of its leaf in the tree, and whether it is proven to be in it."""
+    """The hash of an entry's leaf in the tree, and whether it is proven to be in it."""
 
-    row: Row
     leaf: bytes
     verdict: Verdict
 
@@ -115,17 +114,10 @@ def judge_head(announced: int, published: PublishedHead, progress: Progress) -> 
 
 def inspect_entry(row: Row, log: PublishedLog, keys: Sequence[VerifierKey]) -> InspectedEntry:
     """An entry of the database, held against the published tree."""
-    body, sequence = row["body"], row["sequence"]
-    return InspectedEntry(row, leaf_hash(body), _verdict_on(row, sequence, body, log, keys))
+    return InspectedEntry(leaf_hash(row["body"]), _verdict_on(row, log, keys))
 
 
-def _verdict_on(
-    row: Row,
-    sequence: int,
-    body: bytes,
-    log: PublishedLog,
-    keys: Sequence[VerifierKey],
-) -> Verdict:
+def _verdict_on(row: Row, log: PublishedLog, keys: Sequence[VerifierKey]) -> Verdict:
     try:
         others = other_columns(row)
     except (ValueError, KeyError, TypeError, orjson.JSONDecodeError):
@@ -136,10 +128,11 @@ def _verdict_on(
     head = inspect_head(log, keys)
     if head.checkpoint is None:
         return head.verdict
+    sequence: int = row["sequence"]
     if sequence >= head.checkpoint.size:
         return Verdict("waiting", "under no published checkpoint yet: that takes some ten seconds")
     try:
-        size = prove_entry(log, sequence).verify_entry(body).size
+        size = prove_entry(log, sequence).verify_entry(row["body"]).size
     except (ProveError, ProofError, FolderError) as error:
         return Verdict("wrong", f"not what was signed: {error}")
     return Verdict("verified", f"proven to be in the tree of the checkpoint of {size:,} entries")

@@ -127,7 +127,7 @@ async def test_a_wrong_filter_is_marked_and_told(
 async def test_a_wrong_place_is_told(browser: httpx2.AsyncClient, path: str) -> None:
     answer = await browser.get(path)
     assert answer.status_code == 400
-    assert "takes the number of an entry" in answer.text
+    assert "takes a number" in answer.text
 
 
 async def test_an_entry_is_shown_whole_and_proven(

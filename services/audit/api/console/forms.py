@@ -105,7 +105,7 @@ def read_number(query: Mapping[str, str], name: str) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS):
-        raise FormError(f"The address is wrong: “{name}” takes the number of an entry.")
+        raise FormError(f"The address is wrong: “{name}” takes a number.")
     return int(text)
 
 
@@ -136,7 +136,9 @@ def read_days(query: Mapping[str, str], today: date, zone: ZoneInfo) -> Days:
     last = form.read("until", _day, expected) or today
     first = form.read("since", _day, expected) or last - timedelta(DAYS_AT_FIRST - 1)
     if not form.faults and not 0 <= (last - first).days < MOST_DAYS:
-        form.faults["since"] = f"Give a day that is at most {MOST_DAYS} days before the last one."
+        form.faults["since"] = (
+            f"Give a day up to {MOST_DAYS} days before the last one, not after it."
+        )
     if form.faults:
         last, first = today, today - timedelta(DAYS_AT_FIRST - 1)
     return Days(form, first, last, zone)

@@ -28,25 +28,29 @@ class Words:
     def recipient(self, name: str) -> str:
         """Who it is (CJEU C-154/21: the actual identity), as the plan names it."""
         recipient = self.plan.recipients.get(name)
-        return name if recipient is None else recipient.name
+        if recipient is not None:
+            return recipient.name
+        authority = self.plan.authorities.get(name)
+        return name if authority is None else _english(authority.name)
 
     def purpose(self, name: str) -> str:
         """What for."""
         purpose = self.plan.purposes.get(name)
-        if purpose is None:
-            return name
-        return purpose.describes.get("en") or next(iter(purpose.describes.values()))
+        return name if purpose is None else _english(purpose.describes)
 
     def category(self, name: str) -> str:
         """What kind of data."""
         category = self.plan.categories.get(name)
-        if category is None:
-            return name
-        return category.describes.get("en") or next(iter(category.describes.values()))
+        return name if category is None else _english(category.describes)
 
     def moment(self, moment: datetime) -> str:
         """To the minute, in the organisation's time zone."""
         return f"{moment.astimezone(self.zone):%Y-%m-%d %H:%M}"
+
+
+def _english(texts: Mapping[str, str]) -> str:
+    """In English, or in the first language that there is."""
+    return texts.get("en") or next(iter(texts.values()))
 
 
 def type_words(name: str) -> str:
