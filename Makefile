@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-containers test-bench check bench bench-quick canary faults lock key-races test-corruption clean
+.PHONY: help demo up test test-browser test-containers test-bench check bench bench-quick canary faults lock key-races test-corruption clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 18
@@ -20,7 +20,7 @@ up: .venv/runtime ## start the whole system and stay; Ctrl-C stops it
 TEST_PROCESSES ?= $(if $(DATABASE_URL),0,2)
 
 test: check ## every check: style, types, imports, tests
-	$(BIN)/python -m pytest -m "not containers and not bench" \
+	$(BIN)/python -m pytest -m "not containers and not bench and not browser" \
 		--numprocesses $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: .venv/checks
@@ -31,6 +31,9 @@ check: .venv/checks
 
 test-containers: .venv/checks ## the integration tests against containers; needs an engine
 	$(BIN)/python -m pytest -m containers $(PYTEST_ARGS)
+
+test-browser: .venv/checks ## the web console in Chromium, with an accessibility checker
+	$(BIN)/python -m pytest -m browser tests/audit/console $(PYTEST_ARGS)
 
 test-corruption: .venv/checks ## the published log changed in 10,000 ways, the database in 2,000: all named
 	STEWARD_TEST_CORRUPTIONS=10000 $(BIN)/python -m pytest --timeout 1200 \

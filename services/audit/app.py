@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
-from services.audit.api import routes
+from services.audit.api.published import routes
 from services.audit.handlers.append import Appender
 from services.audit.handlers.guard import Guard
 from services.audit.handlers.identity import signing_key

@@ -86,6 +86,56 @@ where
     and type in ('DisclosureDelivered', 'DisclosureFailed')
 order by disclosure_id, sequence desc;
 
+-- name: bounds_of_time(since, until)^
+-- Times only roughly follow the log. For a session that plans for the values at hand. It counts, since
+-- a smallest and a largest alone would be looked for from both ends of the log, entry by entry.
+select min(sequence) as first, max(sequence) as last, count(*) as many
+from entry
+where
+    (:since::timestamptz is null or at >= :since)
+    and (:until::timestamptz is null or at < :until);
+
+-- name: disclosures_per_day(since, until, zone, recipient)
+-- Of how many people something was handed over, and of how many it was not, by day of a time zone.
+select
+    (at at time zone :zone)::date as day,
+    recipient,
+    count(*) filter (where type <> 'DisclosureRefused') as released,
+    count(*) filter (where type = 'DisclosureRefused') as refused
+from entry
+where
+    at >= :since and at < :until
+    and type in ('DataDisclosed', 'DataTransmitted', 'DisclosureRefused')
+    and (:recipient::text is null or recipient = :recipient)
+group by day, recipient;
+
+-- name: disclosures_to(recipient, since, until, before, page_size)
+-- Disclosures to one recipient, the newest first, each with its first entry: what it was about is
+-- the same in all of them.
+select found.disclosure_id, found.released, found.refused, first_entry.sequence, first_entry.body
+from (
+    select
+        disclosure_id,
+        min(sequence) as first_sequence,
+        count(*) filter (where type <> 'DisclosureRefused') as released,
+        count(*) filter (where type = 'DisclosureRefused') as refused
+    from entry
+    where
+        recipient = :recipient
+        and at >= :since and at < :until
+        and type in ('DataDisclosed', 'DataTransmitted', 'DisclosureRefused')
+    group by disclosure_id
+    having min(sequence) < :before
+    order by first_sequence desc
+    limit :page_size
+) as found
+inner join entry as first_entry on first_entry.sequence = found.first_sequence
+order by first_entry.sequence desc;
+
+-- name: checkpoints_before(size, most)
+select size, root, note, signed_at from checkpoint
+where size < :size order by size desc limit :most;
+
 -- name: claimed()^
 -- What the table of the head says of the log, and what is in the log beyond that.
 select

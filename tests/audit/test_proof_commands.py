@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from services.audit.api import routes
+from services.audit.api.published import routes
 from services.audit.commands import app
 from services.audit.domain.checkpoints import parse_checkpoint
 from services.audit.domain.merkle import leaf_hash

@@ -14,7 +14,7 @@ import asyncpg
 import orjson
 import pytest
 
-from services.audit.api import routes
+from services.audit.api.published import routes
 from services.audit.domain.checkpoints import Checkpoint, open_checkpoint
 from services.audit.domain.growth import Signed
 from services.audit.domain.merkle import EMPTY_ROOT, root_of

@@ -17,6 +17,7 @@ from shared.contract.topics import TOPICS
 from shared.messaging.kafka import KafkaTransport
 from shared.runtime.settings import ServiceSettings
 from tests.canary.commands import Operator, search_lists
+from tests.canary.console import search_console
 from tests.canary.day import FOLLOWED, MarkedDay
 from tests.canary.doors import search_doors
 from tests.canary.erasure import (
@@ -124,6 +125,8 @@ class _Run:
         self.result.failures += operator.unexpected
         self.say("asking over HTTP")
         await search_doors(self.stack.system.service_ports, self.marks, survey)
+        if not few:
+            await search_console(self.stack, self.marks, survey)
         self.say("searching files and tables")
         await search_at_rest(self.stack, survey, anyones)
         return survey

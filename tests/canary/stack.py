@@ -71,15 +71,19 @@ class Stack:
 
     async def steward(self, *arguments: str, given: str | None = None) -> Said:
         """Run a command with this text as its standard input."""
-        process = await asyncio.create_subprocess_exec(
+        process = await self.started(*arguments)
+        out, complaint = await process.communicate((given or "").encode())
+        return Said(process.returncode or 0, out, complaint)
+
+    async def started(self, *arguments: str) -> asyncio.subprocess.Process:
+        """A command that runs."""
+        return await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "services.cli", *arguments),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env={**_environ(self.ground), **self.system.environment, "COLUMNS": "200"},
         )
-        out, complaint = await process.communicate((given or "").encode())
-        return Said(process.returncode or 0, out, complaint)
 
     async def settle(self) -> None:
         """Wait until every service has taken and said everything. Raises TimeoutError."""

@@ -102,6 +102,24 @@ def witness(
     raise typer.Exit(run_witness(Asked(log_key, folder, name, host, port)))
 
 
+def console(
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes any free one.")] = 8795,
+    host: Annotated[
+        str, typer.Option(help="A loopback address; any other one is refused.")
+    ] = "127.0.0.1",
+) -> None:
+    """Serve the web console, which shows the log and changes nothing, until Ctrl-C.
+
+    It listens on this machine alone. The address that it prints has a token in it: whoever opens
+    that in a browser may read. From elsewhere: ssh -L 8795:127.0.0.1:8795 HOST.
+
+    Example: steward audit console --port 8795
+    """
+    from services.audit.commands.console import Asked, run_console
+
+    raise typer.Exit(run_console(Asked(host, port)))
+
+
 def rebuild(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
@@ -139,5 +157,5 @@ def export(
 
 def add_commands(app: typer.Typer) -> None:
     """Let the command group have these too."""
-    for command in (verify, prove, check_proof, witness, rebuild, export):
+    for command in (verify, prove, check_proof, witness, console, rebuild, export):
         app.command()(command)

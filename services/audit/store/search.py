@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from services.audit.domain.entries import EntryFilter, StoredEntry
+from services.audit.domain.paging import Bounds
 from services.audit.store.sql import SQL
 from shared.runtime.database import Connection, Pool
 
@@ -17,6 +19,7 @@ SURVEY_WITHIN_S: Final = 3_600.0
 # One statement says what matches, and these what is wanted of it: no value stands in any of them.
 _MATCHING: Final = f"({SQL.matching.sql}) as matching"
 PAGE: Final = f"select sequence, body from {_MATCHING} order by sequence limit $9"  # noqa: S608
+_NEWEST: Final = f"select sequence, body from {_MATCHING} order by sequence desc limit $9"  # noqa: S608
 SURVEY: Final = (
     "select type, count(*) as many, min(sequence) as first, max(sequence) as last"  # noqa: S608
     f" from {_MATCHING} group by type order by type"
@@ -61,6 +64,22 @@ async def page(
     return [StoredEntry(sequence, body) for sequence, body in rows]
 
 
+async def newest(
+    connection: Connection, asked: EntryFilter, *, after: int, before: int, most: int
+) -> list[StoredEntry]:
+    """The last of them, the newest first."""
+    rows = await connection.fetch(_NEWEST, *arguments(asked, after, before), most)
+    return [StoredEntry(sequence, body) for sequence, body in rows]
+
+
+async def bounds_of(
+    connection: Connection, since: datetime | None, until: datetime | None
+) -> Bounds:
+    """Between which numbers the entries of a span of time stand; of none where there are none."""
+    row = await SQL.bounds_of_time(connection, since=since, until=until)
+    return Bounds(0, 0) if row["first"] is None else Bounds(row["first"], row["last"] + 1)
+
+
 async def survey(connection: Connection, asked: EntryFilter, *, after: int, before: int) -> Survey:
     """All the entries that were asked for, `after < sequence < before`, counted.
 
@@ -76,7 +95,7 @@ async def survey(connection: Connection, asked: EntryFilter, *, after: int, befo
 
 
 def arguments(asked: EntryFilter, after: int, before: int) -> tuple[object, ...]:
-    """What `PAGE` and `SURVEY` are given, in the order in which they have it."""
+    """What each of these statements is given, in the order in which they have it."""
     return (
         after,
         before,
