@@ -30,6 +30,7 @@ from shared.contract.registration import ParticipantRegistered, RegistrationWait
 from shared.contract.types import Sealed, SubjectId
 from shared.contract.value_type import value_type
 from shared.messaging.unit_of_work import Transaction
+from shared.privacy.limits import limits_of
 from shared.privacy.plan import Plan
 from shared.privacy.privacy import Privacy
 from shared.privacy.subjects import Alias
@@ -158,10 +159,11 @@ class Handlers:
         what is no e-mail.
         """
         (subject_id,) = await self._privacy.find(connection, [Alias("email", email)])
-        held = None
-        if subject_id is not None:
-            held = await store.state_of(connection, subject_id, purpose)
-        return answer(purpose, self._asked, held)
+        if subject_id is None:
+            return answer(purpose, self._asked, None)
+        held = await store.state_of(connection, subject_id, purpose)
+        limits = await limits_of(connection, [subject_id], purpose)
+        return answer(purpose, self._asked, held, limits.get(subject_id))
 
     async def _identify(
         self,
