@@ -33,6 +33,7 @@ from shared.privacy.keyring import OpeningKey, Random, Wanted
 from shared.privacy.limits import limits_of, limits_of_use
 from shared.privacy.opening import open_item
 from shared.privacy.plan import Plan
+from shared.privacy.reading import entries, refuse_reading
 from shared.privacy.refusals import Use, judge_use, say_refused
 from shared.privacy.sealing import NONCE_BYTES, KeyWrapper, key_id_of, seal_bytes
 from shared.privacy.subjects import Alias, Pepper
@@ -293,6 +294,29 @@ class Privacy:
         """
         await self._refuse_opening(purpose, {item.category for item in items})
         return await self._open(connection, purpose, items)
+
+    async def show(
+        self, tx: Transaction, purpose: str, items: Sequence[ToOpen], *, actor: str
+    ) -> list[Disclosed | None]:
+        """`use()` for the eyes of a member of staff: says one `DataAccessed` for each person.
+
+        Commit before anything is shown. Raises as `use()`, and NotGrantedError where no duty of the
+        plan reads a category.
+        """
+        refuse_reading(self.plan, {item.category for item in items})
+        opened = await self.use(tx.connection, purpose, items, tx=tx)
+        read = entries(
+            items,
+            opened,
+            actor=actor,
+            purpose=purpose,
+            plan=self.plan,
+            service=self.service,
+            at=tx.now,
+        )
+        for entry in read:
+            tx.say(entry, key=None, subject=entry.subject_id)
+        return opened
 
     async def _open(
         self, connection: Connection, purpose: str, items: Sequence[ToOpen]

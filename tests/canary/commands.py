@@ -25,7 +25,7 @@ _SEMINAR: Final = ("registration", "disclose", SEMINAR.number)
 @dataclass(frozen=True, slots=True)
 class Call:
     """A command line, what its standard input says, and its exit code. `discloses`: it is a
-    permitted door.
+    permitted door, or shows what an operator asked to see.
     """
 
     arguments: tuple[str, ...]
@@ -123,6 +123,10 @@ def _many(stack: Stack, marks: Marks) -> Iterator[Call]:
     yield Call((*_SEMINAR, "caterer", "--yes", "--output", str(caterer)))
     yield Call(("audit", "about", "-", "--json"), f"{marks.email_of(FOLLOWED)}\n")
     yield Call(("audit", "about", "-"), mark, code=2)
+    reading = ("registration", "show", SEMINAR.number, "-", "event-arrangement")
+    yield Call(reading, marks.email_of(FOLLOWED), discloses=True)
+    yield Call(reading, f"{mark}@example.org", code=1)
+    yield Call(reading, f"{mark}@{mark}@-", code=2)
     # Withdrawn in the evening.
     yield Call(("consent", "check", "-", "marketing"), marks.email_of(FOLLOWED), code=1)
     yield Call(("send", "-"), f'{{"{mark}', code=1)

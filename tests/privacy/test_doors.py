@@ -28,6 +28,9 @@ ALLOWED: Mapping[tuple[str, str], str] = {
     ("services/registration/handlers/handover.py", "reveal"): (
         "writes the list that `disclose()` has released to its recipient"
     ),
+    ("services/registration/handlers/reading.py", "reveal"): (
+        "shows a member of staff what `show()` has recorded as read"
+    ),
     ("services/registration/handlers/change.py", "reveal"): _SEALS_AGAIN,
     ("services/finance/handlers.py", "reveal"): _SEALS_AGAIN,
     ("services/registration/handlers/waiting.py", "open_records"): _WHOLE_RECORD,
