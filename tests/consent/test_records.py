@@ -194,6 +194,25 @@ async def test_unknown_wordings_are_dead_letters_and_the_others_stay(
     assert await states(work) == {"networking": "given"}
 
 
+async def test_an_address_that_only_the_keyring_finds_wrong_is_a_dead_letter_that_says_so(
+    work: Work, handlers: Handlers
+) -> None:
+    wrong, right = "x@-", "right@example.org"
+    effect = await work.do(
+        handlers.record_contacts, [submitted(email=wrong), submitted(email=right)]
+    )
+    assert effect.at_fault == ["field_invalid"]
+    effect = await work.do(
+        handlers.record_withdrawals,
+        [
+            withdrawal("marketing", email=wrong),
+            withdrawal("marketing", email=right, at=NOON + HOUR),
+        ],
+    )
+    assert effect.at_fault == ["field_invalid"]
+    assert await states(work) == {"marketing": "withdrawn"}
+
+
 def participation(
     subject: SubjectId, kind: type[Any] = ParticipantRegistered, **over: object
 ) -> Message[Any]:
