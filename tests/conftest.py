@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 import os
+import sys
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 import pytest
+import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from shared.runtime.secrets import SecretsFolder
@@ -168,3 +171,17 @@ def _settings_class(service: str) -> type[ServiceSettings]:
         return ServiceSettings
     settings: type[ServiceSettings] = module.Settings
     return settings
+
+
+@pytest.fixture
+def logging_as_it_was() -> Iterator[None]:
+    """Logging is the process's own: leave it as the other tests expect it."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    hooks = sys.excepthook, sys.unraisablehook
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    sys.excepthook, sys.unraisablehook = hooks
+    logging.captureWarnings(capture=False)
+    structlog.reset_defaults()

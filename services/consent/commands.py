@@ -18,6 +18,8 @@ _WHY: Final = {
     "never_asked": "never asked",
     "refused": "refused on {since}",
     "withdrawn": "withdrawn on {since}",
+    "objected": "the person objected to it",
+    "restricted": "the person's data is restricted: it is stored, and no more",
     "not_based_on_consent": "the purpose does not rest on consent: its legal basis is {basis}",
 }
 

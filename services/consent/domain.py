@@ -15,6 +15,8 @@ from shared.contract.value_type import value_type
 
 State = Literal["given", "refused", "withdrawn"]
 CollectedBy = Literal["registration", "contact"]
+Limit = Literal["objected", "restricted"]
+Reason = State | Limit | Literal["never_asked", "not_based_on_consent"]
 
 WEIGHT: Mapping[State, int] = {"given": 0, "refused": 1, "withdrawn": 2}
 """Of two records of one moment the heavier holds: in doubt the data are not used."""
@@ -68,7 +70,7 @@ class Answer:
     """Whether data may be used for a purpose, and why not."""
 
     may_be_used: bool
-    reason: Literal["given", "never_asked", "refused", "withdrawn", "not_based_on_consent"]
+    reason: Reason
     since: datetime | None = None
 
 
@@ -159,13 +161,21 @@ def latest(statements: Iterable[Statement]) -> dict[tuple[SubjectId, str], State
     return held
 
 
-def answer(purpose: str, asked: Asked, held: tuple[State, datetime] | None) -> Answer:
-    """Whether the purpose may rest on this person's consent now."""
+def answer(
+    purpose: str, asked: Asked, held: tuple[State, datetime] | None, limit: Limit | None = None
+) -> Answer:
+    """Whether the purpose may rest on this person's consent now.
+
+    `limit`: the person objected to the purpose (article 21), or the data is restricted (article
+    18); then a consent that stands does not help.
+    """
     if purpose not in asked.purposes:
         return Answer(False, "not_based_on_consent")
     if held is None:
         return Answer(False, "never_asked")
     state, since = held
+    if state == "given" and limit is not None:
+        return Answer(False, limit)
     return Answer(state == "given", state, since)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from services.consent import store
 from services.consent.domain import (
@@ -30,12 +30,15 @@ from shared.contract.registration import ParticipantRegistered, RegistrationWait
 from shared.contract.types import Sealed, SubjectId
 from shared.contract.value_type import value_type
 from shared.messaging.unit_of_work import Transaction
+from shared.privacy.errors import AliasError
+from shared.privacy.limits import limits_of
 from shared.privacy.plan import Plan
 from shared.privacy.privacy import Privacy
-from shared.privacy.subjects import Alias
+from shared.privacy.subjects import Alias, normalise_email
 from shared.privacy.values import ToSeal
 from shared.runtime.database import Connection
 
+C = TypeVar("C", ContactSubmitted, WithdrawalRequested)
 Participation = ParticipantRegistered | RegistrationWaitlisted
 
 
@@ -91,7 +94,7 @@ class Handlers:
     ) -> None:
         """Record the answers of people who gave their e-mail outside any event."""
         valid = []
-        for message in messages:
+        for message in _addressed(tx, messages):
             fault = check_answers(message.data.consents, self._asked)
             if fault is None:
                 valid.append(message)
@@ -110,7 +113,7 @@ class Handlers:
     ) -> None:
         """Record withdrawals, also of what was never given; never later than they came."""
         taken_back = []
-        for message in messages:
+        for message in _addressed(tx, messages):
             purposes = withdrawn_purposes(message.data.purposes, self._asked)
             if purposes:
                 taken_back.append((message, purposes))
@@ -158,10 +161,11 @@ class Handlers:
         what is no e-mail.
         """
         (subject_id,) = await self._privacy.find(connection, [Alias("email", email)])
-        held = None
-        if subject_id is not None:
-            held = await store.state_of(connection, subject_id, purpose)
-        return answer(purpose, self._asked, held)
+        if subject_id is None:
+            return answer(purpose, self._asked, None)
+        held = await store.state_of(connection, subject_id, purpose)
+        limits = await limits_of(connection, [subject_id], purpose)
+        return answer(purpose, self._asked, held, limits.get(subject_id))
 
     async def _identify(
         self,
@@ -260,6 +264,17 @@ class Handlers:
 def answers_something(message: Message[Participation]) -> bool:
     """False for a registration that came without any answer: there is nothing to record."""
     return bool(message.data.consents)
+
+
+def _addressed(tx: Transaction, messages: Sequence[Message[C]]) -> Iterator[Message[C]]:
+    """Those with an address that can be one. By its form the contract lets more pass."""
+    for message in messages:
+        try:
+            normalise_email(message.data.email)
+        except AliasError:
+            tx.dead_letter(message, "field_invalid", "email: not an e-mail address")
+        else:
+            yield message
 
 
 def asked_by(plan: Plan) -> Asked:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from services.consent.handlers import Handlers, answers_something
-from shared.contract import inbound, registration
+from shared.contract import inbound, registration, retention
 from shared.messaging.subscription import Subscription
+from shared.privacy.limits import LIMITS, record_limits
 from shared.privacy.privacy import Privacy
 
 
@@ -41,5 +42,11 @@ def subscriptions(privacy: Privacy) -> list[Subscription]:
                 }
             ),
             concerns=answers_something,
+        ),
+        Subscription(
+            topic=retention.TOPIC,
+            handlers=dict.fromkeys(LIMITS, record_limits),
+            ignored=frozenset({retention.ErasureDue}),
+            never_waits=frozenset(LIMITS),
         ),
     ]

@@ -103,19 +103,11 @@ class Handlers:
             now=tx.now,
         )
         await store.issue(tx.connection, year, last, invoices)
+        named = {one.registration_id: (one.invoice_id, year.context) for one in invoices}
+        # Of data that was restricted then, and is told of again.
+        named |= await store.nameless(tx.connection, known)
         await self._keep_told(
-            tx,
-            [
-                Told(
-                    invoice_id=invoice.invoice_id,
-                    subject_id=invoice.subject_id,
-                    context=year.context,
-                    personal=told[invoice.registration_id].data.personal,
-                    as_of=told[invoice.registration_id].data.registered_at,
-                    collected_at=collected_at(told[invoice.registration_id].data),
-                )
-                for invoice in invoices
-            ],
+            tx, [_told(told[registration].data, *named[registration]) for registration in named]
         )
         _say(tx, invoices, told)
 
@@ -267,6 +259,17 @@ class Handlers:
         plan = self._privacy.plan
         today = now.astimezone(ZoneInfo(plan.organisation.time_zone)).date()
         return FinancialYear(plan.financial_year.end(today))
+
+
+def _told(data: ParticipantRegistered, invoice_id: InvoiceId, context: str) -> Told:
+    return Told(
+        invoice_id=invoice_id,
+        subject_id=data.subject_id,
+        context=context,
+        personal=data.personal,
+        as_of=data.registered_at,
+        collected_at=collected_at(data),
+    )
 
 
 def collected_at(data: ParticipantRegistered) -> datetime:

@@ -57,7 +57,18 @@ from unnest(
 order by latest.invoice_id
 on conflict (invoice_id) do update
 set sealed = excluded.sealed, as_of = excluded.as_of
-where excluded.as_of > known.as_of and excluded.sealed is not null;
+where excluded.sealed is not null
+    and (excluded.as_of > known.as_of or known.sealed is null);
+
+-- name: nameless(registration_ids)
+-- Invoices that name nobody: the person's data was erased, or could not be used at that time.
+select invoice.registration_id, invoice.invoice_id, buyer.context
+from invoice
+inner join buyer on buyer.invoice_id = invoice.invoice_id
+where
+    invoice.registration_id = any(:registration_ids::uuid[])
+    and invoice.kind = 'invoice'
+    and buyer.sealed is null;
 
 -- name: correctable(registration_ids)
 -- Invoices whose buyer may still be corrected, with the context their data are sealed in.

@@ -134,6 +134,14 @@ async def correctable(
     return {row["registration_id"]: (row["invoice_id"], row["context"]) async for row in rows}
 
 
+async def nameless(
+    connection: Connection, registrations: Collection[RegistrationId]
+) -> dict[RegistrationId, tuple[InvoiceId, str]]:
+    """Invoices that name nobody, with the context of their keys."""
+    rows = _sql.nameless(connection, registration_ids=list(registrations))
+    return {row["registration_id"]: (row["invoice_id"], row["context"]) async for row in rows}
+
+
 def _invoice(row: asyncpg.Record) -> Invoice:
     return Invoice(
         invoice_id=InvoiceId(row["invoice_id"]),

@@ -1,15 +1,18 @@
-"""What the finance service hears: who takes part in what, and who does not after all."""
+"""What the finance service hears: who takes part in what, or does not after all, and whose data may
+not be used.
+"""
 
 from __future__ import annotations
 
 from services.finance.handlers import Handlers, costs_something
-from shared.contract import registration
+from shared.contract import registration, retention
 from shared.messaging.subscription import Subscription
+from shared.privacy.limits import LIMITS, record_limits
 from shared.privacy.privacy import Privacy
 
 
 def subscriptions(privacy: Privacy) -> list[Subscription]:
-    """Registrations only, as yet."""
+    """Registrations; objections and restrictions."""
     handlers = Handlers(privacy)
     return [
         Subscription(
@@ -33,5 +36,11 @@ def subscriptions(privacy: Privacy) -> list[Subscription]:
             ),
             prepare=handlers.lock_numbers,
             concerns=costs_something,
-        )
+        ),
+        Subscription(
+            topic=retention.TOPIC,
+            handlers=dict.fromkeys(LIMITS, record_limits),
+            ignored=frozenset({retention.ErasureDue}),
+            never_waits=frozenset(LIMITS),
+        ),
     ]

@@ -84,6 +84,14 @@ select id, source, reference, subject_id, event_id, status, language, personal::
   from registration
  where reference = any(:references_::bytea[]);
 
+-- name: registrations_of(event_id, subject_ids)
+select id, source, reference, subject_id, event_id, status, language, personal::text as personal,
+       consents::text as consents, share_fields::text as share_fields, version, cancelled_by,
+       coalesce(waited_since, registered_at) as collected_at
+  from registration
+ where event_id = :event_id::uuid and subject_id = any(:subject_ids::uuid[])
+ order by id;
+
 -- name: whereabouts(references_)
 -- What is known of registration numbers that are no registration: declined, or waiting themselves.
 select reference, null::bytea as awaits_event

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from services.registration.handlers.batches import Handlers
 from services.registration.handlers.desk import Desk
 from shared.contract import consent, inbound, retention
 from shared.messaging.subscription import Subscription
-
-_LIMITS: Final = (
-    retention.ObjectionRecorded,
-    retention.ProcessingRestricted,
-    retention.RestrictionLifted,
-)
+from shared.privacy.limits import LIMITS, record_limits
 
 
 def subscriptions(desk: Desk) -> list[Subscription]:
@@ -48,8 +41,8 @@ def subscriptions(desk: Desk) -> list[Subscription]:
         ),
         Subscription(
             topic=retention.TOPIC,
-            handlers=dict.fromkeys(_LIMITS, handlers.keep_limits),
+            handlers=dict.fromkeys(LIMITS, record_limits),
             ignored=frozenset({retention.ErasureDue}),
-            never_waits=frozenset(_LIMITS),
+            never_waits=frozenset(LIMITS),
         ),
     ]

@@ -29,6 +29,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             for name, work in (
                 ("report-attempts", periodic.report_attempts),
                 ("retire-aliases", periodic.retire_aliases),
+                ("forget-aliases", periodic.forget_aliases),
             )
         }
         yield parts.service(settings, subscriptions(parts.privacy), loops)

@@ -196,6 +196,10 @@ class Periodic:
         """Nothing but the log leads from an address to people who were erased long enough ago."""
         return await self._office.retire(tx.connection, tx.now)
 
+    async def forget_aliases(self, tx: Transaction) -> int:
+        """Nothing leads from an address to people whose accountability periods are over."""
+        return await self._office.forget(tx)
+
 
 def _events(messages: Sequence[Message[Any]]) -> Collection[EventState]:
     """The events that messages carry. Those that share one, as most do, tell of it once."""

@@ -25,13 +25,13 @@ SERVICES: Final[tuple[ServiceSpec, ...]] = (
     ),
     ServiceSpec(
         "consent",
-        hears=("inbound.contacts", "registration"),
+        hears=("inbound.contacts", "registration", "retention"),
         says=("consent", "audit"),
         does="consents: given, refused, withdrawn",
     ),
     ServiceSpec(
         "finance",
-        hears=("registration",),
+        hears=("registration", "retention"),
         says=("finance", "audit"),
         does="invoices for events with a fee",
     ),

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Final, Literal, TypedDict, get_args
+from zoneinfo import ZoneInfo
 
 from shared.contract.audit import (
     AccessRefused,
@@ -177,8 +178,14 @@ class PrivacyOffice:
         )
         return retired
 
-    async def forget(self, tx: Transaction, erased_before: datetime) -> int:
-        """Delete the aliases of people who were erased before a moment; how many it were."""
+    async def forget(self, tx: Transaction) -> int:
+        """Delete the aliases of people who were erased so long ago that the plan's accountability
+        periods are over; how many it were.
+        """
+        plan = self._privacy.plan
+        zone = ZoneInfo(plan.organisation.time_zone)
+        told = plan.accountability.first_day_told(tx.now.astimezone(zone).date())
+        erased_before = datetime.combine(told, time(), zone)
         forgotten: int = await _sql.forget_aliases(tx.connection, erased_before=erased_before)
         if forgotten:
             entry = AliasesForgotten(

@@ -30,10 +30,11 @@ from shared.privacy.handover import end, leave, release
 from shared.privacy.in_force import Derived, InForce
 from shared.privacy.keyed import KeyedDigest
 from shared.privacy.keyring import OpeningKey, Random, Wanted
-from shared.privacy.limits import limits_of
-from shared.privacy.older import Use, refuse_older
+from shared.privacy.limits import limits_of, limits_of_use
 from shared.privacy.opening import open_item
 from shared.privacy.plan import Plan
+from shared.privacy.reading import entries, refuse_reading
+from shared.privacy.refusals import Use, judge_use, say_refused
 from shared.privacy.sealing import NONCE_BYTES, KeyWrapper, key_id_of, seal_bytes
 from shared.privacy.subjects import Alias, Pepper
 from shared.privacy.values import Disclosed, ToOpen, ToSeal
@@ -265,23 +266,66 @@ class Privacy:
         *,
         tx: Transaction | None = None,
     ) -> list[Disclosed | None]:
-        """Open personal data for the service's own work. None where the key is destroyed, or the
-        data is older than the purpose: each such refusal is an entry, said in `tx`.
+        """Open personal data for the service's own work. None where the key is destroyed, the
+        person objected to the purpose, the data is restricted, or older than the purpose: each such
+        refusal is an entry, said in `tx`.
 
         NotGrantedError where plan or keyring do not let this service open a category for the
         purpose, or where nobody can say what is refused; SealError where a value is not what it is
         said to be (another person's, altered).
         """
         await self._refuse_opening(purpose, {item.category for item in items})
+        limits = await limits_of_use(connection, self.plan, purpose, items)
         begins = self.in_force.beginnings.purposes.get(purpose)
-        older = refuse_older(tx, Use(purpose, self.service, self.plan.digest), items, begins)
+        reasons = judge_use(items, limits, begins)
+        say_refused(tx, Use(purpose, self.service, self.plan.digest), items, reasons)
+        allowed = [item for item, why in zip(items, reasons, strict=True) if why is None]
+        opened = iter(await self._open(connection, purpose, allowed))
+        return [next(opened) if why is None else None for why in reasons]
+
+    async def amend(
+        self, connection: Connection, purpose: str, items: Sequence[ToOpen]
+    ) -> list[Disclosed | None]:
+        """Open what the person corrects, to seal it again in this transaction and for nothing else.
+
+        That is storing, for what it was collected for: it goes on where data is restricted, and an
+        objection does not end the right to rectification (articles 16 and 18(2)). None where the
+        key is destroyed. Raises as `use()`.
+        """
+        await self._refuse_opening(purpose, {item.category for item in items})
+        return await self._open(connection, purpose, items)
+
+    async def show(
+        self, tx: Transaction, purpose: str, items: Sequence[ToOpen], *, actor: str
+    ) -> list[Disclosed | None]:
+        """`use()` for the eyes of a member of staff: says one `DataAccessed` for each person.
+
+        Commit before anything is shown. Raises as `use()`, and NotGrantedError where no duty of the
+        plan reads a category.
+        """
+        refuse_reading(self.plan, {item.category for item in items})
+        opened = await self.use(tx.connection, purpose, items, tx=tx)
+        read = entries(
+            items,
+            opened,
+            actor=actor,
+            purpose=purpose,
+            plan=self.plan,
+            service=self.service,
+            at=tx.now,
+        )
+        for entry in read:
+            tx.say(entry, key=None, subject=entry.subject_id)
+        return opened
+
+    async def _open(
+        self, connection: Connection, purpose: str, items: Sequence[ToOpen]
+    ) -> list[Disclosed | None]:
         sealed = [(item.category, item.sealed) for item in items]
         keys = await self._keys_of(connection, purpose, sealed)
         return [
-            None
-            if is_older or (opened := open_item(keys, item)) is None
-            else Disclosed(opened.content)
-            for item, is_older in zip(items, older, strict=True)
+            None if (opened := open_item(keys, item)) is None else Disclosed(opened.content)
+            for item in items
         ]
 
     async def _refuse_opening(self, purpose: str, categories: set[str]) -> None:

@@ -25,7 +25,7 @@ _SEMINAR: Final = ("registration", "disclose", SEMINAR.number)
 @dataclass(frozen=True, slots=True)
 class Call:
     """A command line, what its standard input says, and its exit code. `discloses`: it is a
-    permitted door.
+    permitted door, or shows what an operator asked to see.
     """
 
     arguments: tuple[str, ...]
@@ -117,6 +117,17 @@ def _usual(marks: Marks) -> Iterator[Call]:
     yield Call(("send", "--strict", "-"), "\n".join(broken), code=1)
 
 
+def _about_subjects(mark: str, email: str) -> Iterator[Call]:
+    yield Call(("subjects", "show", "-"), email)
+    yield Call(("subjects", "show", "-", "--json"), email)
+    yield Call(("subjects", "show", "-"), mark, code=2)
+    link = ("subjects", "link", "-", "--to", "-", "--reason", "changed-address")
+    yield Call(link, f"{mark}@example.org\n{mark}.other@example.org", code=1)
+    yield Call(("subjects", "unlink", "-", "--reason", "address-given-up"), mark, code=2)
+    yield Call(("keys", "destroy", "--email", "-", "--yes"), f"{mark}@example.org", code=1)
+    yield Call(("keys", "destroy", "--email", "-", "--yes"), mark, code=2)
+
+
 def _many(stack: Stack, marks: Marks) -> Iterator[Call]:
     mark = marks.of(NOBODY, "argument")
     caterer = stack.outside / "caterer.csv"
@@ -127,6 +138,11 @@ def _many(stack: Stack, marks: Marks) -> Iterator[Call]:
     yield Call(("audit", "about", "-"), mark, code=2)
     span = ("--since", "2020-01-01", "--until", "2040-12-31")
     yield Call(("audit", "breach", "--recipient", "caterer", *span))
+    reading = ("registration", "show", SEMINAR.number, "-", "event-arrangement")
+    yield Call(reading, marks.email_of(FOLLOWED), discloses=True)
+    yield Call(reading, f"{mark}@example.org", code=1)
+    yield Call(reading, f"{mark}@{mark}@-", code=2)
+    yield from _about_subjects(mark, marks.email_of(FOLLOWED))
     # Withdrawn in the evening.
     yield Call(("consent", "check", "-", "marketing"), marks.email_of(FOLLOWED), code=1)
     yield Call(("send", "-"), f'{{"{mark}', code=1)

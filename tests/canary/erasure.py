@@ -25,7 +25,7 @@ from shared.contract.services import SERVICES
 from shared.contract.topics import TOPICS
 from shared.contract.types import SubjectId
 from shared.privacy.errors import SealError
-from shared.privacy.keyring import destroy_keys, purge_record_keys
+from shared.privacy.records import KEPT
 from shared.privacy.sealing import (
     KEY_BYTES,
     NONCE_BYTES,
@@ -36,10 +36,10 @@ from shared.privacy.sealing import (
     open_bytes,
 )
 from shared.privacy.subjects import Alias
-from shared.runtime.database import Connection, open_pool
+from shared.runtime.database import Connection
 from shared.runtime.settings import ServiceSettings
 from tests.canary.searcher import Searcher
-from tests.canary.stack import Stack
+from tests.canary.stack import Said, Stack
 from tests.canary.survey import files_below
 from tests.support.opened import data_keys
 from tests.support.topics import read_topic
@@ -184,25 +184,19 @@ def _is_sealed(value: bytes) -> bool:
     return True
 
 
-async def erase(stack: Stack, subject_id: SubjectId) -> int:
-    """Destroy every key of the person, and the keys of whole record bodies as after their time;
-    how many it were.
+async def erase(stack: Stack, email: str) -> Said:
+    """Destroy every key of the person, as an operator does; then the keys of whole record bodies,
+    as services do when their time is over.
     """
-    settings = _settings(stack)
-    now = datetime.now(UTC)
-    async with (
-        await open_pool(settings, service="retention") as pool,
-        pool.acquire() as connection,
-    ):
-        gone = await destroy_keys(connection, [(subject_id, None, None)], cut_off=now)
-    destroyed = sum(gone.values())
+    said = await stack.steward("keys", "destroy", "--email", "-", "--yes", given=f"{email}\n")
+    after_their_time = datetime.now(UTC).date() + timedelta(days=1) + KEPT
     for service in _SERVICES:
         async with (
-            await open_pool(settings, service=service) as pool,
-            pool.acquire() as connection,
+            open_parts(_settings(stack), service=service) as parts,
+            parts.work(now=datetime.now(UTC)) as tx,
         ):
-            destroyed += await purge_record_keys(connection, now.date() + timedelta(days=1))
-    return destroyed
+            await parts.privacy.purge_record_keys(tx.connection, after_their_time)
+    return said
 
 
 def opened_by_any(kept: Iterable[Kept], keys: Iterable[bytes]) -> int:

@@ -139,7 +139,9 @@ class _Run:
         if not kept or opened_by_any(kept, before) != len(kept):
             self.result.failures.append("not every value of the person opened before the erasure")
         wrapped = await wrapped_keys_of(self.stack, subject_id)
-        await erase(self.stack, subject_id)
+        said = await erase(self.stack, self.marks.email_of(FOLLOWED))
+        if said.code or await wrapped_keys_of(self.stack, subject_id):
+            self.result.failures.append("steward keys destroy did not destroy the person's keys")
         self.say("letting the inbound topics pass")
         newcomers = len(day.people) + 1
 
@@ -153,6 +155,7 @@ class _Run:
             self.result.failures.append(f"{opened} values of an erased person can be opened")
         self.say("searching again")
         survey = Survey(self.searcher)
+        survey.look(OUTPUTS, "steward keys destroy", [said.out, said.complaint])
         if not few:
             await search_lists(self.stack, survey, lambda mark: mark.person != FOLLOWED)
         await search_at_rest(self.stack, survey, is_new)

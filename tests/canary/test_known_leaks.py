@@ -240,13 +240,7 @@ async def _errors(connection: Connection) -> AsyncIterator[Exception]:
             yield error
 
 
-@pytest.fixture
-def _structlog_as_it_was() -> Iterator[None]:
-    yield
-    structlog.reset_defaults()
-
-
-@pytest.mark.usefixtures("_structlog_as_it_was")
+@pytest.mark.usefixtures("logging_as_it_was")
 async def test_no_error_of_a_library_is_quoted_by_a_log_or_a_command(loud: Loud) -> None:
     written = io.StringIO()
     configure_logging("canary", "json", "debug", stream=written)

@@ -10,6 +10,8 @@ import pytest
 from services.consent.commands import app
 from services.consent.handlers import Handlers
 from shared.contract.inbound import ConsentAnswer, ContactSubmitted, WithdrawalRequested
+from shared.contract.retention import ObjectionRecorded, ProcessingRestricted
+from shared.privacy.limits import record_limits
 from shared.runtime.settings import ServiceSettings
 from tests.conftest import SettingsFactory
 from tests.support.commands import NOWHERE, command
@@ -54,6 +56,32 @@ async def test_the_exit_code_says_whether_data_may_be_used(
         "reason": "withdrawn",
         "since": "2026-09-02T12:00:00+00:00",
     }
+
+
+@pytest.mark.parametrize(
+    ("limit", "reason", "told"),
+    [
+        ({"purpose": "marketing"}, "objected", "the person objected to it"),
+        ({}, "restricted", "the person's data is restricted: it is stored, and no more"),
+    ],
+)
+async def test_a_consent_does_not_help_against_an_objection_or_a_restriction(
+    work: Work,
+    handlers: Handlers,
+    settings: ServiceSettings,
+    limit: dict[str, str],
+    reason: str,
+    told: str,
+) -> None:
+    await answer(work, handlers, "marketing", given=True)
+    subject = await work.value("select subject_id from consent_state")
+    kind = ObjectionRecorded if limit else ProcessingRestricted
+    fact = kind(subject_id=subject, at=NOON, **limit)
+    await work.do(record_limits, [Facts().message(fact, source="/steward/retention")])
+    done = await command(app, settings, "check", EMAIL, "marketing")
+    assert (done.code, done.out) == (1, f"may not be used: {told}\n")
+    done = await command(app, settings, "check", EMAIL, "marketing", "--json")
+    assert orjson.loads(done.out) == {"may_be_used": False, "reason": reason, "since": None}
 
 
 async def test_a_purpose_that_does_not_rest_on_consent_says_what_it_rests_on(

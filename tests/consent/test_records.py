@@ -20,6 +20,7 @@ from shared.contract.registration import ParticipantRegistered, RegistrationWait
 from shared.contract.registry import REGISTRY
 from shared.contract.types import RegistrationId, Sealed, SubjectId
 from shared.messaging.subscription import Handler
+from shared.privacy.limits import LIMITS
 from shared.privacy.subjects import Alias
 from shared.privacy.values import ToOpen
 from tests.support.facts import NOON, WEBSITE, Facts, event_state
@@ -61,12 +62,13 @@ async def states(work: Work) -> dict[str, str]:
     return {row["purpose"]: row["state"] for row in rows}
 
 
-def test_every_type_of_both_topics_is_handled_or_ignored_on_purpose(handlers: Handlers) -> None:
+def test_every_type_of_its_topics_is_handled_or_ignored_on_purpose(handlers: Handlers) -> None:
     for subscription in subscriptions(handlers._privacy):
         of_topic = {known.model for known in REGISTRY if known.topic == subscription.topic}
         assert set(subscription.handlers) | subscription.ignored == of_topic
-    contacts, _ = subscriptions(handlers._privacy)
+    contacts, _, limits = subscriptions(handlers._privacy)
     assert contacts.never_waits == {inbound.WithdrawalRequested}
+    assert limits.never_waits == set(LIMITS)
 
 
 async def test_a_consent_is_recorded_and_said_once(work: Work, handlers: Handlers) -> None:
@@ -190,6 +192,25 @@ async def test_unknown_wordings_are_dead_letters_and_the_others_stay(
     effect = await work.do(handlers.record_contacts, messages)
     assert effect.at_fault == ["wording_unknown"]
     assert await states(work) == {"networking": "given"}
+
+
+async def test_an_address_that_only_the_keyring_finds_wrong_is_a_dead_letter_that_says_so(
+    work: Work, handlers: Handlers
+) -> None:
+    wrong, right = "x@-", "right@example.org"
+    effect = await work.do(
+        handlers.record_contacts, [submitted(email=wrong), submitted(email=right)]
+    )
+    assert effect.at_fault == ["field_invalid"]
+    effect = await work.do(
+        handlers.record_withdrawals,
+        [
+            withdrawal("marketing", email=wrong),
+            withdrawal("marketing", email=right, at=NOON + HOUR),
+        ],
+    )
+    assert effect.at_fault == ["field_invalid"]
+    assert await states(work) == {"marketing": "withdrawn"}
 
 
 def participation(
@@ -321,5 +342,5 @@ async def test_asking_makes_no_difference_between_unknown_and_never_asked(
 
 
 def test_registration_facts_are_taken_from_their_topic(handlers: Handlers) -> None:
-    _, facts = subscriptions(handlers._privacy)
+    _, facts, _ = subscriptions(handlers._privacy)
     assert facts.topic == registration.TOPIC

@@ -20,8 +20,10 @@ from shared.contract.registration import (
     RegistrationCancelled,
 )
 from shared.contract.registry import REGISTRY
+from shared.contract.retention import ProcessingRestricted, RestrictionLifted
 from shared.contract.types import Sealed, SubjectId
 from shared.messaging.unit_of_work import Transaction
+from shared.privacy.limits import LIMITS, record_limits
 from shared.privacy.values import ToOpen, ToSeal
 from tests.support.facts import NOON, Facts, event_state, registered
 from tests.support.work import Effect, Work
@@ -75,10 +77,12 @@ def invoice_id_of(effect: Effect) -> UUID:
     return UUID(fact.data["invoice_id"])
 
 
-def test_every_type_of_the_topic_is_handled_or_ignored_on_purpose(work: Work) -> None:
-    (subscription,) = subscriptions(work.parts.privacy)
-    of_topic = {known.model for known in REGISTRY if known.topic == subscription.topic}
-    assert set(subscription.handlers) | subscription.ignored == of_topic
+def test_every_type_of_both_topics_is_handled_or_ignored_on_purpose(work: Work) -> None:
+    for subscription in subscriptions(work.parts.privacy):
+        of_topic = {known.model for known in REGISTRY if known.topic == subscription.topic}
+        assert set(subscription.handlers) | subscription.ignored == of_topic
+    _, limits = subscriptions(work.parts.privacy)
+    assert limits.never_waits == set(LIMITS), "no objection waits behind what has failed"
 
 
 def test_of_registrations_only_those_with_a_fee_concern_it() -> None:
@@ -158,6 +162,40 @@ async def test_an_invoice_is_issued_though_nothing_is_left_of_the_person(
 ) -> None:
     effect = await work.do(handlers.issue_invoices, [registered()])
     assert await buyer(work, invoice_id_of(effect)) is None
+
+
+async def test_restricted_data_is_not_invoiced_with_until_it_is_told_of_again(
+    work: Work, registration_at_work: Work, handlers: Handlers
+) -> None:
+    event, subject = event_state(), SubjectId(uuid4())
+    personal = await seal(registration_at_work, subject, event, billing=BILLING)
+    message = registered(event, subject_id=subject, personal=personal)
+    restricted = ProcessingRestricted(subject_id=subject, at=NOON)
+    await work.do(record_limits, [Facts().message(restricted, source="/steward/retention")])
+    effect = await work.do(handlers.issue_invoices, [message])
+    refused, issued = effect.said
+    assert (refused.type, refused.data["reason"]) == ("UseRefused", "restricted")
+    assert (refused.data["purpose"], refused.data["categories"]) == ("invoicing", ["billing"])
+    invoice_id = UUID(issued.data["invoice_id"])
+    assert await buyer(work, invoice_id) is None, "the amount is booked, and names nobody"
+    lifted = RestrictionLifted(subject_id=subject, at=NOON + timedelta(days=1))
+    await work.do(record_limits, [Facts().message(lifted, source="/steward/retention")])
+    again = await work.do(handlers.issue_invoices, [message])
+    assert again.said == [], "and it is not invoiced again"
+    assert await buyer(work, invoice_id) == BILLING
+
+
+async def test_a_voucher_names_its_buyer_though_the_data_is_restricted(
+    work: Work, registration_at_work: Work, handlers: Handlers
+) -> None:
+    event, subject = event_state(), SubjectId(uuid4())
+    personal = await seal(registration_at_work, subject, event, billing=BILLING)
+    message = registered(event, subject_id=subject, personal=personal)
+    await work.do(handlers.issue_invoices, [message])
+    restricted = ProcessingRestricted(subject_id=subject, at=NOON)
+    await work.do(record_limits, [Facts().message(restricted, source="/steward/retention")])
+    effect = await work.do(handlers.credit_invoices, [cancelled(message)])
+    assert await buyer(work, invoice_id_of(effect)) == BILLING
 
 
 async def test_a_correction_reaches_the_invoice_and_older_news_does_not(

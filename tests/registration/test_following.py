@@ -17,6 +17,8 @@ from shared.contract.registration import (
     RegistrationCancelled,
     RegistrationRejected,
 )
+from shared.contract.retention import ProcessingRestricted, RestrictionLifted
+from shared.privacy.limits import keep_limits
 from tests.registration.conftest import EVENT, Front, consent
 
 
@@ -31,6 +33,24 @@ async def test_a_change_merges_into_what_is_kept(front: Front) -> None:
     assert updated.personal["diet"] == before.personal["diet"], "untouched, so not even opened"
     assert updated.personal["marketing"] != before.personal["marketing"]
     assert updated.registration_id == before.registration_id
+
+
+async def test_a_change_of_restricted_data_is_stored_and_loses_nothing(front: Front) -> None:
+    await front.take(front.event(), front.submitted(1))
+    (before,) = await front.said(ParticipantRegistered)
+    restricted = ProcessingRestricted(subject_id=before.subject_id, at=front.now)
+    async with front.transaction() as tx:
+        await keep_limits(tx.connection, [restricted])
+    await front.take(front.changed(1, {"email": "new@example.org"}))
+    (updated,) = await front.facts()
+    assert isinstance(updated, ParticipantUpdated), "and it is no refusal"
+    async with front.transaction() as tx:
+        await keep_limits(
+            tx.connection,
+            [RestrictionLifted(subject_id=before.subject_id, at=front.now + timedelta(days=1))],
+        )
+    contact = await front.opened(updated.subject_id, "contact", updated.personal["contact"])
+    assert contact == {"name": "Person 1", "email": "new@example.org"}
 
 
 async def test_a_wrong_change_is_a_dead_letter_and_changes_nothing(front: Front) -> None:

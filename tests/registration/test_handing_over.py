@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from services.registration.commands.counter import Counter, hand_over, list_events, republish_all
-from services.registration.handlers.batches import Handlers
 from services.registration.handlers.consents import keep_consents
 from services.registration.handlers.handover import NothingToDiscloseError
 from shared.contract.audit import (
@@ -28,6 +27,7 @@ from shared.contract.registration import (
     RegistrationWaitlisted,
 )
 from shared.contract.retention import ObjectionRecorded
+from shared.privacy.limits import record_limits
 from tests.registration.conftest import NOW, Front, consent
 from tests.support.records import MadeRecord
 
@@ -158,7 +158,7 @@ async def test_who_objected_is_left_out_from_then_on(given: Given, tmp_path: Pat
     )
     heard = Message(MadeRecord(b""), Envelope("3", "/steward/retention", "", 1), objection)
     async with given.front.transaction() as tx:
-        await Handlers(given.front.desk).keep_limits(tx, [heard])
+        await record_limits(tx, [heard])
     await hand_over(given.counter, "E-1", "caterer", tmp_path / "list.csv", as_json=False)
     assert [row[0] for row in lines(tmp_path / "list.csv")[1:]] == ["Person 2"]
     (refused,) = await given.front.said(DisclosureRefused)

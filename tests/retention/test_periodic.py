@@ -17,16 +17,23 @@ from tests.support.work import NO_KAFKA
 ATTEMPT = """insert into keyring.access_attempt
     (role, category, purpose, minute, refused_by, attempts)
     values ('steward_finance', 'diet', 'invoicing', now() - interval '2 minutes', 'keyring', 7)"""
-LEFT = "select count(*) from keyring.access_attempt"
+LONG_ERASED = """with one as (
+    insert into keyring.subject (subject_id, erased_at)
+    values (gen_random_uuid(), now() - interval '4 years') returning subject_id)
+    insert into keyring.alias (digest, subject_id, kind, pepper)
+    select sha256('a'), subject_id, 'email', 'p' from one"""
+LEFT = """select (select count(*) from keyring.access_attempt)
+    + (select count(*) from keyring.alias) + (select count(*) from keyring.erased_alias)"""
 
 
-async def test_refused_accesses_reach_the_log_by_themselves(
+async def test_refused_accesses_reach_the_log_and_the_long_erased_are_forgotten_by_themselves(
     service_settings: SettingsFactory, database: str
 ) -> None:
     settings = service_settings(NAME, kafka_bootstrap_servers=NO_KAFKA)
     assert isinstance(settings, Settings)
     administrator = await asyncpg.connect(database)
     await administrator.execute(ATTEMPT)
+    await administrator.execute(LONG_ERASED)
     stopping, heartbeats = asyncio.Event(), Heartbeats()
     async with open_service(settings) as service, asyncio.TaskGroup() as running:
         for name, work in service.loops.items():
@@ -35,8 +42,11 @@ async def test_refused_accesses_reach_the_log_by_themselves(
         while await administrator.fetchval(LEFT):  # noqa: ASYNC110 - the server tells nobody
             await asyncio.sleep(0.01)
         stopping.set()
-    (row,) = await administrator.fetch("select headers, value from retention.outbox")
-    entry = orjson.loads(row["value"])
+    rows = await administrator.fetch("select value from retention.outbox")
+    entries = [orjson.loads(row["value"]) for row in rows]
+    (entry,) = (one for one in entries if "attempts" in one)
+    (forgotten,) = (one for one in entries if "aliases" in one)
+    assert (forgotten["aliases"], forgotten["actor"]) == (1, "service:retention")
     assert (entry["actor"], entry["service"]) == ("service:finance", "retention")
     assert (entry["categories"], entry["attempts"]) == (["diet"], 7)
     await administrator.close()

@@ -10,7 +10,6 @@ import logging
 import sys
 import uuid
 import warnings
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,20 +27,6 @@ EMAIL = "maija.meikalainen@example.org"
 PHONE = "+358 40 123 4567"
 
 
-@pytest.fixture
-def _restored() -> Iterator[None]:
-    """Logging is the process's own: leave it as the other tests expect it."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    hooks = sys.excepthook, sys.unraisablehook
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    sys.excepthook, sys.unraisablehook = hooks
-    logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
-
-
 class Logged(io.StringIO):
     """Where a process of the audit service logs to."""
 
@@ -53,7 +38,7 @@ class Logged(io.StringIO):
 
 
 @pytest.fixture
-def logged(_restored: None) -> Logged:
+def logged(logging_as_it_was: None) -> Logged:
     stream = Logged()
     configure_logging("audit", "json", "debug", stream=stream)
     return stream
@@ -200,7 +185,7 @@ def test_a_warning_does_not_quote(logged: Logged) -> None:
     assert line["event"] == "x.py:1: UserWarning"
 
 
-@pytest.mark.usefixtures("_restored")
+@pytest.mark.usefixtures("logging_as_it_was")
 def test_on_a_terminal_it_is_readable_and_keeps_the_same_silence() -> None:
     stream = io.StringIO()
     configure_logging("audit", "console", stream=stream)
@@ -215,7 +200,7 @@ def test_on_a_terminal_it_is_readable_and_keeps_the_same_silence() -> None:
     assert EMAIL not in text
 
 
-@pytest.mark.usefixtures("_restored")
+@pytest.mark.usefixtures("logging_as_it_was")
 def test_below_the_level_nothing_is_logged() -> None:
     stream = io.StringIO()
     configure_logging("audit", "json", "warning", stream=stream)
@@ -224,7 +209,7 @@ def test_below_the_level_nothing_is_logged() -> None:
     assert stream.getvalue() == ""
 
 
-@pytest.mark.usefixtures("_restored")
+@pytest.mark.usefixtures("logging_as_it_was")
 def test_a_full_disk_costs_lines_of_the_log_and_nothing_else() -> None:
     full = Path("/dev/full").open("w", encoding="utf-8")  # noqa: SIM115 - closing it fails too
     try:

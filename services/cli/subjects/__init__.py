@@ -121,25 +121,20 @@ def unlink(
 
 
 @app.command()
-def forget(
-    before: Annotated[
-        str, typer.Option(metavar="DATE", help="Who was erased before this day, as 2027-01-31.")
-    ],
-    yes: Yes = False,
-) -> None:
-    """Delete the addresses of people who were erased before a day: nothing leads to them then.
+def forget(yes: Yes = False) -> None:
+    """Delete the addresses of those erased so long ago that the log need not tell of them any more.
 
-    For the end of the accountability period: until then the audit service can still tell an erased
-    person what was disclosed. There is no way back.
+    How long that is, the plan says (`accountability`). Until then the audit service can tell an
+    erased person what was disclosed; afterwards nothing leads to them, and there is no way back.
+    The retention service does it by itself; this does it now.
 
-    Example: steward subjects forget --before 2021-01-01
+    Example: steward subjects forget
     """
-    from services.cli.subjects.forgetting import day, run_forget
+    from services.cli.subjects.forgetting import run_forget
 
-    asked = day(before)
     if not yes:
-        _ask(f"Nothing will lead to people who were erased before {asked}. Go on?")
-    raise typer.Exit(run_forget(asked))
+        _ask("Nothing will lead to people whose accountability period is over. Go on?")
+    raise typer.Exit(run_forget())
 
 
 @pepper.callback()

@@ -3,40 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import date, datetime, time
-from zoneinfo import ZoneInfo
 
 import typer
 
 from services.cli.environment import secrets_path
 from services.cli.office import open_office
-from shared.runtime.clock import utc_now
 from shared.runtime.secrets import SecretsFolder
 
 
-def day(text: str) -> date:
-    """A day as ISO 8601 writes it, today at the latest; else what Typer tells."""
-    try:
-        asked = date.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter("expected a day, as 2027-01-31", param_hint="--before") from None
-    if asked > utc_now().date():
-        raise typer.BadParameter("this day is yet to come", param_hint="--before")
-    return asked
-
-
-def run_forget(before: date) -> int:
+def run_forget() -> int:
     """Delete aliases, and say how many; the exit code."""
 
     async def forgotten() -> int:
         async with open_office() as office:
-            zone = ZoneInfo(office.parts.privacy.plan.organisation.time_zone)
             while True:
                 async with office.work() as tx:
                     if not await office.privacy.retire(tx.connection, tx.now):
                         break
             async with office.work() as tx:
-                return await office.privacy.forget(tx, datetime.combine(before, time(), zone))
+                return await office.privacy.forget(tx)
 
     typer.echo(f"{asyncio.run(forgotten())} addresses and numbers are forgotten")
     return 0

@@ -70,6 +70,32 @@ def disclose(
 
 
 @app.command()
+def show(
+    event: Annotated[str, typer.Argument(help="The event's number or id.")],
+    person: Annotated[
+        str,
+        typer.Argument(
+            metavar="EMAIL|-", help="Whose; - reads the e-mail address from standard input."
+        ),
+    ],
+    purpose: Annotated[str, typer.Argument(help="What you need it for: a purpose of the plan.")],
+    *,
+    as_json: Annotated[bool, _AS_JSON] = False,
+) -> None:
+    """Show what a person gave for an event, as far as your purpose needs it.
+
+    That you read it is in the audit log before you see it, and told to the person who asks.
+
+    Exit code 1: nobody of this address has registered for the event. 2: wrong arguments.
+
+    Example: echo maija@example.org | steward registration show E-1 - event-arrangement
+    """
+    from services.registration.commands.reading import run_show
+
+    raise typer.Exit(run_show(event, person, purpose, as_json=as_json))
+
+
+@app.command()
 def republish() -> None:
     """Say the state of every event and registration again, for readers who missed it."""
     from services.registration.commands.counter import Counter, republish_all

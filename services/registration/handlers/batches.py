@@ -22,7 +22,6 @@ from shared.contract.inbound import (
 )
 from shared.contract.message import Message
 from shared.messaging.unit_of_work import Transaction
-from shared.privacy.limits import Limit, keep_limits
 
 _FOLLOW_UPS: Final = frozenset({RegistrationChanged, CancellationRequested})
 
@@ -86,7 +85,3 @@ class Handlers:
     async def keep_consents(self, tx: Transaction, messages: Sequence[Message[Consent]]) -> None:
         """Keep what people consent to."""
         await keep_consents(tx, messages)
-
-    async def keep_limits(self, tx: Transaction, messages: Sequence[Message[Limit]]) -> None:
-        """Keep who objected, and whose data is restricted: disclosures refuse them from now on."""
-        await keep_limits(tx.connection, [message.data for message in messages])

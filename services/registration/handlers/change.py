@@ -94,7 +94,7 @@ async def _merge(desk: Desk, tx: Transaction, edits: Sequence[_Edit]) -> None:
             elif desk.may_open(category, purpose):
                 to_open.setdefault(purpose, []).append((edit, category))
     for purpose, items in to_open.items():
-        opened = await desk.privacy.use(
+        opened = await desk.privacy.amend(
             tx.connection,
             purpose,
             [
@@ -102,11 +102,9 @@ async def _merge(desk: Desk, tx: Transaction, edits: Sequence[_Edit]) -> None:
                     edit.found.registration.subject_id,
                     category,
                     edit.personal[category],
-                    edit.found.registration.collected_at,
                 )
                 for edit, category in items
             ],
-            tx=tx,
         )
         for (edit, category), value in zip(items, opened, strict=True):
             content = {} if value is None else value.reveal()

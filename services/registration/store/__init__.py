@@ -36,6 +36,7 @@ from services.registration.store.registrations import (
     people_of_event,
     registrations_after,
     registrations_by_reference,
+    registrations_of,
     whereabouts,
 )
 from services.registration.store.waiting import (
@@ -88,6 +89,7 @@ __all__ = [
     "ready_registrations",
     "registrations_after",
     "registrations_by_reference",
+    "registrations_of",
     "take_expired",
     "take_waiting_for_events",
     "take_waiting_for_registrations",

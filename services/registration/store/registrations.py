@@ -196,6 +196,14 @@ async def registrations_by_reference(
     return {row["reference"]: _registration(row) async for row in rows}
 
 
+async def registrations_of(
+    connection: Connection, event_id: EventId, people: Sequence[SubjectId]
+) -> list[Registration]:
+    """What these people have registered for an event, the oldest first, whatever became of it."""
+    rows = SQL.registrations_of(connection, event_id=event_id, subject_ids=people)
+    return [_registration(row) async for row in rows]
+
+
 async def whereabouts(
     connection: Connection, references: Sequence[bytes]
 ) -> dict[bytes, bytes | None]:

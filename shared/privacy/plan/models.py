@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zoneinfo
+from bisect import bisect_left
 from datetime import date
 from typing import Annotated, Literal
 
@@ -259,6 +260,19 @@ class Accountability(Part):
     erasures: Period
     readings: Period
     sign_ins: Period
+
+    def first_day_told(self, today: date) -> date:
+        """The first day of which, were it the last of somebody's data, the log still tells today.
+
+        Of whoever's data ended before that day, every period is over: its last day has passed.
+        """
+        periods = (self.disclosures, self.consents, self.erasures, self.readings)
+
+        def last_day(number: int) -> date:
+            return max(period.after(date.fromordinal(number)) for period in periods)
+
+        numbers = range(1, today.toordinal() + 1)
+        return date.fromordinal(numbers[bisect_left(numbers, today, key=last_day)])
 
 
 class ServicePart(Part):

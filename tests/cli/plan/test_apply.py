@@ -150,11 +150,18 @@ async def test_the_plan_in_force_applied_again_changes_nothing_and_says_so(
     [
         (changed(('legal_basis = "contract"', 'legal_basis = "habit"')), "plan.toml:"),
         ("plan_version = [", "not-toml"),
+        (TEXT.encode("latin-1"), "not-utf-8"),
+        (changed(("plan_version = 1", "plan_version = 2")), "other-version"),
+        (changed(("readings =", 'reading = "P2Y"\nreadings =')), "Did you mean `readings`?"),
         (changed(("[services.audit]", "[services.review]")), "no part for audit"),
     ],
 )
 async def test_a_plan_that_cannot_be_is_refused_and_services_keep_theirs(
-    settings: ServiceSettings, administrator: Administrator, tmp_path: Path, text: str, why: str
+    settings: ServiceSettings,
+    administrator: Administrator,
+    tmp_path: Path,
+    text: str | bytes,
+    why: str,
 ) -> None:
     answered = await apply(settings, written(tmp_path, text), "--json")
     assert (answered.code, orjson.loads(answered.out)["applied"]) == (1, False)

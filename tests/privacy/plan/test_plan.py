@@ -69,6 +69,31 @@ def test_a_period_ends_on_a_day_that_exists(start: date, period: str, end: date)
     assert str(Period.parse(period)) == period
 
 
+@pytest.mark.parametrize(
+    ("disclosures", "readings", "today", "first"),
+    [
+        ("P3Y", "P2Y", date(2027, 3, 1), date(2024, 3, 1)),
+        ("P3Y", "P2Y", date(2027, 2, 28), date(2024, 2, 28)),  # and 29 February ends that day too
+        ("P1Y", "P6Y", date(2027, 3, 1), date(2021, 3, 1)),
+        ("P0D", "P0D", date(2027, 3, 1), date(2027, 3, 1)),
+    ],
+)
+def test_the_log_tells_until_the_longest_period_is_over(
+    plan: Plan, disclosures: str, readings: str, today: date, first: date
+) -> None:
+    short = Period.parse("P0D")
+    periods = plan.accountability.model_copy(
+        update={
+            "disclosures": Period.parse(disclosures),
+            "readings": Period.parse(readings),
+            "consents": short,
+            "erasures": short,
+            "sign_ins": Period.parse("P9Y"),
+        }
+    )
+    assert periods.first_day_told(today) == first
+
+
 @pytest.mark.parametrize("text", ["", "P", "6Y", "P6W", "PT1H", "P-1Y", "P1M1Y"])
 def test_what_is_no_period_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="ISO 8601"):

@@ -9,6 +9,7 @@ from shared.privacy.plan.findings import Finding
 from shared.privacy.plan.rules.rule import Case, Rule, listed
 
 _CONSENT_TOPIC = "consent"
+_LIMITS_TOPIC = "retention"
 
 
 def consent_is_heard(case: Case) -> Iterator[Finding]:
@@ -27,6 +28,20 @@ def consent_is_heard(case: Case) -> Iterator[Finding]:
                     'Add "consent" to what it hears, or take the grant away',
                     other=("services", name, "hears"),
                 )
+
+
+def limits_are_heard(case: Case) -> Iterator[Finding]:
+    """Articles 18 and 21: a service that opens data has to hear of objections and restrictions."""
+    for name, service in case.plan.services.items():
+        if service.grants and _LIMITS_TOPIC not in (*service.hears, *service.says):
+            yield case.finding(
+                "limits-unheard",
+                ("services", name, "hears"),
+                f"service {name} opens data for {listed(service.grants)}",
+                "it does not hear `retention`, which says who objected or whose data is restricted",
+                'Add "retention" to what it hears',
+                other=("services", name, "grants"),
+            )
 
 
 def grants_stay_in_their_purpose(case: Case) -> Iterator[Finding]:
@@ -153,6 +168,7 @@ def duties_read_what_a_purpose_needs(case: Case) -> Iterator[Finding]:
 
 RULES: tuple[Rule, ...] = (
     consent_is_heard,
+    limits_are_heard,
     grants_stay_in_their_purpose,
     services_hear_topics_that_exist,
     topics_have_one_service,
