@@ -23,7 +23,7 @@ from shared.messaging.subscription import Halted
 from shared.messaging.transport import Bounds, Log, Transport
 from shared.messaging.unit_of_work import Speaker, topics_said_by
 from shared.runtime.application import Loop
-from shared.runtime.database import bounded_transaction, describe, is_transient
+from shared.runtime.database import bounded_transaction, describe, is_transient, waits_for
 from shared.runtime.health import Heartbeats
 
 FIRST_BACK_OFF_S: Final = 0.05
@@ -356,7 +356,7 @@ class Consumer:
             self._heartbeats.missing("batch", str(error))
         elif is_transient(error):
             _log.warning("a batch has to wait", **describe(error))
-            self._heartbeats.missing("batch", "waits for the database")
+            self._heartbeats.missing("batch", waits_for(error))
         else:
             _log.error("a batch cannot even be set aside", **describe(error))
             self._heartbeats.missing("batch", "fails, and cannot be set aside either")

@@ -19,6 +19,7 @@ import asyncpg
 
 from shared.runtime.secrets import SecretsFolder
 from shared.runtime.settings import ServiceSettings
+from shared.runtime.unavailable import UnavailableError
 
 Connection: TypeAlias = (
     "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
@@ -211,7 +212,12 @@ def is_transient(error: BaseException) -> bool:
         return False
     if isinstance(error, asyncpg.InterfaceError):
         return _LOST.search(str(error)) is not None
-    return isinstance(error, asyncpg.InternalClientError | OSError | EOFError)
+    return isinstance(error, asyncpg.InternalClientError | OSError | EOFError | UnavailableError)
+
+
+def waits_for(error: BaseException) -> str:
+    """What work waits for after an error that is transient, as readiness tells it."""
+    return str(error) if isinstance(error, UnavailableError) else "waits for the database"
 
 
 def describe(error: BaseException) -> dict[str, object]:

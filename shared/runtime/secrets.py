@@ -32,6 +32,7 @@ KEYS_BY_FORMAT = {
 KEYS = tuple(key for keys in KEYS_BY_FORMAT.values() for key in keys)
 
 _PEPPER = re.compile(r"^pepper-(\d+)$")
+_KEY_ENCRYPTION_KEY = re.compile(rf"^{KEY_ENCRYPTION_KEY}(?:-(\d+))?$")
 _UNFINISHED = ".unfinished"
 _FORMAT = ".format"
 _NAME = re.compile(r"^[a-z][a-z0-9_]*$")
@@ -107,12 +108,37 @@ class SecretsFolder:
             raise SecretsError(f"{self.path} was left unfinished: run `steward init`")
         if self._format() < max(KEYS_BY_FORMAT):
             raise SecretsError(f"{self.path} is of an earlier release: run `steward init`")
+        self.key_encryption_keys()
         for name in KEYS:
-            self._key(name)
+            if name != KEY_ENCRYPTION_KEY:  # which is replaced in the course of time
+                self._key(name)
 
-    def key_encryption_key(self) -> bytes:
-        """Wraps the data keys of the keyring; 32 bytes; never enters the database."""
-        return self._key(KEY_ENCRYPTION_KEY)
+    def key_encryption_keys(self) -> dict[str, bytes]:
+        """What wraps the data keys of the keyring, by the names of the files, the newest first.
+
+        32 bytes each; they never enter the database.
+        """
+        if not self.path.is_dir():
+            raise SecretsError(f"there is no folder {self.path}: run `steward init`")
+        names = self._key_encryption_key_names() or [KEY_ENCRYPTION_KEY]
+        return {name: self._key(name) for name in names}
+
+    def new_key_encryption_key(self) -> str:
+        """Make the next one, beside the older ones, which are still needed; its name."""
+        self.check()
+        with self._alone():
+            newest = self._key_encryption_key_names()[0]
+            name = f"{KEY_ENCRYPTION_KEY}-{_number(newest) + 1}"
+            _write(self.path / name, secrets.token_hex(KEY_BYTES))
+        return name
+
+    def retire_key_encryption_key(self, name: str) -> Path:
+        """Put one aside that no key needs any more: it is read by nothing; its new path."""
+        return (self.path / name).rename(self.path / f"retired-{name}")
+
+    def _key_encryption_key_names(self) -> list[str]:
+        names = [file.name for file in self.path.iterdir()]
+        return sorted(filter(_KEY_ENCRYPTION_KEY.match, names), key=_number, reverse=True)
 
     def peppers(self) -> tuple[bytes, ...]:
         """Peppers of the aliases of subjects, newest first; 32 bytes each."""
@@ -191,6 +217,12 @@ class SecretsFolder:
             yield
         finally:
             os.close(handle)
+
+
+def _number(name: str) -> int:
+    """The how manieth key-encryption key a file has: the first has no number in its name."""
+    found = _KEY_ENCRYPTION_KEY.match(name)
+    return int(found.group(1) or 1) if found else 0
 
 
 def _refuse_others(path: Path) -> None:

@@ -19,7 +19,7 @@ def folder(tmp_path: Path) -> SecretsFolder:
 
 def test_keys_are_32_bytes_and_all_different(folder: SecretsFolder) -> None:
     keys = [
-        folder.key_encryption_key(),
+        *folder.key_encryption_keys().values(),
         *folder.peppers(),
         folder.suppression_pepper(),
         folder.reference_key(),
@@ -91,7 +91,7 @@ def test_a_creation_that_was_cut_off_is_finished_by_the_next(folder: SecretsFold
     with pytest.raises(SecretsError, match="unfinished"):
         folder.check()
     folder.create()
-    assert len(folder.key_encryption_key()) == 32
+    assert len(folder.key_encryption_keys()) == 1
 
 
 @pytest.mark.parametrize("text", ["", "too short", "00" * 31, "zz" * 32, "ä"])
