@@ -23,8 +23,9 @@ from shared.messaging.subscription import Halted
 from shared.messaging.transport import Bounds, Log, Transport
 from shared.messaging.unit_of_work import Speaker, topics_said_by
 from shared.runtime.application import Loop
-from shared.runtime.database import bounded_transaction, describe, is_transient, waits_for
+from shared.runtime.database import bounded_transaction, describe, is_transient
 from shared.runtime.health import Heartbeats
+from shared.runtime.unavailable import UnavailableError
 
 FIRST_BACK_OFF_S: Final = 0.05
 LONGEST_BACK_OFF_S: Final = 2.0
@@ -354,9 +355,12 @@ class Consumer:
         if isinstance(error, Halted):
             _log.error("a batch is held back", why=str(error))
             self._heartbeats.missing("batch", str(error))
+        elif isinstance(error, UnavailableError):
+            _log.warning("a batch has to wait", why=str(error))
+            self._heartbeats.missing("batch", str(error))
         elif is_transient(error):
             _log.warning("a batch has to wait", **describe(error))
-            self._heartbeats.missing("batch", waits_for(error))
+            self._heartbeats.missing("batch", "waits for the database")
         else:
             _log.error("a batch cannot even be set aside", **describe(error))
             self._heartbeats.missing("batch", "fails, and cannot be set aside either")

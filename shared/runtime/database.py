@@ -215,11 +215,6 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(error, asyncpg.InternalClientError | OSError | EOFError | UnavailableError)
 
 
-def waits_for(error: BaseException) -> str:
-    """What work waits for after an error that is transient, as readiness tells it."""
-    return str(error) if isinstance(error, UnavailableError) else "waits for the database"
-
-
 def describe(error: BaseException) -> dict[str, object]:
     """What a log may say of an error: class, SQLSTATE and own frames.
 
