@@ -149,13 +149,18 @@ class KeyWrappers:
                 opened[place] = clear
         return opened
 
+    async def has(self, kek: str) -> bool:
+        """Whether it is at hand. Raises what the source does where that has to be asked."""
+        if kek not in self._at_hand:
+            await self.read()
+        return kek in self._at_hand
+
     async def _find(self, kek: str) -> KeyEncryptionKey:
-        if kek not in self._at_hand:
-            try:
-                await self.read()
-            except SecretsError as error:
-                raise KeyUnavailableError(f"waits for the key-encryption key: {error}") from None
-        if kek not in self._at_hand:
+        try:
+            is_at_hand = await self.has(kek)
+        except SecretsError as error:
+            raise KeyUnavailableError(f"waits for the key-encryption key: {error}") from None
+        if not is_at_hand:
             raise KeyUnavailableError(
                 f"waits for the key-encryption key {kek[:8]}, which is not at hand"
             )
