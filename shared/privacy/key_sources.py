@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from shared.privacy.sealing import KeyWrapper
 from shared.privacy.wrapping import KeyEncryptionKey, KeyWrappers, LocalKey
-from shared.runtime.key_source import read_key_encryption_keys
-from shared.runtime.secrets import SecretsFolder
+from shared.runtime.key_source import VARIABLE, read_key_encryption_keys
+from shared.runtime.secrets import SecretsError, SecretsFolder
 from shared.runtime.settings import ServiceSettings
 
 
@@ -19,18 +20,35 @@ async def open_wrappers(settings: ServiceSettings) -> AsyncIterator[KeyWrappers]
     """The key-encryption keys of the settings; nothing is read before they are asked for.
 
     They are read anew whenever one is not known: what comes of a rotation is met while we run.
+    SecretsError where Vault and another place are named: which of them is meant is not guessed.
     """
+    if settings.vault_address is None:
+        yield KeyWrappers(partial(_read_local, settings))
+        return
+    if not in_folder(settings.model_copy(update={"vault_address": None})):
+        raise SecretsError(f"STEWARD_VAULT_ADDRESS and {VARIABLE} or its command are set: set one")
+    # Here, since its import takes a tenth of a second.
+    from shared.privacy.vault import Place, open_transit
 
-    async def source() -> Sequence[KeyEncryptionKey]:
-        keys = await asyncio.to_thread(read_key_encryption_keys, settings)
-        return [LocalKey(key) for key in keys]
+    place = Place.of(settings.vault_key)
+    token_file = settings.vault_token_file
+    async with open_transit(settings.vault_address, place, token_file) as transit:
+        yield KeyWrappers(transit.read)
 
-    yield KeyWrappers(source)
+
+async def _read_local(settings: ServiceSettings) -> Sequence[KeyEncryptionKey]:
+    keys = await asyncio.to_thread(read_key_encryption_keys, settings)
+    return [LocalKey(key) for key in keys]
 
 
 def in_folder(settings: ServiceSettings) -> bool:
     """Whether they are files in the folder of secrets, where a new one can be made."""
-    return settings.key_encryption_key is None and settings.key_encryption_key_command is None
+    elsewhere = (
+        settings.key_encryption_key,
+        settings.key_encryption_key_command,
+        settings.vault_address,
+    )
+    return elsewhere == (None, None, None)
 
 
 def retire_files(folder: SecretsFolder, retired: Collection[str]) -> list[Path]:

@@ -82,7 +82,7 @@ class SecretsFolder:
     def _format(self) -> int:
         """Which release completed the folder. Raises `SecretsError`."""
         file = self.path / _FORMAT
-        text = _read(file, "restore the folder from its backup") if file.exists() else "1"
+        text = read_secret(file, "restore the folder from its backup") if file.exists() else "1"
         if not text.isdecimal():
             raise SecretsError(f"{file} is not a number: restore the folder from its backup")
         return int(text)
@@ -180,7 +180,7 @@ class SecretsFolder:
 
     def database_password(self, service: str) -> str:
         """Password of the role `steward_<service>`."""
-        return _read(self._password_file(service), "run `steward migrate`")
+        return read_secret(self._password_file(service), "run `steward migrate`")
 
     def _password_file(self, service: str) -> Path:
         if _NAME.match(service) is None:
@@ -191,7 +191,7 @@ class SecretsFolder:
         file = self.path / name
         remedy = "restore the folder from its backup (`steward init` only makes a new one)"
         try:
-            key = bytes.fromhex(_read(file, remedy))
+            key = bytes.fromhex(read_secret(file, remedy))
         except ValueError:
             raise SecretsError(f"{file} is not hexadecimal: {remedy}") from None
         if len(key) != KEY_BYTES:
@@ -232,7 +232,8 @@ def _refuse_others(path: Path) -> None:
         raise SecretsError(f"others may read {path} (mode {mode:o}): run `chmod {wanted} {path}`")
 
 
-def _read(file: Path, remedy: str) -> str:
+def read_secret(file: Path, remedy: str) -> str:
+    """The text of a file that nobody else may read. SecretsError, with the remedy, else."""
     try:
         _refuse_others(file)
         text = file.read_text("ascii").strip()
