@@ -10,8 +10,8 @@ from pathlib import Path
 
 from shared.privacy.sealing import KeyWrapper
 from shared.privacy.wrapping import KeyEncryptionKey, KeyWrappers, LocalKey
-from shared.runtime.key_source import VARIABLE, read_key_encryption_keys
-from shared.runtime.secrets import SecretsError, SecretsFolder
+from shared.runtime.key_source import read_key_encryption_keys
+from shared.runtime.secrets import SecretsFolder
 from shared.runtime.settings import ServiceSettings
 
 
@@ -19,21 +19,22 @@ from shared.runtime.settings import ServiceSettings
 async def open_wrappers(settings: ServiceSettings) -> AsyncIterator[KeyWrappers]:
     """The key-encryption keys of the settings; nothing is read before they are asked for.
 
-    They are read anew whenever one is not known: what comes of a rotation is met while we run.
-    SecretsError where Vault and another place are named: which of them is meant is not guessed.
+    They are read anew whenever one is not known: what comes of a rotation is met while we run. What
+    is in Vault is newer than what is elsewhere: so a rotation leads from there into Vault.
     """
     if settings.vault_address is None:
         yield KeyWrappers(partial(_read_local, settings))
         return
-    if not in_folder(settings.model_copy(update={"vault_address": None})):
-        raise SecretsError(f"STEWARD_VAULT_ADDRESS and {VARIABLE} or its command are set: set one")
     # Here, since its import takes a tenth of a second.
     from shared.privacy.vault import Place, open_transit
 
     place = Place.of(settings.vault_key)
-    token_file = settings.vault_token_file
-    async with open_transit(settings.vault_address, place, token_file) as transit:
-        yield KeyWrappers(transit.read)
+    async with open_transit(settings.vault_address, place, settings.vault_token_file) as transit:
+
+        async def read_both() -> Sequence[KeyEncryptionKey]:
+            return [*await transit.read(), *await _read_local(settings)]
+
+        yield KeyWrappers(read_both)
 
 
 async def _read_local(settings: ServiceSettings) -> Sequence[KeyEncryptionKey]:

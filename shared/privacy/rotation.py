@@ -85,6 +85,7 @@ async def rewrap(
     Each page is a transaction of its own, and no lock is held while keys are unwrapped and wrapped.
     KeyUnavailableError and SealError as `KeyWrappers` raises them: what was done stays done.
     """
+    await _sql.plan_each_page(administrator)
     while True:
         after = _FIRST
         while page := await _page(administrator, before, after):

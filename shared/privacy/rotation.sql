@@ -17,6 +17,10 @@ returning kek;
 -- name: add_current(kek)!
 insert into keyring.key_encryption_key (kek, current) values (:kek, true);
 
+-- name: plan_each_page()!
+-- A plan for any page would read the whole ring for each.
+set plan_cache_mode = force_custom_plan;
+
 -- name: count_wrapped_by(kek)$
 select (select count(*) from keyring.data_key where kek = :kek and wrapped is not null)
     + (select count(*) from keyring.record_key where kek = :kek and wrapped is not null);

@@ -19,7 +19,6 @@ from services.cli import keys
 from services.cli.keys import rotating
 from shared.contract.types import SubjectId
 from shared.privacy.errors import KeyUnavailableError, SealError
-from shared.privacy.key_sources import in_folder, open_wrappers
 from shared.privacy.values import ToOpen, ToSeal
 from shared.privacy.vault import Place, Transit, open_transit
 from shared.privacy.wrapping import BoundKey, KeyEncryptionKey, LocalKey, PlainKey
@@ -231,16 +230,6 @@ def test_data_keys_go_to_another_machine_only_by_tls(address: str, *, fits: bool
             ServiceSettings.model_validate(values)
 
 
-async def test_of_vault_and_another_place_none_is_guessed() -> None:
-    both = NOWHERE.model_copy(
-        update={"vault_address": "https://vault.example.org", "key_encryption_key_command": "x"}
-    )
-    assert not in_folder(both)
-    with pytest.raises(SecretsError, match="set one"):
-        async with open_wrappers(both):
-            pass
-
-
 async def test_a_service_and_a_rotation_work_with_keys_in_vault(
     stand_in: StandIn,
     token: Token,
@@ -248,29 +237,29 @@ async def test_a_service_and_a_rotation_work_with_keys_in_vault(
     service_settings: SettingsFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    given: dict[str, object] = {"kafka_bootstrap_servers": NO_KAFKA}
+    async with at_work(service_settings("registration", **given), "registration") as work:
+        before = await seal(work)  # under the key in the folder
     async with served(stand_in) as address:
-        given = {
-            "kafka_bootstrap_servers": NO_KAFKA,
-            "vault_address": address,
-            "vault_token_file": token.file,
-        }
+        given |= {"vault_address": address, "vault_token_file": token.file}
         for name in ("vault_address", "vault_token_file"):
             monkeypatch.setenv(f"STEWARD_{name.upper()}", str(given[name]))
         settings = service_settings("retention", **given)
         async with at_work(service_settings("registration", **given), "registration") as work:
-            await rotate(work, settings, stand_in)
+            await rotate(work, settings, stand_in, before)
 
 
-async def rotate(work: Work, settings: ServiceSettings, stand_in: StandIn) -> None:
-    """To the next version, while a service runs that made keys under the one before."""
-    before = await seal(work)
-    done = await command(keys.app, settings, "rotate", "--yes")
-    assert (done.code, rotating.NO_NEWER in done.err) == (1, True)
-    stand_in.rotate()
-    done = await command(keys.app, settings, "rotate", "--yes")
-    assert (done.code, "1 keys are wrapped by" in done.out) == (0, True), done.err
-    stand_in.min_decryption_version = 2
-    values = [before, await seal(work)]
+async def rotate(work: Work, settings: ServiceSettings, stand_in: StandIn, before: ToOpen) -> None:
+    """Into Vault, and to its next version, while a service runs."""
+    values = [before]
+    for keys_before in (2, 4):
+        values.append(await seal(work))
+        done = await command(keys.app, settings, "rotate", "--yes")
+        assert (done.code, f"{keys_before} keys are wrapped by" in done.out) == (0, True), done.err
+        values.append(await seal(work))
+        done = await command(keys.app, settings, "rotate", "--yes")
+        assert (done.code, rotating.NO_NEWER in done.err) == (1, True)
+        stand_in.rotate()
     async with work.parts.pool.acquire() as connection:
         opened = await work.parts.privacy.use(connection, "event-arrangement", values)
     assert None not in opened
