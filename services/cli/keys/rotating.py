@@ -112,7 +112,8 @@ async def _newest(rotation: Rotation, ring: Ring) -> str | None:
             " machine. Without it no personal data can be read; services that do not find it wait"
         )
         newest = (await wrappers.read())[0]
-    return None if newest == ring.current else newest
+    # One that was retired may be known to others: to it nothing leads back.
+    return None if newest == ring.current or newest in ring.retired else newest
 
 
 async def _rewrap(rotation: Rotation, ring: Ring) -> Sequence[KeysRotated]:
