@@ -9,6 +9,7 @@ from typing import Final
 
 import asyncpg
 
+from services.cli.environment import administrator_of
 from services.cli.schemas import SERVICES
 from shared.contract.audit import PlanApplied
 from shared.messaging.unit_of_work import Speaker, Transaction, topics_said_by
@@ -29,7 +30,8 @@ LOOK_EVERY_S: Final = 0.2
 @asynccontextmanager
 async def connected(database_url: str) -> AsyncIterator[Administrator]:
     """The administrator's connection, while it is needed."""
-    connection = await asyncpg.connect(database_url, timeout=10)
+    user, password = administrator_of(database_url)
+    connection = await asyncpg.connect(database_url, user=user, password=password, timeout=10)
     try:
         yield connection
     finally:
