@@ -34,21 +34,22 @@ _sql = queries("rotation.sql", __file__)
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """Ids of key-encryption keys: the current one (None before the first start), those that still
-    wrap what was made before, and those that wrap nothing any more.
+    """Ids of key-encryption keys: the current one, those that still wrap what was made before, and
+    those that wrap nothing any more.
     """
 
-    current: str | None
+    current: str
     replaced: tuple[str, ...]
     retired: frozenset[str]
 
 
 async def read_ring(administrator: Administrator) -> Ring:
-    """How far a rotation has come."""
+    """How far a rotation has come, where a service has started before."""
     rows = [row async for row in _sql.key_encryption_keys(administrator)]
+    (current,) = (kek for kek, is_current, _ in rows if is_current)
     return Ring(
-        next((kek for kek, current, _ in rows if current), None),
-        tuple(kek for kek, current, retired in rows if not current and not retired),
+        current,
+        tuple(kek for kek, is_current, retired in rows if not is_current and not retired),
         frozenset(kek for kek, _, retired in rows if retired),
     )
 

@@ -33,6 +33,8 @@ _TOO_MANY_REQUESTS: Final = 429
 _NOT_YET: Final = frozenset({412, _TOO_MANY_REQUESTS, 472, 473})
 """Besides 5xx: a node that lags behind, a rate limit, nodes that only stand by."""
 
+_UNANSWERED: Final = "waits for the key-encryption key: Vault left a part unanswered"
+
 _REMEDIES: Final = {
     400: "does a key of this name exist there, and is no version of it shut off?",
     403: "is the token in STEWARD_VAULT_TOKEN_FILE valid, and does its policy allow this path?",
@@ -88,7 +90,7 @@ class Transit:
         if version not in self._ids:
             asked = {"input": _to_base64(_ID_INPUT), "key_version": version}
             found = await self._ask("POST", "hmac", asked, "/sha2-256")
-            digest = _from_base64(found["hmac"].rpartition(":")[2])
+            digest = base64.b64decode(found["hmac"].rpartition(":")[2], validate=True)
             self._ids[version] = digest[:_ID_BYTES].hex()
         return self._ids[version]
 
@@ -106,9 +108,7 @@ class Transit:
             raise KeyUnavailableError(f"waits for the key-encryption key: {error}") from None
         results: list[Mapping[str, str]] = found.get("batch_results", [])
         if len(results) != len(items):
-            raise KeyUnavailableError(
-                "waits for the key-encryption key: Vault left a part unanswered"
-            )
+            raise KeyUnavailableError(_UNANSWERED)
         return results
 
     async def _ask(
@@ -125,7 +125,7 @@ class Transit:
             answer = await self._client.request(
                 method, url, json=body, headers={"X-Vault-Token": token}
             )
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise KeyUnavailableError(
                 "waits for the key-encryption key: Vault cannot be reached"
                 f" ({type(error).__name__})"
@@ -157,13 +157,7 @@ class VaultKey:
     async def wrap(self, keys: Sequence[PlainKey]) -> list[bytes]:
         items = [{"plaintext": _to_base64(key.key), **_bound_to(key.id)} for key in keys]
         results = await self._transit.batch("encrypt", items, key_version=self._version)
-        for result in results:
-            if result.get("error"):
-                raise KeyUnavailableError(
-                    "waits for the key-encryption key: Vault does not encrypt under its version"
-                    f" {self._version}"
-                )
-        return [result["ciphertext"].encode("ascii") for result in results]
+        return [_wrapped(result) for result in results]
 
     async def unwrap(self, keys: Sequence[BoundKey]) -> list[bytes]:
         items = [
@@ -205,6 +199,12 @@ def _bound_to(key_id: bytes) -> Mapping[str, str]:
     return {"associated_data": _to_base64(_BOUND + key_id)}
 
 
+def _wrapped(result: Mapping[str, str]) -> bytes:
+    if "ciphertext" not in result:
+        raise KeyUnavailableError(_UNANSWERED)
+    return result["ciphertext"].encode("ascii")
+
+
 def _opened(result: Mapping[str, str]) -> bytes:
     error = result.get("error")
     if error and "disallowed by policy" in error:
@@ -214,12 +214,10 @@ def _opened(result: Mapping[str, str]) -> bytes:
         )
     if error:
         raise SealError("a data key does not unwrap: it was altered or is another's")
-    return _from_base64(result["plaintext"])
+    if "plaintext" not in result:
+        raise KeyUnavailableError(_UNANSWERED)
+    return base64.b64decode(result["plaintext"], validate=True)
 
 
 def _to_base64(content: bytes) -> str:
     return base64.b64encode(content).decode("ascii")
-
-
-def _from_base64(text: str) -> bytes:
-    return base64.b64decode(text, validate=True)

@@ -210,7 +210,7 @@ class KeyMachine(RuleBasedStateMachine):
     def replace_key_encryption_key(self) -> None:
         async def replace(player: Player) -> None:
             ring = await rotation.read_ring(player.connection)
-            if not ring.replaced and ring.current is not None:
+            if not ring.replaced:
                 await rotation.replace(player.connection, ring.current, self.table.shelf.add())
 
         self._begin(ROTATOR, replace)
@@ -221,7 +221,7 @@ class KeyMachine(RuleBasedStateMachine):
             ring = await rotation.read_ring(player.connection)
             for before in ring.replaced:
                 wrappers = KeyWrappers(self.table.shelf.read)
-                await wrappers.make_current(ring.current or "")
+                await wrappers.make_current(ring.current)
                 page = await rotation._page(player.connection, before, UUID(int=0))
                 await rotation._rewrap_page(player.connection, wrappers, before, page)
 
@@ -302,7 +302,7 @@ class KeyMachine(RuleBasedStateMachine):
         administrator = self.table.administrator
         ring = await rotation.read_ring(administrator)
         wrappers = KeyWrappers(self.table.shelf.read)
-        await wrappers.make_current(ring.current or "")
+        await wrappers.make_current(ring.current)
         for before in ring.replaced:
             await rotation.rewrap(administrator, wrappers, before, lambda _: None)
         needed = await administrator.fetch(

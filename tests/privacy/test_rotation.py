@@ -285,7 +285,7 @@ class KilledError(Exception):
 
 
 @pytest.mark.usefixtures("small_pages")
-@pytest.mark.parametrize("page", range(4))
+@pytest.mark.parametrize("page", [0, 2])
 async def test_a_rotation_that_is_killed_goes_on_and_counts_right(
     page: int,
     service: Callable[[str], Privacy],

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from pydantic import ValidationError
 from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 
 from services.cli import keys
 from services.cli.keys import rotating
@@ -197,6 +197,17 @@ async def test_what_is_not_vault_is_refused(stand_in: StandIn, transit: Transit)
         await transit.read()
 
 
+@pytest.mark.parametrize("results", [[], [{}], [{"ciphertext": "x"}, {"ciphertext": "y"}]])
+async def test_an_answer_that_lacks_something_is_asked_for_again(
+    stand_in: StandIn, transit: Transit, results: list[object]
+) -> None:
+    (key,) = await transit.read()
+    stand_in.answers = lambda: JSONResponse({"data": {"batch_results": results}})
+    for work in (key.wrap(plain(1)), key.unwrap([BoundKey(b"", b"")])):
+        with pytest.raises(KeyUnavailableError, match="left a part unanswered"):
+            await work
+
+
 async def test_a_version_that_was_shut_off_too_early_is_no_fault_of_the_data(
     stand_in: StandIn, transit: Transit
 ) -> None:
@@ -255,7 +266,9 @@ async def rotate(work: Work, settings: ServiceSettings, stand_in: StandIn, befor
     for keys_before in (2, 4):
         values.append(await seal(work))
         done = await command(keys.app, settings, "rotate", "--yes")
-        assert (done.code, f"{keys_before} keys are wrapped by" in done.out) == (0, True), done.err
+        assert (done.code, f"{keys_before} keys were wrapped anew" in done.out) == (0, True), (
+            done.err
+        )
         values.append(await seal(work))
         done = await command(keys.app, settings, "rotate", "--yes")
         assert (done.code, rotating.NO_NEWER in done.err) == (1, True)

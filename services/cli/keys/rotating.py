@@ -94,7 +94,7 @@ async def _replace(rotation: Rotation, ring: Ring) -> bool:
     if not rotation.yes and not typer.confirm("Wrap every key by it?", err=rotation.as_json):
         return False
     try:
-        await replace(rotation.administrator, ring.current or "", newest)
+        await replace(rotation.administrator, ring.current, newest)
     except asyncpg.LockNotAvailableError:
         typer.echo(BUSY, err=True)
         return False
@@ -119,7 +119,7 @@ async def _newest(rotation: Rotation, ring: Ring) -> str | None:
 async def _rewrap(rotation: Rotation, ring: Ring) -> Sequence[KeysRotated]:
     """Wrap anew what was wrapped before, and record it."""
     wrappers = rotation.office.parts.wrappers
-    await wrappers.make_current(ring.current or "")
+    await wrappers.make_current(ring.current)
     for before in ring.replaced:
         total = await count_wrapped(rotation.administrator, before)
         with progress_bar("wrapping keys", total) as progress:
@@ -149,9 +149,9 @@ def _tell(rotation: Rotation, entries: Sequence[KeysRotated], put_aside: Sequenc
         return
     for entry in entries:
         typer.echo(
-            f"{entry.keys:,} keys are wrapped by the key-encryption key"
-            f" {entry.key_encryption_key[:8]}, none by {entry.replaced[:8]} any more, and that is"
-            " recorded"
+            f"{entry.keys:,} keys were wrapped anew, by the key-encryption key"
+            f" {entry.key_encryption_key[:8]}; none needs {entry.replaced[:8]} any more, and that"
+            " is recorded"
         )
     for path in put_aside:
         typer.echo(f"{path} is put aside: backups of the database from before today need it")
