@@ -5,12 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import MutableMapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 HOME_VARIABLE = "STEWARD_HOME"
-
-ADMINISTRATORS_PASSWORD = "administrator"  # noqa: S105 - the name of its file
-"""Beside the passwords of the services, where `steward up` has started PostgreSQL."""
 
 
 def home_folder(environ: MutableMapping[str, str] = os.environ) -> Path:
@@ -27,24 +23,6 @@ def secrets_path(environ: MutableMapping[str, str] = os.environ) -> Path:
 def plan_path(environ: MutableMapping[str, str] = os.environ) -> Path:
     """The plan: STEWARD_PLAN, else `plan.toml` where we are."""
     return Path(environ.get("STEWARD_PLAN") or "plan.toml").expanduser()
-
-
-def administrator_of(
-    database_url: str, environ: MutableMapping[str, str] = os.environ
-) -> tuple[str | None, str | None]:
-    """User and password to sign in with as the administrator, None where the address has them.
-
-    `steward up` leaves the password of the PostgreSQL that it started in the folder of secrets, and
-    tells services and commands an address without it.
-    """
-    from shared.local.postgres import ADMINISTRATOR
-    from shared.runtime.secrets import SecretsFolder
-
-    folder = SecretsFolder(secrets_path(environ))
-    has_one = (folder.path / "database" / ADMINISTRATORS_PASSWORD).exists()
-    if urlsplit(database_url).username or not has_one:
-        return None, None
-    return ADMINISTRATOR, folder.database_password(ADMINISTRATORS_PASSWORD)
 
 
 def use_running_system(environ: MutableMapping[str, str] = os.environ) -> None:

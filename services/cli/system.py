@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
-from services.cli.environment import ADMINISTRATORS_PASSWORD
+from services.cli.administrator import ADMINISTRATORS_PASSWORD
 from services.cli.migration import loud_services, migrate_everything, warning_of
 from services.cli.schemas import SERVICES
 from shared.local import kafka as local_kafka

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -16,9 +16,7 @@ import asyncpg
 from shared.privacy.errors import SealError
 from shared.privacy.sealing import DataKey, key_id_of, open_bytes
 from shared.privacy.wrapping import KeyWrappers, WrappedKey
-from shared.runtime.database import queries, role_name
-
-Administrator: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+from shared.runtime.database import Administrator, queries, role_name
 
 Fault = Literal[
     "not_sealed", "no_key", "no_key_encryption_key", "key_altered", "altered", "elsewhere"

@@ -12,13 +12,9 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 from uuid import UUID
 
-import asyncpg
-
 from shared.privacy.errors import WrongKeyError
 from shared.privacy.wrapping import KeyWrappers, PlainKey, WrappedKey
-from shared.runtime.database import queries
-
-Administrator: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+from shared.runtime.database import Administrator, queries
 
 PAGE: Final = 1_000
 LONGEST_WAIT_S: Final = 30.0

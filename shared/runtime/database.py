@@ -25,6 +25,8 @@ Connection: TypeAlias = (
     "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 )
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Administrator: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+"""A connection of who owns the server, never a service's."""
 
 
 class Queries(Protocol):

@@ -150,12 +150,13 @@ class ServiceSettings(SettingsBase):
         default=Path(".local/secrets"), description="the folder that `steward init` made"
     )
     key_encryption_key: SecretStr | None = Field(
-        default=None, description="64 hexadecimal digits; else the one in the folder of secrets"
+        default=None,
+        description="64 hexadecimal digits, the newest first; else those in the folder of secrets",
     )
     key_encryption_key_command: SecretStr | None = Field(
         default=None,
         min_length=1,
-        description="a command that writes 64 hexadecimal digits; no shell reads it",
+        description="a command that writes the same; no shell reads it",
     )
     vault_address: VaultAddress | None = Field(
         default=None, description="where HashiCorp Vault keeps the key-encryption key"

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.environment import administrator_of, use_running_system
+from services.cli.administrator import administrator_of
+from services.cli.environment import use_running_system
 from services.cli.failures import sentence
 from services.cli.root import app
 from shared.local.errors import LocalError

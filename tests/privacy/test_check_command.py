@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from services.cli import keys
+from services.cli.administrator import NotAdministratorError
 from services.cli.keys import checking
 from services.cli.keys.sealed import NOT_SEALED, SEALED, SealedColumn
 from services.cli.schemas import SERVICES
@@ -19,6 +20,7 @@ from shared.contract.types import SubjectId
 from shared.privacy import keyring
 from shared.privacy.privacy import Privacy
 from shared.privacy.values import ToSeal
+from shared.runtime.secrets import SecretsFolder
 from shared.runtime.settings import ServiceSettings
 from tests.conftest import SettingsFactory
 from tests.privacy.conftest import NOW, Connect
@@ -220,6 +222,16 @@ async def test_damaged_values_are_told_among_those_that_open_and_none_is_shown(
         assert f"{place}: 1 cannot be opened: {fault}, with the keys {key_id}" in done.out
     assert "consent.contact.sealed: 1 cannot be opened: not_sealed\n" in done.out
     assert "canary" not in done.out + done.err
+
+
+async def test_only_the_administrator_may_check(
+    settings: ServiceSettings, secrets_folder: SecretsFolder
+) -> None:
+    password = secrets_folder.database_password("retention")
+    _, address = settings.database_url.split("@")
+    another = f"postgresql://steward_retention:{password}@{address}"
+    with pytest.raises(NotAdministratorError, match="has to sign in as the administrator"):
+        await command(keys.app, settings.model_copy(update={"database_url": another}), "check")
 
 
 def test_a_page_of_whole_records_fits_into_memory() -> None:

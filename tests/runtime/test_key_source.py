@@ -65,6 +65,14 @@ def test_what_a_command_writes_goes_before_the_folder(tmp_path: Path) -> None:
     assert read_key_encryption_keys(settings(tmp_path, KEY_COMMAND=command)) == (KEY,)
 
 
+def test_several_may_be_given_the_newest_first(tmp_path: Path) -> None:
+    newer = bytes(32)
+    given = settings(tmp_path, KEY=f"{newer.hex()} {KEY.hex()}")
+    assert read_key_encryption_keys(given) == (newer, KEY)
+    command = python(f"print({newer.hex()!r}); print({KEY.hex()!r})")
+    assert read_key_encryption_keys(settings(tmp_path, KEY_COMMAND=command)) == (newer, KEY)
+
+
 def test_of_two_sources_none_is_guessed(tmp_path: Path) -> None:
     with pytest.raises(SecretsError, match="both set"):
         read_key_encryption_keys(settings(tmp_path, KEY=KEY.hex(), KEY_COMMAND="true"))

@@ -9,8 +9,8 @@ import asyncpg
 import orjson
 import typer
 
+from services.cli.administrator import connected
 from services.cli.keys.sealed import SEALED, SealedColumn
-from services.cli.plan.applying import connected
 from services.cli.progress import progress_bar
 from shared.privacy.checking import Verdict, check_page
 from shared.privacy.key_sources import open_wrappers

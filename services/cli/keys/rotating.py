@@ -14,20 +14,14 @@ import asyncpg
 import orjson
 import typer
 
+from services.cli.administrator import connected
 from services.cli.keys.destroying import is_asked
 from services.cli.office import Office, open_office
-from services.cli.plan.applying import connected
 from services.cli.progress import progress_bar
 from shared.contract.audit import KeysRotated
 from shared.privacy.key_sources import in_folder, retire_files
-from shared.privacy.rotation import (
-    Administrator,
-    Ring,
-    count_wrapped,
-    read_ring,
-    replace,
-    rewrap,
-)
+from shared.privacy.rotation import Ring, count_wrapped, read_ring, replace, rewrap
+from shared.runtime.database import Administrator
 from shared.runtime.secrets import SecretsFolder
 from shared.runtime.settings import ServiceSettings
 
