@@ -42,8 +42,9 @@ test-corruption: .venv/checks ## the published log changed in 10,000 ways, the d
 test-bench: .venv/checks ## every benchmark, small: does it run?
 	$(BIN)/python -m pytest -m bench tests/bench $(PYTEST_ARGS)
 
-key-races: .venv/checks ## makers, users and destroyers of the same keys in a thousand orders (long)
-	KEY_RACES=1000 $(BIN)/python -m pytest tests/privacy/test_key_machine.py $(PYTEST_ARGS)
+key-races: .venv/checks ## makers, users, destroyers and rotation of the same keys, in a thousand orders (long)
+	KEY_RACES=1000 $(BIN)/python -m pytest --timeout 600 tests/privacy/test_key_machine.py \
+		tests/privacy/test_rotation_killed.py $(PYTEST_ARGS)
 
 bench: .venv/bench ## measure, half an hour; writes bench/results/latest.json
 	$(BIN)/python -m bench $(BENCH_ARGS)

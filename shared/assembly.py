@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -15,11 +14,12 @@ from shared.messaging.subscription import Subscription
 from shared.messaging.unit_of_work import Transaction, unit_of_work
 from shared.privacy.following import Follower
 from shared.privacy.in_force import InForce
+from shared.privacy.key_sources import open_wrappers
 from shared.privacy.privacy import Privacy
+from shared.privacy.wrapping import KeyWrappers
 from shared.runtime.application import LoopFunction
 from shared.runtime.database import Pool, open_pool
 from shared.runtime.ids import new_id
-from shared.runtime.key_source import read_key_encryption_key
 from shared.runtime.secrets import SecretsFolder
 from shared.runtime.settings import ServiceSettings
 
@@ -32,6 +32,7 @@ class Parts:
     pool: Pool
     privacy: Privacy
     follower: Follower
+    wrappers: KeyWrappers
 
     def service(
         self,
@@ -65,20 +66,18 @@ async def open_parts(settings: ServiceSettings, *, service: str) -> AsyncIterato
     Raises NoPlanError, PlanError, SecretsError, and what connecting raises (`is_transient` tells it
     apart).
     """
-    key_encryption_key = await asyncio.to_thread(read_key_encryption_key, settings)
-    pool = await open_pool(settings, service=service)
-    try:
-        async with pool.acquire() as connection:
-            async with connection.transaction():
-                in_force = await InForce.open(connection)
-            privacy = Privacy.open(
-                in_force,
-                SecretsFolder(settings.secrets),
-                service=service,
-                key_encryption_key=key_encryption_key,
-            )
-            await privacy.check(connection)
-        privacy.record_attempts_in(pool)
-        yield Parts(service, pool, privacy, Follower(pool, in_force, new_id(), settings))
-    finally:
-        await pool.close()
+    async with open_wrappers(settings) as wrappers:
+        pool = await open_pool(settings, service=service)
+        try:
+            async with pool.acquire() as connection:
+                async with connection.transaction():
+                    in_force = await InForce.open(connection)
+                privacy = Privacy.open(
+                    in_force, SecretsFolder(settings.secrets), service=service, wrappers=wrappers
+                )
+                await privacy.check(connection)
+            privacy.record_attempts_in(pool)
+            follower = Follower(pool, in_force, new_id(), settings)
+            yield Parts(service, pool, privacy, follower, wrappers)
+        finally:
+            await pool.close()

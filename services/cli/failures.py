@@ -16,6 +16,8 @@ _TOLD = (
     ("shared.messaging.subscription", "Halted"),
     ("shared.privacy.plan.findings", "PlanError"),
     ("shared.privacy.errors", "WrongKeyError"),
+    ("shared.runtime.unavailable", "UnavailableError"),
+    ("services.cli.administrator", "NotAdministratorError"),
     ("services.audit.store.folder", "FolderError"),
     ("services.audit.store.web", "WebError"),
     ("shared.privacy.errors", "NoPlanError"),

@@ -24,7 +24,7 @@ _ELSEWHERE = {
     "subjects": Lazy(
         "services.cli.subjects", "Who is known by which address: show, link, unlink, forget.", True
     ),
-    "keys": Lazy("services.cli.keys", "The keys of the ring: destroy them.", True),
+    "keys": Lazy("services.cli.keys", "The keys of the ring: destroy, rotate, check.", True),
     "dead-letters": Lazy(
         "services.cli.dead_letters",
         "What could not be processed: list, show, redrive, discard.",

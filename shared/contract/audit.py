@@ -114,6 +114,17 @@ class KeysDestroyed(Entry):
     cut_off: Moment
 
 
+@message(topic=TOPIC)
+class KeysRotated(Entry):
+    """All keys are wrapped by another key-encryption key; the one before wraps nothing any more."""
+
+    key_encryption_key: str
+    """Its id, which is derived from it and no secret."""
+    replaced: str
+    keys: int
+    """How many keys were wrapped anew; others were destroyed meanwhile."""
+
+
 class _Link(Entry):
     subject_id: SubjectId
     kind: Literal["email", "phone", "person_number"]

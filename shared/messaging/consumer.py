@@ -25,6 +25,7 @@ from shared.messaging.unit_of_work import Speaker, topics_said_by
 from shared.runtime.application import Loop
 from shared.runtime.database import bounded_transaction, describe, is_transient
 from shared.runtime.health import Heartbeats
+from shared.runtime.unavailable import UnavailableError
 
 FIRST_BACK_OFF_S: Final = 0.05
 LONGEST_BACK_OFF_S: Final = 2.0
@@ -353,6 +354,9 @@ class Consumer:
     async def _wait(self, error: Exception, seconds: float) -> None:
         if isinstance(error, Halted):
             _log.error("a batch is held back", why=str(error))
+            self._heartbeats.missing("batch", str(error))
+        elif isinstance(error, UnavailableError):
+            _log.warning("a batch has to wait", why=str(error))
             self._heartbeats.missing("batch", str(error))
         elif is_transient(error):
             _log.warning("a batch has to wait", **describe(error))

@@ -9,6 +9,7 @@ from shared.messaging.unit_of_work import Begin, Transaction
 from shared.runtime.application import Loop
 from shared.runtime.clock import utc_now
 from shared.runtime.database import is_transient
+from shared.runtime.unavailable import UnavailableError
 
 TRY_AGAIN_S: Final = 2.0
 
@@ -30,7 +31,10 @@ async def keep_working(begin: Begin, work: Work, interval_s: float, loop: Loop) 
         except Exception as error:
             if not is_transient(error):
                 raise
-            loop.missing("the database does not answer")
+            if isinstance(error, UnavailableError):
+                loop.missing(str(error))
+            else:
+                loop.missing("the database does not answer")
             await loop.pause(min(interval_s, TRY_AGAIN_S))
             continue
         loop.ok()

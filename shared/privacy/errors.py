@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shared.runtime.unavailable import UnavailableError
+
 
 class PrivacyError(Exception):
     """Personal data stays where it is."""
@@ -37,3 +39,7 @@ class WrongKeyError(PrivacyError):
 
 class HandoverError(PrivacyError):
     """A disclosure that is not waiting for its delivery."""
+
+
+class KeyUnavailableError(PrivacyError, UnavailableError):
+    """A key-encryption key that is needed is not at hand now: whoever needs it waits."""

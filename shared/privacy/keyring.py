@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from typing import NoReturn
 
+import asyncpg
 from asyncpg.pgproto.pgproto import UUID  # the driver's own: ten times faster to make
 
 from shared.contract.types import SubjectId
 from shared.privacy.errors import NotGrantedError, WrongKeyError
-from shared.privacy.sealing import (
-    ID_BYTES,
-    KEY_BYTES,
-    NONCE_BYTES,
-    RECORD_CATEGORY,
-    DataKey,
-    KeyWrapper,
-)
+from shared.privacy.sealing import ID_BYTES, KEY_BYTES, RECORD_CATEGORY, DataKey
+from shared.privacy.wrapping import KeyWrappers, PlainKey, Random, WrappedKey
 from shared.runtime.database import Connection, queries
-
-Random = Callable[[int], bytes]
-"""So many unpredictable bytes; `os.urandom` outside tests."""
 
 _sql = queries("queries.sql", __file__)
 _TIME_BYTES = 6
 _ID_RANDOM = ID_BYTES - _TIME_BYTES
-_RANDOM_PER_KEY = _ID_RANDOM + NONCE_BYTES + KEY_BYTES
+_RANDOM_PER_KEY = _ID_RANDOM + KEY_BYTES
 
 
 @dataclass(slots=True)
@@ -84,61 +76,75 @@ class OpeningKey:
 
 
 async def make_keys(
-    connection: Connection, wanted: Wanted, *, wrapper: KeyWrapper, random: Random
+    connection: Connection, wanted: Wanted, *, wrappers: KeyWrappers, random: Random
 ) -> list[SealingKey]:
     """The newest key of each name in the order of the columns, made where there is none.
 
-    One round trip. NotGrantedError where the keyring gives nothing for a category.
+    One round trip, and another one where the current key-encryption key is not the one that was
+    known here. NotGrantedError where the keyring gives nothing for a category.
     """
-    categories = wanted.categories
-    ids, keys, wrapped = _candidates(wanted.moments, wrapper, random)
-    rows = _sql.make_keys(
-        connection,
-        subject_ids=wanted.subject_ids,
-        categories=categories,
-        contexts=wanted.contexts,
-        ats=wanted.moments,
-        key_ids=list(map(UUID, ids)),
-        wrapped_keys=wrapped,
-        made_with=wrapper.id,
-    )
-    made: list[SealingKey | None] = [None] * len(categories)
-    async for places, key_uuid, generation, kek, other, after in rows:
+    candidates = _candidates(wanted.moments, random)
+    while True:
+        made_with, wrapped = await wrappers.wrap(candidates)
+        rows = [
+            row
+            async for row in _sql.make_keys(
+                connection,
+                subject_ids=wanted.subject_ids,
+                categories=wanted.categories,
+                contexts=wanted.contexts,
+                ats=wanted.moments,
+                key_ids=[UUID(candidate.id) for candidate in candidates],
+                wrapped_keys=wrapped,
+                made_with=made_with,
+            )
+        ]
+        if rows[0]["places"] is not None:
+            return await _newest(wanted.categories, candidates, rows, wrappers)
+        await wrappers.make_current(rows[0]["kek"])
+
+
+async def _newest(
+    categories: Sequence[str],
+    candidates: Sequence[PlainKey],
+    rows: Sequence[asyncpg.Record],
+    wrappers: KeyWrappers,
+) -> list[SealingKey]:
+    """What the rows of `make_keys` say of each place."""
+    of_others = [
+        WrappedKey(kek, key_id.bytes, wrapped)
+        for _, key_id, _, kek, wrapped, _ in rows
+        if wrapped is not None
+    ]
+    keys = dict(zip((key.id for key in of_others), await wrappers.unwrap(of_others), strict=True))
+    newest: list[SealingKey | None] = [None] * len(categories)
+    for places, key_uuid, generation, _, _, after in rows:
         for place in (number - 1 for number in places):
-            key_id = ids[place] if key_uuid is None else key_uuid.bytes
-            key: bytes | None = keys[place]
-            if key_id != ids[place]:
-                key = None if other is None else _unwrap(wrapper, kek, key_id, other)
+            candidate = candidates[place]
+            key_id = candidate.id if key_uuid is None else key_uuid.bytes
+            key = candidate.key if key_id == candidate.id else keys.get(key_id)
             data_key = None if key is None else DataKey(key_id, generation, categories[place], key)
-            made[place] = SealingKey(data_key, after)
-    return [given or _refuse(category) for given, category in zip(made, categories, strict=True)]
+            newest[place] = SealingKey(data_key, after)
+    return [given or _refuse(category) for given, category in zip(newest, categories, strict=True)]
 
 
 def _refuse(category: str) -> NoReturn:
     raise NotGrantedError(f"the keyring does not let this role seal {category!r}")
 
 
-def _candidates(
-    moments: Sequence[datetime], wrapper: KeyWrapper, random: Random
-) -> tuple[list[bytes], list[bytes], list[bytes]]:
-    """Ids, data keys and wrapped data keys."""
+def _candidates(moments: Sequence[datetime], random: Random) -> list[PlainKey]:
     pool = random(_RANDOM_PER_KEY * len(moments))
-    ids: list[bytes] = []
-    keys: list[bytes] = []
-    wrapped: list[bytes] = []
+    candidates: list[PlainKey] = []
     moment, prefix = None, b""
     start = 0
     for at in moments:
         if at is not moment:  # a batch mostly has one
             moment, prefix = at, _time_prefix(at)
-        nonce_at, key_at = start + _ID_RANDOM, start + _ID_RANDOM + NONCE_BYTES
-        key_id = _key_id(prefix, pool[start:nonce_at])
-        start += _RANDOM_PER_KEY
-        key = pool[key_at:start]
-        ids.append(key_id)
-        keys.append(key)
-        wrapped.append(wrapper.wrap(key_id, key, pool[nonce_at:key_at]))
-    return ids, keys, wrapped
+        key_at = start + _ID_RANDOM
+        end = start + _RANDOM_PER_KEY
+        candidates.append(PlainKey(_key_id(prefix, pool[start:key_at]), pool[key_at:end]))
+        start = end
+    return candidates
 
 
 def _time_prefix(moment: datetime) -> bytes:
@@ -153,56 +159,62 @@ def _key_id(prefix: bytes, random: bytes) -> bytes:
 
 
 async def open_keys(
-    connection: Connection, purpose: str, key_ids: Sequence[bytes], *, wrapper: KeyWrapper
+    connection: Connection, purpose: str, key_ids: Sequence[bytes], *, wrappers: KeyWrappers
 ) -> dict[bytes, OpeningKey]:
     """The keys of these ids, as far as the role may open their categories for the purpose."""
-    opened: dict[bytes, OpeningKey] = {}
     distinct = list(map(UUID, dict.fromkeys(key_ids)))
-    rows = _sql.open_keys(connection, purpose=purpose, key_ids=distinct)
-    async for key_id, subject_id, category, generation, kek, wrapped in rows:
-        key = None if wrapped is None else _unwrap(wrapper, kek, key_id.bytes, wrapped)
+    rows = [row async for row in _sql.open_keys(connection, purpose=purpose, key_ids=distinct)]
+    keys = await _unwrapped([(kek, key_id, wrapped) for key_id, *_, kek, wrapped in rows], wrappers)
+    opened: dict[bytes, OpeningKey] = {}
+    for (key_id, subject_id, category, generation, _, _), key in zip(rows, keys, strict=True):
         data_key = None if key is None else DataKey(key_id.bytes, generation, category, key)
         opened[key_id.bytes] = OpeningKey(subject_id, category, data_key)
     return opened
 
 
-def _unwrap(wrapper: KeyWrapper, kek: str, key_id: bytes, wrapped: bytes) -> bytes:
-    if kek != wrapper.id:
-        raise WrongKeyError("a data key is wrapped by a key-encryption key that is not at hand")
-    return wrapper.unwrap(key_id, wrapped)
+async def _unwrapped(
+    rows: Sequence[tuple[str, UUID, bytes | None]], wrappers: KeyWrappers
+) -> list[bytes | None]:
+    """Of each row its key in clear, None for one that is destroyed."""
+    alive = [WrappedKey(kek, key_id.bytes, key) for kek, key_id, key in rows if key is not None]
+    keys = iter(await wrappers.unwrap(alive))
+    return [None if wrapped is None else next(keys) for _, _, wrapped in rows]
 
 
 async def new_record_key(
-    connection: Connection, day: date, *, wrapper: KeyWrapper, random: Random
+    connection: Connection, day: date, *, wrappers: KeyWrappers, random: Random
 ) -> DataKey | None:
     """The calling service's key of the day, made where there is none; None: destroyed already."""
-    moment = datetime.combine(day, time(), UTC)
-    (key_id,), (key,), (wrapped,) = _candidates([moment], wrapper, random)
-    row = await _sql.make_record_key(
-        connection, day=day, key_id=UUID(key_id), wrapped=wrapped, made_with=wrapper.id
-    )
-    if row["key_id"].bytes == key_id:
-        return DataKey(key_id, 1, RECORD_CATEGORY, key)
-    return _record_key(wrapper, row["key_id"].bytes, row["kek"], row["wrapped"])
+    (candidate,) = _candidates([datetime.combine(day, time(), UTC)], random)
+    while True:
+        made_with, (wrapped,) = await wrappers.wrap([candidate])
+        row = await _sql.make_record_key(
+            connection, day=day, key_id=UUID(candidate.id), wrapped=wrapped, made_with=made_with
+        )
+        if row["key_id"] is not None:
+            break
+        await wrappers.make_current(row["kek"])
+    if row["key_id"].bytes == candidate.id:
+        return _record_key(candidate.id, candidate.key)
+    (key,) = await _unwrapped([(row["kek"], row["key_id"], row["wrapped"])], wrappers)
+    return _record_key(row["key_id"].bytes, key)
 
 
 async def open_record_keys(
-    connection: Connection, key_ids: Sequence[bytes], *, wrapper: KeyWrapper
+    connection: Connection, key_ids: Sequence[bytes], *, wrappers: KeyWrappers
 ) -> dict[bytes, DataKey | None]:
     """The calling service's record keys of these ids; None for one that is destroyed."""
     distinct = list(map(UUID, dict.fromkeys(key_ids)))
+    rows = [row async for row in _sql.open_record_keys(connection, key_ids=distinct)]
+    keys = await _unwrapped([(kek, key_id, wrapped) for key_id, kek, wrapped in rows], wrappers)
     return {
-        key_id.bytes: _record_key(wrapper, key_id.bytes, kek, wrapped)
-        async for key_id, kek, wrapped in _sql.open_record_keys(connection, key_ids=distinct)
+        row["key_id"].bytes: _record_key(row["key_id"].bytes, key)
+        for row, key in zip(rows, keys, strict=True)
     }
 
 
-def _record_key(
-    wrapper: KeyWrapper, key_id: bytes, kek: str, wrapped: bytes | None
-) -> DataKey | None:
-    if wrapped is None:
-        return None
-    return DataKey(key_id, 1, RECORD_CATEGORY, _unwrap(wrapper, kek, key_id, wrapped))
+def _record_key(key_id: bytes, key: bytes | None) -> DataKey | None:
+    return None if key is None else DataKey(key_id, 1, RECORD_CATEGORY, key)
 
 
 async def purge_record_keys(connection: Connection, before: date) -> int:
@@ -210,14 +222,36 @@ async def purge_record_keys(connection: Connection, before: date) -> int:
     return int(await _sql.destroy_record_keys(connection, before_day=before))
 
 
-async def know_key_encryption_key(connection: Connection, wrapper: KeyWrapper) -> None:
-    """Record the key-encryption key at the first start; later WrongKeyError unless it is known."""
-    if not await _sql.know_key_encryption_key(connection, kek=wrapper.id):
+async def know_key_encryption_keys(connection: Connection, wrappers: KeyWrappers) -> None:
+    """Learn which key-encryption key is current; the first start of all records the newest.
+
+    WrongKeyError unless every one that keys of this ring are wrapped by is at hand.
+    """
+    at_hand = await wrappers.read()
+    rows = [row async for row in _sql.know_key_encryption_keys(connection, at_hand=at_hand)]
+    missing = [kek for kek, _ in rows if kek not in at_hand]
+    if len(missing) == len(rows):
         raise WrongKeyError(
             "the keys of this keyring are wrapped by another key-encryption key than the one given:"
             " restore the folder of secrets that belongs to this database, or correct"
             " STEWARD_KEY_ENCRYPTION_KEY or STEWARD_KEY_ENCRYPTION_KEY_COMMAND"
         )
+    if missing:
+        raise WrongKeyError(
+            "keys of this keyring are wrapped by two key-encryption keys, and one is not at hand:"
+            f" {missing[0][:8]}. Give both until `steward keys rotate` has come to its end"
+        )
+    await wrappers.make_current(next(kek for kek, current in rows if current))
+
+
+async def retire_key_encryption_keys(connection: Connection) -> list[tuple[str, str, int]]:
+    """Retire each that was replaced and wraps nothing any more.
+
+    Of each its id, that of the one which replaced it, and how many keys were wrapped anew. Only for
+    a service that the plan lets erase.
+    """
+    rows = _sql.retire_key_encryption_keys(connection)
+    return [(kek, current, rewrapped) async for kek, current, rewrapped in rows]
 
 
 KeyName = tuple[SubjectId | None, str | None, str | None]

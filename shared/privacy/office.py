@@ -16,6 +16,7 @@ from shared.contract.audit import (
     AccessRefused,
     AliasesForgotten,
     KeysDestroyed,
+    KeysRotated,
     SubjectLinked,
     SubjectUnlinked,
 )
@@ -151,6 +152,17 @@ class PrivacyOffice:
             )
             tx.say(entry, key=None, subject=subject_id)
         return gone
+
+    async def retire_replaced(self, tx: Transaction) -> list[KeysRotated]:
+        """Retire key-encryption keys that were replaced and wrap nothing any more; the entries."""
+        retired = await keyring.retire_key_encryption_keys(tx.connection)
+        entries = [
+            KeysRotated(**self._entry(tx), key_encryption_key=by, replaced=kek, keys=keys)
+            for kek, by, keys in retired
+        ]
+        for entry in entries:
+            tx.say(entry, key=None)
+        return entries
 
     def check(self, scope: Scope) -> None:
         """NotInPlanError for a class that the plan does not have or that has no categories."""

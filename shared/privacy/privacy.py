@@ -29,15 +29,16 @@ from shared.privacy.errors import NotGrantedError, NotInPlanError
 from shared.privacy.handover import end, leave, release
 from shared.privacy.in_force import Derived, InForce
 from shared.privacy.keyed import KeyedDigest
-from shared.privacy.keyring import OpeningKey, Random, Wanted
+from shared.privacy.keyring import OpeningKey, Wanted
 from shared.privacy.limits import limits_of, limits_of_use
 from shared.privacy.opening import open_item
 from shared.privacy.plan import Plan
 from shared.privacy.reading import entries, refuse_reading
 from shared.privacy.refusals import Use, judge_use, say_refused
-from shared.privacy.sealing import NONCE_BYTES, KeyWrapper, key_id_of, seal_bytes
+from shared.privacy.sealing import NONCE_BYTES, key_id_of, seal_bytes
 from shared.privacy.subjects import Alias, Pepper
 from shared.privacy.values import Disclosed, ToOpen, ToSeal
+from shared.privacy.wrapping import KeyWrappers, Random
 from shared.runtime.database import Connection, Pool, queries
 from shared.runtime.ids import random_id
 
@@ -66,7 +67,7 @@ class Privacy:
         plan: Plan | InForce,
         *,
         service: str,
-        wrapper: KeyWrapper,
+        wrappers: KeyWrappers,
         peppers: Sequence[bytes],
         reference_key: bytes,
         random: Random = os.urandom,
@@ -80,7 +81,7 @@ class Privacy:
             raise NotInPlanError(f"the plan has these services: {', '.join(self.plan.services)}")
         self.service = service
         self._random = random
-        self._wrapper = wrapper
+        self._wrappers = wrappers
         self._peppers = tuple(Pepper(pepper) for pepper in peppers)
         self._references = KeyedDigest(reference_key)
         self._attempts: Pool | None = None
@@ -92,17 +93,17 @@ class Privacy:
         secrets: Secrets,
         *,
         service: str,
-        key_encryption_key: bytes,
+        wrappers: KeyWrappers,
         random: Random = os.urandom,
     ) -> Privacy:
         """Read the secrets once. SecretsError where one is missing, short or readable by all.
 
-        `key_encryption_key` (32 bytes) may come from elsewhere than the other secrets.
+        Key-encryption keys (`wrappers`) may come from elsewhere than the other secrets.
         """
         return cls(
             plan,
             service=service,
-            wrapper=KeyWrapper(key_encryption_key),
+            wrappers=wrappers,
             peppers=secrets.peppers(),
             reference_key=secrets.reference_key(),
             random=random,
@@ -122,11 +123,11 @@ class Privacy:
         return self.plan.admit(message)
 
     async def check(self, connection: Connection) -> None:
-        """At start: refuse a key-encryption key that the keyring's keys are not wrapped by.
+        """At start: refuse to work without the key-encryption keys that wrap the keyring's keys.
 
-        WrongKeyError before anything is written under it. The first start of all records the key.
+        WrongKeyError before anything is written under another. The first start of all records it.
         """
-        await keyring.know_key_encryption_key(connection, self._wrapper)
+        await keyring.know_key_encryption_keys(connection, self._wrappers)
 
     def record_attempts_in(self, pool: Pool) -> None:
         """Record whatever is refused here for want of a grant, on connections of this pool."""
@@ -231,7 +232,7 @@ class Privacy:
         ]
         try:
             keys = await keyring.make_keys(
-                connection, wanted, wrapper=self._wrapper, random=self._random
+                connection, wanted, wrappers=self._wrappers, random=self._random
             )
         except NotGrantedError:
             await self._record_attempt(set(wanted.categories), "")
@@ -345,7 +346,7 @@ class Privacy:
         if not sealed:
             return {}
         ids = [key_id_of(value) for _, value in sealed]
-        keys = await keyring.open_keys(connection, purpose, ids, wrapper=self._wrapper)
+        keys = await keyring.open_keys(connection, purpose, ids, wrappers=self._wrappers)
         missing = {name for key, (name, _) in zip(ids, sealed, strict=True) if key not in keys}
         if missing:
             await self._record_attempt(missing, purpose)
@@ -448,14 +449,14 @@ class Privacy:
     ) -> list[Sealed]:
         """Seal whole record bodies under the key of (this service, day). One round trip."""
         return await records.seal_records(
-            connection, day, bodies, wrapper=self._wrapper, random=self._random
+            connection, day, bodies, wrappers=self._wrappers, random=self._random
         )
 
     async def open_records(
         self, connection: Connection, sealed: Sequence[Sealed]
     ) -> list[bytes | None]:
         """Open record bodies of this service; None where the day's key is destroyed."""
-        return await records.open_records(connection, sealed, wrapper=self._wrapper)
+        return await records.open_records(connection, sealed, wrappers=self._wrappers)
 
     async def purge_record_keys(self, connection: Connection, today: date) -> int:
         """Destroy this service's record keys of days more than 30 days ago; how many it were."""

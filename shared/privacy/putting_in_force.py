@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Final, TypeAlias
-
-import asyncpg
+from typing import Final
 
 from shared.privacy import stored_plans
 from shared.privacy.beginnings import NameOfPlan
@@ -19,8 +17,7 @@ from shared.privacy.errors import NoPlanError, OtherPlanError
 from shared.privacy.grants import apply_grants
 from shared.privacy.plan import Plan, load_plan
 from shared.privacy.stored_plans import StoredPlan
-
-Administrator: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+from shared.runtime.database import Administrator
 
 FIRST: Final = 1
 

@@ -38,8 +38,11 @@ select keyring.destroy_record_keys(:before_day);
 -- name: service_roles()
 select rolname from pg_roles where rolname like 'steward\_%';
 
--- name: know_key_encryption_key(kek)$
-select keyring.know_key_encryption_key(:kek);
+-- name: know_key_encryption_keys(at_hand)
+select kek, current from keyring.know_key_encryption_keys(:at_hand);
+
+-- name: retire_key_encryption_keys()
+select kek, replaced_by, rewrapped from keyring.retire_key_encryption_keys();
 
 -- name: identify(persons, kinds, sources, digests, ranks, rounds, candidates, old_digests, old_places, made_with)
 select person, subject_id

@@ -7,15 +7,9 @@ from datetime import date, timedelta
 
 from shared.contract.types import Sealed
 from shared.privacy.errors import PrivacyError, SealError
-from shared.privacy.keyring import Random, new_record_key, open_record_keys, purge_record_keys
-from shared.privacy.sealing import (
-    NONCE_BYTES,
-    DataKey,
-    KeyWrapper,
-    key_id_of,
-    open_bytes,
-    seal_bytes,
-)
+from shared.privacy.keyring import new_record_key, open_record_keys, purge_record_keys
+from shared.privacy.sealing import NONCE_BYTES, DataKey, key_id_of, open_bytes, seal_bytes
+from shared.privacy.wrapping import KeyWrappers, Random
 from shared.runtime.database import Connection
 
 KEPT = timedelta(days=30)
@@ -27,13 +21,13 @@ async def seal_records(
     day: date,
     bodies: Sequence[bytes],
     *,
-    wrapper: KeyWrapper,
+    wrappers: KeyWrappers,
     random: Random,
 ) -> list[Sealed]:
     """Seal bodies under the key of the calling service and the day. One round trip."""
     if not bodies:
         return []
-    key = await new_record_key(connection, day, wrapper=wrapper, random=random)
+    key = await new_record_key(connection, day, wrappers=wrappers, random=random)
     if key is None:
         raise PrivacyError(f"the record key of {day} is destroyed: the day is too long ago")
     nonces = random(NONCE_BYTES * len(bodies))
@@ -44,11 +38,11 @@ async def seal_records(
 
 
 async def open_records(
-    connection: Connection, sealed: Sequence[Sealed], *, wrapper: KeyWrapper
+    connection: Connection, sealed: Sequence[Sealed], *, wrappers: KeyWrappers
 ) -> list[bytes | None]:
     """Open bodies of the calling service; None where the day's key is destroyed."""
     ids = [key_id_of(value) for value in sealed]
-    keys = await open_record_keys(connection, ids, wrapper=wrapper)
+    keys = await open_record_keys(connection, ids, wrappers=wrappers)
     return [_open(keys, key_id, value) for key_id, value in zip(ids, sealed, strict=True)]
 
 

@@ -19,11 +19,14 @@ import asyncpg
 
 from shared.runtime.secrets import SecretsFolder
 from shared.runtime.settings import ServiceSettings
+from shared.runtime.unavailable import UnavailableError
 
 Connection: TypeAlias = (
     "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 )
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Administrator: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+"""A connection of who owns the server, never a service's."""
 
 
 class Queries(Protocol):
@@ -211,7 +214,7 @@ def is_transient(error: BaseException) -> bool:
         return False
     if isinstance(error, asyncpg.InterfaceError):
         return _LOST.search(str(error)) is not None
-    return isinstance(error, asyncpg.InternalClientError | OSError | EOFError)
+    return isinstance(error, asyncpg.InternalClientError | OSError | EOFError | UnavailableError)
 
 
 def describe(error: BaseException) -> dict[str, object]:

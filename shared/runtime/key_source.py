@@ -1,6 +1,7 @@
-"""Where the key-encryption key comes from: the folder of secrets, the environment or a command.
+"""Where key-encryption keys come from: the folder of secrets, the environment or a command.
 
 The same key is the same whichever way it comes: it may be moved without wrapping anything anew.
+There are several from when the next one is made until nothing needs the one before any more.
 """
 
 from __future__ import annotations
@@ -17,28 +18,33 @@ COMMAND_TIMEOUT_S = 30.0
 _EXPECTED = f"expected {2 * KEY_BYTES} hexadecimal digits ({KEY_BYTES} bytes)"
 
 
-def read_key_encryption_key(
+def read_key_encryption_keys(
     settings: ServiceSettings, *, timeout_s: float = COMMAND_TIMEOUT_S
-) -> bytes:
-    """The key-encryption key, 32 bytes. May wait for a command, up to `timeout_s`.
+) -> tuple[bytes, ...]:
+    """The key-encryption keys, the newest first, 32 bytes each. May wait for a command, up to
+    `timeout_s`.
 
-    Raises SecretsError where there is none or it is none, or where two sources are named: which of
-    two keys is meant is not guessed. Neither the key nor what a command wrote is in its text.
+    Raises SecretsError where there is none or one is none, or where two sources are named: which of
+    two is meant is not guessed. Neither a key nor what a command wrote is in its text.
     """
     given, command = settings.key_encryption_key, settings.key_encryption_key_command
     if given is not None and command is not None:
         raise SecretsError(f"{VARIABLE} and {COMMAND_VARIABLE} are both set: set one")
     if given is not None:
-        return _key(given.get_secret_value(), VARIABLE)
+        return _keys(given.get_secret_value(), VARIABLE)
     if command is not None:
         output = _output(command.get_secret_value(), timeout_s)
-        return _key(output, f"the output of {COMMAND_VARIABLE}")
-    return SecretsFolder(settings.secrets).key_encryption_key()
+        return _keys(output, f"the output of {COMMAND_VARIABLE}")
+    return tuple(SecretsFolder(settings.secrets).key_encryption_keys().values())
+
+
+def _keys(text: str, source: str) -> tuple[bytes, ...]:
+    return tuple(_key(word, source) for word in text.split() or [""])
 
 
 def _key(text: str, source: str) -> bytes:
     try:
-        key = bytes.fromhex(text.strip())
+        key = bytes.fromhex(text)
     except ValueError:
         raise SecretsError(f"{source} is not hexadecimal: {_EXPECTED}") from None
     if len(key) != KEY_BYTES:

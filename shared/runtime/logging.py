@@ -32,7 +32,7 @@ _LEVELS = {
     "error": logging.ERROR,
 }
 # Libraries that tell at `info` what they do with every message or request.
-_TALKATIVE = ("aiokafka", "asyncio", "faststream", "uvicorn", "httpx", "docker", "urllib3")
+_TALKATIVE = ("aiokafka", "asyncio", "faststream", "uvicorn", "httpx2", "docker", "urllib3")
 _WARNING = re.compile(r"^\S+:\d+: \w+")
 _NAME_LIKE = re.compile(r"^[\w.:/-]{1,100}$", re.ASCII)
 

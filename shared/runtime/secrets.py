@@ -32,6 +32,7 @@ KEYS_BY_FORMAT = {
 KEYS = tuple(key for keys in KEYS_BY_FORMAT.values() for key in keys)
 
 _PEPPER = re.compile(r"^pepper-(\d+)$")
+_KEY_ENCRYPTION_KEY = re.compile(rf"^{KEY_ENCRYPTION_KEY}(?:-(\d+))?$")
 _UNFINISHED = ".unfinished"
 _FORMAT = ".format"
 _NAME = re.compile(r"^[a-z][a-z0-9_]*$")
@@ -81,7 +82,7 @@ class SecretsFolder:
     def _format(self) -> int:
         """Which release completed the folder. Raises `SecretsError`."""
         file = self.path / _FORMAT
-        text = _read(file, "restore the folder from its backup") if file.exists() else "1"
+        text = read_secret(file, "restore the folder from its backup") if file.exists() else "1"
         if not text.isdecimal():
             raise SecretsError(f"{file} is not a number: restore the folder from its backup")
         return int(text)
@@ -107,12 +108,37 @@ class SecretsFolder:
             raise SecretsError(f"{self.path} was left unfinished: run `steward init`")
         if self._format() < max(KEYS_BY_FORMAT):
             raise SecretsError(f"{self.path} is of an earlier release: run `steward init`")
+        self.key_encryption_keys()
         for name in KEYS:
-            self._key(name)
+            if name != KEY_ENCRYPTION_KEY:  # which is replaced in the course of time
+                self._key(name)
 
-    def key_encryption_key(self) -> bytes:
-        """Wraps the data keys of the keyring; 32 bytes; never enters the database."""
-        return self._key(KEY_ENCRYPTION_KEY)
+    def key_encryption_keys(self) -> dict[str, bytes]:
+        """What wraps the data keys of the keyring, by the names of the files, the newest first.
+
+        32 bytes each; they never enter the database.
+        """
+        if not self.path.is_dir():
+            raise SecretsError(f"there is no folder {self.path}: run `steward init`")
+        names = self._key_encryption_key_names() or [KEY_ENCRYPTION_KEY]
+        return {name: self._key(name) for name in names}
+
+    def new_key_encryption_key(self) -> str:
+        """Make the next one, beside the older ones, which are still needed; its name."""
+        self.check()
+        with self._alone():
+            newest = self._key_encryption_key_names()[0]
+            name = f"{KEY_ENCRYPTION_KEY}-{_number(newest) + 1}"
+            _write(self.path / name, secrets.token_hex(KEY_BYTES))
+        return name
+
+    def retire_key_encryption_key(self, name: str) -> Path:
+        """Put one aside that no key needs any more: it is read by nothing; its new path."""
+        return (self.path / name).rename(self.path / f"retired-{name}")
+
+    def _key_encryption_key_names(self) -> list[str]:
+        names = [file.name for file in self.path.iterdir()]
+        return sorted(filter(_KEY_ENCRYPTION_KEY.match, names), key=_number, reverse=True)
 
     def peppers(self) -> tuple[bytes, ...]:
         """Peppers of the aliases of subjects, newest first; 32 bytes each."""
@@ -154,7 +180,7 @@ class SecretsFolder:
 
     def database_password(self, service: str) -> str:
         """Password of the role `steward_<service>`."""
-        return _read(self._password_file(service), "run `steward migrate`")
+        return read_secret(self._password_file(service), "run `steward migrate`")
 
     def _password_file(self, service: str) -> Path:
         if _NAME.match(service) is None:
@@ -165,7 +191,7 @@ class SecretsFolder:
         file = self.path / name
         remedy = "restore the folder from its backup (`steward init` only makes a new one)"
         try:
-            key = bytes.fromhex(_read(file, remedy))
+            key = bytes.fromhex(read_secret(file, remedy))
         except ValueError:
             raise SecretsError(f"{file} is not hexadecimal: {remedy}") from None
         if len(key) != KEY_BYTES:
@@ -193,6 +219,12 @@ class SecretsFolder:
             os.close(handle)
 
 
+def _number(name: str) -> int:
+    """The how manieth key-encryption key a file has: the first has no number in its name."""
+    found = _KEY_ENCRYPTION_KEY.match(name)
+    return int(found.group(1) or 1) if found else 0
+
+
 def _refuse_others(path: Path) -> None:
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
@@ -200,7 +232,8 @@ def _refuse_others(path: Path) -> None:
         raise SecretsError(f"others may read {path} (mode {mode:o}): run `chmod {wanted} {path}`")
 
 
-def _read(file: Path, remedy: str) -> str:
+def read_secret(file: Path, remedy: str) -> str:
+    """The text of a file that nobody else may read. SecretsError, with the remedy, else."""
     try:
         _refuse_others(file)
         text = file.read_text("ascii").strip()

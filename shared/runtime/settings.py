@@ -40,6 +40,17 @@ def _are_bootstrap_servers(value: str) -> str:
 
 
 DatabaseUrl = Annotated[str, AfterValidator(_is_database_url)]
+
+
+def _is_vault_address(value: str) -> str:
+    # A token and data keys in clear go there: only a process of the same machine may see them.
+    local = r"http://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?"
+    if re.fullmatch(rf"https://[^/?#@\s]+|{local}", value.rstrip("/")) is None:
+        raise ValueError("expected https://host[:port]; http:// only for this machine")
+    return value.rstrip("/")
+
+
+VaultAddress = Annotated[str, AfterValidator(_is_vault_address)]
 BootstrapServers = Annotated[str, AfterValidator(_are_bootstrap_servers)]
 
 
@@ -139,12 +150,24 @@ class ServiceSettings(SettingsBase):
         default=Path(".local/secrets"), description="the folder that `steward init` made"
     )
     key_encryption_key: SecretStr | None = Field(
-        default=None, description="64 hexadecimal digits; else the one in the folder of secrets"
+        default=None,
+        description="64 hexadecimal digits, the newest first; else those in the folder of secrets",
     )
     key_encryption_key_command: SecretStr | None = Field(
         default=None,
         min_length=1,
-        description="a command that writes 64 hexadecimal digits; no shell reads it",
+        description="a command that writes the same; no shell reads it",
+    )
+    vault_address: VaultAddress | None = Field(
+        default=None, description="where HashiCorp Vault keeps the key-encryption key"
+    )
+    vault_key: str = Field(
+        default="transit/steward",
+        pattern=r"^[\w./-]+/[\w.-]+$",
+        description="where its transit engine is mounted, and the name of the key there",
+    )
+    vault_token_file: Path = Field(
+        default=Path(".local/vault-token"), description="a file with the token for Vault"
     )
     plan: Path = Field(default=Path("plan.toml"), description="the information management plan")
 

@@ -79,7 +79,8 @@ async def all_keys(stack: Stack) -> dict[bytes, DataKey]:
 
 
 async def _record_keys(connection: Connection, stack: Stack) -> dict[bytes, DataKey]:
-    wrapper = KeyWrapper(stack.ground.secrets.key_encryption_key())
+    (key,) = stack.ground.secrets.key_encryption_keys().values()
+    wrapper = KeyWrapper(key)
     rows = await connection.fetch(
         "select key_id, wrapped from keyring.record_key where wrapped is not null"
     )

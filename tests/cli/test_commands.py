@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from services.cli.administrator import administrator_of
 from services.cli.environment import use_running_system
 from services.cli.failures import sentence
 from services.cli.root import app
 from shared.local.errors import LocalError
 from shared.local.process import Identity
 from shared.local.state import State, write_state
+from shared.runtime.secrets import SecretsFolder
 from tests.cli.conftest import ROOT, Steward
 
 HEAVY = (
@@ -150,6 +152,17 @@ def test_a_command_finds_the_system_that_runs(home: Path) -> None:
     assert environ["KAFKA_BOOTSTRAP_SERVERS"] == "127.0.0.1:1"
     assert environ["DATABASE_URL"] == "postgresql://h/d"
     assert environ["STEWARD_SECRETS"] == str(home / "secrets")
+
+
+def test_the_administrator_of_the_system_that_runs_is_found(home: Path) -> None:
+    environ = {"STEWARD_HOME": str(home)}
+    folder = SecretsFolder(home / "secrets")
+    folder.create()
+    assert administrator_of("postgresql://h/d", environ) == (None, None)
+    folder.create_database_passwords(["administrator"])
+    password = folder.database_password("administrator")
+    assert administrator_of("postgresql://h/d", environ) == ("postgres", password)
+    assert administrator_of("postgresql://somebody@h/d", environ) == (None, None)
 
 
 def test_a_service_in_the_foreground_finds_the_system_that_runs(

@@ -9,7 +9,8 @@ from uuid import UUID, uuid4
 import orjson
 import pytest
 
-from services.cli.plan.applying import apply_plan, connected, plan_in_force
+from services.cli.administrator import connected
+from services.cli.plan.applying import apply_plan, plan_in_force
 from services.consent.app import open_service
 from shared.contract import inbound, registration
 from shared.contract.inbound import ConsentAnswer, ContactSubmitted, WithdrawalRequested

@@ -19,7 +19,7 @@ PAGE = (ROOT / "docs" / "operations.md").read_text("utf-8")
 HEADINGS = re.findall(r"^#{2,3} (.+)$", PAGE, re.MULTILINE)
 TOLD = {"warning", "error", "exception", "critical"}
 FAULTS = {"Fault", "FormFault", "Permanent", "NoEntryError"}
-HALTS = {"Halted", "Refused"}
+HALTS = {"Halted", "Refused", "KeyUnavailableError"}
 
 
 def sources() -> Iterator[Path]:

@@ -23,6 +23,7 @@ from shared.contract.topics import topic as topic_spec
 from shared.privacy.privacy import Privacy
 from shared.privacy.sealing import DataKey, key_id_of, open_bytes
 from shared.privacy.subjects import Alias
+from shared.privacy.wrapping import KeyWrappers
 from shared.runtime.database import Connection
 from shared.runtime.secrets import SecretsFolder
 from tests.faults.answers import Answers
@@ -126,7 +127,7 @@ class Witness:
             self._model.plan,
             self._secrets,
             service="registration",
-            key_encryption_key=self._secrets.key_encryption_key(),
+            wrappers=KeyWrappers.of(self._secrets.key_encryption_keys().values()),
         )
         found = await privacy.find(connection, [Alias("email", email) for email in emails])
         names.people = {

@@ -14,6 +14,7 @@ from shared.messaging.places import Partition
 from shared.messaging.redrive import Redrive
 from shared.messaging.steps import Step
 from shared.messaging.subscription import Halted
+from shared.runtime.unavailable import UnavailableError
 from tests.support.clusters import Sent
 from tests.support.messaging import SCHEMA, CrashAt, World, until
 
@@ -370,14 +371,15 @@ async def test_a_deadlock_is_nobodys_fault(world: World) -> None:
     assert await world.outcomes() == {"accepted": 10}
 
 
+@pytest.mark.parametrize("kind", [Halted, UnavailableError])
 async def test_what_may_not_go_on_waits_and_says_why_and_nothing_becomes_a_dead_letter(
-    world: World,
+    world: World, kind: type[Exception]
 ) -> None:
     held = True
 
     async def hold(messages: Sequence[Message[Any]]) -> None:
         if held:
-            raise Halted("because of this")
+            raise kind("because of this")
 
     world.before_handling = hold
     await world.send(Sent("a", 1), Sent("a", 2))

@@ -16,6 +16,7 @@ import pytest
 from shared.contract.registry import MessageData
 from shared.privacy.plan import Plan, load_plan
 from shared.privacy.privacy import Privacy
+from shared.privacy.wrapping import KeyWrappers
 from shared.runtime.database import Connection, connect_alone
 from shared.runtime.secrets import SecretsFolder
 from tests.conftest import SettingsFactory
@@ -81,7 +82,7 @@ def privacy_of(plan: Plan, secrets_folder: SecretsFolder) -> Callable[[str], Pri
         plan,
         secrets_folder,
         service=service,
-        key_encryption_key=secrets_folder.key_encryption_key(),
+        wrappers=KeyWrappers.of(secrets_folder.key_encryption_keys().values()),
     )
 
 

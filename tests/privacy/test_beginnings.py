@@ -17,6 +17,7 @@ from shared.privacy.in_force import Derived, InForce
 from shared.privacy.plan import Plan
 from shared.privacy.privacy import Privacy
 from shared.privacy.values import ToOpen, ToSeal
+from shared.privacy.wrapping import KeyWrappers
 from shared.runtime.secrets import SecretsFolder
 from tests.privacy.conftest import NOW, Connect, SpokenTransaction
 
@@ -36,7 +37,7 @@ def with_beginnings(plan: Plan, secrets_folder: SecretsFolder) -> Open:
         InForce(plan, beginnings=begins),
         secrets_folder,
         service="registration",
-        key_encryption_key=secrets_folder.key_encryption_key(),
+        wrappers=KeyWrappers.of(secrets_folder.key_encryption_keys().values()),
     )
 
 

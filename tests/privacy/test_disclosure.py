@@ -28,6 +28,7 @@ from shared.privacy.plan import Plan
 from shared.privacy.privacy import Privacy
 from shared.privacy.sealing import KeyWrapper
 from shared.privacy.values import ToSeal
+from shared.privacy.wrapping import KeyWrappers
 from shared.runtime.secrets import SecretsFolder
 from tests.privacy.conftest import NOW, Connect, SpokenTransaction
 
@@ -127,7 +128,7 @@ async def test_a_processor_is_sent_data_and_not_disclosed_it(
         changed,
         secrets_folder,
         service="registration",
-        key_encryption_key=secrets_folder.key_encryption_key(),
+        wrappers=KeyWrappers.of(secrets_folder.key_encryption_keys().values()),
     )
     await as_processor.disclose(tx, to_caterer(await person(privacy, tx)))
     assert [type(entry) for entry, _, _ in tx.said] == [DataTransmitted]
@@ -317,7 +318,11 @@ async def test_what_left_can_be_proven_as_long_as_all_its_keys_live(
 ) -> None:
     wrapper = KeyWrapper(b"k" * 32)
     privacy = Privacy(
-        plan, service="registration", wrapper=wrapper, peppers=[bytes(32)], reference_key=bytes(32)
+        plan,
+        service="registration",
+        wrappers=KeyWrappers.of([b"k" * 32]),
+        peppers=[bytes(32)],
+        reference_key=bytes(32),
     )
     one = await person(privacy, tx)
     disclosure = await privacy.disclose(tx, to_caterer(one))

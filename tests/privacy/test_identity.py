@@ -12,8 +12,8 @@ import pytest
 from shared.assembly import open_parts
 from shared.privacy.errors import AliasError
 from shared.privacy.privacy import Privacy
-from shared.privacy.sealing import KeyWrapper
 from shared.privacy.subjects import Alias
+from shared.privacy.wrapping import KeyWrappers
 from shared.runtime.settings import ServiceSettings
 from tests.conftest import SettingsFactory
 from tests.privacy.conftest import Connect
@@ -265,11 +265,10 @@ async def test_what_an_older_pepper_knows_is_found_and_carried_over(
     privacy: Privacy, connection: asyncpg.Connection[asyncpg.Record]
 ) -> None:
     def with_peppers(*peppers: bytes) -> Privacy:
-        wrapper = KeyWrapper(bytes(32))
         return Privacy(
             privacy.plan,
             service="registration",
-            wrapper=wrapper,
+            wrappers=KeyWrappers.of([bytes(32)]),
             peppers=peppers,
             reference_key=bytes(32),
         )

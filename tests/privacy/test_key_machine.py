@@ -1,4 +1,5 @@
-"""Makers, users and destroyers of the same keys, step by step, in any order that hypothesis finds.
+"""Makers, users and destroyers of the same keys, and who wraps them anew, step by step, in any
+order that hypothesis finds.
 
 Each player has a connection and at most one transaction; whoever has to wait for another is left
 waiting, and the others go on. What must hold is said by the players' own memory alone.
@@ -22,10 +23,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from shared.contract.types import Sealed, SubjectId
-from shared.privacy import keyring
+from shared.privacy import keyring, rotation
 from shared.privacy.keyring import KeyName
+from shared.privacy.plan import Plan
 from shared.privacy.privacy import Privacy
 from shared.privacy.values import ToOpen, ToSeal
+from shared.privacy.wrapping import KeyWrappers, LocalKey
 from shared.runtime.database import connect_alone
 from tests.conftest import SettingsFactory
 from tests.privacy.conftest import NOW, TABLES
@@ -47,6 +50,8 @@ EXAMPLES = int(os.environ.get("KEY_RACES", SHORT))
 
 WORKERS = ("registration", "registration")
 DESTROYERS = ("retention", "retention")
+ROTATOR = len(WORKERS) + len(DESTROYERS)
+"""The administrator, last among the players."""
 
 a_worker = st.integers(0, len(WORKERS) - 1)
 a_destroyer = st.integers(len(WORKERS), len(WORKERS) + len(DESTROYERS) - 1)
@@ -105,12 +110,28 @@ class Player:
         self.sealed, self.read, self.erased = [], set(), []
 
 
+class Shelf:
+    """Where everybody finds the key-encryption keys."""
+
+    def __init__(self) -> None:
+        self._keys = [LocalKey(bytes(32))]
+
+    def add(self) -> str:
+        """Make the next one; its id."""
+        self._keys.insert(0, LocalKey(len(self._keys).to_bytes(32, "big")))
+        return self._keys[0].id
+
+    async def read(self) -> Sequence[LocalKey]:
+        return self._keys
+
+
 @dataclass
 class Table:
     """Where they play: a loop of its own, open connections, and Postgres as its administrator."""
 
     loop: asyncio.AbstractEventLoop
     privacy: Privacy
+    shelf: Shelf
     administrator: Connection
     connections: Sequence[Connection]
 
@@ -131,6 +152,7 @@ class KeyMachine(RuleBasedStateMachine):
 
     async def _empty(self) -> None:
         await self.table.administrator.execute(f"truncate {TABLES}")
+        await self.table.privacy.check(self.table.connections[0])
 
     @rule(number=a_worker, names=some_names, at=a_moment)
     def make(self, number: int, names: list[tuple[SubjectId, str, str]], at: datetime) -> None:
@@ -184,13 +206,34 @@ class KeyMachine(RuleBasedStateMachine):
 
         self._begin(number, announce)
 
-    @rule(number=a_worker | a_destroyer)
+    @rule()
+    def replace_key_encryption_key(self) -> None:
+        async def replace(player: Player) -> None:
+            ring = await rotation.read_ring(player.connection)
+            if not ring.replaced:
+                await rotation.replace(player.connection, ring.current, self.table.shelf.add())
+
+        self._begin(ROTATOR, replace)
+
+    @rule()
+    def wrap_a_page_anew(self) -> None:
+        async def rewrap(player: Player) -> None:
+            ring = await rotation.read_ring(player.connection)
+            for before in ring.replaced:
+                wrappers = KeyWrappers(self.table.shelf.read)
+                await wrappers.make_current(ring.current)
+                page = await rotation._page(player.connection, before, UUID(int=0))
+                await rotation._rewrap_page(player.connection, wrappers, before, page)
+
+        self._begin(ROTATOR, rewrap)
+
+    @rule(number=a_worker | a_destroyer | st.just(ROTATOR))
     def commit(self, number: int) -> None:
         player = self.players[number]
         if player.doing is None and player.transaction is not None:
             self.table.run(self._end(player))
 
-    @rule(number=a_worker | a_destroyer)
+    @rule(number=a_worker | a_destroyer | st.just(ROTATOR))
     def roll_back(self, number: int) -> None:
         player = self.players[number]
         if player.doing is None and player.transaction is not None:
@@ -251,7 +294,21 @@ class KeyMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Everybody comes to an end, and then it must all be true."""
         self.table.run(self._come_to_an_end())
+        self.table.run(self._finish_rotation())
         self.table.run(self._check())
+
+    async def _finish_rotation(self) -> None:
+        """From then on nobody needs a key-encryption key that was replaced."""
+        administrator = self.table.administrator
+        ring = await rotation.read_ring(administrator)
+        wrappers = KeyWrappers(self.table.shelf.read)
+        await wrappers.make_current(ring.current)
+        for before in ring.replaced:
+            await rotation.rewrap(administrator, wrappers, before, lambda _: None)
+        needed = await administrator.fetch(
+            "select distinct kek from keyring.data_key where wrapped is not null"
+        )
+        assert {row["kek"] for row in needed} <= {ring.current}
 
     async def _come_to_an_end(self) -> None:
         while any(player.doing or player.transaction for player in self.players):
@@ -287,7 +344,7 @@ class KeyMachine(RuleBasedStateMachine):
 
 
 @contextmanager
-def playing(database: str, privacy: Privacy, service_settings: SettingsFactory) -> Iterator[Table]:
+def playing(database: str, plan: Plan, service_settings: SettingsFactory) -> Iterator[Table]:
     """Connections of every player, on a loop of their own."""
 
     async def connect(service: str) -> Connection:
@@ -300,6 +357,14 @@ def playing(database: str, privacy: Privacy, service_settings: SettingsFactory) 
         for connection in (*table.connections, table.administrator):
             await connection.close(timeout=5)
 
+    shelf = Shelf()
+    privacy = Privacy(
+        plan,
+        service="registration",
+        wrappers=KeyWrappers(shelf.read),
+        peppers=[bytes(32)],
+        reference_key=bytes(32),
+    )
     loop = asyncio.new_event_loop()
     run = loop.run_until_complete
     administrator = run(asyncpg.connect(database))
@@ -307,7 +372,8 @@ def playing(database: str, privacy: Privacy, service_settings: SettingsFactory) 
     name = run(administrator.fetchval("select current_database()"))
     run(administrator.execute(f'alter database "{name}" set deadlock_timeout = 10'))
     connections = [run(connect(service)) for service in (*WORKERS, *DESTROYERS)]
-    table = Table(loop, privacy, administrator, connections)
+    connections.append(run(asyncpg.connect(database)))
+    table = Table(loop, privacy, shelf, administrator, connections)
     try:
         yield table
     finally:
@@ -316,11 +382,9 @@ def playing(database: str, privacy: Privacy, service_settings: SettingsFactory) 
 
 
 def test_whatever_the_order_erased_is_erased_and_what_is_in_use_is_readable(
-    database: str,
-    privacy_of: Callable[[str], Privacy],
-    service_settings: SettingsFactory,
+    database: str, plan: Plan, service_settings: SettingsFactory
 ) -> None:
-    with playing(database, privacy_of("registration"), service_settings) as table:
+    with playing(database, plan, service_settings) as table:
         run_state_machine_as_test(
             lambda: KeyMachine(table),  # type: ignore[arg-type]  # anything that makes one
             settings=settings(

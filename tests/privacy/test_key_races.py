@@ -154,7 +154,8 @@ async def _waits(administrator: Connection) -> None:
 
 async def _make_second_generation(administrator: Connection, secrets: SecretsFolder) -> UUID:
     """As another batch does that was let through before."""
-    wrapper, second = KeyWrapper(secrets.key_encryption_key()), uuid4()
+    (key,) = secrets.key_encryption_keys().values()
+    wrapper, second = KeyWrapper(key), uuid4()
     await administrator.execute(
         "insert into keyring.data_key"
         " (subject_id, category, context, generation, key_id, kek, wrapped, after)"

@@ -17,8 +17,8 @@ from shared.privacy.errors import NotGrantedError, SealError, WrongKeyError
 from shared.privacy.grants import apply_grants
 from shared.privacy.plan import Plan
 from shared.privacy.privacy import Privacy
-from shared.privacy.sealing import KeyWrapper
 from shared.privacy.values import ToOpen, ToSeal
+from shared.privacy.wrapping import KeyWrappers
 from tests.privacy.conftest import NOW, Connect, somebody_waits
 
 PrivacyOf = Callable[[str], Privacy]
@@ -276,7 +276,7 @@ async def test_a_wrong_key_encryption_key_is_noticed_before_anything_is_written(
     other = Privacy(
         plan,
         service="registration",
-        wrapper=KeyWrapper(b"x" * 32),
+        wrappers=KeyWrappers.of([b"x" * 32]),
         peppers=[bytes(32)],
         reference_key=bytes(32),
     )
@@ -295,7 +295,7 @@ async def test_no_data_key_is_in_the_database_in_clear(
     privacy = Privacy(
         plan,
         service="registration",
-        wrapper=KeyWrapper(b"k" * 32),
+        wrappers=KeyWrappers.of([b"k" * 32], random),
         peppers=[bytes(32)],
         reference_key=bytes(32),
         random=random,
@@ -303,7 +303,7 @@ async def test_no_data_key_is_in_the_database_in_clear(
     await privacy.seal(connection, [contact(somebody())], at=NOW)
     row = await administrator.fetchrow("select * from keyring.data_key")
     assert row is not None
-    assert random(54)[-32:] not in row["wrapped"]
+    assert random(42)[-32:] not in row["wrapped"]
 
 
 async def test_record_bodies_open_for_their_service_only_until_their_key_is_purged(

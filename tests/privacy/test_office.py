@@ -26,9 +26,9 @@ from shared.privacy.grants import apply_grants
 from shared.privacy.office import RETIRED_AFTER, LinkReason, PrivacyOffice, Scope
 from shared.privacy.plan import Plan
 from shared.privacy.privacy import Privacy
-from shared.privacy.sealing import KeyWrapper
 from shared.privacy.subjects import Alias
 from shared.privacy.values import ToOpen, ToSeal
+from shared.privacy.wrapping import KeyWrappers
 from shared.runtime.database import open_pool
 from tests.conftest import SettingsFactory
 from tests.privacy.conftest import NOW, Connect, SpokenTransaction, somebody_waits
@@ -223,7 +223,7 @@ def plan_office(privacy: Privacy) -> PlanOffice:
         return Privacy(
             privacy.plan,
             service="registration",
-            wrapper=KeyWrapper(bytes(32)),
+            wrappers=KeyWrappers.of([bytes(32)]),
             peppers=peppers,
             reference_key=bytes(32),
         )

@@ -29,6 +29,7 @@ from shared.messaging.unit_of_work import Speaker, Transaction, topics_said_by, 
 from shared.privacy.plan import load_plan
 from shared.privacy.privacy import Privacy
 from shared.privacy.values import ToOpen
+from shared.privacy.wrapping import KeyWrappers
 from shared.runtime.database import Pool, open_pool
 from shared.runtime.ids import new_id
 from shared.runtime.secrets import SecretsFolder
@@ -217,7 +218,7 @@ def desk(secrets_folder: SecretsFolder) -> Desk:
             load_plan(ROOT / "plan.toml"),
             secrets_folder,
             service=SERVICE,
-            key_encryption_key=secrets_folder.key_encryption_key(),
+            wrappers=KeyWrappers.of(secrets_folder.key_encryption_keys().values()),
         )
     )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.runtime.key_source import read_key_encryption_key
+from shared.runtime.key_source import read_key_encryption_keys
 from shared.runtime.secrets import SecretsError, SecretsFolder
 from shared.runtime.settings import ServiceSettings
 
@@ -35,7 +35,9 @@ def python(code: str) -> str:
 def test_it_is_in_the_folder_of_secrets_unless_something_else_is_said(tmp_path: Path) -> None:
     folder = SecretsFolder(tmp_path / "secrets")
     folder.create()
-    assert read_key_encryption_key(settings(folder.path)) == folder.key_encryption_key()
+    assert read_key_encryption_keys(settings(folder.path)) == tuple(
+        folder.key_encryption_keys().values()
+    )
 
 
 @pytest.mark.parametrize("fault", ["missing", "short", "world-readable"])
@@ -51,21 +53,29 @@ def test_a_faulty_file_is_refused(tmp_path: Path, fault: str) -> None:
         file.chmod(0o644)
     expected = {"missing": "cannot read", "short": "32 bytes", "world-readable": "chmod 600"}
     with pytest.raises(SecretsError, match=expected[fault]):
-        read_key_encryption_key(settings(folder.path))
+        read_key_encryption_keys(settings(folder.path))
 
 
 def test_the_environment_goes_before_the_folder(tmp_path: Path) -> None:
-    assert read_key_encryption_key(settings(tmp_path, KEY=KEY.hex())) == KEY
+    assert read_key_encryption_keys(settings(tmp_path, KEY=KEY.hex())) == (KEY,)
 
 
 def test_what_a_command_writes_goes_before_the_folder(tmp_path: Path) -> None:
     command = python(f"print({KEY.hex()!r})")
-    assert read_key_encryption_key(settings(tmp_path, KEY_COMMAND=command)) == KEY
+    assert read_key_encryption_keys(settings(tmp_path, KEY_COMMAND=command)) == (KEY,)
+
+
+def test_several_may_be_given_the_newest_first(tmp_path: Path) -> None:
+    newer = bytes(32)
+    given = settings(tmp_path, KEY=f"{newer.hex()} {KEY.hex()}")
+    assert read_key_encryption_keys(given) == (newer, KEY)
+    command = python(f"print({newer.hex()!r}); print({KEY.hex()!r})")
+    assert read_key_encryption_keys(settings(tmp_path, KEY_COMMAND=command)) == (newer, KEY)
 
 
 def test_of_two_sources_none_is_guessed(tmp_path: Path) -> None:
     with pytest.raises(SecretsError, match="both set"):
-        read_key_encryption_key(settings(tmp_path, KEY=KEY.hex(), KEY_COMMAND="true"))
+        read_key_encryption_keys(settings(tmp_path, KEY=KEY.hex(), KEY_COMMAND="true"))
 
 
 @pytest.mark.parametrize(
@@ -95,7 +105,7 @@ def test_what_is_no_key_is_refused_and_not_shown(
     tmp_path: Path, name: str, value: str, expected: str
 ) -> None:
     with pytest.raises(SecretsError, match=expected) as caught:
-        read_key_encryption_key(settings(tmp_path, **{name: value}))
+        read_key_encryption_keys(settings(tmp_path, **{name: value}))
     assert CANARY not in str(caught.value)
     assert caught.value.__cause__ is None
 
@@ -103,7 +113,7 @@ def test_what_is_no_key_is_refused_and_not_shown(
 def test_a_command_that_does_not_end_is_given_up(tmp_path: Path) -> None:
     waiting = settings(tmp_path, KEY_COMMAND=python("import threading; threading.Event().wait()"))
     with pytest.raises(SecretsError, match="did not end within"):
-        read_key_encryption_key(waiting, timeout_s=0.2)
+        read_key_encryption_keys(waiting, timeout_s=0.2)
 
 
 def test_neither_key_nor_command_is_in_what_settings_show(tmp_path: Path) -> None:

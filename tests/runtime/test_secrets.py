@@ -19,7 +19,7 @@ def folder(tmp_path: Path) -> SecretsFolder:
 
 def test_keys_are_32_bytes_and_all_different(folder: SecretsFolder) -> None:
     keys = [
-        folder.key_encryption_key(),
+        *folder.key_encryption_keys().values(),
         *folder.peppers(),
         folder.suppression_pepper(),
         folder.reference_key(),
@@ -91,7 +91,7 @@ def test_a_creation_that_was_cut_off_is_finished_by_the_next(folder: SecretsFold
     with pytest.raises(SecretsError, match="unfinished"):
         folder.check()
     folder.create()
-    assert len(folder.key_encryption_key()) == 32
+    assert len(folder.key_encryption_keys()) == 1
 
 
 @pytest.mark.parametrize("text", ["", "too short", "00" * 31, "zz" * 32, "ä"])
@@ -136,3 +136,26 @@ def test_a_password_that_is_not_there_says_what_to_do(folder: SecretsFolder) -> 
 def test_a_name_cannot_lead_out_of_the_folder(folder: SecretsFolder) -> None:
     with pytest.raises(ValueError, match="name of a service"):
         folder.database_password("../inbox-key")
+
+
+def test_key_encryption_keys_are_numbered_and_the_newest_is_first(folder: SecretsFolder) -> None:
+    (first,) = folder.key_encryption_keys()
+    made = [folder.new_key_encryption_key() for _ in range(9)]
+    names = list(folder.key_encryption_keys())
+    assert names == [*reversed(made), first]
+    assert names[0] == "key-encryption-key-10"
+    assert len(set(folder.key_encryption_keys().values())) == 10
+
+
+def test_a_key_encryption_key_that_is_retired_is_read_no_more(folder: SecretsFolder) -> None:
+    (first,) = folder.key_encryption_keys()
+    second = folder.new_key_encryption_key()
+    put_aside = folder.retire_key_encryption_key(first)
+    assert put_aside.exists()
+    assert list(folder.key_encryption_keys()) == [second]
+    folder.check()
+    folder.create()
+    assert list(folder.key_encryption_keys()) == [second]
+    folder.retire_key_encryption_key(second)
+    with pytest.raises(SecretsError, match="cannot read"):
+        folder.check()

@@ -124,9 +124,9 @@ async def _rows(
 
 async def data_keys(connection: Connection, secrets: SecretsFolder) -> dict[bytes, DataKey]:
     """Every data key that was not destroyed, by its id."""
-    wrapper = KeyWrapper(secrets.key_encryption_key())
+    wrappers = {(one := KeyWrapper(key)).id: one for key in secrets.key_encryption_keys().values()}
     rows = await connection.fetch(
-        "select key_id, generation, category, wrapped from keyring.data_key"
+        "select key_id, generation, category, kek, wrapped from keyring.data_key"
         " where wrapped is not null"
     )
     return {
@@ -134,7 +134,7 @@ async def data_keys(connection: Connection, secrets: SecretsFolder) -> dict[byte
             row["key_id"].bytes,
             row["generation"],
             row["category"],
-            wrapper.unwrap(row["key_id"].bytes, row["wrapped"]),
+            wrappers[row["kek"]].unwrap(row["key_id"].bytes, row["wrapped"]),
         )
         for row in rows
     }

@@ -1,4 +1,7 @@
-"""Everything is killed once with `kill -9` while a day comes in; the tables must not show it."""
+"""Everything is killed once with `kill -9` while a day comes in; the tables must not show it.
+
+On that day another key-encryption key takes over, and at its end every sealed value can be opened.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,8 @@ from tests.support.opened import Snapshot, snapshot
 ROOT = Path(__file__).parents[2]
 SEED = 7
 REGISTRATIONS = 200
+ROTATED_IN = 1
+"""The part of the day in which another key-encryption key takes over."""
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
@@ -68,9 +73,10 @@ def _without_capacity(line: bytes) -> bytes:
     return orjson.dumps({**event, "data": {**data, "capacity": None}})
 
 
-async def _send(system: System, file: Path) -> None:
+async def _steward(system: System, *arguments: str) -> None:
+    """Run a command of ours to its end."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "services.cli", "send", str(file)),
+        *(sys.executable, "-m", "services.cli", *arguments),
         env={**os.environ, **system.environment},
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
@@ -93,8 +99,10 @@ async def _run(home: Path, parts: Sequence[Path], victims: Sequence[str]) -> Sna
     async with _system(home) as system:
         for number, part in enumerate(parts):
             await _kafka_answers(system)
-            await _send(system, part)
+            await _steward(system, "send", str(part))
             # What was just sent is being handled now.
+            if number == ROTATED_IN:
+                await _steward(system, "keys", "rotate", "--yes")
             if number < len(victims):
                 await _kill(system, victims[number])
         await _kafka_answers(system)
@@ -102,6 +110,7 @@ async def _run(home: Path, parts: Sequence[Path], victims: Sequence[str]) -> Sna
         async with open_books(system.database_url, system.bootstrap_servers) as books:
             await _settled(books)
             assert (await books.reckon()).discrepancies() == []
+        await _steward(system, "keys", "check")
         return await snapshot(system.database_url, system.secrets)
 
 

@@ -7,12 +7,12 @@ from uuid import UUID
 
 import typer
 
-app = typer.Typer(help="The keys of the ring: destroy them.", no_args_is_help=True)
+app = typer.Typer(help="The keys of the ring: destroy, rotate, check.", no_args_is_help=True)
 
 
 @app.callback()
 def keys() -> None:
-    """The keys of the ring: destroy them."""
+    """The keys of the ring: destroy, rotate, check."""
 
 
 @app.command()
@@ -42,3 +42,47 @@ def destroy(
     from services.cli.keys.destroying import Asked, run_destroy
 
     raise typer.Exit(run_destroy(Asked(email, event, retention_class), yes=yes, as_json=json))
+
+
+@app.command()
+def rotate(
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="For programs; needs --yes.")] = False,
+) -> None:
+    """Wrap every key of the ring by another key-encryption key, while services run.
+
+    Where key-encryption keys are in the folder of secrets, the next one is made there; else the
+    newest that is at hand is taken. May be stopped at any time: run again, it goes on where it was.
+    In the end it is recorded in the audit log, and the file of the old one is put aside.
+
+    DATABASE_URL is the administrator's, as for `steward migrate`.
+
+    Exit code 1: nothing changed. The answer was no, or there is no newer one, or the work of a
+    service did not come to its end.
+
+    Examples: steward keys rotate · steward keys rotate --yes --json
+    """
+    from services.cli.keys.rotating import run_rotate
+
+    raise typer.Exit(run_rotate(yes=yes, as_json=json))
+
+
+@app.command()
+def check(
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Try to open every sealed value of every service: nothing of what is in them is shown.
+
+    A value whose key is recorded as destroyed counts as such. Each column is looked at as it is at
+    one moment; services go on. What cannot be opened is told by column, by reason and with the ids
+    of the first keys.
+
+    DATABASE_URL is the administrator's, as for `steward migrate`.
+
+    Exit code 1: something cannot be opened.
+
+    Examples: steward keys check · steward keys check --json
+    """
+    from services.cli.keys.checking import run_check
+
+    raise typer.Exit(run_check(as_json=json))

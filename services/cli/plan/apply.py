@@ -93,7 +93,8 @@ def _wanted(path: Path, asked: Asked) -> tuple[Plan, bytes]:
 async def _apply(wanted: tuple[Plan, bytes], asked: Asked) -> None:
     from asyncpg import LockNotAvailableError
 
-    from services.cli.plan.applying import apply_plan, connected, plan_in_force
+    from services.cli.administrator import connected
+    from services.cli.plan.applying import apply_plan, plan_in_force
     from shared.runtime.actor import actor
     from shared.runtime.settings import ServiceSettings
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from typing import Final
 
 import asyncpg
@@ -14,26 +13,16 @@ from shared.contract.audit import PlanApplied
 from shared.messaging.unit_of_work import Speaker, Transaction, topics_said_by
 from shared.privacy import stored_plans
 from shared.privacy.plan import Plan
-from shared.privacy.putting_in_force import Administrator, put_in_force
+from shared.privacy.putting_in_force import put_in_force
 from shared.privacy.stored_plans import StoredPlan
 from shared.runtime.clock import utc_now
-from shared.runtime.database import role_name
+from shared.runtime.database import Administrator, role_name
 from shared.runtime.ids import new_id
 
 OFFICE: Final = "retention"
 """The service in whose name, and by whose outbox, the privacy office says what it did."""
 
 LOOK_EVERY_S: Final = 0.2
-
-
-@asynccontextmanager
-async def connected(database_url: str) -> AsyncIterator[Administrator]:
-    """The administrator's connection, while it is needed."""
-    connection = await asyncpg.connect(database_url, timeout=10)
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 async def plan_in_force(administrator: Administrator) -> StoredPlan | None:

@@ -1,0 +1,151 @@
+"""`steward keys rotate`: another key-encryption key for the whole ring, while services run.
+
+Each step leaves the database so that the next run knows where to go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import orjson
+import typer
+
+from services.cli.administrator import connected
+from services.cli.keys.destroying import is_asked
+from services.cli.office import Office, open_office
+from services.cli.progress import progress_bar
+from shared.contract.audit import KeysRotated
+from shared.privacy.key_sources import in_folder, retire_files
+from shared.privacy.rotation import Ring, count_wrapped, read_ring, replace, rewrap
+from shared.runtime.database import Administrator
+from shared.runtime.secrets import SecretsFolder
+from shared.runtime.settings import ServiceSettings
+
+NO_NEWER = (
+    "there is no newer key-encryption key than the current one: make the next one where it is kept,"
+    " let every service find both, then run this again (docs/keys.md)"
+)
+BUSY = "the work of a service does not come to its end: nothing changed, run this again"
+KEPT = "nothing changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """What a rotation works with, and how it was asked for."""
+
+    office: Office
+    administrator: Administrator
+    settings: ServiceSettings
+    yes: bool
+    as_json: bool
+
+    @property
+    def folder(self) -> SecretsFolder:
+        return SecretsFolder(self.settings.secrets)
+
+    def say(self, text: str) -> None:
+        """Tell a person; where a program reads the output, beside it."""
+        typer.echo(text, err=self.as_json)
+
+
+def run_rotate(*, yes: bool, as_json: bool) -> int:
+    """Begin a rotation, or bring one to its end that was begun; the exit code."""
+    if not yes and (as_json or not is_asked()):
+        raise typer.BadParameter("nobody is here to ask: add --yes", param_hint="--yes")
+    return asyncio.run(_run(yes=yes, as_json=as_json))
+
+
+async def _run(*, yes: bool, as_json: bool) -> int:
+    settings = ServiceSettings.load()
+    async with open_office() as office, connected(settings.database_url) as administrator:
+        rotation = Rotation(office, administrator, settings, yes, as_json)
+        ring = await read_ring(administrator)
+        if not ring.replaced:
+            if put_aside := _put_aside(rotation, ring.retired):
+                # Killed behind its last transaction: nothing but the files was left.
+                _tell(rotation, [], put_aside)
+                return 0
+            if not await _replace(rotation, ring):
+                typer.echo(KEPT, err=True)
+                return 1
+            ring = await read_ring(administrator)
+        entries = await _rewrap(rotation, ring)
+        put_aside = _put_aside(rotation, [entry.replaced for entry in entries])
+    _tell(rotation, entries, put_aside)
+    return 0
+
+
+async def _replace(rotation: Rotation, ring: Ring) -> bool:
+    """Make the newest key-encryption key current; whether it is."""
+    newest = await _newest(rotation, ring)
+    if newest is None:
+        typer.echo(NO_NEWER, err=True)
+        return False
+    if not rotation.yes and not typer.confirm("Wrap every key by it?", err=rotation.as_json):
+        return False
+    try:
+        await replace(rotation.administrator, ring.current, newest)
+    except asyncpg.LockNotAvailableError:
+        typer.echo(BUSY, err=True)
+        return False
+    return True
+
+
+async def _newest(rotation: Rotation, ring: Ring) -> str | None:
+    """The id of one that is newer than the current one, made where that can be done here."""
+    wrappers = rotation.office.parts.wrappers
+    newest = (await wrappers.read())[0]
+    if newest == ring.current and in_folder(rotation.settings):
+        path = rotation.folder.path / rotation.folder.new_key_encryption_key()
+        rotation.say(
+            f"{path} is made: back it up now, and copy it to the folder of secrets of every"
+            " machine. Without it no personal data can be read; services that do not find it wait"
+        )
+        newest = (await wrappers.read())[0]
+    # One that was retired may be known to others: to it nothing leads back.
+    return None if newest == ring.current or newest in ring.retired else newest
+
+
+async def _rewrap(rotation: Rotation, ring: Ring) -> Sequence[KeysRotated]:
+    """Wrap anew what was wrapped before, and record it."""
+    wrappers = rotation.office.parts.wrappers
+    await wrappers.make_current(ring.current)
+    for before in ring.replaced:
+        total = await count_wrapped(rotation.administrator, before)
+        with progress_bar("wrapping keys", total) as progress:
+            await rewrap(rotation.administrator, wrappers, before, progress)
+    async with rotation.office.work() as tx:
+        return await rotation.office.privacy.retire_replaced(tx)
+
+
+def _put_aside(rotation: Rotation, retired: Sequence[str] | frozenset[str]) -> list[Path]:
+    return retire_files(rotation.folder, retired) if in_folder(rotation.settings) else []
+
+
+def _tell(rotation: Rotation, entries: Sequence[KeysRotated], put_aside: Sequence[Path]) -> None:
+    if rotation.as_json:
+        document = {
+            "rotated": [
+                {
+                    "key_encryption_key": entry.key_encryption_key,
+                    "replaced": entry.replaced,
+                    "keys": entry.keys,
+                }
+                for entry in entries
+            ],
+            "put_aside": [str(path) for path in put_aside],
+        }
+        typer.echo(orjson.dumps(document).decode())
+        return
+    for entry in entries:
+        typer.echo(
+            f"{entry.keys:,} keys were wrapped anew, by the key-encryption key"
+            f" {entry.key_encryption_key[:8]}; none needs {entry.replaced[:8]} any more, and that"
+            " is recorded"
+        )
+    for path in put_aside:
+        typer.echo(f"{path} is put aside: backups of the database from before today need it")

@@ -1,0 +1,116 @@
+"""Wraps every data key anew under another key-encryption key while services run (ADR 40).
+
+Two steps, each safe to be killed in: another key becomes current, from when on nothing is made
+under the one before; then what that one wrapped is wrapped anew, a page at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+from uuid import UUID
+
+from shared.privacy.errors import WrongKeyError
+from shared.privacy.wrapping import KeyWrappers, PlainKey, WrappedKey
+from shared.runtime.database import Administrator, queries
+
+PAGE: Final = 1_000
+LONGEST_WAIT_S: Final = 30.0
+"""The server ends a service's transaction sooner (0.8 of its session time-out, mostly 8 s)."""
+
+LOOK_AGAIN_S: Final = 0.2
+"""A key that somebody is destroying is looked at again after so long."""
+
+_FIRST: Final = UUID(int=0)
+
+_sql = queries("rotation.sql", __file__)
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """Ids of key-encryption keys: the current one, those that still wrap what was made before, and
+    those that wrap nothing any more.
+    """
+
+    current: str
+    replaced: tuple[str, ...]
+    retired: frozenset[str]
+
+
+async def read_ring(administrator: Administrator) -> Ring:
+    """How far a rotation has come, where a service has started before."""
+    rows = [row async for row in _sql.key_encryption_keys(administrator)]
+    (current,) = (kek for kek, is_current, _ in rows if is_current)
+    return Ring(
+        current,
+        tuple(kek for kek, is_current, retired in rows if not is_current and not retired),
+        frozenset(kek for kek, _, retired in rows if retired),
+    )
+
+
+async def replace(administrator: Administrator, before: str, kek: str) -> None:
+    """Make another key-encryption key current: once this returns nothing is made under `before`.
+
+    Waits for who makes keys at this moment, and they for this. WrongKeyError where `before` is not
+    current any more; LockNotAvailableError where somebody's work does not come to its end in time.
+    """
+    async with administrator.transaction():
+        await administrator.execute(f"set local lock_timeout = {LONGEST_WAIT_S * 1000:.0f}")
+        await _sql.hold_all_makers(administrator)
+        if await _sql.replace_current(administrator, before=before) is None:
+            raise WrongKeyError(
+                "meanwhile another key-encryption key became current: look again what is to be done"
+            )
+        await _sql.add_current(administrator, kek=kek)
+
+
+async def count_wrapped(administrator: Administrator, kek: str) -> int:
+    """How many keys that are alive a key-encryption key wraps. Reads the whole ring."""
+    return int(await _sql.count_wrapped_by(administrator, kek=kek))
+
+
+async def rewrap(
+    administrator: Administrator,
+    wrappers: KeyWrappers,
+    before: str,
+    progress: Callable[[int], None],
+) -> None:
+    """Wrap anew what `before` has wrapped, until it wraps nothing; `progress` is told how many.
+
+    Each page is a transaction of its own, and no lock is held while keys are unwrapped and wrapped.
+    KeyUnavailableError and SealError as `KeyWrappers` raises them: what was done stays done.
+    """
+    await _sql.plan_each_page(administrator)
+    while True:
+        after = _FIRST
+        while page := await _page(administrator, before, after):
+            progress(await _rewrap_page(administrator, wrappers, before, page))
+            after = page[-1][0]
+        if not await count_wrapped(administrator, before):
+            return
+        await asyncio.sleep(LOOK_AGAIN_S)
+
+
+Page: TypeAlias = Sequence[tuple[UUID, bytes]]
+
+
+async def _page(administrator: Administrator, before: str, after: UUID) -> Page:
+    rows = _sql.page_wrapped_by(administrator, kek=before, after=after, most=PAGE)
+    return [(key_id, wrapped) async for key_id, wrapped in rows]
+
+
+async def _rewrap_page(
+    administrator: Administrator, wrappers: KeyWrappers, before: str, page: Page
+) -> int:
+    ids = [key_id for key_id, _ in page]
+    wrapped = [WrappedKey(before, key_id.bytes, key) for key_id, key in page]
+    keys = await wrappers.unwrap(wrapped)
+    plain = [PlainKey(key_id.bytes, key) for key_id, key in zip(ids, keys, strict=True)]
+    kek, wrapped_anew = await wrappers.wrap(plain)
+    return int(
+        await _sql.rewrap(
+            administrator, before=before, kek=kek, key_ids=ids, wrapped_keys=wrapped_anew
+        )
+    )

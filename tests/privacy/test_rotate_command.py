@@ -1,0 +1,189 @@
+"""`steward keys rotate` as people and programs meet it, and killed at each of its steps."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import orjson
+import pytest
+
+from services.cli import keys
+from services.cli.keys import rotating
+from shared.contract.types import Sealed, SubjectId
+from shared.privacy.sealing import KeyWrapper
+from shared.privacy.subjects import Alias
+from shared.privacy.values import ToOpen, ToSeal
+from shared.runtime.clock import utc_now
+from shared.runtime.secrets import SecretsFolder
+from shared.runtime.settings import ServiceSettings
+from tests.conftest import SettingsFactory
+from tests.privacy.conftest import Connect
+from tests.support.commands import NOWHERE, command
+from tests.support.work import NO_KAFKA, Work, at_work
+
+CONTEXT = "event:a"
+FIRST, SECOND = "key-encryption-key", "key-encryption-key-2"
+
+
+@pytest.fixture(autouse=True)
+def _empty(connect: Connect) -> None:
+    """Each test begins with empty tables."""
+
+
+@pytest.fixture
+def folder(secrets_folder: SecretsFolder, tmp_path: Path) -> SecretsFolder:
+    """Secrets that may change: passwords are the server's, keys are this test's."""
+    return SecretsFolder(shutil.copytree(secrets_folder.path, tmp_path / "secrets"))
+
+
+@pytest.fixture
+def settings(service_settings: SettingsFactory, folder: SecretsFolder) -> ServiceSettings:
+    return service_settings("retention", kafka_bootstrap_servers=NO_KAFKA, secrets=folder.path)
+
+
+@pytest.fixture
+async def intake(service_settings: SettingsFactory, folder: SecretsFolder) -> AsyncIterator[Work]:
+    settings = service_settings(
+        "registration", kafka_bootstrap_servers=NO_KAFKA, secrets=folder.path
+    )
+    async with at_work(settings, "registration") as work:
+        yield work
+
+
+@pytest.fixture
+async def log(settings: ServiceSettings) -> AsyncIterator[Work]:
+    async with at_work(settings, "retention") as work:
+        yield work
+
+
+async def seal(intake: Work) -> ToOpen:
+    privacy = intake.parts.privacy
+    async with intake.parts.pool.acquire() as connection:
+        (who,) = await privacy.identify(connection, [[Alias("email", "a@example.org")]])
+        item = ToSeal(SubjectId(who), "contact", CONTEXT, {"name": "x"})
+        (sealed,) = await privacy.seal(connection, [item], at=utc_now())
+    return ToOpen(who, "contact", Sealed(sealed or b""))
+
+
+async def is_readable(intake: Work, value: ToOpen) -> bool:
+    async with intake.parts.pool.acquire() as connection:
+        (one,) = await intake.parts.privacy.use(connection, "event-arrangement", [value])
+    return one is not None
+
+
+async def recorded(log: Work) -> list[dict[str, object]]:
+    rows = await log.rows(
+        "select value from outbox where headers ->> 'ce_type' = 'KeysRotated' order by id"
+    )
+    return [orjson.loads(row["value"]) for row in rows]
+
+
+async def test_the_next_key_is_made_and_takes_over_while_services_run(
+    intake: Work, log: Work, settings: ServiceSettings, folder: SecretsFolder
+) -> None:
+    (before,) = folder.key_encryption_keys().values()
+    value = await seal(intake)
+    done = await command(keys.app, settings, "rotate", "--yes", "--json")
+    assert done.code == 0, done.err
+    ((name, after),) = folder.key_encryption_keys().items()
+    (rotated,) = orjson.loads(done.out)["rotated"]
+    assert rotated == {
+        "key_encryption_key": KeyWrapper(after).id,
+        "replaced": KeyWrapper(before).id,
+        "keys": 1,
+    }
+    assert orjson.loads(done.out)["put_aside"] == [str(folder.path / f"retired-{FIRST}")]
+    assert (name, "back it up" in done.err) == (SECOND, True)
+    (entry,) = await recorded(log)
+    assert {name: entry[name] for name in rotated} == rotated
+    assert str(entry["actor"]).startswith("cli:")
+    folder.check()
+    assert await is_readable(intake, value)
+    assert await is_readable(intake, await seal(intake))
+    again = await command(keys.app, settings, "rotate", "--yes")
+    assert again.code == 0, again.err
+    assert "1 keys were wrapped anew" in again.out
+    assert list(folder.key_encryption_keys()) == [f"{FIRST}-3"]
+
+
+class KilledError(Exception):
+    """The process is gone."""
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "services.cli.keys.rotating.rewrap",
+        "shared.privacy.office.KeysRotated",  # within the transaction that retires and records
+        "shared.runtime.secrets.SecretsFolder.retire_key_encryption_key",
+    ],
+)
+async def test_killed_at_any_step_it_is_brought_to_its_end(
+    step: str,
+    intake: Work,
+    log: Work,
+    settings: ServiceSettings,
+    folder: SecretsFolder,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    value = await seal(intake)
+    folder.new_key_encryption_key()  # as a run left it that was killed before everything
+
+    def killed(*_: object, **__: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(step, killed)
+        with pytest.raises(KilledError):
+            await command(keys.app, settings, "rotate", "--yes")
+    assert await is_readable(intake, value)
+    value = await seal(intake)
+    done = await command(keys.app, settings, "rotate", "--yes")
+    assert done.code == 0, done.err
+    assert list(folder.key_encryption_keys()) == [SECOND]
+    assert len(await recorded(log)) == 1
+    assert await is_readable(intake, value)
+
+
+async def test_keys_from_elsewhere_are_rotated_to_the_newest_that_is_given(
+    intake: Work, settings: ServiceSettings, folder: SecretsFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await seal(intake)
+    (key,) = folder.key_encryption_keys().values()
+    monkeypatch.setenv("STEWARD_KEY_ENCRYPTION_KEY", key.hex())
+    done = await command(keys.app, settings, "rotate", "--yes")
+    assert (done.code, rotating.NO_NEWER in done.err) == (1, True)
+    monkeypatch.setenv("STEWARD_KEY_ENCRYPTION_KEY", f"{'ab' * 32} {key.hex()}")
+    done = await command(keys.app, settings, "rotate", "--yes")
+    assert (done.code, "1 keys were wrapped anew" in done.out) == (0, True), done.err
+    for given in ("ab" * 32, f"{key.hex()} {'ab' * 32}"):
+        monkeypatch.setenv("STEWARD_KEY_ENCRYPTION_KEY", given)
+        done = await command(keys.app, settings, "rotate", "--yes")
+        assert (done.code, rotating.NO_NEWER in done.err) == (1, True)
+    assert list(folder.key_encryption_keys()) == [FIRST]
+
+
+@pytest.mark.parametrize(("typed", "code"), [("y", 0), ("n", 1)])
+async def test_it_is_confirmed(
+    intake: Work,
+    log: Work,
+    settings: ServiceSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    typed: str,
+    code: int,
+) -> None:
+    await seal(intake)
+    monkeypatch.setattr(rotating, "is_asked", lambda: True)
+    done = await command(keys.app, settings, "rotate", given=f"{typed}\n")
+    assert done.code == code
+    assert len(await recorded(log)) == (0 if code else 1)
+
+
+async def test_wrong_arguments_exit_with_2() -> None:
+    for arguments in ((), ("--json",)):
+        done = await command(keys.app, NOWHERE, "rotate", *arguments)
+        assert (done.code, "--yes" in done.err) == (2, True)
+    done = await command(keys.app, NOWHERE, "rotate", "--help")
+    assert (done.code, "Example" in done.out) == (0, True)
