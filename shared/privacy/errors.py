@@ -33,7 +33,3 @@ class SealError(PrivacyError):
 
 class WrongKeyError(PrivacyError):
     """The key-encryption key at hand is not the one that the keyring's keys are wrapped by."""
-
-
-class HandoverError(PrivacyError):
-    """A disclosure that is not waiting for its delivery."""

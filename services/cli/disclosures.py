@@ -1,0 +1,227 @@
+"""`steward disclosures`: what was disclosed and its recipient does not have yet; hand it over.
+
+Contents stay sealed: what is shown is whom a disclosure is for, and how many people are in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+from uuid import UUID
+
+import typer
+
+from services.cli.choosing import settings_of
+
+if TYPE_CHECKING:
+    from shared.privacy.deliveries import Result
+    from shared.privacy.disclosure import Way
+    from shared.privacy.handovers import Listed
+
+DISCLOSING: Final = ("registration",)
+"""Services that disclose; the `app` of each opens its deliveries."""
+
+app = typer.Typer(
+    help="What was disclosed and is not delivered: list it, hand it over.", no_args_is_help=True
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A disclosure and the service that made it."""
+
+    service: str
+    handover: Listed
+
+    def document(self) -> dict[str, object]:
+        """What a program gets to see of it."""
+        one = self.handover
+        return {
+            "id": str(one.disclosure_id),
+            "service": self.service,
+            "delivery": str(one.delivery_id),
+            "recipient": one.recipient,
+            "purpose": one.purpose,
+            "event": None if one.event_id is None else str(one.event_id),
+            "people": one.people,
+            "by": one.actor,
+            "state": one.state,
+            "reason": one.reason,
+            "way": one.way,
+            "tries": one.tries,
+            "disclosed_at": one.made_at.isoformat(timespec="seconds"),
+            "next_try_at": None
+            if one.next_try_at is None
+            else one.next_try_at.isoformat(timespec="seconds"),
+        }
+
+
+@app.callback()
+def disclosures() -> None:
+    """What was disclosed and is not delivered: list it, hand it over."""
+
+
+@app.command("list")
+def list_(
+    pending: Annotated[
+        bool, typer.Option("--pending", help="Only what is tried by itself.")
+    ] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Only what waits for a person.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+) -> None:
+    """List disclosures whose recipient does not have them, the oldest first.
+
+    Exit code 1: some have failed, so that nobody delivers them by themselves.
+
+    Examples: steward disclosures list · steward disclosures list --failed --json
+    """
+    wanted = [name for name, only in (("pending", pending), ("failed", failed)) if only]
+    found = asyncio.run(_list())
+    shown = [one for one in found if one.handover.state in (wanted or ("pending", "failed"))]
+    if json:
+        import orjson
+
+        for one in shown:
+            typer.echo(orjson.dumps(one.document()).decode())
+    elif shown:
+        _draw(shown)
+    else:
+        typer.echo("nothing waits for its delivery" if not wanted else f"none is {wanted[0]}")
+    raise typer.Exit(1 if any(one.handover.state == "failed" for one in found) else 0)
+
+
+@app.command()
+def resume(
+    id: Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")],  # noqa: A002 - its name in help
+    *,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Where it goes; - for standard output. Needed where `list` says: by hand.",
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="What came of it, as JSON.")] = False,
+) -> None:
+    """Try now to hand over what failed or waits, and what leaves together with it.
+
+    Whoever may not be in it any more is left out, and the audit log says so. The recipient can tell
+    a second time from the first: the same disclosure id stands in every row.
+
+    Exit code 1: it is not delivered, and why. 2: nothing of that id waits, or --output is missing.
+
+    Examples: steward disclosures resume 019… · steward disclosures resume 019… --output list.csv
+    """
+    try:
+        wanted = UUID(id)
+    except ValueError:
+        raise typer.BadParameter("an id is what `list` shows", param_hint="ID") from None
+    service, way = asyncio.run(_whose(wanted))
+    if way == "hand" and output is None:
+        raise typer.BadParameter(
+            "it is by hand: say where it goes, - for standard output", param_hint="--output"
+        )
+    result = asyncio.run(_resume(service, wanted, output))
+    if result is None:
+        typer.echo("somebody else has delivered it meanwhile", err=True)
+        raise typer.Exit(1)
+    _tell(result, as_json=json, aside=output == Path("-"))
+    raise typer.Exit(0 if result.state == "delivered" else 1)
+
+
+def _tell(result: Result, *, as_json: bool, aside: bool) -> None:
+    from shared.privacy.deliveries import told
+
+    if not as_json:
+        typer.echo(told(result), err=aside or result.state != "delivered")
+        return
+    import orjson
+
+    document = {
+        "delivery": str(result.delivery.id),
+        "state": result.state,
+        "reason": result.reason,
+        "output": result.place,
+        "disclosures": [
+            {"id": str(one.id), "people": len(one.released), "withheld": len(one.refused)}
+            for one in result.delivery.disclosures
+        ],
+    }
+    typer.echo(orjson.dumps(document).decode(), err=aside)
+
+
+async def _list() -> list[Found]:
+    from shared.privacy.handovers import list_handovers
+    from shared.runtime.database import open_pool
+
+    found = []
+    for service in DISCLOSING:
+        async with (
+            await open_pool(settings_of(service), service=service) as pool,
+            pool.acquire() as connection,
+        ):
+            listed = await list_handovers(connection, ["pending", "failed"])
+            found += [Found(service, one) for one in listed]
+    return found
+
+
+async def _whose(disclosure_id: UUID) -> tuple[str, Way]:
+    """The service that made it and how it leaves. Raises what Typer tells as a wrong argument."""
+    from shared.privacy.handovers import way_of
+    from shared.runtime.database import open_pool
+
+    for service in DISCLOSING:
+        async with (
+            await open_pool(settings_of(service), service=service) as pool,
+            pool.acquire() as connection,
+        ):
+            way = await way_of(connection, disclosure_id)
+        if way is not None:
+            return service, way
+    raise typer.BadParameter(
+        "nothing of this id waits: `steward disclosures list` shows what does", param_hint="ID"
+    )
+
+
+async def _resume(service: str, disclosure_id: UUID, output: Path | None) -> Result | None:
+    opened = importlib.import_module(f"services.{service}.app").open_deliveries
+    async with opened(settings_of(service), output) as deliveries:
+        result: Result | None = await deliveries.deliver(disclosure_id)
+        return result
+
+
+def _draw(found: Sequence[Found]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for name in ("id", "disclosed", "recipient", "purpose"):
+        table.add_column(name, no_wrap=name == "id", overflow="fold")
+    for name in ("people", "tries"):
+        table.add_column(name, justify="right")
+    table.add_column("what is next", overflow="fold")
+    for one in found:
+        handover = one.handover
+        table.add_row(
+            str(handover.disclosure_id),
+            f"{handover.made_at:%Y-%m-%d %H:%M}",
+            handover.recipient,
+            handover.purpose,
+            str(handover.people),
+            str(handover.tries),
+            _next(handover),
+        )
+    Console(highlight=False).print(table)
+
+
+def _next(handover: Listed) -> str:
+    because = f" ({handover.reason})" if handover.reason else ""
+    if handover.state == "failed":
+        by_hand = ", by hand" if handover.way == "hand" else ""
+        return f"[red]failed{because}: resume it{by_hand}[/]"
+    at = "" if handover.next_try_at is None else f" at {handover.next_try_at:%H:%M:%S} UTC"
+    return f"tried{at}{because}" if handover.way == "folder" else f"in hand until{at[3:]}"
