@@ -42,6 +42,7 @@ MODULES = (
     "full",
     "replicas",
     "keys",
+    "disclosing",
     "start",
     "commands",
 )
