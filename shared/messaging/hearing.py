@@ -8,7 +8,6 @@ from typing import Final
 
 from aiokafka.errors import KafkaError
 
-from shared.contract.topics import topic as topic_spec
 from shared.messaging import store
 from shared.messaging.offsets import bounds_of, open_reader
 from shared.messaging.places import Partition
@@ -26,20 +25,19 @@ hearing it (`steward positions list` shows the gap).
 async def log_ends(
     pool: Pool,
     bootstrap_servers: str,
-    topics: Collection[str],
+    partitions: Collection[Partition],
     *,
     within_s: float = LISTENS_FOR_S,
 ) -> dict[str, dict[int, int]]:
-    """Where the logs of these topics end, by partition; returns once the service of the pool has
-    read up to there, or does not within the time: whether it has is for the caller to see.
+    """Where these logs end, by topic and partition; returns once the service of the pool has read
+    up to there, or does not within the time: whether it has is for the caller to see.
 
     Raises ConnectionError where Kafka does not answer.
     """
-    asked = [(topic, part) for topic in topics for part in range(topic_spec(topic).partitions)]
-    before = await _positions(pool, asked)
+    before = await _positions(pool, partitions)
     try:
         async with open_reader(bootstrap_servers) as reader:
-            bounds = await bounds_of(reader, asked)
+            bounds = await bounds_of(reader, partitions)
     except (KafkaError, TimeoutError) as error:
         raise ConnectionError(
             "Kafka does not answer: nobody knows whether all objections and withdrawals are heard"
@@ -49,10 +47,10 @@ async def log_ends(
         for partition, found in bounds.items()
     }
     await _heard(pool, ends, within_s)
-    return {
-        topic: {part: end for (name, part), end in ends.items() if name == topic}
-        for topic in topics
-    }
+    by_topic: dict[str, dict[int, int]] = {}
+    for (topic, number), end in ends.items():
+        by_topic.setdefault(topic, {})[number] = end
+    return by_topic
 
 
 async def _heard(pool: Pool, ends: Mapping[Partition, int], within_s: float) -> None:

@@ -12,6 +12,7 @@ from services.registration.handlers.handover import ask_again
 from services.registration.settings import Settings
 from shared.assembly import Parts
 from shared.contract import consent, retention
+from shared.contract.topics import topic
 from shared.contract.types import SubjectId
 from shared.messaging.hearing import log_ends
 from shared.privacy.deliveries import Deliveries
@@ -20,7 +21,11 @@ from shared.privacy.handovers import Delivery
 from shared.privacy.outgoing import OutgoingFolder
 from shared.runtime.database import Pool
 
-_DECIDE = (retention.TOPIC, consent.TOPIC)
+_DECIDE = [
+    (spec.name, number)
+    for spec in map(topic, (retention.TOPIC, consent.TOPIC))
+    for number in range(spec.partitions)
+]
 
 
 def deliveries_of(parts: Parts, settings: Settings, *, actor: str) -> Deliveries:
