@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -88,7 +87,7 @@ def list_(
         for one in shown:
             typer.echo(orjson.dumps(one.document()).decode())
     elif shown:
-        _draw(shown)
+        typer.echo("\n".join(map(_draw, shown)))
     else:
         typer.echo("nothing waits for its delivery" if not wanted else f"none is {wanted[0]}")
     raise typer.Exit(1 if any(one.handover.state == "failed" for one in found) else 0)
@@ -109,12 +108,13 @@ def resume(
 ) -> None:
     """Try now to hand over what failed or waits, and what leaves together with it.
 
-    Whoever may not be in it any more is left out, and the audit log says so. The recipient can tell
-    a second time from the first: the same disclosure id stands in every row.
+    Whoever may not be in it any more is left out, and the audit log says so.
 
-    Exit code 1: it is not delivered, and why. 2: nothing of that id waits, or --output is missing.
+    A recipient who has it already knows it by the disclosure id in every row.
 
-    Examples: steward disclosures resume 019… · steward disclosures resume 019… --output list.csv
+    Exit code 1: it is not delivered. 2: nothing of that id waits, or no --output.
+
+    Example: steward disclosures resume 019… --output list.csv
     """
     try:
         wanted = UUID(id)
@@ -194,34 +194,22 @@ async def _resume(service: str, disclosure_id: UUID, output: Path | None) -> Res
         return result
 
 
-def _draw(found: Sequence[Found]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for name in ("id", "disclosed", "recipient", "purpose"):
-        table.add_column(name, no_wrap=name == "id", overflow="fold")
-    for name in ("people", "tries"):
-        table.add_column(name, justify="right")
-    table.add_column("what is next", overflow="fold")
-    for one in found:
-        handover = one.handover
-        table.add_row(
-            str(handover.disclosure_id),
-            f"{handover.made_at:%Y-%m-%d %H:%M}",
-            handover.recipient,
-            handover.purpose,
-            str(handover.people),
-            str(handover.tries),
-            _next(handover),
-        )
-    Console(highlight=False).print(table)
+def _draw(one: Found) -> str:
+    handover = one.handover
+    people = "1 person" if handover.people == 1 else f"{handover.people} people"
+    return (
+        f"{handover.disclosure_id}  {handover.recipient}, {handover.purpose}: {people}\n"
+        f"  disclosed {handover.made_at:%Y-%m-%d %H:%M} UTC; tries: {handover.tries};"
+        f" {_next(handover)}"
+    )
 
 
 def _next(handover: Listed) -> str:
     because = f" ({handover.reason})" if handover.reason else ""
     if handover.state == "failed":
-        by_hand = ", by hand" if handover.way == "hand" else ""
-        return f"[red]failed{because}: resume it{by_hand}[/]"
-    at = "" if handover.next_try_at is None else f" at {handover.next_try_at:%H:%M:%S} UTC"
-    return f"tried{at}{because}" if handover.way == "folder" else f"in hand until{at[3:]}"
+        by_hand = " by hand" if handover.way == "hand" else ""
+        return f"failed{because}: resume it{by_hand}"
+    at = "" if handover.next_try_at is None else f"{handover.next_try_at:%H:%M:%S} UTC"
+    return (
+        f"next at {at}{because}" if handover.way == "folder" else f"in somebody's hand until {at}"
+    )

@@ -190,7 +190,11 @@ class Deliveries:
             )
             return row
 
-        return await self._try(claim, MOST_TRIES)
+        result = await self._try(claim, MOST_TRIES)
+        if result is not None and result.error is not None:
+            delivery = str(result.delivery.id)
+            _log.warning("a delivery failed", delivery=delivery, **describe(result.error))
+        return result
 
     async def deliver(self, disclosure_id: UUID) -> Result | None:
         """One try of what leaves with this disclosure, whenever it is due; None: nothing does."""
@@ -292,7 +296,6 @@ class Deliveries:
 
     async def _record_failure(self, delivery: Delivery, error: Exception) -> Result:
         reason = "not-written" if isinstance(error, OSError) else "delivery-failed"
-        _log.warning("a delivery failed", delivery=str(delivery.id), **describe(error))
         async with self.begin_record(now=self.now()) as tx:
             if delivery.way == "folder" and delivery.tries < MOST_TRIES:
                 at = tx.now + pause_after(delivery.tries)

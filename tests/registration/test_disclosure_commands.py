@@ -75,7 +75,7 @@ async def test_what_failed_is_listed_until_somebody_resumes_it(
         "tries": 1,
     }
     drawn = await run("disclosures", "list")
-    assert "failed (not-written): resume it, by hand" in drawn.out
+    assert "failed (not-written): resume it by hand" in drawn.out
     assert (await run("disclosures", "list", "--pending")).out == "none is pending\n"
     without = await run("disclosures", "resume", one["id"])
     assert (without.code, "say where it goes" in without.err) == (2, True)

@@ -57,14 +57,13 @@ def disclose(
 ) -> None:
     """Hand a recipient the list of an event's people that it may have, as CSV.
 
-    Every person is in the audit log before anything is written. Without --output it lies in the
-    folder of what goes out (STEWARD_OUTGOING_FOLDER), and what cannot be written there is tried
-    again by the service.
+    Every person is in the audit log before anything is written.
 
-    Exit code 1: it is not delivered, and why; `steward disclosures` knows it. 2: there is no such
-    list.
+    Without --output it goes into the folder of what goes out, STEWARD_OUTGOING_FOLDER.
 
-    Examples: steward registration disclose E-1 caterer · … disclose E-1 hotel --output hotel.csv
+    Exit code 1: it is not delivered; see `steward disclosures`. 2: no such list.
+
+    Example: steward registration disclose EV-2026-104 hotel --output hotel.csv
     """
     from services.registration.commands.counter import Wish
 
@@ -89,10 +88,11 @@ def disclose_to_authority(
 ) -> None:
     """Hand an authority what it asks for by law of one person at an event, as CSV.
 
-    The audit log names the law, as the plan has it, and the request. Exit codes as of `disclose`.
+    The audit log names the law, as the plan has it, and the request.
 
-    Example: echo maija@example.org | steward registration disclose-to-authority E-1 police -
-    --reference 5650/R/1234/26 --output -
+    Exit codes as of `disclose`.
+
+    Example: steward registration disclose-to-authority E-1 police - --reference 12/26
     """
     from pydantic import TypeAdapter, ValidationError
 
