@@ -23,13 +23,11 @@ from shared.privacy.disclosure import LogEnds
 from shared.privacy.outgoing import OutgoingFolder
 from shared.runtime.clock import utc_now
 from shared.runtime.ids import new_id
-from tests.registration.conftest import NOW, Front, consent
+from tests.registration.conftest import HEARD, NOW, Front, consent
 from tests.support.records import MadeRecord
 
 DIETS = consent("dietary-needs")
 LATER = NOW.replace(hour=13)
-HEARD: LogEnds = {"consent": {}, "retention": {}}
-"""Nothing was said to these topics that this service could have missed."""
 
 
 @dataclass

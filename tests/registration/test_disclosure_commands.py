@@ -11,13 +11,11 @@ import pytest
 
 from services.cli import disclosures
 from services.registration import commands
-from services.registration.handlers import delivering
 from services.registration.handlers.desk import SERVICE
 from shared.contract.audit import DataDisclosedToAuthority, DisclosureDelivered
-from shared.privacy.disclosure import LogEnds
 from tests.conftest import SettingsFactory
 from tests.registration.conftest import Front
-from tests.registration.handing import HEARD, Given, say_consent, three_people
+from tests.registration.handing import Given, say_consent, three_people
 from tests.support.commands import Answered, command
 from tests.support.work import NO_KAFKA
 
@@ -29,13 +27,9 @@ class Run(Protocol):
 
 
 @pytest.fixture
-async def given(front: Front, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Given:
-    """Everything that was said is heard; no Kafka is asked for it."""
-
-    async def heard(*_: object) -> LogEnds:
-        return HEARD
-
-    monkeypatch.setattr(delivering, "heard", heard)
+async def given(
+    front: Front, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, all_is_heard: None
+) -> Given:
     monkeypatch.setenv("STEWARD_OUTGOING_FOLDER", str(tmp_path / "outgoing"))
     made = await three_people(front, tmp_path / "outgoing")
     await say_consent(made)
