@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import sys
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -17,7 +19,7 @@ import typer
 from services.cli.choosing import settings_of
 
 if TYPE_CHECKING:
-    from shared.privacy.deliveries import Result
+    from shared.privacy.deliveries import Deliveries, Result
     from shared.privacy.disclosure import Way
     from shared.privacy.handovers import Listed
 
@@ -25,7 +27,7 @@ DISCLOSING: Final = ("registration",)
 """Services that disclose; the `app` of each opens its deliveries."""
 
 app = typer.Typer(
-    help="What was disclosed and is not delivered: list it, hand it over.", no_args_is_help=True
+    help="What was disclosed and is not delivered: list, resume, discard.", no_args_is_help=True
 )
 
 
@@ -61,7 +63,7 @@ class Found:
 
 @app.callback()
 def disclosures() -> None:
-    """What was disclosed and is not delivered: list it, hand it over."""
+    """What was disclosed and is not delivered: list, resume, discard."""
 
 
 @app.command("list")
@@ -116,10 +118,7 @@ def resume(
 
     Example: steward disclosures resume 019… --output list.csv
     """
-    try:
-        wanted = UUID(id)
-    except ValueError:
-        raise typer.BadParameter("an id is what `list` shows", param_hint="ID") from None
+    wanted = _id(id)
     service, way = asyncio.run(_whose(wanted))
     if way == "hand" and output is None:
         raise typer.BadParameter(
@@ -131,6 +130,41 @@ def resume(
         raise typer.Exit(1)
     _tell(result, as_json=json, aside=output == Path("-"))
     raise typer.Exit(0 if result.state == "delivered" else 1)
+
+
+@app.command()
+def discard(
+    id: Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")],  # noqa: A002 - its name in help
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Give up for good what failed or waits, and what would leave together with it.
+
+    The audit log says of everybody in it that they were not handed over.
+
+    Exit code 1: somebody else was first, or the answer was no. 2: nothing of that id waits.
+
+    Example: steward disclosures discard 019…
+    """
+    wanted = _id(id)
+    service, _ = asyncio.run(_whose(wanted))
+    if not yes:
+        if not sys.stdin.isatty():
+            raise typer.BadParameter("nobody is here to ask: add --yes", param_hint="--yes")
+        typer.confirm("Give it up for good? There is no way back", abort=True)
+    result = asyncio.run(_give_up(service, wanted))
+    if result is None:
+        typer.echo("somebody else has delivered it meanwhile", err=True)
+        raise typer.Exit(1)
+    people = sum(len(one.refused) for one in result.delivery.disclosures)
+    typer.echo(f"given up; entries in the audit log: {people}")
+
+
+def _id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise typer.BadParameter("an id is what `list` shows", param_hint="ID") from None
 
 
 def _tell(result: Result, *, as_json: bool, aside: bool) -> None:
@@ -188,10 +222,21 @@ async def _whose(disclosure_id: UUID) -> tuple[str, Way]:
 
 
 async def _resume(service: str, disclosure_id: UUID, output: Path | None) -> Result | None:
-    opened = importlib.import_module(f"services.{service}.app").open_deliveries
-    async with opened(settings_of(service), output) as deliveries:
-        result: Result | None = await deliveries.deliver(disclosure_id)
-        return result
+    async with _deliveries(service, output) as deliveries:
+        return await deliveries.deliver(disclosure_id)
+
+
+async def _give_up(service: str, disclosure_id: UUID) -> Result | None:
+    async with _deliveries(service, None) as deliveries:
+        return await deliveries.give_up(disclosure_id)
+
+
+def _deliveries(service: str, output: Path | None) -> AbstractAsyncContextManager[Deliveries]:
+    app = importlib.import_module(f"services.{service}.app")
+    opened: AbstractAsyncContextManager[Deliveries] = app.open_deliveries(
+        settings_of(service), output
+    )
+    return opened
 
 
 def _draw(one: Found) -> str:

@@ -27,7 +27,7 @@ _ELSEWHERE = {
     "keys": Lazy("services.cli.keys", "The keys of the ring: destroy them.", True),
     "disclosures": Lazy(
         "services.cli.disclosures",
-        "What was disclosed and is not delivered: list it, hand it over.",
+        "What was disclosed and is not delivered: list, resume, discard.",
         True,
     ),
     "dead-letters": Lazy(

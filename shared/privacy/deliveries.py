@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final, Literal, Protocol, TypedDict
 from uuid import UUID
 
@@ -26,6 +27,7 @@ from shared.privacy.disclosure import (
     LogEnds,
     Transaction,
     Way,
+    disclosure_of,
     lacking,
 )
 from shared.privacy.handover import TRY_LASTS
@@ -42,8 +44,12 @@ FIRST_PAUSE: Final = timedelta(seconds=10)
 LONGEST_PAUSE: Final = timedelta(hours=1)
 BEHIND_PAUSE: Final = timedelta(seconds=5)
 
+NOT_WRITTEN: Final = "not-written"
 INTERRUPTED: Final = "interrupted"
-"""Who took it by hand has not said what came of it: the recipient may have it."""
+"""Who took it has not said what came of it, or broke off: the recipient may have it."""
+
+GIVEN_UP: Final = "given-up"
+"""Somebody decided that it is not handed over any more."""
 
 HandoverStep = Literal[
     "left",  # committed with its entries, and nobody has taken it
@@ -64,13 +70,17 @@ def no_steps(step: HandoverStep) -> None:
     """What real processes do there."""
 
 
+class HalfwayError(OSError):
+    """It broke off when some of it had left."""
+
+
 class Port(Protocol):
     """A way by which a delivery reaches its recipient."""
 
     async def deliver(self, delivery: Delivery) -> str:
         """Hand it over whole or not at all; where it is then, in words for whoever asked for it.
 
-        Raises OSError, or what else went wrong.
+        Raises OSError (HalfwayError where some has left), or what else went wrong.
         """
         ...
 
@@ -183,14 +193,7 @@ class Deliveries:
 
     async def deliver_due(self) -> Result | None:
         """One try of what has been due the longest; None: nothing is due."""
-
-        async def claim(tx: Transaction) -> Mapping[str, Any] | None:
-            row: Mapping[str, Any] | None = await _sql.take_due(
-                tx.connection, now=tx.now, until=tx.now + TRY_LASTS
-            )
-            return row
-
-        result = await self._try(claim, MOST_TRIES)
+        result = await self._try(_claim_due, MOST_TRIES)
         if result is not None and result.error is not None:
             delivery = str(result.delivery.id)
             _log.warning("a delivery failed", delivery=delivery, **describe(result.error))
@@ -198,15 +201,23 @@ class Deliveries:
 
     async def deliver(self, disclosure_id: UUID) -> Result | None:
         """One try of what leaves with this disclosure, whenever it is due; None: nothing does."""
-
-        async def claim(tx: Transaction) -> Mapping[str, Any] | None:
-            row: Mapping[str, Any] | None = await _sql.take(
-                tx.connection, disclosure_id=disclosure_id, until=tx.now + TRY_LASTS
-            )
-            return row
-
         self.steps("left")
-        return await self._try(claim)
+        return await self._try(partial(_claim, disclosure_id))
+
+    async def give_up(self, disclosure_id: UUID) -> Result | None:
+        """Withhold everybody of what leaves with this disclosure, for good; None: nothing does."""
+        async with self.begin(now=self.now()) as tx:
+            row = await _claim(disclosure_id, tx)
+            if row is None:
+                return None
+            delivery = _delivery(row)
+            handovers = await handovers_of(tx.connection, delivery.id)
+            gone = []
+            for handover in handovers:
+                nobody = [GIVEN_UP] * len(handover.people)
+                gone.append(disclosure_of(handover.id, handover.request({}), nobody))
+                await self._withhold(tx, delivery, handover, gone[-1])
+            return await self._end_withheld(tx, replace(delivery, disclosures=gone))
 
     async def _try(self, claim: Claim, most_tries: float = math.inf) -> Result | None:
         log_ends = await self.log_ends()
@@ -214,9 +225,8 @@ class Deliveries:
             row = await claim(tx)
             if row is None:
                 return None
-            way, tries = row["way"], row["tries"]
-            delivery = Delivery(DisclosureId(row["delivery_id"]), way, tries, row["unsure"])
-            if way not in self.ports or tries > most_tries:
+            delivery = _delivery(row)
+            if delivery.way not in self.ports or delivery.tries > most_tries:
                 await self._fail(tx, delivery, INTERRUPTED)
                 return Result("failed", delivery, INTERRUPTED)
             taken = await self._take(tx, delivery, log_ends)
@@ -233,25 +243,26 @@ class Deliveries:
             asked = handover.request(log_ends)
             if await is_behind(tx.connection, self.privacy.plan, self.privacy.service, asked):
                 return await self._not_yet(tx, delivery)
-        judged = [await self._judge(tx, one, log_ends, delivery.unsure) for one in handovers]
-        left = replace(delivery, disclosures=[one for one in judged if one.released])
-        if left.disclosures:
-            return left
-        # Before the commit: dying here does it once more.
-        whole = replace(delivery, disclosures=judged)
-        if delivery.unsure and judged:
-            await self.ports[delivery.way].take_back(whole)
-        await _sql.rest(tx.connection, delivery_id=delivery.id, reason=None)
-        return Result("withheld", whole)
+        judged = []
+        for handover in handovers:
+            judged.append(await self._judge(tx, handover, log_ends))
+            await self._withhold(tx, delivery, handover, judged[-1])
+        left = [one for one in judged if one.released]
+        if left:
+            return replace(delivery, disclosures=left)
+        return await self._end_withheld(tx, replace(delivery, disclosures=judged))
 
-    async def _judge(
-        self, tx: Transaction, handover: Handover, log_ends: LogEnds, unsure: bool
-    ) -> Disclosure:
-        """Whom of it the recipient may still have; of everybody else there is an entry."""
+    async def _judge(self, tx: Transaction, handover: Handover, log_ends: LogEnds) -> Disclosure:
+        """Whom of it the recipient may still have."""
         asked = handover.request(log_ends)
         if handover.request_reference is None and lacking(self.privacy.plan, asked) is None:
             asked = handover.request_now(await self.ask_again(tx, handover))
-        judged = await self.privacy.disclose_again(tx, asked, handover.id)
+        return await self.privacy.disclose_again(tx, asked, handover.id)
+
+    async def _withhold(
+        self, tx: Transaction, delivery: Delivery, handover: Handover, judged: Disclosure
+    ) -> None:
+        """Say of everybody who is refused that they are not handed over, and drop their values."""
         for subject_id, reason in judged.refused:
             entry = DisclosureWithheld(
                 **self._entry(tx),
@@ -260,7 +271,7 @@ class Deliveries:
                 recipient=handover.recipient,
                 purpose=handover.purpose,
                 reason=reason,
-                may_have_reached=unsure,
+                may_have_reached=delivery.unsure,
                 event_id=handover.event_id,
             )
             tx.say(entry, key=None, subject=subject_id)
@@ -271,7 +282,14 @@ class Deliveries:
                 subject_ids=[subject_id for subject_id, _ in judged.refused],
                 now=tx.now,
             )
-        return judged
+
+    async def _end_withheld(self, tx: Transaction, delivery: Delivery) -> Result:
+        port = self.ports.get(delivery.way)
+        if delivery.unsure and port is not None and delivery.disclosures:
+            # Before the commit: dying here does it once more.
+            await port.take_back(delivery)
+        await _sql.rest(tx.connection, delivery_id=delivery.id, unsure=False, reason=None)
+        return Result("withheld", delivery)
 
     async def _hand_over(self, delivery: Delivery) -> Result:
         try:
@@ -292,14 +310,22 @@ class Deliveries:
         for row in rows:
             tx.say(DisclosureDelivered(**self._entry(tx), **row), key=None)
         await _sql.drop_values(tx.connection, disclosure_ids=[row["disclosure_id"] for row in rows])
-        await _sql.rest(tx.connection, delivery_id=delivery.id, reason=None)
+        await _sql.rest(tx.connection, delivery_id=delivery.id, unsure=False, reason=None)
 
     async def _record_failure(self, delivery: Delivery, error: Exception) -> Result:
-        reason = "not-written" if isinstance(error, OSError) else "delivery-failed"
+        reason = _reason(error)
+        if reason != NOT_WRITTEN:
+            delivery = replace(delivery, unsure=True)
         async with self.begin_record(now=self.now()) as tx:
             if delivery.way == "folder" and delivery.tries < MOST_TRIES:
                 at = tx.now + pause_after(delivery.tries)
-                await _sql.try_later(tx.connection, delivery_id=delivery.id, at=at, reason=reason)
+                await _sql.try_later(
+                    tx.connection,
+                    delivery_id=delivery.id,
+                    at=at,
+                    unsure=delivery.unsure,
+                    reason=reason,
+                )
                 return Result("waits", delivery, reason, error=error)
             await self._fail(tx, delivery, reason)
             return Result("failed", delivery, reason, error=error)
@@ -311,7 +337,9 @@ class Deliveries:
         )
         async for row in ended:
             tx.say(DisclosureFailed(**self._entry(tx), **row, reason=reason), key=None)
-        await _sql.rest(tx.connection, delivery_id=delivery.id, reason=reason)
+        await _sql.rest(
+            tx.connection, delivery_id=delivery.id, unsure=delivery.unsure, reason=reason
+        )
 
     async def _not_yet(self, tx: Transaction, delivery: Delivery) -> Result:
         """Nothing is judged by what this service has not heard whole."""
@@ -334,6 +362,30 @@ class Deliveries:
             "plan_digest": self.privacy.plan.digest,
             "service": self.privacy.service,
         }
+
+
+def _delivery(row: Mapping[str, Any]) -> Delivery:
+    return Delivery(DisclosureId(row["delivery_id"]), row["way"], row["tries"], row["unsure"])
+
+
+async def _claim_due(tx: Transaction) -> Mapping[str, Any] | None:
+    row: Mapping[str, Any] | None = await _sql.take_due(
+        tx.connection, now=tx.now, until=tx.now + TRY_LASTS
+    )
+    return row
+
+
+async def _claim(disclosure_id: UUID, tx: Transaction) -> Mapping[str, Any] | None:
+    row: Mapping[str, Any] | None = await _sql.take(
+        tx.connection, disclosure_id=disclosure_id, until=tx.now + TRY_LASTS
+    )
+    return row
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, HalfwayError):
+        return INTERRUPTED
+    return NOT_WRITTEN if isinstance(error, OSError) else "delivery-failed"
 
 
 def pause_after(tries: int) -> timedelta:

@@ -74,14 +74,14 @@ returning disclosure_id, recipient, people;
 -- name: drop_values(disclosure_ids)!
 delete from handover_value where disclosure_id = any(:disclosure_ids::uuid[]);
 
--- name: rest(delivery_id, reason)!
+-- name: rest(delivery_id, unsure, reason)!
 -- Nobody tries any more by themselves.
-update delivery set next_try_at = null, unsure = false, reason = :reason
+update delivery set next_try_at = null, unsure = :unsure, reason = :reason
  where delivery_id = :delivery_id;
 
--- name: try_later(delivery_id, at, reason)!
+-- name: try_later(delivery_id, at, unsure, reason)!
 -- Unless somebody else has ended it meanwhile.
-update delivery set next_try_at = :at, unsure = false, reason = :reason
+update delivery set next_try_at = :at, unsure = :unsure, reason = :reason
  where delivery_id = :delivery_id and next_try_at is not null;
 
 -- name: put_off(delivery_id, at, unsure, reason)!

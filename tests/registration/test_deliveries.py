@@ -14,6 +14,8 @@ from uuid import UUID
 import orjson
 import pytest
 
+from services.registration.commands.counter import NotDeliveredError
+from services.registration.handlers.by_hand import STANDARD_OUTPUT, ByHand
 from shared.contract.audit import (
     DataDisclosed,
     DisclosureDelivered,
@@ -121,11 +123,42 @@ async def test_who_dies_with_a_list_in_hand_is_said_not_to_have_told_and_can_be_
 
 async def in_hand(given: Given, result: Result, output: Path) -> Result | None:
     """As `steward disclosures resume` does."""
-    from services.registration.handlers.by_hand import ByHand
-
     deliveries = given.deliveries()
     taken = ByHand(given.front.desk, output)
     return await replace(deliveries, ports={"hand": taken}).deliver(result.delivery.id)
+
+
+@pytest.mark.parametrize("step", ["left", "delivered"])
+async def test_what_is_given_up_is_said_of_everybody_and_whether_it_may_have_reached(
+    given: Given, step: HandoverStep, tmp_path: Path
+) -> None:
+    await dies_while_handing_over(given, step, tmp_path / "list.csv")
+    result = await given.deliveries().deliver_due()
+    assert result is not None
+    given_up = await given.deliveries().give_up(result.delivery.id)
+    assert given_up is not None
+    assert given_up.state == "withheld"
+    withheld = await given.front.said(DisclosureWithheld)
+    assert [one.reason for one in withheld] == ["given-up", "given-up"]
+    assert {one.may_have_reached for one in withheld} == {step == "delivered"}
+    assert (await left(given), await states(given)) == (0, ["withheld"])
+    assert await given.deliveries().give_up(result.delivery.id) is None
+
+
+async def test_a_list_that_broke_off_halfway_may_have_reached_its_recipient(
+    given: Given, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: str) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("sys.stdout.write", broken)
+        with pytest.raises(NotDeliveredError, match="Broken pipe"):
+            await given.hand_over(output=STANDARD_OUTPUT)
+    (failed,) = await given.front.said(DisclosureFailed)
+    assert failed.reason == "interrupted"
+    await given.deliveries().give_up(failed.disclosure_id)
+    assert {one.may_have_reached for one in await given.front.said(DisclosureWithheld)} == {True}
 
 
 @pytest.mark.parametrize("step", ["left", "delivered"])

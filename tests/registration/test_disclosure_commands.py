@@ -104,6 +104,19 @@ async def test_what_cannot_be_put_into_the_folder_is_tried_again_by_itself(
     assert len(await given.front.said(DisclosureDelivered)) == 1
 
 
+async def test_what_nobody_wants_any_more_is_given_up(
+    given: Given, run: Run, tmp_path: Path
+) -> None:
+    nowhere = str(tmp_path / "no" / "list.csv")
+    await run("registration", "disclose", "E-1", "caterer", "--yes", "--output", nowhere)
+    one = orjson.loads((await run("disclosures", "list", "--json")).out)
+    unasked = await run("disclosures", "discard", one["id"])
+    assert (unasked.code, "add --yes" in unasked.err) == (2, True)
+    done = await run("disclosures", "discard", one["id"], "--yes")
+    assert (done.code, done.out) == (0, "given up; entries in the audit log: 2\n")
+    assert (await run("disclosures", "list")).code == 0
+
+
 @pytest.mark.parametrize("wrong", ["list", str(uuid4())])
 async def test_an_id_that_nothing_has_is_a_wrong_argument(run: Run, wrong: str) -> None:
     assert (await run("disclosures", "resume", wrong)).code == 2

@@ -10,6 +10,7 @@ from typing import Final
 
 from services.registration.handlers.delivering import csv_of
 from services.registration.handlers.desk import Desk
+from shared.privacy.deliveries import HalfwayError
 from shared.privacy.handovers import Delivery
 from shared.runtime.files import write_whole
 
@@ -26,8 +27,11 @@ class ByHand:
     async def deliver(self, delivery: Delivery) -> str:
         data = csv_of(self.desk, delivery)
         if self.output == STANDARD_OUTPUT:
-            sys.stdout.write(data.decode())
-            sys.stdout.flush()
+            try:
+                sys.stdout.write(data.decode())
+                sys.stdout.flush()
+            except OSError as error:
+                raise HalfwayError(error.errno, error.strerror) from error
         else:
             await asyncio.to_thread(write_whole, self.output, data)
         return str(self.output)
