@@ -13,6 +13,7 @@ from uuid import UUID
 
 import orjson
 import pytest
+from prometheus_client import REGISTRY
 
 from services.registration.commands.counter import NotDeliveredError
 from services.registration.handlers.by_hand import STANDARD_OUTPUT, ByHand
@@ -25,7 +26,10 @@ from shared.contract.audit import (
 )
 from shared.contract.registry import MessageData
 from shared.privacy.deliveries import MOST_TRIES, HandoverStep, Result, Steps
+from shared.privacy.disclosure import LogEnds
 from shared.privacy.handovers import Delivery, list_handovers
+from shared.runtime.application import Loop
+from shared.runtime.health import Heartbeats
 from tests.registration.conftest import Front
 from tests.registration.handing import Given, say_consent, say_objection, three_people
 from tests.support.messaging import Crash
@@ -313,6 +317,28 @@ async def test_two_processes_never_try_the_same_at_once_and_one_of_them_says_tha
     assert second is not None
     assert (second.state, (await first).state) == ("delivered", "delivered")  # type: ignore[union-attr]  # it took something
     assert len(await given.front.said(DisclosureDelivered)) == 1
+
+
+async def test_the_loop_waits_for_kafka_delivers_and_tells_what_waits(given: Given) -> None:
+    await dies_while_handing_over(given, "left")
+    heartbeats, stopping = Heartbeats(), asyncio.Event()
+    heartbeats.expect("deliveries", 30)
+    seen: list[object] = []
+
+    async def log_ends() -> LogEnds:
+        seen.append(sorted(heartbeats.not_ready()))
+        if len(seen) == 1:
+            raise ConnectionError
+        seen.append(REGISTRY.get_sample_value("steward_handovers_waiting"))
+        stopping.set()
+        return given.log_ends
+
+    deliveries = replace(given.deliveries(), log_ends=log_ends)
+    await deliveries.run(0.01, Loop("deliveries", heartbeats, stopping))
+    assert seen == [[], ["deliveries"], 1.0]
+    assert len(given.lists()) == 1
+    assert await deliveries.look() is False
+    assert REGISTRY.get_sample_value("steward_handovers_waiting") == 0
 
 
 async def test_what_waits_is_listed_without_anything_personal(given: Given) -> None:

@@ -127,7 +127,7 @@ async def test_the_commands_list_events_and_hand_a_list_over(
         app, settings, "disclose", "E-1", "participants", "--output", "-", "--yes"
     )
     assert [line.split(",")[0] for line in piped.out.split()] == ["networking.name", f"{CANARY}-1"]
-    assert "1 people" in piped.err
+    assert "1 person" in piped.err
     unknown = await command(app, settings, "disclose", "E-1", "hotel", "--yes")
     assert (unknown.code, "does not name hotel" in unknown.err) == (2, True)
     unasked = await command(app, settings, "disclose", "E-1", "participants")

@@ -199,7 +199,8 @@ def _summary(
         return orjson.dumps(whole).decode()
     lines = []
     for part in parts:
-        lines.append(f"{part['purpose']}: {part['people']} people, disclosure {part['disclosure']}")
+        people = "1 person" if part["people"] == 1 else f"{part['people']} people"
+        lines.append(f"{part['purpose']}: {people}, disclosure {part['disclosure']}")
         refused = part["refused"]
         if isinstance(refused, dict):
             lines += [f"  refused, {reason}: {count}" for reason, count in refused.items()]
