@@ -25,6 +25,7 @@ RUN groupadd --system --gid 10001 steward \
  && useradd --system --uid 10001 --gid steward --home-dir /var/lib/steward steward \
  && install -d -o steward -g steward -m 0755 /var/lib/steward /var/lib/steward/administrator \
  && install -d -o steward -g steward -m 0755 /var/lib/steward/audit \
+ && install -d -o steward -g steward -m 0700 /var/lib/steward/outgoing \
  && install -d -o steward -g steward -m 0700 /var/lib/steward/secrets
 COPY --from=build /opt/steward /opt/steward
 COPY plan.toml /etc/steward/plan.toml

@@ -43,6 +43,7 @@ MODULES = (
     "full",
     "replicas",
     "keys",
+    "disclosing",
     "start",
     "commands",
 )

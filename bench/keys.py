@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from statistics import quantiles
@@ -38,7 +38,8 @@ FEW_IN_FULL = 100
 
 
 @asynccontextmanager
-async def _service(ground: Ground, service: str) -> AsyncIterator[tuple[Stage, Parts]]:
+async def service_with_keys(ground: Ground, service: str) -> AsyncIterator[tuple[Stage, Parts]]:
+    """A service with an empty ring at first, shared by all that measures keys."""
     stage = await ground.stage(STAGE, POSTGRES_SETTINGS)
     settings = Settings(
         kafka_bootstrap_servers=stage.bootstrap_servers,
@@ -50,7 +51,9 @@ async def _service(ground: Ground, service: str) -> AsyncIterator[tuple[Stage, P
         yield stage, parts
 
 
-def _registrations(first: int, many: int) -> Iterator[list[ToSeal]]:
+def registrations_to_seal(
+    first: int, many: int, events: Sequence[str] = EVENTS
+) -> Iterator[list[ToSeal]]:
     """What is sealed of each person: contact data for an event, of half name and e-mail too."""
     for serial, person in people(first, many):
         subject_id = SubjectId(uuid4())
@@ -61,7 +64,7 @@ def _registrations(first: int, many: int) -> Iterator[list[ToSeal]]:
             "address": person.address,
             "organisation": person.organisation,
         }
-        sealed = [ToSeal(subject_id, "contact", EVENTS[serial % len(EVENTS)], contact)]
+        sealed = [ToSeal(subject_id, "contact", events[serial % len(events)], contact)]
         if consents(serial):
             marketing = {"name": person.name, "email": person.email}
             sealed.append(ToSeal(subject_id, "marketing", "", marketing))
@@ -76,10 +79,10 @@ async def sealing_cpu(ground: Ground) -> Measured:
     """
     runs = []
     batches = max(ground.sizes.crowd // BATCH, 2)
-    async with _service(ground, "registration") as (stage, parts):
+    async with service_with_keys(ground, "registration") as (stage, parts):
         for number in range(ground.sizes.rounds + 1):
             first = stage.next_serials(batches * BATCH)
-            load = list(_registrations(first, batches * BATCH))
+            load = list(registrations_to_seal(first, batches * BATCH))
             spent = 0.0
             for start in range(0, len(load), BATCH):
                 items = [item for one in load[start : start + BATCH] for item in one]
@@ -132,8 +135,8 @@ ratio("destroy-person-full-to-few", of=FULL, to=FEW, aim=1.5, better="lower")
 
 async def _in_a_ring_of(ground: Ground, keys: int) -> Destroyed:
     async with (
-        _service(ground, "registration") as (stage, intake),
-        _service(ground, "retention") as (_, office),
+        service_with_keys(ground, "registration") as (stage, intake),
+        service_with_keys(ground, "retention") as (_, office),
     ):
         await _people(intake, 1)
         keys = await _fill(ground, stage, keys)

@@ -58,6 +58,10 @@ class Parts:
         plan = self.privacy.in_force
         return unit_of_work(self.pool, service=self.name, now=now, ids=new_id, plan=plan)
 
+    def record(self, *, now: datetime) -> AbstractAsyncContextManager[Transaction]:
+        """A transaction for what belongs to work that was done, whatever plan is in force now."""
+        return unit_of_work(self.pool, service=self.name, now=now, ids=new_id)
+
 
 @asynccontextmanager
 async def open_parts(settings: ServiceSettings, *, service: str) -> AsyncIterator[Parts]:

@@ -28,8 +28,10 @@ select count(*) from registration.waiting_message;
 -- name: read_disclosures()
 -- Every disclosure of the log: how many entries, about how many people.
 select disclosure_id, recipient, purpose, event_id,
-  count(*) filter (where type in ('DataDisclosed', 'DataTransmitted')) as entries,
-  count(distinct subject_id) filter (where type in ('DataDisclosed', 'DataTransmitted')) as people,
+  count(*) filter (where type in ('DataDisclosed', 'DataTransmitted', 'DataDisclosedToAuthority'))
+    as entries,
+  count(distinct subject_id) filter (where type in
+    ('DataDisclosed', 'DataTransmitted', 'DataDisclosedToAuthority')) as people,
   count(*) filter (where type = 'DisclosureRefused') as refused
 from audit.entry where disclosure_id is not null and subject_id is not null
 group by disclosure_id, recipient, purpose, event_id

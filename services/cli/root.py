@@ -25,6 +25,11 @@ _ELSEWHERE = {
         "services.cli.subjects", "Who is known by which address: show, link, unlink, forget.", True
     ),
     "keys": Lazy("services.cli.keys", "The keys of the ring: destroy, rotate, check.", True),
+    "disclosures": Lazy(
+        "services.cli.disclosures",
+        "What was disclosed and is not delivered: list, resume, discard.",
+        True,
+    ),
     "dead-letters": Lazy(
         "services.cli.dead_letters",
         "What could not be processed: list, show, redrive, discard.",

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from services.registration.handlers import periodic
+from services.registration.handlers.by_hand import ByHand
+from services.registration.handlers.delivering import deliveries_of
 from services.registration.handlers.desk import SERVICE, Desk
 from services.registration.settings import Settings
 from services.registration.subscribers import subscriptions
@@ -16,6 +20,8 @@ from shared.messaging.application import run_service
 from shared.messaging.periodic import keep_working
 from shared.messaging.service import Service
 from shared.messaging.unit_of_work import Transaction
+from shared.privacy.deliveries import Deliveries
+from shared.runtime.actor import actor
 from shared.runtime.application import LoopFunction
 
 NAME: Final = SERVICE
@@ -42,7 +48,22 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             )
             for name, work in _WORK.items()
         }
+        deliveries = deliveries_of(parts, settings, actor=f"service:{NAME}")
+        loops["deliveries"] = partial(deliveries.run, settings.periodic_interval_s)
         yield parts.service(settings, subscriptions(desk), loops)
+
+
+@asynccontextmanager
+async def open_deliveries(settings: Settings, output: Path | None) -> AsyncIterator[Deliveries]:
+    """What was disclosed and waits, for whoever is at the command line: into `output` or, without
+    one, the folder.
+    """
+    async with open_parts(settings, service=NAME) as parts:
+        deliveries = deliveries_of(parts, settings, actor=actor())
+        if output is not None:
+            taken = ByHand(Desk(parts.privacy), output)
+            deliveries = replace(deliveries, ports={"folder": taken, "hand": taken})
+        yield deliveries
 
 
 async def run(settings: Settings) -> None:

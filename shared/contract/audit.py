@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from shared.contract.registry import MessageData, message
 from shared.contract.types import DisclosureId, EventId, FieldName, Moment, PlanName, SubjectId
@@ -46,11 +48,42 @@ class DataTransmitted(_Handed):
     content_digest: str
 
 
+RequestReference = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ./:_-]{0,59}$")]
+"""The number that an authority gave to its request: no name, no address."""
+
+
+@message(topic=TOPIC)
+class DataDisclosedToAuthority(_Handed):
+    """One person's data was handed to an authority that asked for it by law (article 6(1)(c)).
+
+    `purpose` is what the data was collected for.
+    """
+
+    content_digest: str
+    law: str
+    """What the authority may ask by, as the plan names it."""
+    request_reference: RequestReference
+
+
 @message(topic=TOPIC)
 class DisclosureRefused(_Handed):
     """One person's data was asked for and not handed over."""
 
     reason: PlanName
+
+
+@message(topic=TOPIC)
+class DisclosureWithheld(Entry):
+    """One person's data was released and is not handed over after all: what allows it has ended."""
+
+    disclosure_id: DisclosureId
+    subject_id: SubjectId
+    recipient: PlanName
+    purpose: PlanName
+    reason: PlanName
+    may_have_reached: bool
+    """An earlier try ended without a word: the recipient may have it nevertheless."""
+    event_id: EventId | None = None
 
 
 @message(topic=TOPIC)

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Literal, Protocol, TypeAlias
 from uuid import UUID
 
 from pydantic import JsonValue
 
-from shared.contract.audit import DataDisclosed, DataTransmitted, DisclosureRefused
+from shared.contract import consent, retention
+from shared.contract.audit import (
+    DataDisclosed,
+    DataDisclosedToAuthority,
+    DataTransmitted,
+    DisclosureRefused,
+)
 from shared.contract.registry import MessageData
 from shared.contract.types import DisclosureId, EventId, Sealed, SubjectId
 from shared.privacy.beginnings import (
@@ -24,6 +30,17 @@ from shared.privacy.errors import NotInPlanError
 from shared.privacy.plan import Plan, Purpose
 from shared.privacy.values import Disclosed
 from shared.runtime.database import Connection
+
+Way = Literal["folder", "hand"]
+"""How it reaches the recipient: the service puts it into its folder of what goes out, and tries
+again by itself; or a person takes it where they asked for it.
+"""
+
+LogEnds: TypeAlias = Mapping[str, Mapping[int, int]]
+"""By topic and partition, where the log ended at some moment: what stands before it was said."""
+
+BEHIND: Final = "projection-behind"
+_NOT_OF_PURPOSE: Final = "field-not-of-purpose"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +66,14 @@ class DisclosureRequest:
     """To whom, what for, which fields (`category.name`), of whom, and who asks.
 
     `event_recipients` are the recipients that the event names; a recipient that the plan lets an
-    event designate gets nothing without being among them.
+    event designate gets nothing without being among them. `log_ends` are those of the topics that
+    decide (`topics_that_decide`), read before the transaction: where this service has not heard all
+    before them, or nobody knows, nobody's data goes. `together_with` is a disclosure of this
+    transaction that this one leaves with.
+
+    An authority of the plan is a recipient too, by `request_reference`, the number of its request;
+    `purpose` is then what the data was collected for. Neither consent nor objection nor restriction
+    decide there, but the law that the plan names (articles 6(1)(c), 18(2) and 21).
     """
 
     recipient: str
@@ -59,6 +83,10 @@ class DisclosureRequest:
     actor: str
     event_id: EventId | None = None
     event_recipients: frozenset[str] = frozenset()
+    log_ends: LogEnds | None = None
+    way: Way = "folder"
+    together_with: DisclosureId | None = None
+    request_reference: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +115,43 @@ class Transaction(Protocol):
     def say(self, data: MessageData, *, key: UUID | None, subject: UUID | None = None) -> None: ...
 
 
+def topics_that_decide(plan: Plan, service: str, purpose: str) -> tuple[str, ...]:
+    """What a service must have heard whole to know whose data may go for the purpose; its own
+    topic is not among them.
+    """
+    needs_consent = purpose in plan.purposes and plan.purposes[purpose].needs_consent
+    topics = (retention.TOPIC, consent.TOPIC) if needs_consent else (retention.TOPIC,)
+    return tuple(topic for topic in topics if topic != service)
+
+
 def check_names(plan: Plan, request: DisclosureRequest) -> None:
     """NotInPlanError where the request names what the plan does not have.
 
     Such a name came from somebody's keyboard, so it is neither repeated here nor put into the log.
     """
-    if request.recipient not in plan.recipients:
-        raise NotInPlanError(f"the plan has these recipients: {', '.join(plan.recipients)}")
-    if request.purpose not in plan.purposes:
+    missing = lacking(plan, request)
+    if missing == "recipient-not-in-plan":
+        kind = "recipients" if request.request_reference is None else "authorities"
+        raise NotInPlanError(f"the plan has these {kind}: {', '.join(_recipients(plan, request))}")
+    if missing == "purpose-not-in-plan":
         raise NotInPlanError(f"the plan has these purposes: {', '.join(plan.purposes)}")
-    if not request.fields or not set(request.fields) <= plan.fields.keys():
+    if missing is not None:
         raise NotInPlanError("fields to disclose are names of the plan, and at least one")
+
+
+def lacking(plan: Plan, request: DisclosureRequest) -> str | None:
+    """A reason code where the request names what the plan does not have."""
+    if request.recipient not in _recipients(plan, request):
+        return "recipient-not-in-plan"
+    if request.purpose not in plan.purposes:
+        return "purpose-not-in-plan"
+    if not request.fields or not set(request.fields) <= plan.fields.keys():
+        return "field-not-in-plan"
+    return None
+
+
+def _recipients(plan: Plan, request: DisclosureRequest) -> Iterable[str]:
+    return plan.recipients if request.request_reference is None else plan.authorities
 
 
 def judge(
@@ -113,6 +167,8 @@ def judge(
     """
     if len({person.subject_id for person in request.people}) != len(request.people):
         raise ValueError("a disclosure names each person once")
+    if request.request_reference is not None:
+        return [refuse_authority(plan, request)] * len(request.people)
     everyone = refuse_all(plan, request)
     purpose = plan.purposes[request.purpose]
     begins = (
@@ -128,6 +184,21 @@ def judge(
     ]
 
 
+def not_granted(plan: Plan, service: str, request: DisclosureRequest) -> str | None:
+    """A reason code where the plan does not let the service open what is asked for."""
+    granted = plan.services[service].grants.get(request.purpose, ())
+    asked = {category_of(field) for field in request.fields}
+    return None if asked <= set(granted) else "not-granted"
+
+
+def refuse_authority(plan: Plan, request: DisclosureRequest) -> str | None:
+    """Why an authority may not have these fields of anybody; None where it may."""
+    asked = {category_of(field) for field in request.fields}
+    if not asked <= set(plan.authorities[request.recipient].categories):
+        return "field-not-of-authority"
+    return None if asked <= set(plan.purposes[request.purpose].categories) else _NOT_OF_PURPOSE
+
+
 def refuse_all(plan: Plan, request: DisclosureRequest) -> str | None:
     """Why nobody's data may go to this recipient for this purpose; None where it may."""
     recipient = plan.recipients[request.recipient]
@@ -137,7 +208,7 @@ def refuse_all(plan: Plan, request: DisclosureRequest) -> str | None:
     if not set(request.fields) <= set(recipient.fields):
         return "field-not-of-recipient"
     if not {category_of(field) for field in request.fields} <= set(purpose.categories):
-        return "field-not-of-purpose"
+        return _NOT_OF_PURPOSE
     if recipient.designated_by_event and (
         request.event_id is None or request.recipient not in request.event_recipients
     ):
@@ -189,6 +260,31 @@ class Release:
         return tuple(sorted(self.content))
 
 
+Outcome: TypeAlias = Release | str
+"""What leaves of one person, or the reason code of why nothing does."""
+
+
+def disclosure_of(
+    disclosure_id: DisclosureId, request: DisclosureRequest, outcomes: Sequence[Outcome]
+) -> Disclosure:
+    """What came of the request: `outcomes` has one for each of its people, in their order."""
+    both = list(zip(request.people, outcomes, strict=True))
+    return Disclosure(
+        id=disclosure_id,
+        recipient=request.recipient,
+        purpose=request.purpose,
+        actor=request.actor,
+        released=[
+            (person.subject_id, Disclosed(outcome.content))
+            for person, outcome in both
+            if isinstance(outcome, Release)
+        ],
+        refused=[
+            (person.subject_id, outcome) for person, outcome in both if isinstance(outcome, str)
+        ],
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Scribe:
     """Writes the audit entries of one disclosure. They hold ids and names, never a value."""
@@ -199,19 +295,36 @@ class Scribe:
     disclosure_id: DisclosureId
     at: datetime
 
-    def released(self, one: Release) -> MessageData:
-        """The entry of one person whose data goes: to a processor it is a transmission."""
-        role = self.plan.recipients[self.request.recipient].role
-        kind = DataTransmitted if role == "processor" else DataDisclosed
-        return kind(**self._said(one.person.subject_id, one.fields), content_digest=one.digest)
+    def record(self, tx: Transaction, outcomes: Sequence[Outcome]) -> None:
+        """Say one entry for each person of the request."""
+        for person, outcome in zip(self.request.people, outcomes, strict=True):
+            subject_id = person.subject_id
+            entry = (
+                self._released(outcome)
+                if isinstance(outcome, Release)
+                else self._refused(subject_id, outcome)
+            )
+            tx.say(entry, key=None, subject=subject_id)
 
-    def refused(self, subject_id: SubjectId, reason: str) -> MessageData:
-        """The entry of one person whose data stays."""
+    def _released(self, one: Release) -> MessageData:
+        """To a processor it is a transmission."""
+        said = self._said(one.person.subject_id, one.fields)
+        said["content_digest"] = one.digest
+        if self.request.request_reference is not None:
+            law = self.plan.authorities[self.request.recipient].law
+            said |= {"law": law, "request_reference": self.request.request_reference}
+            return DataDisclosedToAuthority(**said)
+        role = self.plan.recipients[self.request.recipient].role
+        return (DataTransmitted if role == "processor" else DataDisclosed)(**said)
+
+    def _refused(self, subject_id: SubjectId, reason: str) -> MessageData:
         fields = sorted(set(self.request.fields))
         return DisclosureRefused(**self._said(subject_id, fields), reason=reason)
 
     def _said(self, subject_id: SubjectId, fields: Sequence[str]) -> dict[str, Any]:
         basis = self.plan.purposes[self.request.purpose].legal_basis
+        if self.request.request_reference is not None:
+            basis = "legal_obligation"
         return {
             "at": self.at,
             "actor": self.request.actor,

@@ -37,9 +37,5 @@ class WrongKeyError(PrivacyError):
     """The key-encryption key at hand is not the one that the keyring's keys are wrapped by."""
 
 
-class HandoverError(PrivacyError):
-    """A disclosure that is not waiting for its delivery."""
-
-
 class KeyUnavailableError(PrivacyError, UnavailableError):
     """A key-encryption key that is needed is not at hand now: whoever needs it waits."""

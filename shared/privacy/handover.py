@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
 import orjson
 from pydantic import JsonValue
 
 from shared.privacy.disclosure import (
-    Disclosure,
     DisclosureRequest,
+    Outcome,
     PersonToDisclose,
     Release,
     Scribe,
@@ -20,11 +21,13 @@ from shared.privacy.disclosure import (
     category_of,
     wanted_fields,
 )
-from shared.privacy.errors import HandoverError
 from shared.privacy.keyring import OpeningKey
 from shared.privacy.opening import open_item
 from shared.privacy.values import ToOpen
 from shared.runtime.database import queries
+
+TRY_LASTS: Final = timedelta(minutes=1)
+"""So long whoever tries to deliver something has it to themselves."""
 
 _sql = queries("queries.sql", __file__)
 
@@ -74,8 +77,9 @@ def content_digest(
     return hmac.digest(salt, disclosure_id.bytes + subject_id.bytes + written, "sha256").hex()
 
 
-async def leave(tx: Transaction, scribe: Scribe, released: Sequence[Release]) -> None:
+async def leave(tx: Transaction, scribe: Scribe, outcomes: Sequence[Outcome]) -> None:
     """Write the handover, with the values as sealed as they came. Nothing where nobody is in it."""
+    released = [outcome for outcome in outcomes if isinstance(outcome, Release)]
     if not released:
         return
     values = [
@@ -94,6 +98,11 @@ async def leave(tx: Transaction, scribe: Scribe, released: Sequence[Release]) ->
         people=len(released),
         actor=request.actor,
         plan_digest=scribe.plan.digest,
+        request_reference=request.request_reference,
+        delivery_id=request.together_with or scribe.disclosure_id,
+        way=request.way,
+        # Who discloses delivers as soon as this is committed. Should that process die, others do.
+        next_try_at=tx.now + TRY_LASTS,
         now=tx.now,
         subject_ids=[value[0] for value in values],
         categories=[value[1] for value in values],
@@ -107,20 +116,3 @@ def _by_category(fields: Sequence[str]) -> dict[str, list[str]]:
     for name in fields:
         grouped.setdefault(category_of(name), []).append(name)
     return grouped
-
-
-async def end(
-    tx: Transaction,
-    disclosure: Disclosure,
-    state: Literal["delivered", "failed"],
-    reason: str | None,
-) -> int:
-    """Write how the delivery ended; the number of people in it. HandoverError where none waits."""
-    row = await _sql.end_handover(
-        tx.connection, disclosure_id=disclosure.id, state=state, reason=reason, now=tx.now
-    )
-    if row is None:
-        raise HandoverError("there is no such handover, or it was delivered before")
-    if state == "delivered":
-        await _sql.drop_handover_values(tx.connection, disclosure_id=disclosure.id)
-    return int(row["people"])

@@ -10,23 +10,27 @@ from uuid import UUID
 
 import orjson
 
-from shared.contract.audit import DisclosureDelivered, DisclosureFailed
 from shared.contract.message import Fault, Message
 from shared.contract.types import DisclosureId, Sealed, SubjectId
 from shared.privacy import keyring, records, subjects
 from shared.privacy.attempts import record_attempt
 from shared.privacy.disclosure import (
+    BEHIND,
     Disclosure,
     DisclosureRequest,
-    Release,
+    Outcome,
     Scribe,
     Transaction,
     category_of,
     check_names,
+    disclosure_of,
     judge,
+    lacking,
+    not_granted,
 )
 from shared.privacy.errors import NotGrantedError, NotInPlanError
-from shared.privacy.handover import end, leave, release
+from shared.privacy.handover import leave, release
+from shared.privacy.hearing import is_behind
 from shared.privacy.in_force import Derived, InForce
 from shared.privacy.keyed import KeyedDigest
 from shared.privacy.keyring import OpeningKey, Wanted
@@ -361,12 +365,38 @@ class Privacy:
         """The only way by which personal data goes to anyone else.
 
         Whom the plan, the event, consent, objection or restriction leave out is refused with a
-        reason code. Says one audit entry per person, released or refused, and leaves a sealed
-        handover, in this transaction. Commit before handing anything over; then say `delivered()`
-        or `failed()` in a transaction of its own. NotInPlanError for names that the plan lacks,
-        ValueError where a person is asked for twice.
+        reason code; so is everybody where this service has not heard yet what may decide that. Says
+        one audit entry per person, released or refused, and leaves a sealed handover, in this
+        transaction. Commit, then let `Deliveries` hand it over. NotInPlanError for names that the
+        plan lacks, ValueError where a person is asked for twice.
         """
         check_names(self.plan, request)
+        scribe = Scribe(self.plan, self.service, request, DisclosureId(tx.new_id()), tx.now)
+        if await is_behind(tx.connection, self.plan, self.service, request):
+            outcomes: Sequence[Outcome] = [BEHIND] * len(request.people)
+        else:
+            outcomes = await self._release(tx, request, scribe.disclosure_id)
+        scribe.record(tx, outcomes)
+        await leave(tx, scribe, outcomes)
+        return disclosure_of(scribe.disclosure_id, request, outcomes)
+
+    async def disclose_again(
+        self, tx: Transaction, request: DisclosureRequest, disclosure_id: DisclosureId
+    ) -> Disclosure:
+        """Judge once more, just before delivery, what a handover holds; open what may still go.
+
+        For `Deliveries`, which says who is withheld: nothing is said or left here.
+        """
+        gone = lacking(self.plan, request) or not_granted(self.plan, self.service, request)
+        if gone is None:
+            outcomes: Sequence[Outcome] = await self._release(tx, request, disclosure_id)
+        else:
+            outcomes = [gone] * len(request.people)
+        return disclosure_of(disclosure_id, request, outcomes)
+
+    async def _release(
+        self, tx: Transaction, request: DisclosureRequest, disclosure_id: DisclosureId
+    ) -> list[Outcome]:
         limits = await limits_of(
             tx.connection, [person.subject_id for person in request.people], request.purpose
         )
@@ -379,66 +409,10 @@ class Privacy:
             (name, p.sealed[name]) for p in allowed for name in categories if name in p.sealed
         ]
         keys = await self._keys_of(tx.connection, request.purpose, sealed)
-        scribe = Scribe(self.plan, self.service, request, DisclosureId(tx.new_id()), tx.now)
-        released: list[Release] = []
-        refused: list[tuple[SubjectId, str]] = []
-        for person, refusal in zip(request.people, verdicts, strict=True):
-            outcome = refusal or release(request, person, keys, scribe.disclosure_id)
-            if isinstance(outcome, Release):
-                released.append(outcome)
-                entry = scribe.released(outcome)
-            else:
-                refused.append((person.subject_id, outcome))
-                entry = scribe.refused(person.subject_id, outcome)
-            tx.say(entry, key=None, subject=person.subject_id)
-        await leave(tx, scribe, released)
-        return Disclosure(
-            id=scribe.disclosure_id,
-            recipient=request.recipient,
-            purpose=request.purpose,
-            actor=request.actor,
-            released=[(one.person.subject_id, Disclosed(one.content)) for one in released],
-            refused=refused,
-        )
-
-    async def delivered(self, tx: Transaction, disclosure: Disclosure) -> None:
-        """The recipient has it: says `DisclosureDelivered`, once, and drops the handover.
-
-        HandoverError where there is no such handover, or it was delivered before.
-        """
-        people = await end(tx, disclosure, "delivered", None)
-        tx.say(
-            DisclosureDelivered(
-                at=tx.now,
-                actor=disclosure.actor,
-                plan_digest=self.plan.digest,
-                service=self.service,
-                disclosure_id=disclosure.id,
-                recipient=disclosure.recipient,
-                people=people,
-            ),
-            key=None,
-        )
-
-    async def failed(self, tx: Transaction, disclosure: Disclosure, reason: str) -> None:
-        """The recipient did not get it: says `DisclosureFailed` with a reason code.
-
-        The handover stays, sealed, for another try. HandoverError as for `delivered()`.
-        """
-        people = await end(tx, disclosure, "failed", reason)
-        tx.say(
-            DisclosureFailed(
-                at=tx.now,
-                actor=disclosure.actor,
-                plan_digest=self.plan.digest,
-                service=self.service,
-                disclosure_id=disclosure.id,
-                recipient=disclosure.recipient,
-                people=people,
-                reason=reason,
-            ),
-            key=None,
-        )
+        return [
+            refusal or release(request, person, keys, disclosure_id)
+            for person, refusal in zip(request.people, verdicts, strict=True)
+        ]
 
     def reference(self, text: bytes) -> bytes:
         """Keyed HMAC-SHA256 (32 bytes) that stands for upstream text that may be personal."""

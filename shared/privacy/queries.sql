@@ -75,26 +75,31 @@ select keyring.retire_aliases(:erased_before, :most);
 -- name: forget_aliases(erased_before)$
 select keyring.forget_aliases(:erased_before);
 
--- name: leave_handover(disclosure_id, recipient, purpose, event_id, fields, people, actor, plan_digest, now, subject_ids, categories, value_fields, sealed)!
+-- name: leave_handover(disclosure_id, recipient, purpose, event_id, fields, people, actor, plan_digest, request_reference, delivery_id, way, next_try_at, now, subject_ids, categories, value_fields, sealed)!
 -- `value_fields` has one text of names, separated by spaces, for each value.
-with made as (
+with leaving as (
+    insert into delivery (delivery_id, way, next_try_at)
+    values (:delivery_id, :way, :next_try_at)
+    on conflict do nothing
+), made as (
     insert into handover (disclosure_id, recipient, purpose, event_id, fields, people, actor,
-        plan_digest, made_at)
+        plan_digest, request_reference, delivery_id, made_at)
     values (:disclosure_id, :recipient, :purpose, :event_id, :fields, :people, :actor,
-        :plan_digest, :now)
+        :plan_digest, :request_reference, :delivery_id, :now)
     returning disclosure_id)
 insert into handover_value (disclosure_id, subject_id, category, fields, sealed)
 select made.disclosure_id, v.subject_id, v.category, string_to_array(v.fields, ' '), v.sealed
 from made, unnest(:subject_ids::uuid[], :categories::text[], :value_fields::text[],
     :sealed::bytea[]) as v (subject_id, category, fields, sealed);
 
--- name: end_handover(disclosure_id, state, reason, now)^
-update handover set state = :state, reason = :reason, ended_at = :now
-where disclosure_id = :disclosure_id and state <> 'delivered'
-returning recipient, people, actor;
-
--- name: drop_handover_values(disclosure_id)!
-delete from handover_value where disclosure_id = :disclosure_id;
+-- name: is_behind(topics, partitions, ends)$
+-- Whether something stands in these logs before these ends that this service has not taken.
+select exists (
+    select
+      from unnest(:topics::text[], :partitions::integer[], :ends::bigint[])
+               as log (topic, partition, log_end)
+      left join position as p using (topic, partition)
+     where coalesce(p.next_offset, 0) < log.log_end);
 
 -- name: keep_limits(subject_ids, purposes, in_force, times)!
 -- The latest counts, in whatever order they come; of two at one time, the one that limits.

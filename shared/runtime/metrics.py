@@ -50,3 +50,12 @@ READY = Gauge("steward_ready", "1 while `/readyz` says that nothing is missing, 
 LOOP_RESTARTS = Counter(
     "steward_loop_restarts", "Loops of this process that failed and were started again.", ["loop"]
 )
+HANDOVERS_WAITING = Gauge(
+    "steward_handovers_waiting", "Disclosures whose recipient does not have them yet."
+)
+HANDOVER_OLDEST_SECONDS = Gauge(
+    "steward_handover_oldest_seconds", "Age of the oldest disclosure that waits for its delivery."
+)
+HANDOVERS_FAILED = Gauge(
+    "steward_handovers_failed", "Disclosures that nobody delivers any more by themselves."
+)

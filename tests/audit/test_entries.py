@@ -196,6 +196,23 @@ def test_a_history_says_what_became_of_each_disclosure() -> None:
     assert told.disclosures[0].fields == ("contact.name", "diet.text")
 
 
+@pytest.mark.parametrize(("may_have_reached", "outcome"), [(False, "failed"), (True, "delivered")])
+def test_who_was_withheld_is_told_so_though_others_were_delivered(
+    may_have_reached: bool, outcome: str
+) -> None:
+    said = {"subject_id": SubjectId(uuid4()), "disclosure_id": DisclosureId(uuid4())}
+    entries = [
+        make_entry(audit.DataDisclosedToAuthority, **said, law="a law", request_reference="1/26"),
+        make_entry(audit.DisclosureWithheld, **said, may_have_reached=may_have_reached),
+        make_entry(audit.DisclosureDelivered, disclosure_id=said["disclosure_id"]),
+    ]
+    stored = [
+        StoredEntry(place, entry_bytes(Facts().message(data))) for place, data in enumerate(entries)
+    ]
+    (told,) = history([said["subject_id"]], stored[:2], stored[2:]).disclosures
+    assert (told.kind, told.outcome, told.reason) == ("disclosed", outcome, "no-consent")
+
+
 def test_a_reading_is_part_of_a_history() -> None:
     data = make_entry(audit.DataAccessed, purpose="event-arrangement")
     assert data.subject_id is not None

@@ -276,9 +276,10 @@ class Model:
             for guest in guests:
                 right.row("audit.entry", disclosure, "DataDisclosed", guest.email)
                 right.fact("audit", disclosure, "DataDisclosed")
-            if state == "delivered":
-                right.row("audit.entry", disclosure, "DisclosureDelivered", None)
-                right.fact("audit", disclosure, "DisclosureDelivered")
+            ended = {"delivered": "DisclosureDelivered", "failed": "DisclosureFailed"}.get(state)
+            if ended is not None:
+                right.row("audit.entry", disclosure, ended, None)
+                right.fact("audit", disclosure, ended)
 
 
 def _personal(data: Mapping[str, Any]) -> dict[str, dict[str, str]]:

@@ -20,6 +20,7 @@ import orjson
 from services.registration.handlers.desk import Desk
 from shared.contract import headers
 from shared.contract.topics import topic as topic_spec
+from shared.privacy.disclosure import BEHIND
 from shared.privacy.privacy import Privacy
 from shared.privacy.sealing import DataKey, key_id_of, open_bytes
 from shared.privacy.subjects import Alias
@@ -242,10 +243,16 @@ async def _audit(connection: Connection, names: Names, found: Answers) -> None:
     last = -1
     for row in await connection.fetch("select * from audit.entry order by sequence"):
         person = names.person(row["subject_id"])
-        found.row("audit.entry", str(row["disclosure_id"]), row["type"], person)
+        if not _is_untimely(row["type"], orjson.loads(row["body"])["data"]):
+            found.row("audit.entry", str(row["disclosure_id"]), row["type"], person)
         if row["topic_offset"] <= last:
             found.row("audit.entry order", row["sequence"])
         last = row["topic_offset"]
+
+
+def _is_untimely(kind: str, data: Mapping[str, Any]) -> bool:
+    """Who asks while the service has not heard all is refused: how often, time decides."""
+    return kind == "DisclosureRefused" and data["reason"] == BEHIND
 
 
 async def _published(connection: Connection, folder: Path, found: Answers) -> None:
@@ -267,6 +274,8 @@ def _facts(topic: str, records: Iterable[Any], names: Names, found: Answers) -> 
         if attributes[headers.ID] not in seen and headers.SNAPSHOT not in attributes:
             seen.add(attributes[headers.ID])
             kind, data = attributes[headers.TYPE].decode(), orjson.loads(record.value)
+            if _is_untimely(kind, data):
+                continue
             about, values = _LABELS[topic](kind, data, names)
             found.fact(topic, about, kind if topic != "finance" else data["kind"], *values)
 

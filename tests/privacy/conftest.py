@@ -37,6 +37,8 @@ TABLES = ", ".join(
         "keyring.key_encryption_key",
         "registration.handover",
         "registration.handover_value",
+        "registration.delivery",
+        "registration.position",
         "retention.outbox",
         "registration.processing_limit",
     )

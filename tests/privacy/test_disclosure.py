@@ -12,16 +12,15 @@ import pytest
 
 from shared.contract.audit import (
     DataDisclosed,
+    DataDisclosedToAuthority,
     DataTransmitted,
-    DisclosureDelivered,
-    DisclosureFailed,
     DisclosureRefused,
 )
 from shared.contract.retention import ObjectionRecorded, ProcessingRestricted, RestrictionLifted
 from shared.contract.types import EventId, SubjectId
 from shared.privacy import keyring
-from shared.privacy.disclosure import DisclosureRequest, PersonToDisclose
-from shared.privacy.errors import HandoverError, NotGrantedError, NotInPlanError
+from shared.privacy.disclosure import DisclosureRequest, LogEnds, PersonToDisclose
+from shared.privacy.errors import NotGrantedError, NotInPlanError
 from shared.privacy.handover import content_digest
 from shared.privacy.limits import Limit, keep_limits
 from shared.privacy.plan import Plan
@@ -37,6 +36,9 @@ PrivacyOf = Callable[[str], Privacy]
 
 EVENT = EventId(uuid4())
 CONTEXT = f"event:{EVENT}"
+HEARD: LogEnds = {"retention": {}, "consent": {}}
+"""Nothing was said to these topics that this service could have missed."""
+
 CONTACT = {"name": "Äijä Canary", "email": "canary@example.org", "phone": "+358401234567"}
 
 
@@ -75,6 +77,7 @@ def to_caterer(*people: PersonToDisclose) -> DisclosureRequest:
         actor="cli:operator",
         event_id=EVENT,
         event_recipients=frozenset({"caterer"}),
+        log_ends=HEARD,
     )
 
 
@@ -190,6 +193,7 @@ async def test_a_person_who_opted_in_for_some_fields_shares_only_these(
         actor="cli:operator",
         event_id=EVENT,
         event_recipients=frozenset({"participants"}),
+        log_ends=HEARD,
     )
     disclosure = await privacy.disclose(tx, request)
     assert [content.reveal() for _, content in disclosure.released] == [{"networking.name": "A"}]
@@ -280,37 +284,127 @@ async def test_a_service_that_may_not_open_the_categories_discloses_nothing(
     assert finance.said == []
 
 
-async def test_the_handover_is_sealed_and_ends_with_one_entry(
+async def test_the_handover_is_sealed(
     privacy: Privacy, tx: SpokenTransaction, administrator: Connection
 ) -> None:
     people = [await person(privacy, tx), await person(privacy, tx)]
-    disclosure = await privacy.disclose(tx, to_caterer(*people))
+    await privacy.disclose(tx, to_caterer(*people))
     values = await administrator.fetch("select * from registration.handover_value")
     assert len(values) == 4
     assert all(b"canary" not in row["sealed"].lower() for row in values)
-    tx.said.clear()
-    await privacy.failed(tx, disclosure, "connection-lost")
-    await privacy.delivered(tx, disclosure)
-    failed, delivered = (entry for entry, _, _ in tx.said)
-    assert isinstance(failed, DisclosureFailed)
-    assert failed.reason == "connection-lost"
-    assert isinstance(delivered, DisclosureDelivered)
-    assert (delivered.disclosure_id, delivered.people) == (disclosure.id, 2)
-    assert await administrator.fetchval("select count(*) from registration.handover_value") == 0
-    with pytest.raises(HandoverError):
-        await privacy.delivered(tx, disclosure)
-    with pytest.raises(HandoverError):
-        await privacy.failed(tx, disclosure, "late")
+
+
+async def test_what_is_disclosed_together_leaves_together(
+    privacy: Privacy, tx: SpokenTransaction, administrator: Connection
+) -> None:
+    one = await person(privacy, tx)
+    first = await privacy.disclose(tx, to_caterer(one))
+    second = replace(to_caterer(one), purpose="catering", fields=("contact.name",))
+    await privacy.disclose(tx, replace(second, together_with=first.id))
+    left = await administrator.fetch("select delivery_id from registration.handover")
+    assert [row["delivery_id"] for row in left] == [first.id, first.id]
+
+
+async def hears(tx: SpokenTransaction, topic: str, position: int) -> None:
+    """The service has read one partition of a topic up to there."""
+    await tx.connection.execute(
+        "insert into position (topic, partition, next_offset) values ($1, 3, $2)"
+        " on conflict (topic, partition) do update set next_offset = $2",
+        topic,
+        position,
+    )
+
+
+@pytest.mark.parametrize(
+    ("log_ends", "reason"),
+    [
+        ({"retention": {3: 7}, "consent": {3: 9}}, None),
+        ({"retention": {3: 8}, "consent": {3: 9}}, "projection-behind"),
+        ({"retention": {3: 7}, "consent": {3: 10}}, "projection-behind"),
+        ({"retention": {3: 7, 4: 1}, "consent": {}}, "projection-behind"),
+        ({"retention": {3: 7}}, "projection-behind"),
+        (None, "projection-behind"),
+    ],
+)
+async def test_who_has_not_heard_all_that_may_decide_discloses_nothing(
+    privacy: Privacy, tx: SpokenTransaction, log_ends: LogEnds | None, reason: str | None
+) -> None:
+    await hears(tx, "retention", 7)
+    await hears(tx, "consent", 9)
+    request = replace(to_caterer(await person(privacy, tx)), log_ends=log_ends)
+    await privacy.disclose(tx, request)
+    assert reasons(tx) == ([] if reason is None else [reason])
+
+
+async def test_consents_that_are_not_heard_hold_up_only_what_rests_on_consent(
+    privacy: Privacy, tx: SpokenTransaction
+) -> None:
+    await hears(tx, "consent", 9)
+    request = replace(
+        to_caterer(await person(privacy, tx)),
+        purpose="catering",
+        fields=("contact.name",),
+        log_ends={"retention": {}, "consent": {3: 10}},
+    )
+    assert len((await privacy.disclose(tx, request)).released) == 1
+
+
+def to_police(*people: PersonToDisclose) -> DisclosureRequest:
+    return DisclosureRequest(
+        recipient="police",
+        purpose="event-arrangement",
+        fields=("contact.name", "contact.phone"),
+        people=people,
+        actor="cli:operator",
+        event_id=EVENT,
+        request_reference="5650/R/1234/26",
+    )
+
+
+async def test_an_authority_gets_by_law_what_it_asks_for_and_the_entry_names_both(
+    privacy: Privacy, tx: SpokenTransaction, plan: Plan
+) -> None:
+    one = await person(privacy, tx, consented=False)
+    await keep_limits(tx.connection, [restricted(one), objected(one, "event-arrangement")])
+    ((_, content),) = (await privacy.disclose(tx, to_police(one))).released
+    assert set(content.reveal()) == {"contact.name", "contact.phone"}
+    ((entry, _, subject),) = tx.said
+    assert isinstance(entry, DataDisclosedToAuthority)
+    assert (subject, entry.subject_id) == (one.subject_id, one.subject_id)
+    assert (entry.recipient, entry.law) == ("police", plan.authorities["police"].law)
+    assert (entry.request_reference, entry.legal_basis) == ("5650/R/1234/26", "legal-obligation")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"fields": ("diet.text",), "purpose": "dietary-needs"}, "field-not-of-authority"),
+        ({"purpose": "networking"}, "field-not-of-purpose"),
+    ],
+)
+async def test_an_authority_gets_nothing_beyond_what_the_plan_says(
+    privacy: Privacy, tx: SpokenTransaction, change: dict[str, object], reason: str
+) -> None:
+    request = replace(to_police(await person(privacy, tx)), **change)  # type: ignore[arg-type]  # fields of many types
+    await privacy.disclose(tx, request)
+    assert reasons(tx) == [reason]
+
+
+@pytest.mark.parametrize("recipient", ["caterer", "customs"])
+async def test_only_an_authority_of_the_plan_asks_by_law(
+    privacy: Privacy, tx: SpokenTransaction, recipient: str
+) -> None:
+    request = replace(to_police(await person(privacy, tx)), recipient=recipient)
+    with pytest.raises(NotInPlanError, match="authorities"):
+        await privacy.disclose(tx, request)
 
 
 async def test_where_nobody_is_released_nothing_waits_for_delivery(
     privacy: Privacy, tx: SpokenTransaction, administrator: Connection
 ) -> None:
     refused = replace(await person(privacy, tx), refusal="restricted")
-    disclosure = await privacy.disclose(tx, to_caterer(refused))
+    await privacy.disclose(tx, to_caterer(refused))
     assert await administrator.fetchval("select count(*) from registration.handover") == 0
-    with pytest.raises(HandoverError):
-        await privacy.delivered(tx, disclosure)
 
 
 async def test_what_left_can_be_proven_as_long_as_all_its_keys_live(
@@ -358,7 +452,7 @@ async def test_five_thousand_people_are_one_call(
     disclosure = await privacy.disclose(SpokenTransaction(calls, said=tx.said), to_caterer(*people))  # type: ignore[arg-type]  # counts calls
     assert [subject for subject, _ in disclosure.released] == subjects
     assert len(tx.said) == 5_000
-    assert calls.statements == 3
+    assert calls.statements == 4
     assert (
         await administrator.fetchval("select count(*) from registration.handover_value") == 10_000
     )

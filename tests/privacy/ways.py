@@ -14,9 +14,19 @@ from typing import Final
 
 PUBLIC: Final = frozenset(
     {
-        *("asking", "attempts", "checking", "disclosure", "errors", "following", "grants"),
-        *("in_force", "keyed", "limits", "office", "plan", "privacy", "putting_in_force"),
-        *("rotation", "stored_plans", "subjects", "values"),
+        *("asking", "attempts", "checking", "deliveries", "disclosure", "errors", "following"),
+        *(
+            "grants",
+            "handovers",
+            "in_force",
+            "keyed",
+            "limits",
+            "office",
+            "plan",
+            "privacy",
+            "putting_in_force",
+        ),
+        *("outgoing", "rotation", "stored_plans", "subjects", "values"),
     }
 )
 """Modules of `shared.privacy` that others may import. Whatever else is there or comes is not."""

@@ -15,6 +15,7 @@ import orjson
 import pytest
 from pydantic import JsonValue
 
+from services.registration.handlers import delivering
 from services.registration.handlers.desk import SERVICE, Desk
 from services.registration.subscribers import subscriptions
 from shared.contract.codec import decode
@@ -26,6 +27,7 @@ from shared.messaging.planning import Batch, Digests, sort_out
 from shared.messaging.processing import Processor, Tools
 from shared.messaging.service import Service
 from shared.messaging.unit_of_work import Speaker, Transaction, topics_said_by, unit_of_work
+from shared.privacy.disclosure import LogEnds
 from shared.privacy.plan import load_plan
 from shared.privacy.privacy import Privacy
 from shared.privacy.values import ToOpen
@@ -40,6 +42,9 @@ ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
 FORMS = "https://forms.example.org/steward"
 WEBSITE = "https://www.example.org/steward"
+
+HEARD: LogEnds = {"consent": {}, "retention": {}}
+"""Nothing was said to these topics that this service could have missed."""
 
 D = TypeVar("D", bound=MessageData)
 
@@ -201,6 +206,16 @@ def _fact(row: asyncpg.Record) -> MessageData:
     message = decode(MadeRecord(row["value"], headers, topic=row["topic"]))
     assert isinstance(message, Message)
     return message.data
+
+
+@pytest.fixture
+def all_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands find that nothing was said to the topics that decide about disclosures."""
+
+    async def heard(*_: object) -> LogEnds:
+        return HEARD
+
+    monkeypatch.setattr(delivering, "heard", heard)
 
 
 @pytest.fixture

@@ -98,7 +98,10 @@ async def test_people_register_before_the_event_is_announced_and_one_takes_it_ba
 
 
 async def test_the_commands_list_events_and_hand_a_list_over(
-    service_settings: SettingsFactory, topic_factory: TopicFactory, tmp_path: Path
+    service_settings: SettingsFactory,
+    topic_factory: TopicFactory,
+    tmp_path: Path,
+    all_is_heard: None,
 ) -> None:
     settings = service_settings("registration")
     sharing = submitted(1)
@@ -118,12 +121,13 @@ async def test_the_commands_list_events_and_hand_a_list_over(
     )
     (disclosure,) = orjson.loads(handed.out)["disclosures"]
     assert disclosure["people"] == 1
-    assert path.read_text(encoding="utf-8").split() == ["networking.name", f"{CANARY}-1"]
+    handed_over = ["networking.name,disclosure", f"{CANARY}-1,{disclosure['disclosure']}"]
+    assert path.read_text(encoding="utf-8").split() == handed_over
     piped = await command(
         app, settings, "disclose", "E-1", "participants", "--output", "-", "--yes"
     )
-    assert piped.out.split() == ["networking.name", f"{CANARY}-1"]
-    assert "1 people" in piped.err
+    assert [line.split(",")[0] for line in piped.out.split()] == ["networking.name", f"{CANARY}-1"]
+    assert "1 person" in piped.err
     unknown = await command(app, settings, "disclose", "E-1", "hotel", "--yes")
     assert (unknown.code, "does not name hotel" in unknown.err) == (2, True)
     unasked = await command(app, settings, "disclose", "E-1", "participants")

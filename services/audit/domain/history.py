@@ -16,6 +16,7 @@ Handed = Literal["disclosed", "transmitted", "refused"]
 _HANDED: Mapping[str, Handed] = {
     "DataDisclosed": "disclosed",
     "DataTransmitted": "transmitted",
+    "DataDisclosedToAuthority": "disclosed",
     "DisclosureRefused": "refused",
 }
 
@@ -91,13 +92,21 @@ def history(
     for outcome in outcomes:
         event = outcome.event
         last_word[_data(event)["disclosure_id"]] = event
+    events = [(entry, entry.event) for entry in entries]
+    withheld = {
+        (_data(event)["disclosure_id"], _data(event)["subject_id"]): event
+        for _, event in events
+        if event["type"] == "DisclosureWithheld"
+    }
     disclosures, accesses = [], []
-    for entry in entries:
-        event = entry.event
+    for entry, event in events:
         data = _data(event)
         kind = _HANDED.get(str(event["type"]))
         if kind is not None:
-            said = last_word.get(data["disclosure_id"])
+            # Others of the disclosure may have been delivered: it is about this person alone.
+            said = withheld.get(
+                (data["disclosure_id"], data["subject_id"]), last_word.get(data["disclosure_id"])
+            )
             disclosures.append(_disclosure(entry.sequence, kind, data, said))
         elif event["type"] == "DataAccessed":
             accesses.append(_access(entry.sequence, data))
@@ -138,7 +147,9 @@ def _outcome(
         return "refused"
     if outcome is None:
         return "not delivered yet"
-    return "delivered" if outcome["type"] == "DisclosureDelivered" else "failed"
+    # Where nobody knows whether it was, the person is told that it was.
+    was = outcome["type"] == "DisclosureDelivered" or _data(outcome).get("may_have_reached")
+    return "delivered" if was else "failed"
 
 
 def _access(sequence: int, data: Mapping[str, JsonValue]) -> Access:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from services.registration.commands.counter import Wish
 
 app = typer.Typer(help="Events, and lists of their people.", no_args_is_help=True)
 
@@ -32,41 +35,105 @@ def events(*, as_json: Annotated[bool, _AS_JSON] = False) -> None:
     typer.echo(asyncio.run(listed()))
 
 
+EventName = Annotated[str, typer.Argument(metavar="EVENT", help="The event's number or id.")]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PATH", help="Where the CSV goes; - for standard output. [default: the folder]"
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="The summary as JSON.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before handing over.")]
+
+
 @app.command()
 def disclose(
-    event: Annotated[str, typer.Argument(help="The event's number or id.")],
+    event: EventName,
     recipient: Annotated[str, typer.Argument(help="The recipient's name in the plan.")],
     *,
-    output: Annotated[
-        Path | None, typer.Option(help="Where the CSV goes; - for standard output.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before handing over.")] = False,
+    output: Output = None,
+    as_json: Json = False,
+    yes: Yes = False,
 ) -> None:
     """Hand a recipient the list of an event's people that it may have, as CSV.
 
     Every person is in the audit log before anything is written.
+
+    Without --output it goes into the folder of what goes out, STEWARD_OUTGOING_FOLDER.
+
+    Exit code 1: it is not delivered; see `steward disclosures`. 2: no such list.
+
+    Example: steward registration disclose EV-2026-104 hotel --output hotel.csv
     """
-    from services.registration.commands.counter import Counter, hand_over
+    from services.registration.commands.counter import Wish
+
+    _hand_over(Wish(event, recipient, output), as_json=as_json, yes=yes)
+
+
+@app.command("disclose-to-authority")
+def disclose_to_authority(
+    event: EventName,
+    authority: Annotated[str, typer.Argument(help="The authority's name in the plan.")],
+    person: Annotated[
+        str,
+        typer.Argument(metavar="EMAIL|-", help="Whose; - reads the address from standard input."),
+    ],
+    *,
+    reference: Annotated[
+        str, typer.Option(metavar="NUMBER", help="The authority's own number of its request.")
+    ],
+    output: Output = None,
+    as_json: Json = False,
+    yes: Yes = False,
+) -> None:
+    """Hand an authority what it asks for by law of one person at an event, as CSV.
+
+    The audit log names the law, as the plan has it, and the request.
+
+    Exit codes as of `disclose`.
+
+    Example: steward registration disclose-to-authority E-1 police - --reference 12/26
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    from services.registration.commands.counter import Wish
+    from shared.contract.audit import RequestReference
+    from shared.privacy.asking import asked_for
+
+    try:
+        TypeAdapter(RequestReference).validate_python(reference)
+    except ValidationError:
+        raise typer.BadParameter(
+            "up to 60 letters, digits, spaces and ./:_-", param_hint="--reference"
+        ) from None
+    try:
+        email = asked_for(person, sys.stdin)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="EMAIL") from None
+    _hand_over(Wish(event, authority, output, email, reference), as_json=as_json, yes=yes)
+
+
+def _hand_over(wish: Wish, *, as_json: bool, yes: bool) -> None:
+    from services.registration.commands.counter import Counter, NotDeliveredError, hand_over
     from services.registration.handlers.handover import NothingToDiscloseError
     from services.registration.settings import Settings
 
     if not yes:
-        _ask(recipient)
+        _ask(wish.recipient)
 
     async def handed_over() -> str:
         async with Counter.open(Settings.load()) as counter:
-            return await hand_over(counter, event, recipient, output, as_json=as_json)
+            return await hand_over(counter, wish, as_json=as_json)
 
     try:
         summary = asyncio.run(handed_over())
     except NothingToDiscloseError as error:
         typer.echo(f"Nothing was disclosed. {error}", err=True)
         raise typer.Exit(2) from None
-    except OSError as error:
-        typer.echo(f"The list was not written ({error.strerror}); that is recorded.", err=True)
+    except NotDeliveredError as error:
+        typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
-    typer.echo(summary, err=output == Path("-"))
+    typer.echo(summary, err=wish.output == Path("-"))
 
 
 @app.command()

@@ -2,41 +2,39 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import os
 import sys
-import tempfile
 from collections import Counter as Tally
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 import orjson
 
 from services.registration import store
+from services.registration.handlers.by_hand import STANDARD_OUTPUT, ByHand
+from services.registration.handlers.delivering import deliveries_of
 from services.registration.handlers.desk import SERVICE, Desk
 from services.registration.handlers.handover import (
     Asked,
+    Leaving,
     NothingToDiscloseError,
-    conclude,
+    authority_parts,
     disclose,
     list_parts,
-    rows,
 )
 from services.registration.handlers.republish import republish_events, republish_registrations
 from services.registration.settings import Settings
 from shared.assembly import open_parts
 from shared.messaging.unit_of_work import Transaction, unit_of_work
-from shared.privacy.disclosure import Disclosure
+from shared.privacy.deliveries import Deliveries, Port, Result, told
+from shared.privacy.disclosure import BEHIND, Disclosure, Way
+from shared.privacy.errors import AliasError
+from shared.privacy.subjects import Alias
 from shared.runtime.actor import actor
 from shared.runtime.clock import utc_now
 from shared.runtime.database import Pool
 from shared.runtime.ids import new_id
-
-STANDARD_OUTPUT: Final = Path("-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +43,18 @@ class Counter:
 
     desk: Desk
     pool: Pool
+    deliveries: Deliveries
 
     @classmethod
     @asynccontextmanager
     async def open(cls, settings: Settings) -> AsyncIterator[Counter]:
         async with open_parts(settings, service=SERVICE) as parts:
-            yield cls(Desk(parts.privacy), parts.pool)
+            deliveries = deliveries_of(parts, settings, actor=actor())
+            yield cls(Desk(parts.privacy), parts.pool, deliveries)
 
     def work(self) -> AbstractAsyncContextManager[Transaction]:
         plan = self.desk.privacy.in_force
         return unit_of_work(self.pool, service=SERVICE, now=utc_now(), ids=new_id, plan=plan)
-
-    def work_on(self) -> AbstractAsyncContextManager[Transaction]:
-        """What belongs to work that was done: under the plan of that, whatever is in force now."""
-        return unit_of_work(self.pool, service=SERVICE, now=utc_now(), ids=new_id)
 
 
 async def list_events(counter: Counter, *, as_json: bool) -> str:
@@ -106,63 +102,86 @@ def _table(facts: Sequence[dict[str, object]]) -> str:
     return capture.get().rstrip()
 
 
-async def hand_over(
-    counter: Counter, event_name: str, recipient: str, output: Path | None, *, as_json: bool
-) -> str:
-    """Disclose, commit, write, and record what came of it; the summary.
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Which list of which event somebody at the counter wants; `output` None: into the folder."""
 
-    Raises `NothingToDiscloseError`; OSError where the list could not be written, which is recorded.
+    event_name: str
+    recipient: str
+    output: Path | None = None
+    email: str | None = None
+    request_reference: str | None = None
+
+
+class NotDeliveredError(Exception):
+    """The recipient does not have the list; the text says why and what to do."""
+
+
+async def hand_over(counter: Counter, wish: Wish, *, as_json: bool) -> str:
+    """Disclose, commit, deliver as the service itself does, and record what came of it; the
+    summary. Raises `NothingToDiscloseError` and `NotDeliveredError`.
     """
-    asked = await _asked(counter, event_name, recipient)
+    asked = await _asked(counter, wish)
+    way: Way = "folder" if wish.output is None else "hand"
+    leaving = Leaving(way, await counter.deliveries.log_ends())
     async with counter.work() as tx:
-        wanted = list_parts(counter.desk, asked)
-        disclosures = await disclose(counter.desk, tx, asked, wanted)
-    if not any(disclosure.released for disclosure in disclosures):
-        return _summary(asked, disclosures, None, as_json=as_json)
-    path = output or Path(f"{recipient}-{asked.event.id}.csv")
-    failure: str | None = "not-written"
-    try:
-        _write(path, rows(counter.desk, asked, disclosures))
-        failure = None
-    finally:
-        async with counter.work_on() as tx:
-            await conclude(counter.desk, tx, disclosures, failure)
-    return _summary(asked, disclosures, path, as_json=as_json)
-
-
-async def _asked(counter: Counter, event_name: str, recipient: str) -> Asked:
-    async with counter.pool.acquire() as connection:
-        found = await store.events_named(connection, event_name)
-    if not found:
-        raise NothingToDiscloseError(
-            "No event has this number or id; `steward registration events` lists them."
+        find = list_parts if asked.request_reference is None else authority_parts
+        disclosures = await disclose(counter.desk, tx, asked, find(counter.desk, asked), leaving)
+    if any(reason == BEHIND for one in disclosures for _, reason in one.refused):
+        raise NotDeliveredError(
+            "Nothing was disclosed, and that is recorded: this service has not read yet what may"
+            " decide about it (`steward status` shows its lag). Try again."
         )
-    return Asked(found[0].event, recipient, actor())
+    left = next((one for one in disclosures if one.released), None)
+    if left is None:
+        return _summary(asked, disclosures, None, as_json=as_json)
+    ports: dict[Way, Port] = {**counter.deliveries.ports}
+    if wish.output is not None:
+        ports["hand"] = ByHand(counter.desk, wish.output)
+    result = await replace(counter.deliveries, ports=ports).deliver(left.id)
+    return _summary(asked, _as_delivered(disclosures, result), result, as_json=as_json)
 
 
-def _write(path: Path, table: Sequence[Sequence[str]]) -> None:
-    """Write the list: whole or not at all, and readable by its owner only."""
-    text = io.StringIO()
-    csv.writer(text).writerows(table)
-    if path == STANDARD_OUTPUT:
-        sys.stdout.write(text.getvalue())
-        sys.stdout.flush()
-        return
-    # mkstemp makes a file of mode 0600, in the folder where it is renamed.
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".steward-")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            file.write(text.getvalue())
-            file.flush()
-            os.fsync(descriptor)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+async def _asked(counter: Counter, wish: Wish) -> Asked:
+    async with counter.pool.acquire() as connection:
+        found = await store.events_named(connection, wish.event_name)
+        if not found:
+            raise NothingToDiscloseError(
+                "No event has this number or id; `steward registration events` lists them."
+            )
+        person = None
+        if wish.email is not None:
+            try:
+                alias = Alias("email", wish.email)
+                (person,) = await counter.desk.privacy.find(connection, [alias])
+            except AliasError:
+                raise NothingToDiscloseError("That is no e-mail address.") from None
+            if person is None:
+                raise NothingToDiscloseError("Nobody is known by that address.")
+    return Asked(found[0].event, wish.recipient, actor(), wish.request_reference, person)
+
+
+def _as_delivered(disclosures: Sequence[Disclosure], result: Result | None) -> list[Disclosure]:
+    """What was disclosed, with who was left out just before delivery. Raises NotDeliveredError."""
+    if result is None:
+        return list(disclosures)  # the service itself was first
+    if result.state != "delivered":
+        raise NotDeliveredError(told(result))
+    judged = {one.id: one for one in result.delivery.disclosures}
+    return [
+        replace(
+            one,
+            released=judged[one.id].released,
+            refused=[*one.refused, *judged[one.id].refused],
+        )
+        if one.id in judged
+        else one
+        for one in disclosures
+    ]
 
 
 def _summary(
-    asked: Asked, disclosures: Sequence[Disclosure], path: Path | None, *, as_json: bool
+    asked: Asked, disclosures: Sequence[Disclosure], result: Result | None, *, as_json: bool
 ) -> str:
     parts = [
         {
@@ -174,23 +193,21 @@ def _summary(
         }
         for disclosure in disclosures
     ]
+    place = None if result is None else result.place
     if as_json:
-        whole = {
-            "event": str(asked.event.id),
-            "output": None if path is None else str(path),
-            "disclosures": parts,
-        }
+        whole = {"event": str(asked.event.id), "output": place, "disclosures": parts}
         return orjson.dumps(whole).decode()
     lines = []
     for part in parts:
-        lines.append(f"{part['purpose']}: {part['people']} people, disclosure {part['disclosure']}")
+        people = "1 person" if part["people"] == 1 else f"{part['people']} people"
+        lines.append(f"{part['purpose']}: {people}, disclosure {part['disclosure']}")
         refused = part["refused"]
         if isinstance(refused, dict):
             lines += [f"  refused, {reason}: {count}" for reason, count in refused.items()]
-    if path is None:
+    if place is None:
         lines.append("Nobody is left on the list: nothing was written.")
-    elif path != STANDARD_OUTPUT:
-        lines.append(f"The list for {asked.recipient} is in {path}.")
+    elif place != str(STANDARD_OUTPUT):
+        lines.append(f"The list for {asked.recipient} is in {place}.")
     return "\n".join(lines)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.registration.domain.forms import FieldRule
 
@@ -41,6 +41,18 @@ def parts(
         if own:
             found.append(Part(purpose, wanted, own))
     return found
+
+
+def each_field_once(found: Iterable[Part]) -> list[Part]:
+    """The same parts without what an earlier one has already; none without a field."""
+    taken: set[str] = set()
+    narrowed = []
+    for part in found:
+        fields = tuple(name for name in part.fields if name not in taken)
+        taken.update(fields)
+        if fields:
+            narrowed.append(replace(part, fields=fields))
+    return narrowed
 
 
 def cell(value: object) -> str:

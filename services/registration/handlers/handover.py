@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.registration import store
 from services.registration.domain.events import Event
-from services.registration.domain.lists import Part, cell, parts
+from services.registration.domain.forms import FieldRule
+from services.registration.domain.lists import Part, each_field_once, parts
 from services.registration.handlers.desk import Desk
 from shared.contract.types import SubjectId
 from shared.messaging.unit_of_work import Transaction
-from shared.privacy.disclosure import Disclosure, DisclosureRequest, PersonToDisclose
+from shared.privacy import disclosure as privacy
+from shared.privacy.disclosure import (
+    Disclosure,
+    DisclosureRequest,
+    LogEnds,
+    PersonToDisclose,
+    Way,
+)
+from shared.privacy.handovers import Handover
 from shared.runtime.database import Connection
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who asks for which list of which event; `actor` is `cli:` and the system's user."""
+    """Who asks for which list of which event; `actor` is `cli:` and the system's user.
+
+    An authority asks for one person's data, by the number of its request.
+    """
 
     event: Event
     recipient: str
     actor: str
+    request_reference: str | None = None
+    person: SubjectId | None = None
 
 
 class NothingToDiscloseError(Exception):
@@ -40,14 +54,8 @@ def list_parts(desk: Desk, asked: Asked) -> list[Part]:
         raise NothingToDiscloseError(
             f"The event does not name {asked.recipient} as a recipient. It names: {names}."
         )
-    rules = [
-        rule
-        for source in plan.sources
-        for rules in desk.form(asked.event, source).rules.values()
-        for rule in rules
-    ]
     purposes = {purpose: plan.purposes[purpose].categories for purpose in recipient.purposes}
-    found = parts(purposes, recipient.fields, rules)
+    found = parts(purposes, recipient.fields, _rules(desk, asked.event))
     if not found:
         raise NothingToDiscloseError(
             f"The form of this event collects nothing that is for {asked.recipient}."
@@ -55,25 +63,96 @@ def list_parts(desk: Desk, asked: Asked) -> list[Part]:
     return found
 
 
+def authority_parts(desk: Desk, asked: Asked) -> list[Part]:
+    """What an authority of the plan may have of one person at the event, by the purpose that it was
+    collected for. Raises `NothingToDiscloseError` where it may have nothing.
+    """
+    plan = desk.plan
+    authority = plan.authorities.get(asked.recipient)
+    if authority is None:
+        names = ", ".join(sorted(plan.authorities)) or "none"
+        raise NothingToDiscloseError(f"The plan has no such authority. It has: {names}.")
+    rules = _rules(desk, asked.event)
+    purposes = {rule.purpose: plan.purposes[rule.purpose].categories for rule in rules}
+    fields = [name for name in plan.fields if name.partition(".")[0] in authority.categories]
+    found = each_field_once(parts(purposes, fields, rules))
+    if not found:
+        raise NothingToDiscloseError(
+            f"The form of this event collects nothing that {asked.recipient} may ask for."
+        )
+    return found
+
+
+def _rules(desk: Desk, event: Event) -> list[FieldRule]:
+    return [
+        rule
+        for source in desk.plan.sources
+        for rules in desk.form(event, source).rules.values()
+        for rule in rules
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """How a list leaves, and where the logs of what decides about it ended before."""
+
+    way: Way
+    log_ends: LogEnds
+
+
 async def disclose(
-    desk: Desk, tx: Transaction, asked: Asked, wanted: Sequence[Part]
+    desk: Desk, tx: Transaction, asked: Asked, wanted: Sequence[Part], leaving: Leaving
 ) -> list[Disclosure]:
-    """One disclosure for each purpose, with its audit entries; to be committed before delivery."""
+    """One disclosure for each purpose, with its audit entries, that leave together: to be committed
+    before delivery.
+    """
     people = await store.people_of_event(tx.connection, asked.event.id)
-    disclosures = []
+    disclosures: list[Disclosure] = []
     for part in wanted:
-        concerned = [person for person in people if part.own & person.personal.keys()]
-        request = DisclosureRequest(
-            recipient=asked.recipient,
-            purpose=part.purpose,
-            fields=part.fields,
-            people=await _to_disclose(desk, tx.connection, asked, part, concerned),
-            actor=asked.actor,
-            event_id=asked.event.id,
-            event_recipients=frozenset(asked.event.offer.recipients),
+        concerned = [
+            person
+            for person in people
+            if part.own & person.personal.keys() and asked.person in (None, person.subject_id)
+        ]
+        request = replace(
+            await _request(desk, tx.connection, asked, part, concerned),
+            way=leaving.way,
+            log_ends=leaving.log_ends,
+            together_with=next((one.id for one in disclosures if one.released), None),
         )
         disclosures.append(await desk.privacy.disclose(tx, request))
     return disclosures
+
+
+async def ask_again(desk: Desk, tx: privacy.Transaction, handover: Handover) -> DisclosureRequest:
+    """What would be asked for of the event's people now, instead of what was released then."""
+    found = await store.events_named(tx.connection, str(handover.event_id))
+    if not found:
+        return replace(handover.request({}), people=())
+    event = found[0].event
+    people = await store.people_of_event(tx.connection, event.id)
+    part = Part(handover.purpose, handover.fields, frozenset())
+    asked = Asked(event, handover.recipient, handover.actor)
+    return await _request(desk, tx.connection, asked, part, people)
+
+
+async def _request(
+    desk: Desk,
+    connection: Connection,
+    asked: Asked,
+    part: Part,
+    people: Sequence[store.Participant],
+) -> DisclosureRequest:
+    return DisclosureRequest(
+        recipient=asked.recipient,
+        purpose=part.purpose,
+        fields=part.fields,
+        people=await _to_disclose(desk, connection, asked, part, people),
+        actor=asked.actor,
+        event_id=asked.event.id,
+        event_recipients=frozenset(asked.event.offer.recipients),
+        request_reference=asked.request_reference,
+    )
 
 
 async def _to_disclose(
@@ -89,7 +168,8 @@ async def _to_disclose(
     consents = await store.consents_of(
         connection, [person.subject_id for person in people], [part.purpose]
     )
-    opted_for = desk.plan.recipients[asked.recipient].role == "participants"
+    recipient = desk.plan.recipients.get(asked.recipient)
+    opted_for = recipient is not None and recipient.role == "participants"
     categories = {name.partition(".")[0] for name in part.fields}
     return [
         PersonToDisclose(
@@ -103,28 +183,3 @@ async def _to_disclose(
         )
         for person in people
     ]
-
-
-async def conclude(
-    desk: Desk, tx: Transaction, disclosures: Sequence[Disclosure], failure: str | None
-) -> None:
-    """Record that the recipient has the list, or with a reason code that it does not."""
-    for disclosure in disclosures:
-        if not disclosure.released:
-            continue
-        if failure is None:
-            await desk.privacy.delivered(tx, disclosure)
-        else:
-            await desk.privacy.failed(tx, disclosure, failure)
-
-
-def rows(desk: Desk, asked: Asked, disclosures: Sequence[Disclosure]) -> list[list[str]]:
-    """The list: a row of field names, then one for each person, sorted. In clear: it leaves."""
-    people: dict[SubjectId, dict[str, str]] = {}
-    for disclosure in disclosures:
-        for subject_id, content in disclosure.released:
-            revealed = {name: cell(value) for name, value in content.reveal().items()}
-            people.setdefault(subject_id, {}).update(revealed)
-    given = {name for row in people.values() for name in row}
-    header = [name for name in desk.plan.recipients[asked.recipient].fields if name in given]
-    return [header, *sorted([row.get(name, "") for name in header] for row in people.values())]

@@ -1,0 +1,79 @@
+"""How lists reach their recipients: what is asked again before, where they go, what is in them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from functools import partial
+
+from services.registration.domain.lists import cell
+from services.registration.handlers.desk import Desk
+from services.registration.handlers.handover import ask_again
+from services.registration.settings import Settings
+from shared.assembly import Parts
+from shared.contract import consent, retention
+from shared.contract.topics import topic
+from shared.contract.types import SubjectId
+from shared.messaging.hearing import log_ends
+from shared.privacy.deliveries import Deliveries
+from shared.privacy.disclosure import LogEnds
+from shared.privacy.handovers import Delivery
+from shared.privacy.outgoing import OutgoingFolder
+from shared.runtime.database import Pool
+
+_DECIDE = [
+    (spec.name, number)
+    for spec in map(topic, (retention.TOPIC, consent.TOPIC))
+    for number in range(spec.partitions)
+]
+
+
+def deliveries_of(parts: Parts, settings: Settings, *, actor: str) -> Deliveries:
+    """Those of this service, into the folder of what goes out; `actor` is who delivers."""
+    desk = Desk(parts.privacy)
+    folder = OutgoingFolder(settings.outgoing, partial(csv_of, desk))
+    return Deliveries(
+        privacy=parts.privacy,
+        begin=parts.work,
+        begin_record=parts.record,
+        ask_again=partial(ask_again, desk),
+        log_ends=partial(heard, parts.pool, settings),
+        ports={"folder": folder},
+        actor=actor,
+    )
+
+
+async def heard(pool: Pool, settings: Settings) -> LogEnds:
+    """Where the logs end that decide about disclosures, once they are read up to there. Raises
+    ConnectionError where Kafka does not answer.
+    """
+    return await log_ends(pool, settings.kafka_bootstrap_servers, _DECIDE)
+
+
+def csv_of(desk: Desk, delivery: Delivery) -> bytes:
+    """The list as a file. In clear: it leaves."""
+    text = io.StringIO()
+    csv.writer(text).writerows(rows(desk, delivery))
+    return text.getvalue().encode()
+
+
+def rows(desk: Desk, delivery: Delivery) -> list[list[str]]:
+    """A row of field names, then one for each person, sorted. The last column has the disclosures
+    that the row is of: the same row of the same disclosure was handed over before.
+    """
+    people: dict[SubjectId, dict[str, str]] = {}
+    of: dict[SubjectId, list[str]] = {}
+    for disclosure in delivery.disclosures:
+        for subject_id, content in disclosure.released:
+            revealed = {name: cell(value) for name, value in content.reveal().items()}
+            people.setdefault(subject_id, {}).update(revealed)
+            of.setdefault(subject_id, []).append(str(disclosure.id))
+    given = {name for row in people.values() for name in row}
+    known = desk.plan.recipients.get(delivery.recipient)
+    order = desk.plan.fields if known is None else known.fields
+    header = [name for name in order if name in given]
+    lines = [
+        [*(row.get(name, "") for name in header), " ".join(of[subject_id])]
+        for subject_id, row in people.items()
+    ]
+    return [[*header, "disclosure"], *sorted(lines)]

@@ -1,0 +1,393 @@
+"""Takes what was disclosed to its recipients. What is committed leaves, whoever dies in between.
+
+A try is two transactions: one takes the delivery for a minute and judges everybody in it once more;
+the other records what came of it. Between them it reaches the recipient. Whoever dies there leaves
+a delivery that is due again after that minute, and reaches the recipient again under the same id.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final, Literal, Protocol, TypedDict
+from uuid import UUID
+
+import structlog
+
+from shared.contract.audit import DisclosureDelivered, DisclosureFailed, DisclosureWithheld
+from shared.contract.types import DisclosureId
+from shared.privacy.disclosure import (
+    BEHIND,
+    Disclosure,
+    DisclosureRequest,
+    LogEnds,
+    Transaction,
+    Way,
+    disclosure_of,
+    lacking,
+)
+from shared.privacy.handover import TRY_LASTS
+from shared.privacy.handovers import Delivery, Handover, handovers_of
+from shared.privacy.hearing import is_behind
+from shared.privacy.privacy import Privacy
+from shared.runtime.application import Loop
+from shared.runtime.clock import Clock, utc_now
+from shared.runtime.database import describe, is_transient, queries
+from shared.runtime.metrics import HANDOVER_OLDEST_SECONDS, HANDOVERS_FAILED, HANDOVERS_WAITING
+
+MOST_TRIES: Final = 10
+FIRST_PAUSE: Final = timedelta(seconds=10)
+LONGEST_PAUSE: Final = timedelta(hours=1)
+BEHIND_PAUSE: Final = timedelta(seconds=5)
+
+NOT_WRITTEN: Final = "not-written"
+INTERRUPTED: Final = "interrupted"
+"""Who took it has not said what came of it, or broke off: the recipient may have it."""
+
+GIVEN_UP: Final = "given-up"
+"""Somebody decided that it is not handed over any more."""
+
+HandoverStep = Literal[
+    "left",  # committed with its entries, and nobody has taken it
+    "taken",  # judged once more, and taken for a minute
+    "written",  # it is on disk, and not under its name
+    "delivered",  # the recipient has it, nothing says so
+    "recorded",  # the log says so, and nothing is left of it
+]
+
+Steps = Callable[[HandoverStep], None]
+"""Called at each; whatever it raises or does is what happens there."""
+
+_sql = queries("deliveries.sql", __file__)
+_log = structlog.get_logger(__name__)
+
+
+def no_steps(step: HandoverStep) -> None:
+    """What real processes do there."""
+
+
+class HalfwayError(OSError):
+    """It broke off when some of it had left."""
+
+
+class Port(Protocol):
+    """A way by which a delivery reaches its recipient."""
+
+    async def deliver(self, delivery: Delivery) -> str:
+        """Hand it over whole or not at all; where it is then, in words for whoever asked for it.
+
+        Raises OSError (HalfwayError where some has left), or what else went wrong.
+        """
+        ...
+
+    async def take_back(self, delivery: Delivery) -> None:
+        """Of an earlier try that nobody knows of, remove what can be: nobody is left in it."""
+        ...
+
+
+class Begin(Protocol):
+    """Begins a transaction of the service; see `shared.messaging.unit_of_work`."""
+
+    def __call__(self, *, now: datetime) -> AbstractAsyncContextManager[Transaction]: ...
+
+
+AskAgain = Callable[[Transaction, Handover], Awaitable[DisclosureRequest]]
+"""What the service would ask for now instead: of whom, with what it knows of each."""
+
+Claim = Callable[[Transaction], Awaitable[Mapping[str, Any] | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a try. `withheld`: of whom it was nobody may be in it any more; `waits`: it was
+    not tried, or is tried again by itself. `place` is where the recipient finds it, `error` what
+    the port raised.
+    """
+
+    state: Literal["delivered", "failed", "waits", "withheld"]
+    delivery: Delivery
+    reason: str | None = None
+    place: str | None = None
+    error: Exception | None = None
+
+
+def told(result: Result) -> str:
+    """What came of a try, and what is to be done, for people. Raises what no port should."""
+    why = result.reason
+    if result.error is not None:
+        if not isinstance(result.error, OSError):
+            raise result.error
+        why = result.error.strerror or result.reason
+    match result.state:
+        case "delivered":
+            return f"Delivered: {result.place}."
+        case "waits":
+            return (
+                f"It is not delivered yet ({why}), and is tried again by itself:"
+                " `steward disclosures list` shows when."
+            )
+        case "withheld":
+            return "Nobody may be in it any more: nothing was delivered, and that is recorded."
+        case "failed":
+            return (
+                f"It is not delivered ({why}), and that is recorded:"
+                f" `steward disclosures resume {result.delivery.id}` tries once more."
+            )
+
+
+class _EntryHead(TypedDict):
+    at: datetime
+    actor: str
+    plan_digest: str
+    service: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deliveries:
+    """At work for one service. `actor` is whom the log names as the one who delivered.
+
+    `begin` gives transactions under the plan in force, `begin_record` those that record what was
+    done, whatever is in force then. `ports` has those ways that are open here: what is by hand and
+    due has no port but where its command is.
+    """
+
+    privacy: Privacy
+    begin: Begin
+    begin_record: Begin
+    ask_again: AskAgain
+    log_ends: Callable[[], Awaitable[LogEnds]]
+    ports: Mapping[Way, Port]
+    actor: str
+    now: Clock = utc_now
+    steps: Steps = no_steps
+
+    async def run(self, interval_s: float, loop: Loop) -> None:
+        """Deliver what is due until the process is to stop, and keep the figures fresh."""
+        while not loop.stopping:
+            loop.beat()
+            try:
+                delivered = await self.look() and await self.deliver_due() is not None
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                loop.missing("database or Kafka does not answer")
+                await loop.pause(interval_s)
+                continue
+            loop.ok()
+            if not delivered:
+                await loop.pause(interval_s)
+
+    async def look(self) -> bool:
+        """Whether something is due; and bring the figures up to date."""
+        now = self.now()
+        async with self.begin_record(now=now) as tx:
+            found = await _sql.waiting(tx.connection, now=now)
+        HANDOVERS_WAITING.set(found["pending"])
+        HANDOVERS_FAILED.set(found["failed"])
+        HANDOVER_OLDEST_SECONDS.set(found["oldest_s"])
+        return bool(found["due"])
+
+    async def deliver_due(self) -> Result | None:
+        """One try of what has been due the longest; None: nothing is due."""
+        result = await self._try(_claim_due, MOST_TRIES)
+        if result is not None and result.error is not None:
+            delivery = str(result.delivery.id)
+            _log.warning("a delivery failed", delivery=delivery, **describe(result.error))
+        return result
+
+    async def deliver(self, disclosure_id: UUID) -> Result | None:
+        """One try of what leaves with this disclosure, whenever it is due; None: nothing does."""
+        self.steps("left")
+        return await self._try(partial(_claim, disclosure_id))
+
+    async def give_up(self, disclosure_id: UUID) -> Result | None:
+        """Withhold everybody of what leaves with this disclosure, for good; None: nothing does."""
+        async with self.begin(now=self.now()) as tx:
+            row = await _claim(disclosure_id, tx)
+            if row is None:
+                return None
+            delivery = _delivery(row)
+            handovers = await handovers_of(tx.connection, delivery.id)
+            gone = []
+            for handover in handovers:
+                nobody = [GIVEN_UP] * len(handover.people)
+                gone.append(disclosure_of(handover.id, handover.request({}), nobody))
+                await self._withhold(tx, delivery, handover, gone[-1])
+            return await self._end_withheld(tx, replace(delivery, disclosures=gone))
+
+    async def _try(self, claim: Claim, most_tries: float = math.inf) -> Result | None:
+        log_ends = await self.log_ends()
+        async with self.begin(now=self.now()) as tx:
+            row = await claim(tx)
+            if row is None:
+                return None
+            delivery = _delivery(row)
+            if delivery.way not in self.ports or delivery.tries > most_tries:
+                await self._fail(tx, delivery, INTERRUPTED)
+                return Result("failed", delivery, INTERRUPTED)
+            taken = await self._take(tx, delivery, log_ends)
+        if isinstance(taken, Result):
+            return taken
+        self.steps("taken")
+        return await self._hand_over(taken)
+
+    async def _take(
+        self, tx: Transaction, delivery: Delivery, log_ends: LogEnds
+    ) -> Delivery | Result:
+        handovers = await handovers_of(tx.connection, delivery.id)
+        for handover in handovers:
+            asked = handover.request(log_ends)
+            if await is_behind(tx.connection, self.privacy.plan, self.privacy.service, asked):
+                return await self._not_yet(tx, delivery)
+        judged = []
+        for handover in handovers:
+            judged.append(await self._judge(tx, handover, log_ends))
+            await self._withhold(tx, delivery, handover, judged[-1])
+        left = [one for one in judged if one.released]
+        if left:
+            return replace(delivery, disclosures=left)
+        return await self._end_withheld(tx, replace(delivery, disclosures=judged))
+
+    async def _judge(self, tx: Transaction, handover: Handover, log_ends: LogEnds) -> Disclosure:
+        """Whom of it the recipient may still have."""
+        asked = handover.request(log_ends)
+        if handover.request_reference is None and lacking(self.privacy.plan, asked) is None:
+            asked = handover.request_now(await self.ask_again(tx, handover))
+        return await self.privacy.disclose_again(tx, asked, handover.id)
+
+    async def _withhold(
+        self, tx: Transaction, delivery: Delivery, handover: Handover, judged: Disclosure
+    ) -> None:
+        """Say of everybody who is refused that they are not handed over, and drop their values."""
+        for subject_id, reason in judged.refused:
+            entry = DisclosureWithheld(
+                **self._entry(tx),
+                disclosure_id=handover.id,
+                subject_id=subject_id,
+                recipient=handover.recipient,
+                purpose=handover.purpose,
+                reason=reason,
+                may_have_reached=delivery.unsure,
+                event_id=handover.event_id,
+            )
+            tx.say(entry, key=None, subject=subject_id)
+        if judged.refused:
+            await _sql.withhold(
+                tx.connection,
+                disclosure_id=handover.id,
+                subject_ids=[subject_id for subject_id, _ in judged.refused],
+                now=tx.now,
+            )
+
+    async def _end_withheld(self, tx: Transaction, delivery: Delivery) -> Result:
+        port = self.ports.get(delivery.way)
+        if delivery.unsure and port is not None and delivery.disclosures:
+            # Before the commit: dying here does it once more.
+            await port.take_back(delivery)
+        await _sql.rest(tx.connection, delivery_id=delivery.id, unsure=False, reason=None)
+        return Result("withheld", delivery)
+
+    async def _hand_over(self, delivery: Delivery) -> Result:
+        try:
+            place = await self.ports[delivery.way].deliver(delivery)
+        except Exception as error:  # noqa: BLE001 - whatever a port raises, it is recorded
+            return await self._record_failure(delivery, error)
+        self.steps("delivered")
+        async with self.begin_record(now=self.now()) as tx:
+            await self._deliver(tx, delivery)
+        self.steps("recorded")
+        return Result("delivered", delivery, place=place)
+
+    async def _deliver(self, tx: Transaction, delivery: Delivery) -> None:
+        ended = _sql.end_handovers(
+            tx.connection, delivery_id=delivery.id, state="delivered", reason=None, now=tx.now
+        )
+        rows = [row async for row in ended]
+        for row in rows:
+            tx.say(DisclosureDelivered(**self._entry(tx), **row), key=None)
+        await _sql.drop_values(tx.connection, disclosure_ids=[row["disclosure_id"] for row in rows])
+        await _sql.rest(tx.connection, delivery_id=delivery.id, unsure=False, reason=None)
+
+    async def _record_failure(self, delivery: Delivery, error: Exception) -> Result:
+        reason = _reason(error)
+        if reason != NOT_WRITTEN:
+            delivery = replace(delivery, unsure=True)
+        async with self.begin_record(now=self.now()) as tx:
+            if delivery.way == "folder" and delivery.tries < MOST_TRIES:
+                at = tx.now + pause_after(delivery.tries)
+                await _sql.try_later(
+                    tx.connection,
+                    delivery_id=delivery.id,
+                    at=at,
+                    unsure=delivery.unsure,
+                    reason=reason,
+                )
+                return Result("waits", delivery, reason, error=error)
+            await self._fail(tx, delivery, reason)
+            return Result("failed", delivery, reason, error=error)
+
+    async def _fail(self, tx: Transaction, delivery: Delivery, reason: str) -> None:
+        """Nobody tries by themselves any more; what is in it stays, sealed, for who asks for it."""
+        ended = _sql.end_handovers(
+            tx.connection, delivery_id=delivery.id, state="failed", reason=reason, now=tx.now
+        )
+        async for row in ended:
+            tx.say(DisclosureFailed(**self._entry(tx), **row, reason=reason), key=None)
+        await _sql.rest(
+            tx.connection, delivery_id=delivery.id, unsure=delivery.unsure, reason=reason
+        )
+
+    async def _not_yet(self, tx: Transaction, delivery: Delivery) -> Result:
+        """Nothing is judged by what this service has not heard whole."""
+        if delivery.way == "hand":
+            await self._fail(tx, delivery, BEHIND)
+            return Result("failed", delivery, BEHIND)
+        await _sql.put_off(
+            tx.connection,
+            delivery_id=delivery.id,
+            at=tx.now + BEHIND_PAUSE,
+            unsure=delivery.unsure,
+            reason=BEHIND,
+        )
+        return Result("waits", delivery, BEHIND)
+
+    def _entry(self, tx: Transaction) -> _EntryHead:
+        return {
+            "at": tx.now,
+            "actor": self.actor,
+            "plan_digest": self.privacy.plan.digest,
+            "service": self.privacy.service,
+        }
+
+
+def _delivery(row: Mapping[str, Any]) -> Delivery:
+    return Delivery(DisclosureId(row["delivery_id"]), row["way"], row["tries"], row["unsure"])
+
+
+async def _claim_due(tx: Transaction) -> Mapping[str, Any] | None:
+    row: Mapping[str, Any] | None = await _sql.take_due(
+        tx.connection, now=tx.now, until=tx.now + TRY_LASTS
+    )
+    return row
+
+
+async def _claim(disclosure_id: UUID, tx: Transaction) -> Mapping[str, Any] | None:
+    row: Mapping[str, Any] | None = await _sql.take(
+        tx.connection, disclosure_id=disclosure_id, until=tx.now + TRY_LASTS
+    )
+    return row
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, HalfwayError):
+        return INTERRUPTED
+    return NOT_WRITTEN if isinstance(error, OSError) else "delivery-failed"
+
+
+def pause_after(tries: int) -> timedelta:
+    """Until the next try: twice as long each time."""
+    return min(FIRST_PAUSE * (1 << (tries - 1)), LONGEST_PAUSE)

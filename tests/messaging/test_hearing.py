@@ -1,0 +1,60 @@
+"""Who asks where logs end is told when the service has read up to there, or has not."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.messaging.hearing import ANOTHER_LOG, log_ends
+from tests.conftest import TopicFactory
+from tests.support.clusters import KafkaCluster, Sent
+from tests.support.messaging import World
+
+
+@pytest.fixture
+def cluster(kafka: str, topic_factory: TopicFactory) -> KafkaCluster:
+    """The substitute is asked by nobody where its logs end."""
+    return KafkaCluster(kafka, topic_factory)
+
+
+async def ends(world: World, within_s: float = 0.0) -> dict[int, int]:
+    """Of the topic that the service reads; it has four partitions."""
+    servers = world.service.settings.kafka_bootstrap_servers
+    partitions = [(world.inbound, number) for number in range(4)]
+    found = await log_ends(world.pool, servers, partitions, within_s=within_s)
+    return found[world.inbound]
+
+
+async def positions(world: World) -> dict[int, int]:
+    rows = await world.admin.fetch(
+        "select partition, next_offset from position where topic = $1", world.inbound
+    )
+    return {row["partition"]: row["next_offset"] for row in rows}
+
+
+async def test_it_waits_until_what_was_said_before_is_read(world: World) -> None:
+    await world.send(*(Sent(f"key-{n}", n, partition=n % 2) for n in range(10)))
+    async with world.running():
+        read = await ends(world, within_s=30)
+        assert read == {0: 5, 1: 5, 2: 0, 3: 0}
+        assert await positions(world) == read
+
+
+async def test_it_does_not_wait_for_ever_for_a_service_that_does_not_read(
+    world: World,
+) -> None:
+    await world.send(Sent("key", 1, partition=0))
+    assert await ends(world) == {0: 1, 1: 0, 2: 0, 3: 0}
+    assert await positions(world) == {}
+
+
+async def test_a_log_that_ends_before_the_position_is_another_and_never_heard(
+    world: World,
+) -> None:
+    await world.send(Sent("key", 1, partition=0))
+    await world.admin.execute("insert into position values ($1, 0, 7)", world.inbound)
+    assert await ends(world) == {0: ANOTHER_LOG, 1: 0, 2: 0, 3: 0}
+
+
+async def test_without_kafka_nobody_knows(world: World) -> None:
+    with pytest.raises(ConnectionError, match="nobody knows"):
+        await log_ends(world.pool, "127.0.0.1:1", [(world.inbound, 0)])
