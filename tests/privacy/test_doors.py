@@ -30,7 +30,7 @@ ALLOWED: Mapping[tuple[str, str], str] = {
     ("services/cli/keys/checking.py", "import shared.privacy.wrapping"): _HANDS_OVER,
     ("services/cli/keys/rotating.py", "import shared.privacy.key_sources"): _HANDS_OVER,
     ("services/cli/keys/rotating.py", "key_encryption_key"): "the id of a key, in an entry",
-    ("services/registration/handlers/handover.py", "reveal"): (
+    ("services/registration/handlers/delivering.py", "reveal"): (
         "writes the list that `disclose()` has released to its recipient"
     ),
     ("services/registration/handlers/reading.py", "reveal"): (

@@ -117,7 +117,7 @@ async def test_what_nobody_wants_any_more_is_given_up(
     assert (await run("disclosures", "list")).code == 0
 
 
-@pytest.mark.parametrize("wrong", ["list", str(uuid4())])
+@pytest.mark.parametrize("wrong", ["list", str(uuid4())], ids=["no id", "an id of nothing"])
 async def test_an_id_that_nothing_has_is_a_wrong_argument(run: Run, wrong: str) -> None:
     assert (await run("disclosures", "resume", wrong)).code == 2
 

@@ -36,7 +36,9 @@ async def test_the_token_is_exchanged_for_a_cookie_and_leaves_the_address(
     assert (await stranger.get("/")).status_code == 200
 
 
-@pytest.mark.parametrize("token", ["", "another", ACCESS.session, "ä"])
+@pytest.mark.parametrize(
+    "token", ["", "another", ACCESS.session, "ä"], ids=["none", "other", "session", "no ASCII"]
+)
 async def test_another_token_opens_nothing(stranger: httpx2.AsyncClient, token: str) -> None:
     answer = await stranger.get(SIGN_IN, params={"token": token})
     assert answer.status_code == 401

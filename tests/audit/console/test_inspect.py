@@ -179,6 +179,7 @@ def test_who_has_cosigned_the_newest_checkpoint_and_when(files: dict[str, bytes]
         (299, None, "wrong"),
         (300, EMPTY_ROOT, "wrong"),
     ],
+    ids=["alike", "behind", "unlike"],
 )
 def test_a_database_that_is_behind_or_unlike_what_is_published_is_wrong(
     files: dict[str, bytes], size: int, signed_root: bytes | None, standing: str
