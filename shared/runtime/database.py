@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeAlias, cast
 
 import aiosql
 import asyncpg
+from asyncpg.protocol import protocol
 
 from shared.runtime.secrets import SecretsFolder
 from shared.runtime.settings import ServiceSettings
@@ -34,6 +35,10 @@ class Queries(Protocol):
 
     def __getattr__(self, name: str) -> Any: ...  # noqa: ANN401 - see above
 
+
+# asyncpg 0.32 asks of each element of an array whether it is an array in turn, and asks abstract
+# base classes: Python code, which takes longer than to write the element. Our arrays are lists.
+protocol.IterableABC = (list, tuple)  # type: ignore[attr-defined]
 
 OWNER = "steward_owner"
 """Owns every schema and everything in it; nobody can sign in as it."""

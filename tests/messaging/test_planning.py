@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from hashlib import blake2b
 from typing import Any
 
 from hypothesis import given
@@ -149,6 +150,7 @@ def test_a_time_that_the_inbox_does_not_keep_counts_as_the_day_of_arrival() -> N
 def test_digests_depend_on_the_key_and_on_where_source_ends() -> None:
     digest = DIGESTS.of_identity("ab", "c")
     assert len({digest, DIGESTS.of_identity("a", "bc"), Digests(b"x").of_identity("ab", "c")}) == 3
+    assert Digests(b"x").of_body(b"y") == blake2b(b"y", key=b"x", digest_size=16).digest()
 
 
 def test_what_its_handler_knows_has_no_identity_for_the_inbox_and_what_has_none_does() -> None:

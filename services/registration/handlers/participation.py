@@ -25,5 +25,7 @@ def participation(
     }
     if position is None:
         waited_since = row.waited_since if isinstance(row, store.Placed) else None
-        return ParticipantRegistered(**said, registered_at=row.at, collected_at=waited_since)
-    return RegistrationWaitlisted(**said, position=position, waitlisted_at=row.at)
+        return ParticipantRegistered.of(
+            said | {"registered_at": row.at, "collected_at": waited_since}
+        )
+    return RegistrationWaitlisted.of(said | {"position": position, "waitlisted_at": row.at})
