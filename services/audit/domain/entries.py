@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 from uuid import UUID
 
 import orjson
@@ -15,6 +15,7 @@ from pydantic import JsonValue
 from services.audit.domain.tiles import MOST_ENTRY_BYTES
 from shared.contract import headers
 from shared.contract.audit import TOPIC, Entry
+from shared.contract.codec import decode
 from shared.contract.message import Fault, Message, Record
 from shared.contract.registry import REGISTRY, MessageData, schema_uri
 
@@ -117,6 +118,22 @@ def refuse_foreign(message: Message[Entry]) -> Fault | None:
     if message.envelope.source == f"/steward/{message.data.service}":
         return None
     return Fault("source_unknown", "ce_source is not the service that the entry names")
+
+
+def entries_of(records: Iterable[Record]) -> list[LogEntry]:
+    """What can be entries, in order; what cannot became dead letters."""
+    found = []
+    for record in records:
+        message = decode(record)
+        if not isinstance(message, Message) or not isinstance(message.data, Entry):
+            continue
+        entry = cast("Message[Entry]", message)
+        if refuse_foreign(entry) is None:
+            try:
+                found.append(log_entry(entry))
+            except NoEntryError:
+                continue
+    return found
 
 
 def entry_bytes(message: Message[Entry]) -> bytes:
