@@ -279,6 +279,9 @@ class Model:
             if state == "delivered":
                 right.row("audit.entry", disclosure, "DisclosureDelivered", None)
                 right.fact("audit", disclosure, "DisclosureDelivered")
+        for said in self.said:
+            right.row("audit.entry", said.purpose, "ConsentRecorded", said.email)
+            right.fact("audit", (said.email, said.purpose, said.state), "ConsentRecorded")
 
 
 def _personal(data: Mapping[str, Any]) -> dict[str, dict[str, str]]:

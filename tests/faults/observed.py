@@ -241,7 +241,8 @@ async def _audit(connection: Connection, names: Names, found: Answers) -> None:
     last = -1
     for row in await connection.fetch("select * from audit.entry order by sequence"):
         person = names.person(row["subject_id"])
-        found.row("audit.entry", str(row["disclosure_id"]), row["type"], person)
+        about = str(row["disclosure_id"] or row["purpose"])
+        found.row("audit.entry", about, row["type"], person)
         if row["topic_offset"] <= last:
             found.row("audit.entry order", row["sequence"])
         last = row["topic_offset"]
@@ -295,6 +296,8 @@ def _finance_fact(kind: str, data: Mapping[str, Any], names: Names) -> Label:
 
 
 def _audit_fact(kind: str, data: Mapping[str, Any], names: Names) -> Label:
+    if kind == "ConsentRecorded":
+        return (names.person(data["subject_id"]), data["purpose"], data["state"]), ()
     return data["disclosure_id"], ()
 
 

@@ -49,14 +49,14 @@ class UnsignedVerifier:
                 self._tell_missing(entry, excused)
             # What was said twice is in the log as it came first.
             elif place.topic_offset == entry.topic_offset and place.sequence < unsigned.size:
-                self._tell_other(entry, place)
+                self._match(entry, place)
 
     def _tell_missing(self, entry: LogEntry, excused: Collection[int]) -> None:
         if entry.topic_offset not in excused:
             what = f"the database does not have the entry at offset {entry.topic_offset:,}"
             self.findings.add(Finding(TOPIC, what))
 
-    def _tell_other(self, entry: LogEntry, place: Place) -> None:
+    def _match(self, entry: LogEntry, place: Place) -> None:
         self._matched.add(place.sequence)
         if place.body != entry.body:
             self._add(place, f"it has other bytes than the topic at offset {place.topic_offset:,}")
