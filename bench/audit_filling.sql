@@ -1,10 +1,11 @@
--- So many disclosures of one person each, in which bytes and columns say the same.
+-- So many disclosures of one person each, in which bytes and columns say the same. Of the topic's
+-- offsets 0 is the last one's: that one alone is there.
 insert into audit.entry (
     sequence, id, topic_offset, type, at, actor, subject_id, recipient, purpose, event_id,
     disclosure_id, categories, body
 )
 select
-    number, id, number, 'DataDisclosed', at, 'cli:operator', subject_id, 'caterer',
+    number, id, number - $3::bigint + 1, 'DataDisclosed', at, 'cli:operator', subject_id, 'caterer',
     'event-catering', event_id, disclosure_id, '{contact,diet}',
     convert_to(
         format(
@@ -13,7 +14,7 @@ select
             '"purpose":"event-catering","legal_basis":"explicit-consent",'
             '"categories":["contact","diet"],"fields":["contact.name","diet.text"],'
             '"event_id":"%s","content_digest":"%s"},"datacontenttype":"application/json",'
-            '"dataschema":"urn:steward:DataDisclosed:1","id":"%s",'
+            '"dataschema":"steward:DataDisclosed/1","id":"%s",'
             '"source":"/steward/registration","specversion":"1.0","time":"%s",'
             '"type":"DataDisclosed"}',
             written, repeat('ab', 32), disclosure_id, subject_id, event_id, repeat('cd', 32), id,

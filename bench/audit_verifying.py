@@ -21,6 +21,7 @@ from bench.registry import Measured, benchmark
 from bench.stage import PLAN, Stage
 from bench.watched import Watched, watch
 from services.audit.domain.checkpoints import Checkpoint
+from services.audit.domain.entries import StoredEntry, published
 from services.audit.domain.growth import SIGN_EVERY, Head, sign
 from services.audit.domain.merkle import Frontier, leaf_hashes
 from services.audit.domain.notes import SigningKey
@@ -32,7 +33,8 @@ from services.audit.settings import Settings
 from services.audit.store import bodies, tree
 from services.audit.store.folder import CHECKPOINT, TileFolder
 from services.audit.store.sources import PublishedLog
-from shared.contract.audit import CHECKPOINTS, CheckpointPublished
+from shared.contract import headers
+from shared.contract.audit import CHECKPOINTS, TOPIC, CheckpointPublished
 from shared.contract.codec import encode
 from shared.contract.message import Outgoing
 from shared.runtime.ids import new_id
@@ -86,10 +88,11 @@ async def _fill(settings: Settings, stage: Stage, size: int) -> bool:
     try:
         statement = Path(__file__).with_name("audit_filling.sql").read_text("utf-8")
         for begin in range(0, size, FILLED_AT_ONCE):
-            await connection.fetch(statement, begin, min(begin + FILLED_AT_ONCE, size))
+            await connection.fetch(statement, begin, min(begin + FILLED_AT_ONCE, size), size)
         key = signing_key(settings)
         writer = TileWriter(TileFolder(settings.published_folder), key.verifier())
         await _sign_and_publish(connection, writer, key, size)
+        await stage.produce([_as_said(*await bodies(connection, size - 1, 1))])
         await stage.produce(
             _announcements(
                 [
@@ -121,6 +124,13 @@ async def _sign_and_publish(
     await tree.grow(connection, head, frontier)
 
 
+def _as_said(entry: bytes) -> Record:
+    record = published(StoredEntry(0, entry))
+    attributes = record.attributes.items()
+    ours = [(headers.PREFIX + name, value.encode()) for name, value in attributes]
+    return TOPIC, None, record.data, [*ours, (headers.CONTENT_TYPE, headers.JSON.encode())]
+
+
 def _announcements(notes: list[bytes]) -> Iterator[Record]:
     for note in notes:
         size = int(note.split(b"\n")[1])
@@ -130,8 +140,8 @@ def _announcements(notes: list[bytes]) -> Iterator[Record]:
             source="/steward/audit",
             now=NOW,
         )
-        headers = [(name, value.encode()) for name, value in said.headers.items()]
-        yield CHECKPOINTS, None, said.value, headers
+        written = [(name, value.encode()) for name, value in said.headers.items()]
+        yield CHECKPOINTS, None, said.value, written
 
 
 def _command(stage: Stage, entries: int) -> Watched:

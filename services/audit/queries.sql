@@ -159,6 +159,41 @@ where size > :after and size <= :until order by size limit :most;
 -- name: notes_of(sizes)
 select size, note from checkpoint where size = any(:sizes::bigint[]);
 
+-- name: next_offset()$
+-- How far the topic is in the log: read before the log, which then has at least so much of it.
+select coalesce((select next_offset from position where topic = 'audit' and partition = 0), 0);
+
+-- name: last_signed(signed)^
+-- The signed entry that stands last in the topic: among the newest, as those of the topic's order
+-- are all but dead letters that were redriven.
+select sequence, topic_offset from entry
+where sequence < :signed and sequence >= :signed::bigint - 1000
+order by topic_offset desc
+limit 1;
+
+-- name: end_in_topic(first, size)$
+select coalesce(max(topic_offset) + 1, 0) from entry where sequence >= :first and sequence < :size;
+
+-- name: places(first, until)
+select sequence, topic_offset, body from entry
+where sequence >= :first and sequence < :until
+order by sequence;
+
+-- name: places_of(ids)
+select id, sequence, topic_offset, body from entry where id = any(:ids::uuid[]);
+
+-- name: set_aside(offsets)$
+-- Which of these are dead letters, or were and somebody gave them up.
+select array(
+    select record_offset from dead_letter
+    where topic = 'audit' and record_offset = any(:offsets::bigint[])
+    union
+    select (said.data ->> 'letter_offset')::bigint
+    from entry
+    cross join lateral (select convert_from(entry.body, 'UTF8')::jsonb -> 'data' as data) as said
+    where entry.type = 'DeadLetterDiscarded' and said.data ->> 'letter_topic' = 'audit'
+);
+
 -- name: empty_log#
 -- For a rebuild, by the administrator, in a transaction that is committed only when all that was
 -- ever published is reached again. What refuses changes is put back by `close_log`.

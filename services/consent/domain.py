@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+from uuid import UUID
+
+import orjson
 
 from shared.contract.consent import ConsentGiven, ConsentRefused, ConsentWithdrawn
 from shared.contract.inbound import ConsentAnswer
@@ -159,6 +162,25 @@ def latest(statements: Iterable[Statement]) -> dict[tuple[SubjectId, str], State
         if known is not statement and statement.rank > known.rank:
             held[key] = statement
     return held
+
+
+def record_bytes(record_id: UUID, statement: Statement, plan_digest: str) -> bytes:
+    """A record as it is digested: its columns as JSON with sorted keys, the same for ever."""
+    collected = statement.collected
+    columns = {
+        "id": str(record_id),
+        "subject_id": str(statement.subject_id),
+        "purpose": statement.purpose,
+        "state": statement.state,
+        "at": collected.at,
+        "wording": statement.wording,
+        "language": statement.language,
+        "collected_by": collected.by,
+        "source": collected.source,
+        "origin": collected.origin.hex(),
+        "plan_digest": plan_digest,
+    }
+    return orjson.dumps(columns, option=orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z)
 
 
 def answer(

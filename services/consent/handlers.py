@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
+from uuid import UUID
 
 from services.consent import store
 from services.consent.domain import (
@@ -19,11 +20,13 @@ from services.consent.domain import (
     latest,
     moment_of,
     provable,
+    record_bytes,
     statements_of,
     told_once,
     withdrawals,
     withdrawn_purposes,
 )
+from shared.contract.audit import ConsentRecorded
 from shared.contract.inbound import ContactSubmitted, WithdrawalRequested
 from shared.contract.message import Message
 from shared.contract.registration import ParticipantRegistered, RegistrationWaitlisted
@@ -205,13 +208,27 @@ class Handlers:
         if no_more:
             await store.drop_contacts(tx.connection, no_more, self._contact_categories)
         because = {one.collected.origin: one.message for one in said}
-        for statement in new.values():
-            tx.say(
-                fact_of(statement, digest),
-                key=statement.subject_id,
-                subject=statement.subject_id,
-                because=because[statement.collected.origin],
-            )
+        for record_id, statement in new.items():
+            about = statement.subject_id
+            message = because[statement.collected.origin]
+            tx.say(fact_of(statement, digest), key=about, subject=about, because=message)
+            entry = self._proof(record_id, statement, tx.now)
+            tx.say(entry, key=None, subject=about, because=message)
+
+    def _proof(self, record_id: UUID, statement: Statement, now: datetime) -> ConsentRecorded:
+        """What the audit log has of a record, also when the record is erased (article 7(1))."""
+        digest = self._privacy.plan.digest
+        record = record_bytes(record_id, statement, digest)
+        return ConsentRecorded(
+            at=now,
+            actor="service:consent",
+            plan_digest=digest,
+            service="consent",
+            subject_id=statement.subject_id,
+            purpose=statement.purpose,
+            state=statement.state,
+            record_digest=self._privacy.reference(b"consent record\0" + record).hex(),
+        )
 
     async def _sealed_contacts(self, tx: Transaction, said: Sequence[Said]) -> list[store.Contact]:
         """What people left who said yes; of those who did not, nothing is sealed or kept."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from uuid import UUID
 
 from pydantic import Field
 
@@ -106,6 +107,20 @@ class DisclosureFailed(Entry):
 
 
 @message(topic=TOPIC)
+class ConsentRecorded(Entry):
+    """What a person said of a purpose that rests on consent is on record (article 7(1)). The entry
+    outlives the record.
+    """
+
+    subject_id: SubjectId
+    purpose: PlanName
+    state: Literal["given", "refused", "withdrawn", "expired"]
+    record_digest: str
+    """HMAC-SHA256, hex, of the record, under a key that an erasure leaves: who holds a copy of the
+    record can have it proven."""
+
+
+@message(topic=TOPIC)
 class DataAccessed(Entry):
     """A person with a duty read personal data."""
 
@@ -156,6 +171,58 @@ class KeysRotated(Entry):
     replaced: str
     keys: int
     """How many keys were wrapped anew; others were destroyed meanwhile."""
+
+
+@message(topic=TOPIC)
+class PersonalDataErased(Entry):
+    """One person's data of a retention class is gone everywhere (article 17): each service has
+    answered that it deleted its own, and then the keys were destroyed. Of what a person at a
+    keyboard does, `KeysDestroyed` alone is said.
+    """
+
+    erasure_id: UUID
+    """The same for each of the subjects that are one person, and for each class of one request."""
+    subject_id: SubjectId
+    event_id: EventId | None
+    retention_class: PlanName
+    categories: tuple[PlanName, ...]
+    cut_off: Moment
+    reason: Literal["period-over", "request", "consent-withdrawn", "objection"]
+
+
+@message(topic=TOPIC)
+class PrivacyRequestClosed(Entry):
+    """What a person asked for was answered (articles 12, 15 to 21)."""
+
+    request_id: UUID
+    subject_id: SubjectId | None
+    """None where nobody was found by what the request names."""
+    kind: Literal["access", "erasure", "rectification", "restriction", "portability", "objection"]
+    outcome: Literal["granted", "partly-granted", "refused"]
+    reason: PlanName | None
+    """Why not wholly granted (article 12(4)), as a law that has data kept."""
+    opened_at: Moment
+    """When it came: a month is what article 12(3) gives."""
+
+
+@message(topic=TOPIC)
+class SignedIn(Entry):
+    """A member of staff signed in: `actor`, an account id."""
+
+    session_id: UUID
+    duties: tuple[PlanName, ...]
+    """Those of the session: what it may be used for."""
+
+
+@message(topic=TOPIC)
+class SignInFailed(Entry):
+    """Somebody tried to sign in and could not. `actor` is the account, or `service:` and the name
+    of who refused where none has the name that was given.
+    """
+
+    reason: Literal["unknown-account", "wrong-password", "locked", "closed"]
+    name_digest: str
+    """Keyed digest, hex, of the name that was given, which can be anybody's, or a password."""
 
 
 class _Link(Entry):

@@ -92,25 +92,15 @@ def envelope_of(given: Mapping[str, bytes | None]) -> Envelope:
 def _usual(given: Mapping[str, bytes | None]) -> Envelope | None:
     """The same as the long way, for the many that are as they should be; None for all others."""
     get = given.get
-    shared = [get(name) for name in _COMMON]
     raw, snapshot = get(headers.ID), get(headers.SNAPSHOT)
     if raw is None or snapshot not in (None, b"true"):
         return None
-    # What is too long is refused the long way: it must not be kept here.
-    if sum(len(value) for value in shared if value is not None) > MAX_ATTRIBUTE:
-        return None
     try:
-        source, kind, version = _common(*shared)
+        source, kind, version = _common(*map(get, _COMMON))
         identity = raw.decode()
-        subject, time, causation, trace = (
-            None if value is None else value.decode()
-            for value in (
-                get(headers.SUBJECT),
-                get(headers.TIME),
-                get(headers.CAUSATION_ID),
-                get(headers.TRACE_PARENT),
-            )
-        )
+        subject, time, causation, trace = [
+            None if value is None else value.decode() for value in map(get, _OWN)
+        ]
     except (NoMessageError, UnicodeDecodeError):
         return None
     together = f"{identity}{subject}{time}{causation}{trace}"
@@ -136,14 +126,17 @@ _COMMON: Final = (
     headers.DATA_SCHEMA,
     headers.CONTENT_TYPE,
 )
+_OWN: Final = (headers.SUBJECT, headers.TIME, headers.CAUSATION_ID, headers.TRACE_PARENT)
 
 
 @lru_cache(maxsize=1024)
 def _common(*raw: bytes | None) -> tuple[str, str, int]:
     """Source, type and version, which most messages have in common with those before them.
 
-    What raises is not remembered.
+    What raises is not remembered: neither what is too long, which is refused the long way.
     """
+    if sum(len(value) for value in raw if value is not None) > MAX_ATTRIBUTE:
+        raise NoMessageError("envelope_invalid", "the attributes are too long")
     given = dict(zip(_COMMON, raw, strict=True))
     envelope = read_envelope(from_headers({**given, headers.ID: b"any"}))
     return envelope.source, envelope.type, envelope.version
@@ -254,7 +247,7 @@ def _time(text: str | None) -> datetime | None:
         time = datetime.fromisoformat(text)
         if time.tzinfo is None:
             raise NoMessageError("envelope_invalid", "time must say its offset from UTC")
-        return time.astimezone(UTC)
+        return time if time.tzinfo is UTC else time.astimezone(UTC)
     except (ValueError, OverflowError):
         raise NoMessageError(
             "envelope_invalid", "time must be written as RFC 3339 writes it"

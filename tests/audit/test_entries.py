@@ -72,6 +72,33 @@ def test_the_same_record_gives_the_same_bytes_on_one_line() -> None:
     assert event["data"]["recipient"] == "caterer"
 
 
+@given(
+    cause=st.none() | st.text(max_size=20),
+    subject=st.none() | st.text(max_size=20),
+    time=st.none() | st.datetimes(timezones=st.just(UTC)),
+)
+def test_an_entry_is_the_json_of_its_cloudevent_with_sorted_keys(
+    cause: str | None, subject: str | None, time: datetime | None
+) -> None:
+    message = Facts().message(make_entry(audit.DataDisclosed))
+    envelope = message.envelope._replace(causation_id=cause, subject=subject, time=time)
+    event = {
+        "causationid": cause,
+        "data": orjson.Fragment(message.record.value or b""),
+        "datacontenttype": "application/json",
+        "dataschema": "steward:DataDisclosed/1",
+        "id": envelope.id,
+        "source": REGISTRATION,
+        "specversion": "1.0",
+        "subject": subject,
+        "time": time and time.isoformat().replace("+00:00", "Z"),
+        "type": "DataDisclosed",
+    }
+    given_attributes = {name: value for name, value in event.items() if value is not None}
+    expected = orjson.dumps(given_attributes, option=orjson.OPT_SORT_KEYS)
+    assert entry_bytes(Message(message.record, envelope, message.data)) == expected
+
+
 def test_a_field_of_a_later_release_stays_in_the_entry() -> None:
     record = Facts().message(make_entry(audit.DataDisclosed)).record
     body = orjson.dumps({**orjson.loads(record.value or b""), "invented_later": 1})

@@ -23,6 +23,7 @@ from services.audit.domain.tiles import (
 )
 from services.audit.handlers.identity import signing_key
 from services.audit.handlers.publish import Step
+from services.audit.handlers.tiles import TileWriter
 from services.audit.store import tree
 from services.audit.store.folder import FolderError, TileFolder, checkpoint_path
 from shared.contract.audit import DataDisclosed
@@ -106,6 +107,18 @@ async def test_a_batch_of_a_thousand_is_signed_with_its_commit(work: Work, facts
     await append(work, facts, 1)
     await append(work, facts, 5)
     assert [row["size"] for row in await work.rows("select size from checkpoint")] == [1_000]
+
+
+async def test_while_something_comes_the_publisher_looks_again_soon(
+    work: Work, facts: Facts
+) -> None:
+    publisher = publisher_of(work)
+    writer = TileWriter(folder_of(work), signing_key(settings_of(work)).verifier())
+    async with work.parts.pool.acquire() as connection:
+        await append(work, facts, 1_000)
+        assert await publisher.publish_next(connection, writer)
+        assert newest(work).size == 1_000
+        assert not await publisher.publish_next(connection, writer)
 
 
 async def test_partial_files_stay_until_the_full_one_is_there(work: Work, facts: Facts) -> None:

@@ -111,6 +111,20 @@ def test_a_tree_that_grows_has_the_tiles_of_its_size(size: int) -> None:
     )
 
 
+@pytest.mark.parametrize("level", range(1, 8))
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_around_a_power_of_256_the_right_edge_is_the_size_digit_by_digit(
+    level: int, more: int
+) -> None:
+    size = 256**level + more
+    digits = size.to_bytes(8, "little")
+    expected = [(place, digit) for place, digit in enumerate(digits) if digit]
+    assert [(tile.level, tile.width) for tile in partial_tiles(size)] == expected
+    for tile in partial_tiles(size):
+        assert parse_path(tile.path) == tile
+        assert tile.number == size >> 8 * (tile.level + 1)
+
+
 @settings(max_examples=30)
 @given(st.sampled_from(AROUND), st.integers(0, 300))
 def test_an_edge_that_is_read_again_goes_on_as_if_it_had_stayed(size: int, more: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import permutations
@@ -9,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import asyncpg
+import orjson
 import pytest
 
 from services.consent.handlers import Handlers, answers_something
@@ -23,6 +25,7 @@ from shared.messaging.subscription import Handler
 from shared.privacy.limits import LIMITS
 from shared.privacy.subjects import Alias
 from shared.privacy.values import ToOpen
+from shared.runtime.secrets import SecretsFolder
 from tests.support.facts import NOON, WEBSITE, Facts, event_state
 from tests.support.work import Work
 
@@ -75,7 +78,8 @@ async def test_a_consent_is_recorded_and_said_once(work: Work, handlers: Handler
     message = submitted()
     first = await work.do(handlers.record_contacts, [message])
     again = await work.do(handlers.record_contacts, [message])
-    (fact,) = first.said
+    fact, entry = first.said
+    assert (entry.type, entry.data["state"]) == ("ConsentRecorded", "given")
     assert (fact.type, fact.data["purpose"], fact.data["source"]) == (
         "ConsentGiven",
         "marketing",
@@ -86,6 +90,31 @@ async def test_a_consent_is_recorded_and_said_once(work: Work, handlers: Handler
     assert again.said == []
     assert await work.value("select count(*) from consent_record") == 1
     assert await states(work) == {"marketing": "given"}
+
+
+async def test_the_log_gets_a_keyed_digest_that_proves_the_record_and_nothing_personal(
+    work: Work, handlers: Handlers
+) -> None:
+    """As whoever has a copy of the record proves it, when the record itself is erased."""
+    given = await work.do(handlers.record_contacts, [submitted()])
+    withdrawn = await work.do(
+        handlers.record_withdrawals, [withdrawal("marketing", at=NOON + HOUR)]
+    )
+    rows = await work.rows("select * from consent_record order by at")
+    entries = [given.said[1], withdrawn.said[1]]
+    for row, entry in zip(rows, entries, strict=True):
+        copy = {
+            **{name: row[name] for name in ("purpose", "state", "wording", "language")},
+            **{name: row[name] for name in ("collected_by", "source", "plan_digest", "at")},
+            **{name: str(row[name]) for name in ("id", "subject_id")},
+            "origin": row["origin"].hex(),
+        }
+        written = orjson.dumps(copy, option=orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z)
+        key = SecretsFolder(work.settings.secrets).reference_key()
+        digest = hmac.digest(key, b"consent record\0" + written, "sha256")
+        assert entry.data["record_digest"] == digest.hex()
+        assert (entry.data["state"], entry.data["purpose"]) == (row["state"], "marketing")
+    assert "canary" not in str(entries).lower()
 
 
 async def test_whom_to_write_to_is_kept_sealed_of_those_who_said_yes(
@@ -172,7 +201,7 @@ async def test_a_withdrawal_that_names_nothing_takes_back_all_that_rests_on_cons
     assert await states(work) == dict.fromkeys(
         ("marketing", "networking", "dietary-needs"), "withdrawn"
     )
-    assert {fact.type for fact in effect.said} == {"ConsentWithdrawn"}
+    assert {fact.type for fact in effect.said} == {"ConsentWithdrawn", "ConsentRecorded"}
 
 
 async def test_a_withdrawal_of_what_does_not_rest_on_consent_is_a_dead_letter(
@@ -254,7 +283,8 @@ async def test_answers_on_a_registration_are_recorded(work: Work, handlers: Hand
     subject = SubjectId(uuid4())
     effect = await work.do(handlers.record_participants, [participation(subject)])
     assert await states(work) == {"marketing": "given", "dietary-needs": "refused"}
-    assert {fact.key for fact in effect.said} == {subject}
+    facts = [fact for fact in effect.said if fact.key is not None]
+    assert [fact.key for fact in facts] == [subject, subject]
     collected = await work.rows("select distinct collected_by, source from consent_record")
     assert [tuple(row) for row in collected] == [("registration", "short-courses")]
 
@@ -292,7 +322,7 @@ async def test_a_thousand_people_at_once(work: Work, handlers: Handlers) -> None
     facts = Facts()
     messages = [submitted(email=f"p{n % 700}@example.org", facts=facts) for n in range(1000)]
     effect = await work.do(handlers.record_contacts, messages)
-    assert len(effect.said) == 1000
+    assert len(effect.said) == 2 * 1000
     assert await work.value("select count(*) from consent_state") == 700
     assert await work.value("select count(*) from contact") == 700
 

@@ -280,6 +280,9 @@ class Model:
             if ended is not None:
                 right.row("audit.entry", disclosure, ended, None)
                 right.fact("audit", disclosure, ended)
+        for said in self.said:
+            right.row("audit.entry", said.purpose, "ConsentRecorded", said.email)
+            right.fact("audit", (said.email, said.purpose, said.state), "ConsentRecorded")
 
 
 def _personal(data: Mapping[str, Any]) -> dict[str, dict[str, str]]:

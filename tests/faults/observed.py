@@ -243,8 +243,9 @@ async def _audit(connection: Connection, names: Names, found: Answers) -> None:
     last = -1
     for row in await connection.fetch("select * from audit.entry order by sequence"):
         person = names.person(row["subject_id"])
+        about = str(row["disclosure_id"] or row["purpose"])
         if not _is_untimely(row["type"], orjson.loads(row["body"])["data"]):
-            found.row("audit.entry", str(row["disclosure_id"]), row["type"], person)
+            found.row("audit.entry", about, row["type"], person)
         if row["topic_offset"] <= last:
             found.row("audit.entry order", row["sequence"])
         last = row["topic_offset"]
@@ -305,6 +306,8 @@ def _finance_fact(kind: str, data: Mapping[str, Any], names: Names) -> Label:
 
 
 def _audit_fact(kind: str, data: Mapping[str, Any], names: Names) -> Label:
+    if kind == "ConsentRecorded":
+        return (names.person(data["subject_id"]), data["purpose"], data["state"]), ()
     return data["disclosure_id"], ()
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -27,11 +28,12 @@ from services.audit.handlers.verify import (
     verify_database,
     verify_published,
 )
+from services.audit.handlers.verify_unsigned import UnsignedVerifier
 from services.audit.handlers.witnesses import witnesses_of
 from services.audit.settings import Settings
 from services.audit.store.database_log import DatabaseLog
 from services.audit.store.sources import PublishedLog, folder_log
-from services.audit.store.topic_log import TopicLog
+from services.audit.store.topic_log import TopicLog, audit_records
 from services.audit.store.web import Site, WebError
 from shared.runtime.database import open_pool
 
@@ -101,8 +103,12 @@ async def _verify_all(request: Request, report: Report, progress: Progress) -> N
             report.findings.add(Finding("topic", "checkpoints at its beginning were removed"))
         log = DatabaseLog(pool, report.findings)
         folder = folder_log(settings.published_folder)
+        next_offset = await log.next_offset()
         await verify_database(log, folder, keys, report, progress)
         await verify_announced(log, topic.checkpoints(), keys, report, folder)
+        unsigned = await log.unsigned(report.signed, report.size, next_offset)
+        read = partial(audit_records, settings.kafka_bootstrap_servers)
+        await UnsignedVerifier(log, read, report.findings).run(unsigned)
     except KafkaError as error:
         raise ConnectionError("Kafka does not answer") from error
     finally:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Literal, NamedTuple
+from functools import lru_cache
+from typing import Literal, NamedTuple, cast
 from uuid import UUID
 
 import orjson
@@ -14,6 +15,7 @@ from pydantic import JsonValue
 from services.audit.domain.tiles import MOST_ENTRY_BYTES
 from shared.contract import headers
 from shared.contract.audit import TOPIC, Entry
+from shared.contract.codec import decode
 from shared.contract.message import Fault, Message, Record
 from shared.contract.registry import REGISTRY, MessageData, schema_uri
 
@@ -106,19 +108,20 @@ def log_entry(message: Message[Entry]) -> LogEntry:
     if len(body) > MOST_ENTRY_BYTES:
         raise NoEntryError("entry_too_large", f"an entry has at most {MOST_ENTRY_BYTES:,} bytes")
     has = vars(data).get
+    # By position, since there is one for every entry: names take half of the time again.
     return LogEntry(
-        id=_entry_id(message.envelope.id),
-        topic_offset=message.record.offset,
-        type=message.envelope.type,
-        at=data.at,
-        actor=data.actor,
-        subject_id=has("subject_id"),
-        recipient=has("recipient"),
-        purpose=has("purpose"),
-        event_id=has("event_id"),
-        disclosure_id=has("disclosure_id"),
-        categories=has("categories", ()),
-        body=body,
+        _entry_id(message.envelope.id),
+        message.record.offset,
+        message.envelope.type,
+        data.at,
+        data.actor,
+        has("subject_id"),
+        has("recipient"),
+        has("purpose"),
+        has("event_id"),
+        has("disclosure_id"),
+        has("categories", ()),
+        body,
     )
 
 
@@ -129,6 +132,22 @@ def refuse_foreign(message: Message[Entry]) -> Fault | None:
     return Fault("source_unknown", "ce_source is not the service that the entry names")
 
 
+def entries_of(records: Iterable[Record]) -> list[LogEntry]:
+    """What can be entries, in order; what cannot became dead letters."""
+    found = []
+    for record in records:
+        message = decode(record)
+        if not isinstance(message, Message) or not isinstance(message.data, Entry):
+            continue
+        entry = cast("Message[Entry]", message)
+        if refuse_foreign(entry) is None:
+            try:
+                found.append(log_entry(entry))
+            except NoEntryError:
+                continue
+    return found
+
+
 def entry_bytes(message: Message[Entry]) -> bytes:
     """The CloudEvent in JSON format, one line of UTF-8: the same from the same record, always.
 
@@ -137,35 +156,49 @@ def entry_bytes(message: Message[Entry]) -> bytes:
     from the topic must come out the same.
     """
     envelope = message.envelope
-    event = {
-        "specversion": "1.0",
-        "id": envelope.id,
-        "source": envelope.source,
-        "type": envelope.type,
-        "subject": envelope.subject,
-        "time": None if envelope.time is None else _rfc3339(envelope.time),
-        "datacontenttype": headers.JSON,
-        "dataschema": schema_uri(envelope.type, envelope.version),
-        "causationid": envelope.causation_id,
-        "data": orjson.Fragment(_published_data(message.record)),
-    }
-    given = {name: value for name, value in event.items() if value is not None}
-    return orjson.dumps(given, option=orjson.OPT_SORT_KEYS)
+    cause, subject = envelope.causation_id, envelope.subject
+    schema, source, last = _in_common(
+        envelope.type, envelope.version, envelope.source, envelope.time
+    )
+    return b"".join(
+        (
+            b"{" if cause is None else b'{"causationid":%b,' % orjson.dumps(cause),
+            _DATA,
+            _published_data(message.record),
+            _AFTER_DATA,
+            schema,
+            orjson.dumps(envelope.id),
+            source,
+            b"" if subject is None else b',"subject":%b' % orjson.dumps(subject),
+            last,
+        )
+    )
+
+
+@lru_cache(maxsize=256)
+def _in_common(
+    kind: str, version: int, source: str, time: datetime | None
+) -> tuple[bytes, bytes, bytes]:
+    """What entries have in common that one transaction said, in three parts: up to the id, between
+    id and subject, and behind that. Written once for all of them.
+    """
+    dumps = orjson.dumps
+    said_at = b"" if time is None else b',"time":%b' % dumps(_rfc3339(time))
+    return (
+        b'%b,"dataschema":%b,"id":' % (dumps(headers.JSON), dumps(schema_uri(kind, version))),
+        b',"source":%b,"specversion":"1.0"' % dumps(source),
+        b'%b,"type":%b}' % (said_at, dumps(kind)),
+    )
 
 
 def _published_data(record: Record) -> bytes:
     body = record.value or b"null"
-    if _is_structured(record):
+    # Of two headers with one name the last one counts, as when it was decoded.
+    content_type = dict(record.headers).get(headers.CONTENT_TYPE) or b""
+    if content_type.startswith(_STRUCTURED):
         return orjson.dumps(orjson.loads(body)["data"])
     # Ours are one line; of any other a line of the log must still be one.
     return orjson.dumps(orjson.loads(body)) if b"\n" in body else body
-
-
-def _is_structured(record: Record) -> bool:
-    for name, value in record.headers:
-        if name == headers.CONTENT_TYPE:
-            return value.startswith(_STRUCTURED)
-    return False
 
 
 def published(entry: StoredEntry) -> Published:

@@ -30,6 +30,11 @@ from shared.runtime.clock import utc_now
 from shared.runtime.database import Connection, describe, is_transient
 
 LOOK_EVERY_S: Final = 1.0
+"""While nothing comes."""
+
+GATHER_S: Final = 0.1
+"""While something does: what is signed meanwhile is written together."""
+
 TRY_AGAIN_S: Final = 2.0
 MOST_CHECKPOINTS: Final = 32
 """That are published at once."""
@@ -122,14 +127,13 @@ class Publisher:
                 more = await self.publish_next(connection, writer)
                 await self._outlet.cosigner.step()
                 loop.ok()
-                if not more:
-                    await loop.pause(LOOK_EVERY_S)
+                await loop.pause(GATHER_S if more else LOOK_EVERY_S)
         finally:
             # Not `close`, which waits for an answer: the lock must not outlive this process's use.
             connection.terminate()
 
     async def publish_next(self, connection: Connection, writer: TileWriter) -> bool:
-        """Do the next part; whether there may be more to do at once."""
+        """Do the next part; whether there was any, so that more may have come meanwhile."""
         progress = await self._guard.read(connection)
         head = progress.head
         if head.tree.size < head.size:
@@ -148,7 +152,7 @@ class Publisher:
         unannounced = [one for one in pending if one.size > progress.announced]
         if unannounced:
             await self._announce(unannounced)
-        return len(pending) == MOST_CHECKPOINTS
+        return bool(pending)
 
     def _is_due(self, signed: int) -> bool:
         now = asyncio.get_running_loop().time()

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, cast
+from typing import Final
 from uuid import UUID
 
 import orjson
 
 from services.audit.domain.checkpoints import Checkpoint, is_of_log
-from services.audit.domain.entries import LogEntry, NoEntryError, log_entry, refuse_foreign
+from services.audit.domain.entries import LogEntry, entries_of
 from services.audit.domain.growth import Head
 from services.audit.domain.merkle import Frontier, leaf_hashes
 from services.audit.domain.notes import VerifierKey
@@ -33,9 +33,7 @@ from services.audit.store import append, known_bodies, tree
 from services.audit.store.database_log import DatabaseLog, OneConnection
 from services.audit.store.sources import PublishedLog
 from services.audit.store.sql import SQL
-from shared.contract.audit import Entry
-from shared.contract.codec import decode
-from shared.contract.message import Message, Record
+from shared.contract.message import Record
 from shared.runtime.database import Connection
 
 AT_ONCE: Final = 4_000
@@ -116,7 +114,7 @@ class Rebuild:
         async for part in records:
             if self._frontier.size == self._size:
                 break
-            fresh = await self._fresh(list(self._order.sort(_entries(part))))
+            fresh = await self._fresh(list(self._order.sort(entries_of(part))))
             taken = fresh[: self._size - self._frontier.size]
             await self._append(taken)
             last = max((last, *(entry.topic_offset for entry in taken)))
@@ -144,22 +142,6 @@ class Rebuild:
             await append(self._connection, self._frontier.size, entries)
             leaves = leaf_hashes(entry.body for entry in entries)
             self._frontier = self._frontier.extended(leaves)
-
-
-def _entries(records: Sequence[Record]) -> list[LogEntry]:
-    """What can be entries; what cannot became dead letters."""
-    found = []
-    for record in records:
-        message = decode(record)
-        if not isinstance(message, Message) or not isinstance(message.data, Entry):
-            continue
-        entry = cast("Message[Entry]", message)
-        if refuse_foreign(entry) is None:
-            try:
-                found.append(log_entry(entry))
-            except NoEntryError:
-                continue
-    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
+from uuid import UUID
 
 import asyncpg
 import orjson
@@ -30,6 +31,26 @@ class Claimed:
 
     size: int
     tree: Frontier
+
+
+class Place(NamedTuple):
+    """An entry, where it stands in the log, and where it stood in the topic."""
+
+    sequence: int
+    topic_offset: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Unsigned:
+    """The end of a log of this size, from the last signed entry on, and of the topic: offsets from
+    that entry's on, to all that is in the log.
+    """
+
+    first: int
+    size: int
+    begin: int
+    end: int
 
 
 class Connections(Protocol):
@@ -150,6 +171,42 @@ class DatabaseLog:
             if len(page) < CHECKPOINTS_AT_ONCE:
                 return
             after = page[-1].size or 0
+
+    async def next_offset(self) -> int:
+        """Up to which offset the log has what the topic has."""
+        async with self._pool.acquire() as connection:
+            offset: int = await SQL.next_offset(connection)
+            return offset
+
+    async def unsigned(self, signed: int, size: int, next_offset: int) -> Unsigned:
+        """What has to be compared with the topic, where so much is signed (-1: nothing).
+
+        `next_offset`: what was the one before `size` was.
+        """
+        async with self._pool.acquire() as connection:
+            last = await SQL.last_signed(connection, signed=signed)
+            first, begin = (0, 0) if last is None else (last["sequence"], last["topic_offset"])
+            end = await SQL.end_in_topic(connection, first=first, size=size)
+        return Unsigned(first, size, begin, max(end, next_offset))
+
+    async def places(self, first: int, until: int) -> AsyncIterator[list[Place]]:
+        """Entries from a place in the log up to another, page by page."""
+        for begin in range(first, until, PAGE):
+            async with self._pool.acquire() as connection:
+                end = min(begin + PAGE, until)
+                rows = await connection.fetch(SQL.places.sql, begin, end)
+            yield [Place(*row) for row in rows]
+
+    async def places_of(self, ids: Sequence[UUID]) -> dict[UUID, Place]:
+        """Where those of these entries are that the log has."""
+        async with self._pool.acquire() as connection:
+            rows = await connection.fetch(SQL.places_of.sql, ids)
+        return {row["id"]: Place(row["sequence"], row["topic_offset"], row["body"]) for row in rows}
+
+    async def set_aside(self, offsets: Sequence[int]) -> frozenset[int]:
+        """Offsets of what could not be handled: of these, and of what was given up."""
+        async with self._pool.acquire() as connection:
+            return frozenset(await SQL.set_aside(connection, offsets=offsets))
 
     async def notes_of(self, sizes: Sequence[int]) -> dict[int, bytes]:
         """The signed checkpoints of those of these sizes that have one."""

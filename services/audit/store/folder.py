@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -61,13 +62,19 @@ class TileFolder:
     def _write(self, files: Mapping[str, bytes]) -> None:
         folders: dict[Path, None] = {}
         written = []
-        for resource, data in files.items():
-            target = self.path / resource
-            self._make_folder(target.parent, folders)
-            new = target.with_name(f".{target.name}.new")
-            _write_through(new, data)
-            written.append((new, target))
-        for new, target in written:
+        with ExitStack() as streams:
+            for resource, data in files.items():
+                target = self.path / resource
+                self._make_folder(target.parent, folders)
+                new = target.with_name(f".{target.name}.new")
+                stream = streams.enter_context(new.open("wb"))
+                stream.write(data)
+                stream.flush()
+                written.append((new, target, stream))
+            # Written all, then synced: the first one takes most of the others to the disk with it.
+            for _, _, stream in written:
+                os.fsync(stream.fileno())
+        for new, target, _ in written:
             new.replace(target)
             folders[target.parent] = None
         for folder in folders:
@@ -93,13 +100,6 @@ class TileFolder:
 def checkpoint_path(size: int) -> str:
     """Where the checkpoint of a size lies."""
     return f"{CHECKPOINTS}/{numbered(size)}"
-
-
-def _write_through(file: Path, data: bytes) -> None:
-    with file.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
 
 
 def _sync_folder(folder: Path) -> None:

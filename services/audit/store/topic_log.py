@@ -24,7 +24,7 @@ class TopicLog:
 
     def __init__(self, bootstrap_servers: str) -> None:
         self._bootstrap_servers = bootstrap_servers
-        self._end = 0
+        self._span = (0, 0)
 
     async def begin(self) -> bool:
         """Note where the topic ends now. False where its beginning was removed.
@@ -33,12 +33,12 @@ class TopicLog:
         """
         async with open_reader(self._bootstrap_servers) as reader:
             bounds = (await bounds_of(reader, [_PLACE]))[_PLACE]
-        self._end = bounds.end
+        self._span = (bounds.start, bounds.end)
         return bounds.start == 0
 
     async def checkpoints(self) -> AsyncIterator[list[tuple[int, bytes]]]:
         """Sizes and signed checkpoints, in order, some hundreds at a time. Raises as `begin`."""
-        async for records in _read(self._bootstrap_servers, _PLACE, self._end, AT_ONCE):
+        async for records in _read(self._bootstrap_servers, _PLACE, self._span, AT_ONCE):
             part = []
             for record in records:
                 message = decode(record)
@@ -48,23 +48,30 @@ class TopicLog:
                 yield part
 
 
-async def audit_records(bootstrap_servers: str) -> AsyncIterator[list[Record]]:
-    """All that was ever said to the log, up to its present end, in order. Raises as `begin`."""
+async def audit_records(
+    bootstrap_servers: str, begin: int = 0, end: int | None = None
+) -> AsyncIterator[list[Record]]:
+    """What was said to the log, up to an offset or to the topic's present end, in order.
+
+    Raises as `TopicLog.begin`.
+    """
     place = (TOPIC, 0)
     async with open_reader(bootstrap_servers) as reader:
-        end = (await bounds_of(reader, [place]))[place].end
-    async for records in _read(bootstrap_servers, place, end, RECORDS_AT_ONCE):
+        bounds = (await bounds_of(reader, [place]))[place]
+    last = bounds.end if end is None else min(end, bounds.end)
+    first = max(begin, bounds.start)
+    async for records in _read(bootstrap_servers, place, (first, last), RECORDS_AT_ONCE):
         yield records
 
 
 async def _read(
-    bootstrap_servers: str, place: Partition, end: int, most: int
+    bootstrap_servers: str, place: Partition, span: tuple[int, int], most: int
 ) -> AsyncIterator[list[Record]]:
-    """Everything of a partition before an offset, so many records at a time."""
-    partition = TopicPartition(*place)
+    """Everything of a partition from an offset up to another, so many records at a time."""
+    partition, (begin, end) = TopicPartition(*place), span
     async with open_reader(bootstrap_servers) as reader:
         reader.assign([partition])
-        await reader.seek_to_beginning(partition)
+        reader.seek(partition, begin)
         while await reader.position(partition) < end:
             async with asyncio.timeout(ANSWER_S):
                 polled = await reader.getmany(partition, timeout_ms=1_000, max_records=most)

@@ -1,0 +1,85 @@
+"""`steward audit verify` and `rebuild` with topics as Kafka has them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from uuid import UUID
+
+import orjson
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from services.audit.commands import app
+from services.audit.store import topic_log
+from shared.contract import audit
+from shared.contract.message import Record
+from shared.contract.topics import TOPICS
+from shared.runtime.topics import create_topics
+from tests.conftest import TopicFactory
+from tests.support.commands import Answered, command
+from tests.support.entries import make_entry
+from tests.support.facts import Facts
+from tests.support.log import appending_to, publish_all, settings_of
+from tests.support.records import MadeRecord
+from tests.support.work import Work
+
+SIGNED, SIZE = 260, 265
+
+
+async def send(servers: str, topic: str, records: Sequence[Record]) -> str:
+    async with AIOKafkaProducer(bootstrap_servers=servers) as producer:
+        sent = [
+            await producer.send(topic, record.value, headers=list(record.headers))
+            for record in records
+        ]
+        await asyncio.gather(*sent)
+    return topic
+
+
+async def said_by(work: Work) -> list[Record]:
+    """What the service's relay would have published: checkpoints."""
+    rows = await work.rows("select value, headers from outbox order by id")
+    given = [(row["value"], orjson.loads(row["headers"]).items()) for row in rows]
+    return [
+        MadeRecord(value, tuple((name, text.encode()) for name, text in headers))
+        for value, headers in given
+    ]
+
+
+async def test_a_log_is_held_against_its_topic_and_made_anew_from_it(
+    work: Work, kafka: str, topic_factory: TopicFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = Facts()
+    messages = [facts.message(make_entry(audit.DataDisclosed)) for _ in range(SIZE)]
+    await work.do(appending_to(work), messages[:SIGNED])
+    await publish_all(work)
+    await work.do(appending_to(work), messages[SIGNED:])
+    await create_topics(kafka, TOPICS)
+    await send(kafka, audit.CHECKPOINTS, await said_by(work))
+    records = [message.record for message in messages]
+    whole = await send(kafka, await topic_factory("audit"), records)
+    for place in (7, SIGNED + 2):
+        entry_id = UUID(messages[place].envelope.id)
+        records[place] = facts.message(make_entry(audit.DataDisclosed), id=entry_id).record
+    other = await send(kafka, await topic_factory("audit"), records)
+    settings = settings_of(work).model_copy(update={"kafka_bootstrap_servers": kafka})
+
+    async def run(topic: str, *arguments: str) -> Answered:
+        monkeypatch.setattr(topic_log, "TOPIC", topic)
+        return await command(app, settings, *arguments)
+
+    bodies = await work.value("select array(select body from entry order by sequence)")
+    done = await run(whole, "verify")
+    assert (done.code, "whole; the last 5 entries are not signed yet" in done.out) == (0, True)
+    done = await run(other, "verify")
+    assert (done.code, f"database: entry {SIGNED + 2}: it has other bytes" in done.out) == (1, True)
+
+    done = await run(other, "rebuild", "--yes")
+    assert (done.code, "the log is as it was" in done.err) == (1, True)
+    assert "the entries up to there have another root hash" in done.out
+    assert await work.value("select array(select body from entry order by sequence)") == bodies
+    done = await run(whole, "rebuild", "--yes")
+    assert (done.code, "as it was published" in done.out) == (0, True)
+    again = await work.value("select array(select body from entry order by sequence)")
+    assert again == bodies[:SIGNED]  # the service takes the rest, as it always does
