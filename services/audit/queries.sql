@@ -45,31 +45,34 @@ select array(
     order by sequence
 );
 
--- name: page(after, since, until, subject_id, recipient, event_id, page_size)
--- The next entries in order of the log. Each page is a statement of its own: no cursor is held
--- open while a reader is slow, and memory stays the same for any length of log.
-select sequence, body
+-- name: matching(after, before, since, until, subject_ids, recipient, purpose, event_id, category, type, actor)
+-- What a filter leaves of `after < sequence < before`. Only for a session that plans a statement for
+-- the values at hand (`plan_for_values`): what is null is then no condition, and stands in no
+-- index's way.
+select sequence, type, body
 from entry
 where
     sequence > :after
+    and sequence < :before
     and (:since::timestamptz is null or at >= :since)
     and (:until::timestamptz is null or at < :until)
-    and (:subject_id::uuid is null or subject_id = :subject_id)
+    and (:subject_ids::uuid[] is null or subject_id = any(:subject_ids))
     and (:recipient::text is null or recipient = :recipient)
+    and (:purpose::text is null or purpose = :purpose)
     and (:event_id::uuid is null or event_id = :event_id)
-order by sequence
-limit :page_size;
+    and (:category::text is null or categories @> array[:category])
+    and (:type::text is null or type = :type)
+    and (:actor::text is null or actor = :actor)
 
--- name: count_matching(after, since, until, subject_id, recipient, event_id)$
-select count(*)
-from entry
-where
-    sequence > :after
-    and (:since::timestamptz is null or at >= :since)
-    and (:until::timestamptz is null or at < :until)
-    and (:subject_id::uuid is null or subject_id = :subject_id)
-    and (:recipient::text is null or recipient = :recipient)
-    and (:event_id::uuid is null or event_id = :event_id);
+-- name: plan_for_values#
+set local plan_cache_mode = force_custom_plan;
+
+-- name: take_time#
+-- For one statement over a log of any length. It waits for nobody, as a batch or a reader would.
+set local transaction_timeout = 0;
+
+-- name: log_size()$
+select size from tree_head;
 
 -- name: about_subjects(subject_ids)
 select sequence, body

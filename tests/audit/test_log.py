@@ -13,7 +13,7 @@ import pytest
 
 from services.audit.domain.entries import EntryFilter
 from services.audit.handlers import read
-from services.audit.handlers.read import history_of, read_entries
+from services.audit.handlers.read import Page, history_of, read_entries, read_pages, survey
 from shared.contract import audit
 from shared.contract.audit import DataDisclosed, DisclosureDelivered, DisclosureRefused
 from shared.contract.message import Message
@@ -190,18 +190,23 @@ async def found(work: Work, asked: EntryFilter, after: int = -1) -> list[int]:
     ]
 
 
+@pytest.mark.parametrize("window", [2, 100])
 async def test_filters_hold_all_together_and_pages_go_on_where_the_last_ended(
-    work: Work, monkeypatch: pytest.MonkeyPatch
+    work: Work, monkeypatch: pytest.MonkeyPatch, window: int
 ) -> None:
     monkeypatch.setattr(read, "PAGE_SIZE", 3)
+    monkeypatch.setattr(read, "WINDOW", window)
     facts = Facts()
-    subject, event = uuid4(), uuid4()
+    subject, other, event = uuid4(), uuid4(), uuid4()
     entries = [
         make_entry(
-            DataDisclosed,
+            DisclosureRefused if place == 10 else DataDisclosed,
             at=NOON + timedelta(minutes=place),
             recipient="hotel" if place % 2 else "caterer",
-            subject_id=subject if place < 8 else uuid4(),
+            purpose="travel" if place == 9 else "event-catering",
+            categories=["contact"] if place in {1, 7} else ["contact", "diet"],
+            actor="cli:maija" if place < 2 else "cli:matti",
+            subject_id=subject if place < 8 else (other if place == 9 else uuid4()),
             event_id=event if place > 3 else None,
         )
         for place in range(12)
@@ -209,11 +214,40 @@ async def test_filters_hold_all_together_and_pages_go_on_where_the_last_ended(
     await work.do(appending_to(work), [facts.message(entry) for entry in entries])
     assert await found(work, EntryFilter()) == list(range(12))
     assert await found(work, EntryFilter(), after=4) == [5, 6, 7, 8, 9, 10, 11]
-    assert await found(work, EntryFilter(recipient="hotel")) == [1, 3, 5, 7, 9, 11]
-    assert await found(work, EntryFilter(subject_id=subject, event_id=event)) == [4, 5, 6, 7]
-    span = EntryFilter(since=NOON + timedelta(minutes=2), until=NOON + timedelta(minutes=5))
-    assert await found(work, span) == [2, 3, 4]
-    assert await found(work, EntryFilter(recipient="nobody")) == []
+    assert await found(work, EntryFilter(), after=11) == []
+    for asked, places in (
+        (EntryFilter(recipient="hotel"), [1, 3, 5, 7, 9, 11]),
+        (EntryFilter(recipient="nobody"), []),
+        (EntryFilter(purpose="travel"), [9]),
+        (EntryFilter(category="diet"), [0, 2, 3, 4, 5, 6, 8, 9, 10, 11]),
+        (EntryFilter(type="DisclosureRefused"), [10]),
+        (EntryFilter(actor="cli:maija"), [0, 1]),
+        (EntryFilter(subject_ids=(subject, other), recipient="hotel"), [1, 3, 5, 7, 9]),
+        (EntryFilter(subject_ids=(subject,), event_id=event), [4, 5, 6, 7]),
+        (EntryFilter(subject_ids=()), []),
+        (EntryFilter(since=NOON + timedelta(minutes=9)), [9, 10, 11]),
+        (EntryFilter(until=NOON + timedelta(minutes=2)), [0, 1]),
+        (
+            EntryFilter(since=NOON + timedelta(minutes=2), until=NOON + timedelta(minutes=5)),
+            [2, 3, 4],
+        ),
+    ):
+        assert await found(work, asked) == places
+        counted = await survey(work.parts.pool, asked)
+        assert counted.total == len(places)
+        assert (counted.first, counted.last) == (
+            (places[0], places[-1]) if places else (None, None)
+        )
+    by_type = (await survey(work.parts.pool, EntryFilter(), after=8)).by_type
+    assert by_type == {"DataDisclosed": 2, "DisclosureRefused": 1}
+
+
+async def test_a_page_says_how_far_the_log_was_looked_through(work: Work) -> None:
+    facts = Facts()
+    await work.do(appending_to(work), [facts.message(make_entry(DataDisclosed)) for _ in range(5)])
+    nothing = EntryFilter(recipient="nobody")
+    pages = [page async for page in read_pages(work.parts.pool, nothing)]
+    assert pages == [Page([], 4)]
 
 
 async def test_a_history_is_of_one_person_with_what_became_of_it(work: Work) -> None:

@@ -17,10 +17,9 @@ from services.audit.domain.entries import EntryFilter, StoredEntry, moment
 from services.audit.domain.proofs import HashOf, inclusion_proof
 from services.audit.domain.tiles import BundleError
 from services.audit.handlers.prove import ProveError, hashes_of, newest_checkpoint
-from services.audit.handlers.read import read_entries
+from services.audit.handlers.read import read_entries, survey
 from services.audit.handlers.verify import Progress
 from services.audit.settings import Settings
-from services.audit.store import count
 from services.audit.store.folder import FolderError
 from services.audit.store.sources import folder_log
 from shared.privacy.plan import load_plan
@@ -74,8 +73,7 @@ async def _export(settings: Settings, asked: EntryFilter, folder: Path, progress
     pool = await open_pool(settings, service="audit", max_size=1)
     many = 0
     try:
-        async with pool.acquire() as connection:
-            total = await count(connection, asked, after=-1)
+        total = (await survey(pool, asked)).total
         with (folder / ENTRIES).open("wb") as entries, (folder / PROOFS).open("wb") as proofs:
             async for page in read_entries(pool, asked):
                 signed = [entry for entry in page if entry.sequence < checkpoint.size]

@@ -17,9 +17,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from services.audit import store
 from services.audit.domain.entries import EntryFilter, StoredEntry, moment, published
-from services.audit.handlers.read import read_entries
+from services.audit.handlers.read import read_entries, survey
 from services.audit.settings import Settings
 from shared.contract import headers
 from shared.contract.topics import TOPICS
@@ -84,7 +83,7 @@ def _filter(request: Request, time_zone: ZoneInfo) -> EntryFilter:
         return EntryFilter(
             since=moment(request.since, time_zone) if request.since else None,
             until=moment(request.until, time_zone, end_of_day=True) if request.until else None,
-            subject_id=request.subject_id,
+            subject_ids=None if request.subject_id is None else (request.subject_id,),
             recipient=request.recipient,
             event_id=request.event_id,
         )
@@ -111,8 +110,7 @@ async def _sink(
     settings: Settings, request: Request, asked: EntryFilter, pool: Pool
 ) -> AsyncIterator[Sink]:
     if request.to_topic is not None:
-        async with pool.acquire() as connection:
-            total = await store.count(connection, asked, after=request.after)
+        total = (await survey(pool, asked, after=request.after)).total
         async with _topic(settings, request.to_topic, total) as topic:
             yield topic
     elif request.as_table:

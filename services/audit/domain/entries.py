@@ -82,9 +82,15 @@ class EntryFilter:
 
     since: datetime | None = None
     until: datetime | None = None
-    subject_id: UUID | None = None
+    subject_ids: tuple[UUID, ...] | None = None
+    """About any of these; with none among them, no entry is meant."""
     recipient: str | None = None
+    purpose: str | None = None
     event_id: UUID | None = None
+    category: str | None = None
+    """One of those that the entry names."""
+    type: str | None = None
+    actor: str | None = None
 
 
 def log_entry(message: Message[Entry]) -> LogEntry:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from services.audit.domain.entries import EntryFilter, LogEntry, StoredEntry
+from services.audit.domain.entries import LogEntry, StoredEntry
 from services.audit.store.sql import SQL
 from shared.runtime.database import Connection
 
@@ -36,20 +36,6 @@ async def bodies(connection: Connection, begin: int, most: int) -> list[bytes]:
     return found
 
 
-async def page(
-    connection: Connection, asked: EntryFilter, *, after: int, size: int
-) -> list[StoredEntry]:
-    """The next entries after a place in the log, at most `size`, in order."""
-    rows = SQL.page(connection, after=after, page_size=size, **_arguments(asked))
-    return [StoredEntry(row["sequence"], row["body"]) async for row in rows]
-
-
-async def count(connection: Connection, asked: EntryFilter, *, after: int) -> int:
-    """How many entries there are after a place in the log."""
-    number: int = await SQL.count_matching(connection, after=after, **_arguments(asked))
-    return number
-
-
 async def about(connection: Connection, subject_ids: Sequence[UUID]) -> list[StoredEntry]:
     """Every entry about one person, who may be several subjects, in order."""
     rows = SQL.about_subjects(connection, subject_ids=subject_ids)
@@ -60,13 +46,3 @@ async def outcomes(connection: Connection, disclosure_ids: Sequence[UUID]) -> li
     """The last word on each of these disclosures: delivered, or failed."""
     rows = SQL.outcomes_of(connection, disclosure_ids=disclosure_ids)
     return [StoredEntry(row["sequence"], row["body"]) async for row in rows]
-
-
-def _arguments(asked: EntryFilter) -> dict[str, object]:
-    return {
-        "since": asked.since,
-        "until": asked.until,
-        "subject_id": asked.subject_id,
-        "recipient": asked.recipient,
-        "event_id": asked.event_id,
-    }
