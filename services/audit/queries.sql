@@ -45,7 +45,7 @@ select array(
     order by sequence
 );
 
--- name: matching(after, before, since, until, subject_ids, recipient, purpose, event_id, category, type, actor)
+-- name: matching(after, before, since, until, subject_ids, recipient, event_id, words)
 -- What a filter leaves of `after < sequence < before`. Only for a session that plans a statement for
 -- the values at hand (`plan_for_values`): what is null is then no condition, and stands in no
 -- index's way.
@@ -58,11 +58,8 @@ where
     and (:until::timestamptz is null or at < :until)
     and (:subject_ids::uuid[] is null or subject_id = any(:subject_ids))
     and (:recipient::text is null or recipient = :recipient)
-    and (:purpose::text is null or purpose = :purpose)
     and (:event_id::uuid is null or event_id = :event_id)
-    and (:category::text is null or categories @> array[:category])
-    and (:type::text is null or type = :type)
-    and (:actor::text is null or actor = :actor)
+    and (:words::text[] is null or words_of(type, actor, purpose, categories) @> :words)
 
 -- name: plan_for_values#
 set local plan_cache_mode = force_custom_plan;

@@ -13,7 +13,15 @@ import pytest
 
 from services.audit.domain.entries import EntryFilter
 from services.audit.handlers import read
-from services.audit.handlers.read import Page, history_of, read_entries, read_pages, survey
+from services.audit.handlers.read import (
+    Page,
+    Reach,
+    history_of,
+    reach_of,
+    read_entries,
+    read_pages,
+    survey,
+)
 from shared.contract import audit
 from shared.contract.audit import DataDisclosed, DisclosureDelivered, DisclosureRefused
 from shared.contract.message import Message
@@ -246,8 +254,23 @@ async def test_a_page_says_how_far_the_log_was_looked_through(work: Work) -> Non
     facts = Facts()
     await work.do(appending_to(work), [facts.message(make_entry(DataDisclosed)) for _ in range(5)])
     nothing = EntryFilter(recipient="nobody")
-    pages = [page async for page in read_pages(work.parts.pool, nothing)]
-    assert pages == [Page([], 4)]
+    reach = await reach_of(work.parts.pool, nothing)
+    assert [page async for page in read_pages(work.parts.pool, nothing, reach)] == [Page([], 4)]
+
+
+async def test_a_span_of_time_is_looked_for_only_where_it_lies(work: Work) -> None:
+    facts = Facts()
+    minutes = (0, 1, 3, 2, 4)
+    entries = [make_entry(DataDisclosed, at=NOON + timedelta(minutes=one)) for one in minutes]
+    await work.do(appending_to(work), [facts.message(entry) for entry in entries])
+    pool = work.parts.pool
+    span = EntryFilter(since=NOON + timedelta(minutes=2), until=NOON + timedelta(minutes=4))
+    assert await reach_of(pool, span) == Reach(after=1, before=4, size=5)
+    assert await reach_of(pool, span, after=2) == Reach(after=2, before=4, size=5)
+    assert await reach_of(pool, span, after=3) == Reach(after=4, before=5, size=5)
+    pages = read_pages(pool, span, await reach_of(pool, span))
+    (page,) = [page async for page in pages]
+    assert ([entry.sequence for entry in page.entries], page.through) == ([2, 3], 4)
 
 
 async def test_a_history_is_of_one_person_with_what_became_of_it(work: Work) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -25,6 +24,15 @@ filter leaves little and no index knows it.
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """Where to look for what was asked for: `after < sequence < before`, in a log of a size."""
+
+    after: int
+    before: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Entries that were asked for, perhaps none, and how far the log is looked through with them:
     whoever goes on after that number misses nothing.
@@ -34,47 +42,42 @@ class Page:
     through: int
 
 
-async def read_pages(
-    pool: Pool, asked: EntryFilter, *, after: int = -1, before: int | None = None
-) -> AsyncIterator[Page]:
-    """The entries `after < sequence < before`, else to the present end of the log, page by page.
+async def reach_of(pool: Pool, asked: EntryFilter, *, after: int = -1) -> Reach:
+    """From a place in the log to its present end or, of a span of time, to where it lies.
 
-    Each page is a transaction of its own: nothing is held open while a reader is slow, and memory
-    stays the same for any length of log. The next page is fetched while one is worked on.
+    Times only roughly follow the log: page by page, in its order, all that stands before the span
+    would be read.
     """
-    if before is None:
-        async with searching(pool) as connection:
-            before = await search.log_size(connection)
-    end = before
-    if after + 1 >= end:
-        return
-    fetching = asyncio.ensure_future(_page(pool, asked, after, end))
-    try:
-        while True:
-            page = await fetching
-            if page.through + 1 >= end:
-                yield page
-                return
-            fetching = asyncio.ensure_future(_page(pool, asked, page.through, end))
-            # Let the request go out before the processor is the reader's for a while.
-            await asyncio.sleep(0)
-            yield page
-    finally:
-        fetching.cancel()
-
-
-async def _page(pool: Pool, asked: EntryFilter, after: int, end: int) -> Page:
-    before = min(after + 1 + WINDOW, end)
     async with searching(pool) as connection:
-        entries = await search.page(connection, asked, after=after, before=before, most=PAGE_SIZE)
-    return Page(entries, entries[-1].sequence if len(entries) == PAGE_SIZE else before - 1)
+        size = await search.log_size(connection)
+        if asked.since is None and asked.until is None:
+            return Reach(after, size, size)
+        found = await search.survey(connection, asked, after=after, before=size)
+    if found.first is None or found.last is None:
+        return Reach(size - 1, size, size)
+    return Reach(found.first - 1, found.last + 1, size)
+
+
+async def read_pages(pool: Pool, asked: EntryFilter, reach: Reach) -> AsyncIterator[Page]:
+    """The entries that were asked for, in order.
+
+    Each page is a transaction of its own, and none is fetched ahead: nothing is held open while a
+    reader is slow, and memory stays the same for any length of log.
+    """
+    after = reach.after
+    while after + 1 < reach.before:
+        before = min(after + 1 + WINDOW, reach.before)
+        async with searching(pool) as connection:
+            found = await search.page(connection, asked, after=after, before=before, most=PAGE_SIZE)
+        after = found[-1].sequence if len(found) == PAGE_SIZE else before - 1
+        yield Page(found, after if after + 1 < reach.before else reach.size - 1)
 
 
 async def read_entries(
     pool: Pool, asked: EntryFilter, *, after: int = -1
 ) -> AsyncIterator[Sequence[StoredEntry]]:
-    """The same, without pages in which nothing is."""
-    async for page in read_pages(pool, asked, after=after):
+    """The entries after a place in the log, page by page, to its present end."""
+    async for page in read_pages(pool, asked, await reach_of(pool, asked, after=after)):
         if page.entries:
             yield page.entries
 

@@ -16,7 +16,7 @@ SURVEY_WITHIN_S: Final = 3_600.0
 
 # One statement says what matches, and these what is wanted of it: no value stands in any of them.
 _MATCHING: Final = f"({SQL.matching.sql}) as matching"
-_PAGE: Final = f"select sequence, body from {_MATCHING} order by sequence limit $12"  # noqa: S608
+_PAGE: Final = f"select sequence, body from {_MATCHING} order by sequence limit $9"  # noqa: S608
 _SURVEY: Final = (
     "select type, count(*) as many, min(sequence) as first, max(sequence) as last"  # noqa: S608
     f" from {_MATCHING} group by type order by type"
@@ -86,9 +86,13 @@ def _arguments(asked: EntryFilter, after: int, before: int) -> tuple[object, ...
         asked.until,
         asked.subject_ids,
         asked.recipient,
-        asked.purpose,
         asked.event_id,
-        asked.category,
-        asked.type,
-        asked.actor,
+        _words(asked) or None,
     )
+
+
+def _words(asked: EntryFilter) -> list[str]:
+    """As the function `words_of` writes them for an entry."""
+    named = {"type": asked.type, "actor": asked.actor, "purpose": asked.purpose}
+    words = [f"{name}:{value}" for name, value in named.items() if value is not None]
+    return words if asked.category is None else [*words, asked.category]
