@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import signal
-import sys
-from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -26,10 +21,10 @@ from shared.contract.audit import (
 from shared.contract.types import SubjectId
 from shared.privacy.subjects import Alias
 from shared.runtime.settings import ServiceSettings
-from tests.conftest import ROOT, SettingsFactory
-from tests.support.commands import NOWHERE, command, environment_of
+from tests.conftest import SettingsFactory
+from tests.support.commands import NOWHERE, command
 from tests.support.entries import make_entry
-from tests.support.facts import NOON, Facts
+from tests.support.facts import Facts
 from tests.support.log import appending_to
 from tests.support.work import NO_KAFKA, Work, at_work
 
@@ -63,110 +58,6 @@ async def append(work: Work, *entries: Any) -> None:  # noqa: ANN401 - entries o
 
 def lines(out: str) -> list[dict[str, Any]]:
     return [orjson.loads(line) for line in out.splitlines()]
-
-
-async def test_entries_are_printed_as_lines_of_json_in_order(
-    work: Work, settings: ServiceSettings
-) -> None:
-    disclosure = make_entry(DataDisclosed)
-    await append(work, disclosure, make_entry(DisclosureDelivered), make_entry(DataDisclosed))
-    done = await command(app, settings, "replay")
-    assert done.code == 0
-    assert [line["sequence"] for line in lines(done.out)] == [0, 1, 2]
-    first = lines(done.out)[0]["entry"]
-    assert first["type"] == "DataDisclosed"
-    assert first["data"] == orjson.loads(disclosure.model_dump_json())
-
-
-async def test_a_replay_goes_on_after_the_number_that_it_is_given(
-    work: Work, settings: ServiceSettings
-) -> None:
-    await append(work, *(make_entry(DataDisclosed) for _ in range(5)))
-    done = await command(app, settings, "replay", "--after", "2")
-    assert [line["sequence"] for line in lines(done.out)] == [3, 4]
-
-
-async def test_filters_of_a_replay(work: Work, settings: ServiceSettings) -> None:
-    subject, event = uuid4(), uuid4()
-    await append(
-        work,
-        make_entry(DataDisclosed, recipient="hotel"),
-        make_entry(DataDisclosed, subject_id=subject),
-        make_entry(DataDisclosed, event_id=event, at=NOON + timedelta(days=2)),
-    )
-
-    async def found(*arguments: str) -> list[int]:
-        done = await command(app, settings, "replay", *arguments)
-        assert done.code == 0, done.err
-        return [line["sequence"] for line in lines(done.out)]
-
-    assert await found("--recipient", "hotel") == [0]
-    assert await found("--subject", str(subject)) == [1]
-    assert await found("--event", str(event)) == [2]
-    assert await found("--since", "2026-09-02") == [2]
-    assert await found("--until", "2026-09-01") == [0, 1]
-    assert await found("--until", "2026-09-01T12:00:00Z") == []
-    assert await found("--recipient", "nobody") == []
-
-
-async def test_a_table_has_its_head_once(work: Work, settings: ServiceSettings) -> None:
-    await append(work, make_entry(DataDisclosed, recipient="hotel"))
-    done = await command(app, settings, "replay", "--format", "table")
-    assert done.out.count("recipient") == 1
-    assert "hotel" in done.out
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("--since", "yesterday"),
-        ("--subject", "aino"),
-        ("--after", "-1"),
-        ("--format", "xml"),
-        ("--nonsense",),
-    ],
-)
-async def test_wrong_arguments_exit_with_2_and_say_which(arguments: tuple[str, ...]) -> None:
-    done = await command(app, NOWHERE, "replay", *arguments)
-    assert done.code == 2
-    assert arguments[0] in done.err
-
-
-def _hear_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-async def test_an_interrupted_replay_says_how_to_go_on(
-    work: Work, settings: ServiceSettings
-) -> None:
-    await append(work, make_entry(DataDisclosed), make_entry(DataDisclosed))
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "services.cli",
-        "audit",
-        "replay",
-        "--follow",
-        "--format",
-        "jsonl",
-        cwd=ROOT,
-        env={**os.environ, **environment_of(settings)},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        # Who starts the tests in the background may have had SIGINT ignored, and children inherit.
-        preexec_fn=_hear_interrupts,
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    async with asyncio.timeout(60):
-        first = [orjson.loads(await process.stdout.readline()) for _ in range(2)]
-        await append(work, make_entry(DataDisclosed))
-        followed = orjson.loads(await process.stdout.readline())
-        process.send_signal(signal.SIGINT)
-        _, err = await process.communicate()
-    assert [line["sequence"] for line in (*first, followed)] == [0, 1, 2]
-    assert process.returncode == 130
-    assert b"go on with --after" in err
 
 
 async def test_a_persons_history_names_recipient_purpose_basis_fields_and_outcome(

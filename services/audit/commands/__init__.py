@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 import typer
@@ -12,13 +11,6 @@ import typer
 from services.audit.commands import proofs, rights
 
 app = typer.Typer(help="The log of disclosures.", no_args_is_help=True)
-
-
-class Format(StrEnum):
-    """How entries are printed."""
-
-    JSONL = "jsonl"
-    TABLE = "table"
 
 
 @app.callback()
@@ -35,8 +27,21 @@ def replay(  # noqa: PLR0913, PLR0917 - one for each option
         str | None, typer.Option(help="Before this moment, or up to the end of this day.")
     ] = None,
     subject: Annotated[UUID | None, typer.Option(help="Entries about this data subject.")] = None,
+    email: Annotated[
+        str | None,
+        typer.Option(
+            metavar="EMAIL|-",
+            help="Entries about every subject of this person; - reads from standard input.",
+        ),
+    ] = None,
     recipient: Annotated[str | None, typer.Option(help="Entries of this recipient.")] = None,
+    purpose: Annotated[str | None, typer.Option(help="Entries with this purpose.")] = None,
     event: Annotated[UUID | None, typer.Option(help="Entries of this event.")] = None,
+    category: Annotated[str | None, typer.Option(help="Entries with this category.")] = None,
+    type_: Annotated[
+        str | None, typer.Option("--type", help="Entries of this type, as DataDisclosed.")
+    ] = None,
+    actor: Annotated[str | None, typer.Option(help="Entries by this actor, as cli:NAME.")] = None,
     after: Annotated[
         int | None, typer.Option(min=0, help="Go on after the entry with this number.")
     ] = None,
@@ -44,30 +49,45 @@ def replay(  # noqa: PLR0913, PLR0917 - one for each option
     to_topic: Annotated[
         str | None, typer.Option(help="Publish to this topic, with the original ids.")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only count what would be replayed.")
+    ] = False,
     format_: Annotated[
-        Format | None, typer.Option("--format", help="[default: table on a terminal, else jsonl]")
+        Literal["table", "jsonl", "cloudevents"] | None,
+        typer.Option("--format", help="[default: table on a terminal, else jsonl]"),
     ] = None,
 ) -> None:
     """Print the entries of the log in order, or publish them again; all filters must hold.
 
-    Each line has the entry's number in the log; --after takes one to go on from there.
+    A line of jsonl has the entry's number in the log, and --after takes one to go on from there. A
+    line of cloudevents is the entry itself: a CloudEvent in structured mode. Exit code 1: nothing
+    is recorded of the person who was named; 130: interrupted, and how to go on is told.
 
     Examples: steward audit replay --since 2026-11-01 --recipient caterer ·
     steward audit replay --after 1500 --follow --format jsonl
     """
+    from services.audit.commands.asked import Asked
     from services.audit.commands.replay import Request, run_replay
 
-    printed = format_ or (Format.TABLE if sys.stdout.isatty() else Format.JSONL)
-    request = Request(
+    asked = Asked(
         since=since,
         until=until,
-        subject_id=subject,
+        subject=subject,
+        email=email,
         recipient=recipient,
-        event_id=event,
+        purpose=purpose,
+        event=event,
+        category=category,
+        type=type_,
+        actor=actor,
+    )
+    request = Request(
+        asked,
         after=-1 if after is None else after,
         follow=follow,
+        dry_run=dry_run,
         to_topic=to_topic,
-        as_table=printed is Format.TABLE,
+        format=format_ or ("table" if sys.stdout.isatty() else "jsonl"),
     )
     raise typer.Exit(run_replay(request))
 

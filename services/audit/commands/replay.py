@@ -5,226 +5,129 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol
-from uuid import UUID
-from zoneinfo import ZoneInfo
+from typing import Literal
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
 
-from services.audit.domain.entries import EntryFilter, StoredEntry, moment, published
-from services.audit.handlers.read import read_entries, survey
+from services.audit.commands.asked import Asked, filter_of, written_well
+from services.audit.commands.counted import tell_survey
+from services.audit.commands.sinks import CloudEventsSink, LinesSink, Sink, TableSink
+from services.audit.commands.verify import progress_bar
+from services.audit.domain.entries import EntryFilter
+from services.audit.handlers.read import reach_of, read_pages, survey
+from services.audit.handlers.verify import Progress
 from services.audit.settings import Settings
-from shared.contract import headers
-from shared.contract.topics import TOPICS
-from shared.privacy.plan import load_plan
 from shared.runtime.database import Pool, open_pool
 
 FOLLOW_EVERY_S = 0.5
 INTERRUPTED = 130
 """The exit code of a command that Ctrl-C ended (128 and the signal's number)."""
 
+NOTHING = "nothing is recorded"
+"""Said of whoever has no such entry: known or not, it is the same answer."""
+
+
+Format = Literal["table", "jsonl", "cloudevents"]
+"""How entries are printed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the command line asks for. Days and moments as they were written."""
+    """What the command line asks for."""
 
-    since: str | None
-    until: str | None
-    subject_id: UUID | None
-    recipient: str | None
-    event_id: UUID | None
+    asked: Asked
     after: int
     follow: bool
+    dry_run: bool
     to_topic: str | None
-    as_table: bool
-
-
-class Sink(Protocol):
-    """Where entries go."""
-
-    async def write(self, entries: Sequence[StoredEntry]) -> None:
-        """Hand these on; done when it returns."""
-        ...
+    format: Format
 
 
 class Place:
-    """How far a replay has come: the number of the last entry that was handed on."""
+    """How far a replay has come: the log is handed on up to this number."""
 
     def __init__(self, after: int) -> None:
-        self.after = after
+        self.begin = self.after = after
+        self.entries = 0
 
 
 def run_replay(request: Request) -> int:
     """Replay until the end, or until Ctrl-C; the exit code."""
-    settings = Settings.load()
-    asked = _filter(request, ZoneInfo(load_plan(settings.plan).organisation.time_zone))
+    asked = written_well(request.asked)
     place = Place(request.after)
     try:
-        asyncio.run(_replay(settings, request, asked, place))
+        asyncio.run(_run(request, asked, place))
     except KeyboardInterrupt:
-        done = "nothing yet" if place.after < 0 else f"up to entry {place.after}"
-        resume = "" if place.after < 0 else f"; go on with --after {place.after}"
-        typer.echo(f"interrupted: {done}{resume}", err=True)
+        typer.echo(_interrupted(place), err=True)
         return INTERRUPTED
     except BrokenPipeError:
         # Who reads has read enough, as `head` does. Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    if asked.of_one_person and not place.entries:
+        typer.echo(NOTHING, err=True)
+        return 1
     return 0
 
 
-def _filter(request: Request, time_zone: ZoneInfo) -> EntryFilter:
+def _interrupted(place: Place) -> str:
+    if place.after == place.begin:
+        return "interrupted: nothing yet"
+    return f"interrupted: up to entry {place.after}; go on with --after {place.after}"
+
+
+async def _run(request: Request, asked: Asked, place: Place) -> None:
+    settings = Settings.load()
+    pool = await open_pool(settings, service="audit", max_size=1)
     try:
-        return EntryFilter(
-            since=moment(request.since, time_zone) if request.since else None,
-            until=moment(request.until, time_zone, end_of_day=True) if request.until else None,
-            subject_ids=None if request.subject_id is None else (request.subject_id,),
-            recipient=request.recipient,
-            event_id=request.event_id,
-        )
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--since/--until") from None
+        wanted = await filter_of(asked, pool, settings)
+        if request.dry_run:
+            counted = await survey(pool, wanted, after=request.after)
+            place.entries = counted.total
+            if counted.total or not asked.of_one_person:
+                await tell_survey(pool, counted, as_json=request.format != "table")
+            return
+        async with _sink(settings, request) as sink:
+            with progress_bar("replaying", quiet=_quiet(request)) as progress:
+                await _replay(pool, wanted, sink, place, progress)
+            while request.follow and (place.entries or not asked.of_one_person):
+                await asyncio.sleep(FOLLOW_EVERY_S)
+                await _replay(pool, wanted, sink, place)
+    finally:
+        await pool.close()
 
 
-async def _replay(settings: Settings, request: Request, asked: EntryFilter, place: Place) -> None:
-    async with AsyncExitStack() as open_things:
-        pool = await open_pool(settings, service="audit", max_size=1)
-        open_things.push_async_callback(pool.close)
-        sink = await open_things.enter_async_context(_sink(settings, request, asked, pool))
-        while True:
-            async for page in read_entries(pool, asked, after=place.after):
-                await sink.write(page)
-                place.after = page[-1].sequence
-            if not request.follow:
-                return
-            await asyncio.sleep(FOLLOW_EVERY_S)
+def _quiet(request: Request) -> bool:
+    """No bar for programs, nor between the lines of a terminal."""
+    return not sys.stderr.isatty() or (request.to_topic is None and sys.stdout.isatty())
+
+
+async def _replay(
+    pool: Pool, wanted: EntryFilter, sink: Sink, place: Place, progress: Progress | None = None
+) -> None:
+    """All that there is after the place now."""
+    reach = await reach_of(pool, wanted, after=place.after)
+    async for page in read_pages(pool, wanted, reach):
+        if page.entries:
+            await sink.write(page.entries)
+        place.after = page.through
+        place.entries += len(page.entries)
+        if progress is not None:
+            progress(page.through - reach.after, reach.size - 1 - reach.after)
 
 
 @asynccontextmanager
-async def _sink(
-    settings: Settings, request: Request, asked: EntryFilter, pool: Pool
-) -> AsyncIterator[Sink]:
+async def _sink(settings: Settings, request: Request) -> AsyncIterator[Sink]:
     if request.to_topic is not None:
-        total = (await survey(pool, asked, after=request.after)).total
-        async with _topic(settings, request.to_topic, total) as topic:
+        from services.audit.commands.topic_sink import topic_sink
+
+        async with topic_sink(settings.kafka_bootstrap_servers, request.to_topic) as topic:
             yield topic
-    elif request.as_table:
+    elif request.format == "table":
         yield TableSink(Console())
     else:
-        yield LinesSink()
-
-
-class LinesSink:
-    """One JSON object per line: the number in the log, and the entry as it is stored."""
-
-    async def write(self, entries: Sequence[StoredEntry]) -> None:
-        """Print and flush."""
-        lines = [b'{"sequence":%d,"entry":%b}\n' % (one.sequence, one.body) for one in entries]
-        sys.stdout.buffer.write(b"".join(lines))
-        sys.stdout.buffer.flush()
-
-
-class TableSink:
-    """Rows for people; the head of the table once."""
-
-    _columns = (("#", 9), ("at", 20), ("type", 19), ("recipient", 14), ("purpose", 17))
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._head = True
-
-    async def write(self, entries: Sequence[StoredEntry]) -> None:
-        """Print a part of the table."""
-        table = Table(box=None, show_header=self._head, pad_edge=False)
-        for name, width in self._columns:
-            table.add_column(name, min_width=width, no_wrap=True)
-        table.add_column("subject", min_width=36, no_wrap=True)
-        for entry in entries:
-            table.add_row(str(entry.sequence), *_cells(entry))
-        self._console.print(table)
-        self._head = False
-
-
-def _cells(entry: StoredEntry) -> list[str]:
-    event = entry.event
-    data = event["data"] if isinstance(event["data"], dict) else {}
-    named = [str(data.get(name) or "") for name in ("recipient", "purpose", "subject_id")]
-    return [str(data.get("at", ""))[:19].replace("T", " "), str(event["type"]), *named]
-
-
-@asynccontextmanager
-async def _topic(settings: Settings, name: str, total: int) -> AsyncIterator[TopicSink]:
-    from aiokafka import AIOKafkaProducer
-    from aiokafka.admin import AIOKafkaAdminClient
-
-    taken = {spec.name: spec.owner for spec in TOPICS if spec.name != "audit"}
-    if name in taken:
-        raise typer.BadParameter(
-            f"{name} carries the messages of {taken[name]}: name a topic made for the replay",
-            param_hint="--to-topic",
-        )
-    servers = settings.kafka_bootstrap_servers
-    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
-    await admin.start()
-    try:
-        if name not in await admin.list_topics():
-            raise typer.BadParameter(
-                "there is no topic of this name; make it first, with one partition",
-                param_hint="--to-topic",
-            )
-    finally:
-        await admin.close()
-    producer = AIOKafkaProducer(bootstrap_servers=servers, acks="all", enable_idempotence=True)
-    columns = (TextColumn("publishing"), BarColumn(), MofNCompleteColumn())
-    async with producer:
-        with Progress(*columns, console=Console(stderr=True)) as progress:
-            yield TopicSink(producer, name, progress, total)
-
-
-class Producer(Protocol):
-    """What a replay needs of aiokafka's producer."""
-
-    async def send(
-        self,
-        topic: str,
-        value: bytes,
-        *,
-        partition: int,
-        headers: Sequence[tuple[str, bytes]],
-    ) -> asyncio.Future[object]:
-        """Queue one record; the future is done when brokers have it."""
-        ...
-
-
-class TopicSink:
-    """A topic: the records that the entries were made of, ids and bytes, so that a consumer that
-    has them already knows them again.
-    """
-
-    def __init__(self, producer: Producer, topic: str, progress: Progress, total: int) -> None:
-        self._producer = producer
-        self._topic = topic
-        self._progress = progress
-        self._task = progress.add_task("", total=total)
-
-    async def write(self, entries: Sequence[StoredEntry]) -> None:
-        """Publish, in order and so to one partition; done when brokers have all of it."""
-        sent = []
-        for entry in entries:
-            record = published(entry)
-            attributes = [
-                (headers.PREFIX + name, value.encode()) for name, value in record.attributes.items()
-            ]
-            content_type = (headers.CONTENT_TYPE, headers.JSON.encode())
-            sent.append(
-                await self._producer.send(
-                    self._topic, record.data, partition=0, headers=[*attributes, content_type]
-                )
-            )
-        await asyncio.gather(*sent)
-        self._progress.advance(self._task, len(entries))
+        yield LinesSink() if request.format == "jsonl" else CloudEventsSink()

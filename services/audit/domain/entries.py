@@ -67,6 +67,12 @@ class StoredEntry:
         event: dict[str, JsonValue] = orjson.loads(self.body)
         return event
 
+    @property
+    def at(self) -> str:
+        """When it happened, as the entry has it (RFC 3339)."""
+        data = self.event["data"]
+        return str(data["at"]) if isinstance(data, dict) else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Published:

@@ -1,0 +1,122 @@
+"""From the words of a command line to a filter of the log: days, people, names that are known."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, tzinfo
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import typer
+
+from services.audit.domain.entries import ENTRY_TYPES, EntryFilter, moment
+from services.audit.handlers.read import is_any
+from services.audit.settings import Settings
+from shared.assembly import open_parts
+from shared.privacy import stored_plans
+from shared.privacy.asking import asked_for
+from shared.privacy.errors import AliasError
+from shared.privacy.in_force import InForce
+from shared.privacy.plan import Plan
+from shared.privacy.subjects import Alias
+from shared.runtime.database import Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Filters as they were written. `email` is an address, or - for one on standard input."""
+
+    since: str | None = None
+    until: str | None = None
+    subject: UUID | None = None
+    email: str | None = None
+    recipient: str | None = None
+    purpose: str | None = None
+    event: UUID | None = None
+    category: str | None = None
+    type: str | None = None
+    actor: str | None = None
+
+    @property
+    def of_one_person(self) -> bool:
+        """Whether the question is about somebody: then "nothing" has to be one answer."""
+        return self.subject is not None or self.email is not None
+
+
+def written_well(asked: Asked) -> Asked:
+    """The same, its address read from standard input where it is to be. What was written wrongly is
+    refused here, before anything is opened.
+    """
+    _span(asked, UTC)
+    if asked.email is None:
+        return asked
+    if asked.subject is not None:
+        raise typer.BadParameter("name a person by one of both", param_hint="--subject/--email")
+    try:
+        return replace(asked, email=asked_for(asked.email, sys.stdin))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--email") from None
+
+
+async def filter_of(asked: Asked, pool: Pool, settings: Settings) -> EntryFilter:
+    """What is meant, by the plan in force. typer.BadParameter where a value cannot be meant."""
+    async with pool.acquire() as connection, connection.transaction(readonly=True):
+        plan = (await InForce.open(connection)).plan
+        ever = await stored_plans.names(connection)
+    named = _span(asked, ZoneInfo(plan.organisation.time_zone))
+    for kind, known in _known(plan, ever).items():
+        value = getattr(asked, kind)
+        if value is None or value in known:
+            continue
+        if not await is_any(pool, EntryFilter(**{kind: value})):
+            raise typer.BadParameter(_unknown(kind, value, known), param_hint=f"--{kind}")
+    return replace(named, subject_ids=await _subjects(asked, settings))
+
+
+def _span(asked: Asked, zone: tzinfo) -> EntryFilter:
+    try:
+        return EntryFilter(
+            since=moment(asked.since, zone) if asked.since else None,
+            until=moment(asked.until, zone, end_of_day=True) if asked.until else None,
+            recipient=asked.recipient,
+            purpose=asked.purpose,
+            event_id=asked.event,
+            category=asked.category,
+            type=asked.type,
+            actor=asked.actor,
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--since/--until") from None
+
+
+def _known(plan: Plan, ever: Collection[tuple[str, str]]) -> Mapping[str, Collection[str]]:
+    def names(kind: str) -> set[str]:
+        return {name for of, name in ever if of == kind}
+
+    return {
+        "recipient": plan.recipients.keys() | names("recipient"),
+        "purpose": plan.purposes.keys() | names("purpose"),
+        "category": plan.categories.keys(),
+        "type": {model.__name__ for model in ENTRY_TYPES},
+    }
+
+
+def _unknown(kind: str, value: str, known: Collection[str]) -> str:
+    """The value itself is not repeated: it may be anything, an address too."""
+    near = difflib.get_close_matches(value, known, n=1, cutoff=0.5)
+    which = f"the nearest is {near[0]}" if near else f"known are {', '.join(sorted(known))}"
+    return f"neither a plan nor the log has this {kind}; {which}"
+
+
+async def _subjects(asked: Asked, settings: Settings) -> tuple[UUID, ...] | None:
+    """Every subject that is meant; nobody's, where nothing leads from the address to anybody."""
+    if asked.email is None:
+        return None if asked.subject is None else (asked.subject,)
+    async with open_parts(settings, service="audit") as parts, parts.pool.acquire() as connection:
+        try:
+            return tuple(await parts.privacy.find_history(connection, Alias("email", asked.email)))
+        except AliasError:
+            raise typer.BadParameter("this is no e-mail address", param_hint="--email") from None
