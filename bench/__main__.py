@@ -39,6 +39,7 @@ MODULES = (
     "withdrawals",
     "audit",
     "audit_verifying",
+    "audit_searching",
     "full",
     "replicas",
     "keys",

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -16,13 +13,13 @@ from random import Random
 
 import asyncpg
 import orjson
-import psutil
 
 from bench.figures import median, percentile
 from bench.ground import Ground
 from bench.load import Record
 from bench.registry import Measured, benchmark
 from bench.stage import PLAN, Stage
+from bench.watched import Watched, watch
 from services.audit.domain.checkpoints import Checkpoint
 from services.audit.domain.growth import SIGN_EVERY, Head, sign
 from services.audit.domain.merkle import Frontier, leaf_hashes
@@ -45,40 +42,31 @@ VERIFY = "audit-verify"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FILLED_AT_ONCE = 100_000
 PROOFS = 300
-LOOK_EVERY_S = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """One run of the command: seconds on the clock, of its processor, and its peak of memory."""
-
-    took_s: float
-    cpu_s: float
-    megabytes: float
-    entries: int
 
 
 @benchmark(VERIFY, unit="s", aim=10.0, better="lower", repeated=True)
 async def verify(ground: Ground) -> Measured:
     """`steward audit verify` of that many entries: database, folder and topic, with its start."""
-    stage = await ground.stage(STAGE)
-    settings = _settings(stage)
-    await stage.once("log", lambda: _fill(settings, stage, ground.sizes.verified))
-    done = await asyncio.to_thread(_command, settings)
-    if done.entries != ground.sizes.verified:
-        raise AssertionError(f"{done.entries} entries were verified")
-    details = {"entries": done.entries, "cpu_s": round(done.cpu_s, 2), "MB": round(done.megabytes)}
+    done = await _verified(ground)
+    details = {
+        "entries": ground.sizes.verified,
+        "cpu_s": round(done.cpu_s, 2),
+        "MB": round(done.megabytes),
+    }
     return Measured([done.took_s], details)
 
 
 @benchmark("audit-verify-memory", unit="MB", aim=150.0, better="lower", needs=(VERIFY,))
 async def memory(ground: Ground) -> Measured:
     """The most that verifying took of memory, the interpreter included."""
+    done = await _verified(ground)
+    return Measured([done.megabytes], {"entries": ground.sizes.verified})
+
+
+async def _verified(ground: Ground) -> Watched:
     stage = await ground.stage(STAGE)
-    settings = _settings(stage)
-    await stage.once("log", lambda: _fill(settings, stage, ground.sizes.verified))
-    done = await asyncio.to_thread(_command, settings)
-    return Measured([done.megabytes], {"entries": done.entries})
+    await stage.once("log", lambda: _fill(_settings(stage), stage, ground.sizes.verified))
+    return await asyncio.to_thread(_command, stage, ground.sizes.verified)
 
 
 def _settings(stage: Stage) -> Settings:
@@ -146,34 +134,17 @@ def _announcements(notes: list[bytes]) -> Iterator[Record]:
         yield CHECKPOINTS, None, said.value, headers
 
 
-def _command(settings: Settings) -> Verified:
-    environment = {
-        **os.environ,
-        "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
-        "DATABASE_URL": settings.database_url,
-        "STEWARD_SECRETS": str(settings.secrets),
-        "STEWARD_PLAN": str(PLAN),
-    }
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "services.cli", "audit", "verify", "--json"],
-        env=environment,
-        stdout=subprocess.PIPE,
-    )
-    watched, most = psutil.Process(process.pid), 0.0
-    # Not what the system says of its peak at its end: that counts this process too, whose copy the
-    # command was before it began.
-    while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
-        most = max(most, watched.memory_info().rss / 1e6)
-        time.sleep(LOOK_EVERY_S)
-    took = time.perf_counter() - began
-    _, status, usage = ended
-    process.returncode = os.waitstatus_to_exitcode(status)
-    with process:
-        told = orjson.loads(process.stdout.read() if process.stdout is not None else b"")
-    if process.returncode != 0:
+def _command(stage: Stage, entries: int) -> Watched:
+    """`steward audit verify`; AssertionError where it does not find so many entries whole."""
+    with tempfile.TemporaryFile() as output:
+        code, done = watch(stage, output, "audit", "verify", "--json")
+        output.seek(0)
+        told = orjson.loads(output.read())
+    if code:
         raise AssertionError(f"the log is not whole: {told['findings'][:1]}")
-    return Verified(took, usage.ru_utime + usage.ru_stime, most, told["entries"])
+    if told["entries"] != entries:
+        raise AssertionError(f"{told['entries']} entries were verified")
+    return done
 
 
 @benchmark("audit-prove", unit="ms", aim=1.0, better="lower")

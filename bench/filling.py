@@ -148,12 +148,12 @@ async def _fill(connection: Connection, filling: Filling, rows: int) -> None:
         f" from (select * from {filling.table} limit 1) as pattern,"
         " generate_series(1, $1::bigint) as n"
     )
-    async with connection.transaction(), _without_indexes(connection, filling.table):
+    async with connection.transaction(), without_indexes(connection, filling.table):
         await connection.execute(statement, rows)
 
 
 @asynccontextmanager
-async def _without_indexes(connection: Connection, table: str) -> AsyncIterator[None]:
+async def without_indexes(connection: Connection, table: str) -> AsyncIterator[None]:
     """Take a table's indexes and keys away; make them again when it is filled, a sort for each."""
     found = [row async for row in _sql.indexes_of(connection, table=table)]
     for row in found:
