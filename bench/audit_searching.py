@@ -46,8 +46,8 @@ async def replay(ground: Ground) -> Measured:
 @benchmark("audit-replay-filtered", unit="entries/s", aim=100_000, repeated=True)
 async def replay_filtered(ground: Ground) -> Measured:
     """As many entries, of one recipient since a day: those are half of what is looked through."""
-    stage = await _stage(ground)
-    async with _administrator(stage) as connection:
+    stage = await log_of(ground, ground.sizes.rows)
+    async with administrator(stage) as connection:
         since: datetime = await connection.fetchval(
             "select at from entry where sequence = $1", ground.sizes.rows - 2 * _many(ground)
         )
@@ -60,7 +60,7 @@ async def replay_filtered(ground: Ground) -> Measured:
 @benchmark("audit-replay-memory", unit="MB", aim=150.0, better="lower", needs=(REPLAY,))
 async def memory(ground: Ground) -> Measured:
     """The most that replaying the whole long log took, the interpreter included."""
-    stage = await _stage(ground)
+    stage = await log_of(ground, ground.sizes.rows)
     code, done = await asyncio.to_thread(watch, stage, subprocess.DEVNULL, "audit", "replay")
     if code:
         raise AssertionError(f"the replay ended with {code}")
@@ -77,10 +77,10 @@ async def about(ground: Ground) -> Measured:
     """All that a long log says of one person, with what became of each disclosure: the median of
     some hundreds of people at random, each asked for once.
     """
-    stage = await _stage(ground)
+    stage = await log_of(ground, ground.sizes.rows)
     random = Random(1)  # noqa: S311 - the same people each time
     people = _people(ground.sizes.rows)
-    async with _administrator(stage) as connection:
+    async with administrator(stage) as connection:
         subjects = await connection.fetchval(
             "select array(select md5('person' || one)::uuid from unnest($1::bigint[]) as one)",
             random.sample(range(people), PEOPLE),
@@ -109,7 +109,7 @@ def _many(ground: Ground) -> int:
 
 async def _replayed(ground: Ground, entries: int, *arguments: str) -> Measured:
     """Entries a second; AssertionError where it were not so many."""
-    stage = await _stage(ground)
+    stage = await log_of(ground, ground.sizes.rows)
     arguments = ("audit", "replay", "--format", "jsonl", *arguments)
     code, done, lines = await asyncio.to_thread(_counted, stage, arguments)
     if code or lines != entries:
@@ -121,24 +121,27 @@ async def _replayed(ground: Ground, entries: int, *arguments: str) -> Measured:
 def _counted(stage: Stage, arguments: Sequence[str]) -> tuple[int, Watched, int]:
     """Exit code, what it took, and how many lines came out of it."""
     command = ("wc", "-l")
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as counting:
+    with subprocess.Popen(  # noqa: S603 - as it stands above
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as counting:
         assert counting.stdin is not None
         code, done = watch(stage, counting.stdin, *arguments)
         lines, _ = counting.communicate()
     return code, done, int(lines)
 
 
-async def _stage(ground: Ground) -> Stage:
+async def log_of(ground: Ground, size: int) -> Stage:
+    """A stage with a long log."""
     stage = await ground.stage(STAGE, POSTGRES_SETTINGS)
-    await stage.once("log", lambda: fill_log(stage, ground.sizes.rows, ground.tell))
+    await stage.once("log", lambda: _fill(stage, size, ground.tell))
     return stage
 
 
-async def fill_log(stage: Stage, size: int, tell: Callable[[str], None]) -> bool:
-    """A long log, of a whole number of disclosures, in which everything can be searched for."""
+async def _fill(stage: Stage, size: int, tell: Callable[[str], None]) -> bool:
+    """Of a whole number of disclosures, in which everything can be searched for."""
     tell(f"{size:,} entries into the audit log")
     statement = Path(__file__).with_name("audit_searched.sql").read_text("utf-8")
-    async with _administrator(stage) as connection:
+    async with administrator(stage) as connection:
         async with connection.transaction(), without_indexes(connection, "audit.entry"):
             # Emptied in the same transaction, it is written once, and not to the journal too.
             await connection.execute("alter table entry disable trigger entry_is_append_only")
@@ -156,9 +159,8 @@ def _people(size: int) -> int:
 
 
 @asynccontextmanager
-async def _administrator(
-    stage: Stage,
-) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+async def administrator(stage: Stage) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """A connection of the administrator's that finds the log's tables."""
     connection = await asyncpg.connect(stage.database_url, server_settings={"search_path": "audit"})
     try:
         yield connection

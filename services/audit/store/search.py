@@ -16,8 +16,8 @@ SURVEY_WITHIN_S: Final = 3_600.0
 
 # One statement says what matches, and these what is wanted of it: no value stands in any of them.
 _MATCHING: Final = f"({SQL.matching.sql}) as matching"
-_PAGE: Final = f"select sequence, body from {_MATCHING} order by sequence limit $9"  # noqa: S608
-_SURVEY: Final = (
+PAGE: Final = f"select sequence, body from {_MATCHING} order by sequence limit $9"  # noqa: S608
+SURVEY: Final = (
     "select type, count(*) as many, min(sequence) as first, max(sequence) as last"  # noqa: S608
     f" from {_MATCHING} group by type order by type"
 )
@@ -57,7 +57,7 @@ async def page(
     connection: Connection, asked: EntryFilter, *, after: int, before: int, most: int
 ) -> list[StoredEntry]:
     """The first of the entries that were asked for, `after < sequence < before`, in order."""
-    rows = await connection.fetch(_PAGE, *_arguments(asked, after, before), most)
+    rows = await connection.fetch(PAGE, *arguments(asked, after, before), most)
     return [StoredEntry(sequence, body) for sequence, body in rows]
 
 
@@ -67,9 +67,7 @@ async def survey(connection: Connection, asked: EntryFilter, *, after: int, befo
     It takes as long as reading them does at the server: some seconds of ten million.
     """
     await SQL.take_time(connection)
-    rows = await connection.fetch(
-        _SURVEY, *_arguments(asked, after, before), timeout=SURVEY_WITHIN_S
-    )
+    rows = await connection.fetch(SURVEY, *arguments(asked, after, before), timeout=SURVEY_WITHIN_S)
     return Survey(
         {row["type"]: row["many"] for row in rows},
         min((row["first"] for row in rows), default=None),
@@ -77,8 +75,8 @@ async def survey(connection: Connection, asked: EntryFilter, *, after: int, befo
     )
 
 
-def _arguments(asked: EntryFilter, after: int, before: int) -> tuple[object, ...]:
-    """In the order in which the statement has them."""
+def arguments(asked: EntryFilter, after: int, before: int) -> tuple[object, ...]:
+    """What `PAGE` and `SURVEY` are given, in the order in which they have it."""
     return (
         after,
         before,
