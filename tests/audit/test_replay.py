@@ -14,9 +14,12 @@ from uuid import uuid4
 
 import orjson
 import pytest
+from typer.testing import CliRunner
 
 from services.audit.commands import app
-from services.audit.domain.entries import ENTRY_TYPES
+from services.audit.commands.sinks import LinesSink
+from services.audit.domain.entries import ENTRY_TYPES, StoredEntry
+from services.audit.handlers import read
 from services.cli import subjects
 from shared.assembly import open_parts
 from shared.contract.audit import TOPIC as AUDIT
@@ -279,6 +282,23 @@ async def test_an_interrupted_replay_says_how_to_go_on_and_does(
     await append(work, make_entry(DataDisclosed))
     done = await command(app, settings, "replay", *err.decode().split()[-2:])
     assert [line["sequence"] for line in lines(done.out)] == [3]
+
+
+async def test_a_replay_that_fails_says_how_to_go_on_too(
+    work: Work, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(read, "PAGE_SIZE", 2)
+    await append(work, *(make_entry(DataDisclosed) for _ in range(5)))
+
+    async def fail_later(_: LinesSink, entries: Sequence[StoredEntry]) -> None:
+        if entries[-1].sequence > 2:
+            raise ConnectionError
+
+    monkeypatch.setattr(LinesSink, "write", fail_later)
+    arguments, environment = ["replay", "--format", "jsonl"], environment_of(settings)
+    failed = await asyncio.to_thread(CliRunner().invoke, app, arguments, env=environment)
+    assert isinstance(failed.exception, ConnectionError)
+    assert failed.stderr == "stopped: up to entry 1; go on with --after 1\n"
 
 
 @asynccontextmanager

@@ -51,8 +51,18 @@ class Place:
     """How far a replay has come: the log is handed on up to this number."""
 
     def __init__(self, after: int) -> None:
-        self.begin = self.after = after
+        self._begin = self.after = after
         self.entries = 0
+
+    @property
+    def moved(self) -> bool:
+        """Whether anything was looked at."""
+        return self.after != self._begin
+
+    def __str__(self) -> str:
+        if not self.moved:
+            return "nothing yet"
+        return f"up to entry {self.after}; go on with --after {self.after}"
 
 
 def run_replay(request: Request) -> int:
@@ -62,22 +72,20 @@ def run_replay(request: Request) -> int:
     try:
         asyncio.run(_run(request, asked, place))
     except KeyboardInterrupt:
-        typer.echo(_interrupted(place), err=True)
+        typer.echo(f"interrupted: {place}", err=True)
         return INTERRUPTED
     except BrokenPipeError:
         # Who reads has read enough, as `head` does. Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception:
+        if place.moved:
+            typer.echo(f"stopped: {place}", err=True)
+        raise
     if asked.of_one_person and not place.entries:
         typer.echo(NOTHING, err=True)
         return 1
     return 0
-
-
-def _interrupted(place: Place) -> str:
-    if place.after == place.begin:
-        return "interrupted: nothing yet"
-    return f"interrupted: up to entry {place.after}; go on with --after {place.after}"
 
 
 async def _run(request: Request, asked: Asked, place: Place) -> None:

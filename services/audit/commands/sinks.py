@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from rich.console import Console
@@ -25,7 +25,7 @@ class LinesSink:
 
     async def write(self, entries: Sequence[StoredEntry]) -> None:
         """Print and flush."""
-        _print([b'{"sequence":%d,"entry":%b}\n' % (one.sequence, one.body) for one in entries])
+        _print(b'{"sequence":%d,"entry":%b}\n' % (one.sequence, one.body) for one in entries)
 
 
 class CloudEventsSink:
@@ -33,13 +33,13 @@ class CloudEventsSink:
 
     async def write(self, entries: Sequence[StoredEntry]) -> None:
         """Print and flush."""
-        _print([b"%b\n" % one.body for one in entries])
+        _print(b"%b\n" % one.body for one in entries)
 
 
-def _print(lines: Sequence[bytes]) -> None:
+def _print(lines: Iterable[bytes]) -> None:
     # Not in a thread: whoever reads slowly holds up nothing but this command, and what was handed
     # on is known when it is interrupted.
-    sys.stdout.buffer.write(b"".join(lines))
+    sys.stdout.buffer.writelines(lines)
     sys.stdout.buffer.flush()
 
 
