@@ -113,7 +113,7 @@ async def test_a_name_that_neither_a_plan_nor_the_log_has_is_refused_with_the_ne
         (("--purpose", "marketting"), "the nearest is marketing"),
         (("--category", "diets"), "the nearest is diet"),
         (("--type", "DataDisclose"), "the nearest is DataDisclosed"),
-        (("--recipient", EMAIL), "known are bus-company"),
+        (("--recipient", EMAIL), "the nearest is"),
     ):
         done = await command(app, settings, "replay", *arguments)
         assert (done.code, done.out) == (2, "")

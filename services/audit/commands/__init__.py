@@ -54,7 +54,7 @@ def replay(  # noqa: PLR0913, PLR0917 - one for each option
     ] = False,
     format_: Annotated[
         Literal["table", "jsonl", "cloudevents"] | None,
-        typer.Option("--format", help="[default: table on a terminal, else jsonl]"),
+        typer.Option("--format", help="Else a table on a terminal, and jsonl otherwise."),
     ] = None,
 ) -> None:
     """Print the entries of the log in order, or publish them again; all filters must hold.

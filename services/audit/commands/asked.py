@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from services.audit.domain.entries import ENTRY_TYPES, EntryFilter, moment
-from services.audit.handlers.read import is_any
+from services.audit.handlers.read import survey
 from services.audit.settings import Settings
 from shared.assembly import open_parts
 from shared.privacy import stored_plans
@@ -71,7 +71,8 @@ async def filter_of(asked: Asked, pool: Pool, settings: Settings) -> EntryFilter
         value = getattr(asked, kind)
         if value is None or value in known:
             continue
-        if not await is_any(pool, EntryFilter(**{kind: value})):
+        # Counted, since for the first of perhaps none all of the log might be read.
+        if not (await survey(pool, EntryFilter(**{kind: value}))).total:
             raise typer.BadParameter(_unknown(kind, value, known), param_hint=f"--{kind}")
     return replace(named, subject_ids=await _subjects(asked, settings))
 
@@ -106,9 +107,8 @@ def _known(plan: Plan, ever: Collection[tuple[str, str]]) -> Mapping[str, Collec
 
 def _unknown(kind: str, value: str, known: Collection[str]) -> str:
     """The value itself is not repeated: it may be anything, an address too."""
-    near = difflib.get_close_matches(value, known, n=1, cutoff=0.5)
-    which = f"the nearest is {near[0]}" if near else f"known are {', '.join(sorted(known))}"
-    return f"neither a plan nor the log has this {kind}; {which}"
+    (near,) = difflib.get_close_matches(value, known, n=1, cutoff=0)
+    return f"neither a plan nor the log has this {kind}; the nearest is {near}"
 
 
 async def _subjects(asked: Asked, settings: Settings) -> tuple[UUID, ...] | None:

@@ -89,13 +89,6 @@ async def survey(pool: Pool, asked: EntryFilter, *, after: int = -1) -> Survey:
         return await search.survey(connection, asked, after=after, before=size)
 
 
-async def is_any(pool: Pool, asked: EntryFilter) -> bool:
-    """Whether the log has such an entry."""
-    async with searching(pool) as connection:
-        size = await search.log_size(connection)
-        return bool(await search.page(connection, asked, after=-1, before=size, most=1))
-
-
 async def entry_of(pool: Pool, sequence: int) -> StoredEntry:
     """The entry with this number, which there is."""
     async with searching(pool) as connection:
