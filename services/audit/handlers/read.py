@@ -14,7 +14,7 @@ from services.audit.store import search
 from services.audit.store.search import Survey, searching
 from shared.runtime.database import Connection, Pool
 
-PAGE_SIZE = 1_000
+PAGE_SIZE = 2_000
 """Entries per page of a reading: few enough to stay small, many enough to be fast."""
 
 WINDOW: Final = 1_000_000
