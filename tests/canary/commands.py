@@ -139,6 +139,8 @@ def _many(stack: Stack, marks: Marks) -> Iterator[Call]:
     yield Call(("registration", "events", "--json"))
     yield Call(("audit", "replay", "--format", "table"))
     yield Call(("audit", "replay", "--format", "jsonl"))
+    replayed = ("audit", "replay", "--email", "-", "--format", "cloudevents")
+    yield Call(replayed, f"{marks.email_of(FOLLOWED)}\n")
     yield Call(("retention", "due", "--on", "2040-12-31"))
     yield Call(("retention", "due", "--on", "2040-12-31", "--json"))
     yield Call(("registration", "republish"))
