@@ -36,14 +36,14 @@ RECIPIENT: Final = "caterer"
 PEOPLE: Final = 300
 
 
-@benchmark(REPLAY, unit="entries/s", aim=100_000, repeated=True)
+@benchmark(REPLAY, unit="entries/s", aim=100_000)
 async def replay(ground: Ground) -> Measured:
     """`steward audit replay` of the newest entries of a long log, with its start, into a pipe."""
     many = _many(ground)
     return await _replayed(ground, many, "--after", str(ground.sizes.rows - many - 1))
 
 
-@benchmark("audit-replay-filtered", unit="entries/s", aim=100_000, repeated=True)
+@benchmark("audit-replay-filtered", unit="entries/s", aim=100_000)
 async def replay_filtered(ground: Ground) -> Measured:
     """As many entries, of one recipient since a day: those are half of what is looked through."""
     stage = await log_of(ground, ground.sizes.rows)
@@ -83,7 +83,7 @@ async def about(ground: Ground) -> Measured:
     async with administrator(stage) as connection:
         subjects = await connection.fetchval(
             "select array(select md5('person' || one)::uuid from unnest($1::bigint[]) as one)",
-            random.sample(range(people), PEOPLE),
+            random.sample(range(people), min(people, PEOPLE)),
         )
     pool = await open_pool(_settings(stage), service="audit", max_size=1)
     runs, told = [], 0
@@ -96,10 +96,10 @@ async def about(ground: Ground) -> Measured:
             told += 0 if history is None else len(history.disclosures)
     finally:
         await pool.close()
-    if told < PEOPLE:
+    if told < len(subjects):
         raise AssertionError("of some people nothing is told")
     slow = {"p95": round(percentile(runs, 0.95), 2), "most": round(max(runs), 2)}
-    details = {"entries": ground.sizes.rows, "of_a_person": round(told / PEOPLE, 1), **slow}
+    details = {"entries": ground.sizes.rows, "of_a_person": round(told / len(subjects), 1), **slow}
     return Measured([median(runs)], details)
 
 
@@ -108,14 +108,20 @@ def _many(ground: Ground) -> int:
 
 
 async def _replayed(ground: Ground, entries: int, *arguments: str) -> Measured:
-    """Entries a second; AssertionError where it were not so many."""
+    """Entries a second, in rounds of its own: a log so long is filled once.
+
+    AssertionError where they were not so many.
+    """
     stage = await log_of(ground, ground.sizes.rows)
     arguments = ("audit", "replay", "--format", "jsonl", *arguments)
-    code, done, lines = await asyncio.to_thread(_counted, stage, arguments)
-    if code or lines != entries:
-        raise AssertionError(f"{lines} of {entries} entries were replayed, exit code {code}")
-    details = {"entries": entries, "took_s": round(done.took_s, 2), "cpu_s": round(done.cpu_s, 2)}
-    return Measured([entries / done.took_s], details)
+    runs, cpu = [], []
+    for _ in range(ground.sizes.rounds):
+        code, done, lines = await asyncio.to_thread(_counted, stage, arguments)
+        if code or lines != entries:
+            raise AssertionError(f"{lines} of {entries} entries were replayed, exit code {code}")
+        runs.append(entries / done.took_s)
+        cpu.append(done.cpu_s)
+    return Measured(runs, {"entries": entries, "cpu_s": round(median(cpu), 2)})
 
 
 def _counted(stage: Stage, arguments: Sequence[str]) -> tuple[int, Watched, int]:

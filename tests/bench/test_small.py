@@ -19,6 +19,8 @@ TINY = Sizes(
     messages=400,
     rows=2_000,
     few_rows=100,
+    entries=2_000,
+    verified=2_000,
     latency_s=0.5,
 )
 load()

@@ -123,6 +123,7 @@ def _to_caterer(*people: PersonToDisclose) -> DisclosureRequest:
         actor="cli:test",
         event_id=EventId(uuid4()),
         event_recipients=frozenset({"caterer"}),
+        log_ends={"retention": {}, "consent": {}},
     )
 
 

@@ -17,10 +17,9 @@ from services.cli.failures import sentence
 from services.registration.app import NAME
 from shared.assembly import open_parts
 from shared.privacy.errors import WrongKeyError
-from shared.runtime.secrets import SecretsError, SecretsFolder
+from shared.runtime.secrets import SecretsError
 from shared.runtime.settings import ServiceSettings
 from tests.conftest import SettingsFactory
-from tests.support.commands import NOWHERE
 from tests.support.work import NO_KAFKA
 
 Given = Callable[[ServiceSettings, str], ServiceSettings]
@@ -86,11 +85,12 @@ async def test_a_wrong_key_is_noticed_at_start_wherever_it_comes_from(
     [("missing", "cannot read"), ("short", "32 bytes"), ("world-readable", "chmod 600")],
 )
 async def test_a_faulty_key_file_keeps_a_service_from_starting_and_says_why(
-    tmp_path: Path, fault: str, why: str
+    service_settings: SettingsFactory, tmp_path: Path, fault: str, why: str
 ) -> None:
-    folder = SecretsFolder(tmp_path / "secrets")
-    folder.create()
-    file = folder.path / "key-encryption-key"
+    right = service_settings(NAME, kafka_bootstrap_servers=NO_KAFKA)
+    folder = tmp_path / "secrets"
+    shutil.copytree(right.secrets, folder)
+    file = folder / "key-encryption-key"
     match fault:
         case "missing":
             file.unlink()
@@ -99,8 +99,7 @@ async def test_a_faulty_key_file_keeps_a_service_from_starting_and_says_why(
         case _:
             file.chmod(0o644)
     with pytest.raises(SecretsError, match=why) as error:
-        # Before any server is asked for anything: there is none.
-        async with open_parts(NOWHERE.model_copy(update={"secrets": folder.path}), service=NAME):
+        async with open_parts(right.model_copy(update={"secrets": folder}), service=NAME):
             pytest.fail("started")
     assert str(file) in sentence(error.value)
 
