@@ -18,6 +18,7 @@ _TOLD = (
     ("shared.privacy.errors", "WrongKeyError"),
     ("shared.runtime.unavailable", "UnavailableError"),
     ("services.cli.administrator", "NotAdministratorError"),
+    ("services.audit.domain.entries", "SpoiledEntryError"),
     ("services.audit.store.folder", "FolderError"),
     ("services.audit.store.web", "WebError"),
     ("shared.privacy.errors", "NoPlanError"),

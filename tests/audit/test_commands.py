@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import orjson
 import pytest
 
 from services.audit.commands import app
+from services.audit.domain.entries import SpoiledEntryError
 from services.audit.domain.notes import parse_verifier_key
 from services.audit.settings import Settings
 from services.cli import keys, subjects
@@ -123,6 +125,21 @@ async def test_who_was_two_subjects_and_is_erased_is_told_of_both_until_it_is_fo
         document = orjson.loads(done.out)
         assert (UUID(document["subject_id"]), document["same_person"]) == (aino, [str(second)])
         assert len(document["disclosures"]) == 2
+
+
+async def test_an_entry_that_was_changed_is_named_and_what_finds_the_others(
+    work: Work, settings: ServiceSettings, database: str, aino: SubjectId
+) -> None:
+    await append(work, make_entry(DataDisclosed), make_entry(DataDisclosed, subject_id=aino))
+    administrator = await asyncpg.connect(database)
+    await administrator.execute(
+        "set session_replication_role = replica;"
+        "alter table audit.entry disable trigger entry_is_append_only;"
+        "update audit.entry set body = '{}' where sequence = 1"
+    )
+    await administrator.close()
+    with pytest.raises(SpoiledEntryError, match="entry 1 is not what was logged"):
+        await command(app, settings, "about", EMAIL)
 
 
 async def test_whoever_has_no_entry_gets_the_same_answer(

@@ -6,7 +6,6 @@ import asyncio
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from uuid import UUID
 
 import orjson
 import typer
@@ -16,18 +15,20 @@ from services.audit.commands.about_document import WORDS, Answer, about_document
 from services.audit.commands.naming import Naming, Party
 from services.audit.commands.spans import begin
 from services.audit.domain.history import Access, Disclosure
+from services.audit.handlers.browse import find_subjects
 from services.audit.handlers.plans import plans_before
 from services.audit.handlers.read import history_of
 from services.audit.settings import Settings
-from shared.assembly import Parts, open_parts
+from shared.assembly import open_parts
 from shared.contract.types import SubjectId
 from shared.documents.document import rendered
 from shared.documents.terminal import print_document
 from shared.documents.words import Words
 from shared.privacy.asking import asked_for
 from shared.privacy.errors import AliasError
-from shared.privacy.subjects import Alias
+from shared.privacy.privacy import Privacy
 from shared.runtime.clock import utc_now
+from shared.runtime.database import Connection
 
 NOTHING = "nothing is recorded"
 """Said of whoever has nothing to be told: known or not, it is the same answer."""
@@ -66,10 +67,10 @@ async def _answer(request: Request, named: str) -> Answer | None:
     async with open_parts(Settings.load(), service="audit") as parts:
         today = parts.privacy.plan
         since = None if request.since is None else begin(request.since, today)
-        subject_ids = await _subjects(parts, named)
-        if not subject_ids:
-            return None
         async with parts.pool.acquire() as connection:
+            subject_ids = await _subjects(connection, parts.privacy, named)
+            if not subject_ids:
+                return None
             found = await history_of(connection, subject_ids)
             history = found if found is None or since is None else found.since(since)
             if history is None or history.tells_nothing:
@@ -78,19 +79,13 @@ async def _answer(request: Request, named: str) -> Answer | None:
     return Answer(history, Naming(plans, Words(request.language, WORDS)), utc_now(), since)
 
 
-async def _subjects(parts: Parts, named: str) -> Sequence[SubjectId]:
-    """The person's, also after an erasure, with those that proved to be the same person's."""
-    async with parts.pool.acquire() as connection:
-        try:
-            return await parts.privacy.same_people(connection, SubjectId(UUID(named)))
-        except ValueError:
-            pass
-        try:
-            return await parts.privacy.find_history(connection, Alias("email", named))
-        except AliasError:
-            raise typer.BadParameter(
-                "this is neither an e-mail address nor the id of a data subject"
-            ) from None
+async def _subjects(connection: Connection, privacy: Privacy, named: str) -> Sequence[SubjectId]:
+    try:
+        return await find_subjects(connection, privacy, named)
+    except AliasError:
+        raise typer.BadParameter(
+            "this is neither an e-mail address nor the id of a data subject"
+        ) from None
 
 
 def as_data(answer: Answer) -> Mapping[str, object]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
@@ -34,6 +35,25 @@ class NoEntryError(Exception):
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
+
+
+class SpoiledEntryError(Exception):
+    """An entry's bytes are none any more: somebody changed them in the database."""
+
+    def __init__(self, sequence: int) -> None:
+        super().__init__(
+            f"entry {sequence} is not what was logged: it was changed in the database."
+            " “steward audit verify” says what else was"
+        )
+
+
+@contextmanager
+def reading(entry: StoredEntry) -> Iterator[None]:
+    """SpoiledEntryError for whatever the bytes do not have that every entry of its type has."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise SpoiledEntryError(entry.sequence) from None
 
 
 class LogEntry(NamedTuple):

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import JsonValue
 
-from services.audit.domain.entries import StoredEntry
+from services.audit.domain.entries import StoredEntry, reading
 
 Handed = Literal["disclosed", "transmitted", "refused"]
 _HANDED: Mapping[str, Handed] = {
@@ -90,26 +90,28 @@ def history(
     """What the entries of one person say, with what became of each disclosure."""
     last_word = {}
     for outcome in outcomes:
-        event = outcome.event
-        last_word[_data(event)["disclosure_id"]] = event
-    events = [(entry, entry.event) for entry in entries]
-    withheld = {
-        (_data(event)["disclosure_id"], _data(event)["subject_id"]): event
-        for _, event in events
-        if event["type"] == "DisclosureWithheld"
-    }
+        with reading(outcome):
+            last_word[_data(outcome.event)["disclosure_id"]] = outcome.event
+    events, withheld = [], {}
+    for entry in entries:
+        with reading(entry):
+            event = entry.event
+            events.append((entry, event))
+            if event["type"] == "DisclosureWithheld":
+                data = _data(event)
+                withheld[data["disclosure_id"], data["subject_id"]] = event
     disclosures, accesses = [], []
     for entry, event in events:
-        data = _data(event)
-        kind = _HANDED.get(str(event["type"]))
-        if kind is not None:
-            # Others of the disclosure may have been delivered: it is about this person alone.
-            said = withheld.get(
-                (data["disclosure_id"], data["subject_id"]), last_word.get(data["disclosure_id"])
-            )
-            disclosures.append(_disclosure(entry.sequence, kind, data, said))
-        elif event["type"] == "DataAccessed":
-            accesses.append(_access(entry.sequence, data))
+        with reading(entry):
+            data = _data(event)
+            kind = _HANDED.get(str(event["type"]))
+            if kind is not None:
+                disclosure_id, subject_id = data["disclosure_id"], data["subject_id"]
+                # Others of the disclosure may have been delivered: it is about this person alone.
+                said = withheld.get((disclosure_id, subject_id), last_word.get(disclosure_id))
+                disclosures.append(_disclosure(entry.sequence, kind, data, said))
+            elif event["type"] == "DataAccessed":
+                accesses.append(_access(entry.sequence, data))
     return History(subject_ids[0], tuple(subject_ids[1:]), tuple(disclosures), tuple(accesses))
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import JsonValue
 
-from services.audit.domain.entries import StoredEntry
+from services.audit.domain.entries import StoredEntry, reading
 
 Outcome = Literal["delivered", "failed", "not delivered yet", "refused"]
 
@@ -46,9 +46,13 @@ def recipient_history(
     """Each disclosure with the last word on it, in the order in which they are given."""
     last_word = {}
     for entry in outcomes:
-        event = entry.event
-        last_word[str(_data(event)["disclosure_id"])] = event
-    return [_disclosure(one, last_word.get(str(one.disclosure_id))) for one in counted]
+        with reading(entry):
+            last_word[str(_data(entry.event)["disclosure_id"])] = entry.event
+    told = []
+    for one in counted:
+        with reading(one.first):
+            told.append(_disclosure(one, last_word.get(str(one.disclosure_id))))
+    return told
 
 
 def _disclosure(one: Counted, last_word: Mapping[str, JsonValue] | None) -> RecipientDisclosure:

@@ -11,6 +11,7 @@ import pytest
 
 from services.audit.api.console import pages
 from services.audit.domain.entries import StoredEntry
+from services.audit.domain.history import History, history
 from services.audit.domain.paging import Page
 from shared.runtime.database import Connection
 from tests.audit.console.conftest import EMAIL, Shown, link
@@ -172,6 +173,18 @@ async def test_entries_whose_bytes_were_changed_are_shown_as_wrong(
         answer = await browser.get("/entries/0")
         assert answer.status_code == 200
         assert "its bytes are no entry" in answer.text
+
+
+async def test_a_history_with_changed_bytes_says_at_which_entry(
+    browser: httpx2.AsyncClient, shown: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def spoiled(*_: object) -> History | None:
+        return history([shown.aino], [StoredEntry(7, b"{}")], [])
+
+    monkeypatch.setattr(pages, "history_of", spoiled)
+    answer = await browser.get(f"/people/{shown.aino}")
+    assert answer.status_code == 500
+    assert "entry 7 is not what was logged" in answer.text
 
 
 @pytest.mark.parametrize("path", ["/entries/130", f"/entries/{10**30}"])

@@ -27,6 +27,7 @@ from services.audit.api.console.desk import Desk
 from services.audit.api.console.forms import FormError
 from services.audit.api.console.pages import NotThereError, Pages
 from services.audit.api.console.rendering import make_environment
+from services.audit.domain.entries import SpoiledEntryError
 from shared.runtime.database import describe, is_transient
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -125,6 +126,8 @@ class _Guard:
     def _failed(self, error: Exception) -> Response:
         # A failure's text may quote the data that it met: never shown, never logged.
         _log.warning("a page of the console failed", **describe(error))
+        if isinstance(error, SpoiledEntryError):
+            return self._pages.told(500, "The log was changed", str(error))
         if isinstance(error, TimeoutError) or getattr(error, "sqlstate", None) in _TOO_LONG:
             return self._pages.told(
                 503, "This took too long", "Narrow it down: fewer days, or another filter."
@@ -139,7 +142,6 @@ class _Guard:
             500,
             "This should not happen",
             "The terminal where the console runs says where it failed: please report that.",
-            "Where the log itself was changed, “steward audit verify” says at which entry.",
         )
 
 
