@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from shared.runtime.settings import ServiceSettings
 
 Service = Annotated[
-    str | None, typer.Option("--service", help=f"One of {', '.join(SERVICES)}. [default: all]")
+    str | None, typer.Option("--service", help=f"One of {', '.join(SERVICES)}; else all.")
 ]
 
 

@@ -29,7 +29,7 @@ Servers = Annotated[
     str,
     typer.Option(
         envvar="KAFKA_BOOTSTRAP_SERVERS",
-        help="Kafka's address, as host:port. [default: the system that `steward up` runs]",
+        help="Kafka's address, as host:port; else the system that `steward up` runs.",
         show_default=False,
     ),
 ]

@@ -42,7 +42,7 @@ def verify(
 def prove(
     sequence: Annotated[int, typer.Argument(metavar="SEQ", min=0, help="The entry's number.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="[default: entry-SEQ.tlog-proof]")
+        Path | None, typer.Option("--output", "-o", help="Else entry-SEQ.tlog-proof.")
     ] = None,
 ) -> None:
     """Write a proof that an entry is in the log: C2SP tlog-proof, with the entry itself.

@@ -9,7 +9,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.table import Table
 
-from services.audit.domain.entries import StoredEntry
+from services.audit.domain.entries import ENTRY_TYPES, StoredEntry
 
 
 class Sink(Protocol):
@@ -46,7 +46,13 @@ def _print(lines: Iterable[bytes]) -> None:
 class TableSink:
     """Rows for people; the head of the table once."""
 
-    _columns = (("#", 9), ("at", 20), ("type", 19), ("recipient", 14), ("purpose", 17))
+    _columns = (
+        ("#", 9),
+        ("at", 20),
+        ("type", max(len(model.__name__) for model in ENTRY_TYPES)),
+        ("recipient", 14),
+        ("purpose", 17),
+    )
 
     def __init__(self, console: Console) -> None:
         self._console = console

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 PlanFile = Annotated[
     Path | None,
-    typer.Argument(help="The plan. [default: STEWARD_PLAN, or plan.toml]", show_default=False),
+    typer.Argument(help="The plan; else STEWARD_PLAN, or plan.toml.", show_default=False),
 ]
 
 

@@ -39,7 +39,7 @@ EventName = Annotated[str, typer.Argument(metavar="EVENT", help="The event's num
 Output = Annotated[
     Path | None,
     typer.Option(
-        metavar="PATH", help="Where the CSV goes; - for standard output. [default: the folder]"
+        metavar="PATH", help="Where the CSV goes; - for standard output; else the folder."
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="The summary as JSON.")]
