@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 import orjson
 import typer
@@ -72,11 +73,17 @@ async def _answer(request: Request, named: str) -> Answer | None:
             if not subject_ids:
                 return None
             found = await history_of(connection, subject_ids)
-            history = found if found is None or since is None else found.since(since)
-            if history is None or history.tells_nothing:
+            if found is None:
+                return None
+            now, zone = utc_now(), ZoneInfo(today.organisation.time_zone)
+            told = found.told_on(
+                now.astimezone(zone).date(), today.accountability.readings.after, zone
+            )
+            history = told if since is None else told.since(since)
+            if history.tells_nothing:
                 return None
             plans = await plans_before(connection, today, cited=history.plan_digests)
-    return Answer(history, Naming(plans, Words(request.language, WORDS)), utc_now(), since)
+    return Answer(history, Naming(plans, Words(request.language, WORDS)), now, since)
 
 
 async def _subjects(connection: Connection, privacy: Privacy, named: str) -> Sequence[SubjectId]:

@@ -129,7 +129,9 @@ class Pages:
             found = await history_of(connection, subject_ids)
         if found is None:
             return self._nothing_recorded()
-        return self._page("person", history=found)
+        desk = self._desk
+        readings = desk.privacy.plan.accountability.readings.after
+        return self._page("person", history=found.told_on(desk.today, readings, desk.zone))
 
     async def recipients(self, request: Request) -> Response:
         """The chart: what was disclosed on which day to whom."""
