@@ -36,8 +36,9 @@ from shared.privacy.hearing import is_behind
 from shared.privacy.privacy import Privacy
 from shared.runtime.application import Loop
 from shared.runtime.clock import Clock, utc_now
-from shared.runtime.database import describe, is_transient, queries
+from shared.runtime.database import describe, queries
 from shared.runtime.metrics import HANDOVER_OLDEST_SECONDS, HANDOVERS_FAILED, HANDOVERS_WAITING
+from shared.runtime.periodic import keep_trying
 
 MOST_TRIES: Final = 10
 FIRST_PAUSE: Final = timedelta(seconds=10)
@@ -167,19 +168,12 @@ class Deliveries:
 
     async def run(self, interval_s: float, loop: Loop) -> None:
         """Deliver what is due until the process is to stop, and keep the figures fresh."""
-        while not loop.stopping:
-            loop.beat()
-            try:
-                delivered = await self.look() and await self.deliver_due() is not None
-            except Exception as error:
-                if not is_transient(error):
-                    raise
-                loop.missing("database or Kafka does not answer")
-                await loop.pause(interval_s)
-                continue
-            loop.ok()
-            if not delivered:
-                await loop.pause(interval_s)
+
+        async def deliver_one() -> bool:
+            return await self.look() and await self.deliver_due() is not None
+
+        away = "database or Kafka does not answer"
+        await keep_trying(loop, deliver_one, interval_s, away=away)
 
     async def look(self) -> bool:
         """Whether something is due; and bring the figures up to date."""

@@ -35,21 +35,9 @@ from tests.support.commands import command
 from tests.support.entries import make_entry
 from tests.support.facts import NOON, Facts
 from tests.support.log import appending_to
-from tests.support.plans import PLAN, TEXT, changed, written
+from tests.support.plans import AUTHORITIES, CRM, PLAN, TEXT, changed, written
 from tests.support.work import NO_KAFKA, Work
 
-CRM = """
-[recipients.crm]
-name = "Example CRM Inc"
-role = "processor"
-agreement = "Agreement 7"
-country = "US"
-transfer = "adequacy_decision"
-transfer_document = "Decision (EU) 2023/1795"
-purposes = ["marketing"]
-fields = ["marketing.email"]
-
-[authorities.police]"""
 REFUSALS = (
     "consent-missing",
     "not-opted-in",
@@ -69,7 +57,7 @@ REFUSALS = (
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
     folder = tmp_path_factory.mktemp("plan")
-    return load_plan(written(folder, changed(("\n[authorities.police]", CRM))))
+    return load_plan(written(folder, changed((AUTHORITIES, CRM + AUTHORITIES))))
 
 
 DISCLOSED = Disclosure(

@@ -27,6 +27,7 @@ from shared.contract.audit import (
 from shared.contract.registry import MessageData
 from shared.privacy.deliveries import MOST_TRIES, HandoverStep, Result, Steps
 from shared.privacy.disclosure import LogEnds
+from shared.privacy.errors import KeyUnavailableError
 from shared.privacy.handovers import Delivery, list_handovers
 from shared.runtime.application import Loop
 from shared.runtime.health import Heartbeats
@@ -326,16 +327,19 @@ async def test_the_loop_waits_for_kafka_delivers_and_tells_what_waits(given: Giv
     seen: list[object] = []
 
     async def log_ends() -> LogEnds:
-        seen.append(sorted(heartbeats.not_ready()))
+        seen.append(heartbeats.not_ready().get("deliveries"))
         if len(seen) == 1:
             raise ConnectionError
+        if len(seen) == 2:
+            raise KeyUnavailableError("waits for the key-encryption key 0123")
         seen.append(REGISTRY.get_sample_value("steward_handovers_waiting"))
         stopping.set()
         return given.log_ends
 
     deliveries = replace(given.deliveries(), log_ends=log_ends)
     await deliveries.run(0.01, Loop("deliveries", heartbeats, stopping))
-    assert seen == [[], ["deliveries"], 1.0]
+    missing = ["database or Kafka does not answer", "waits for the key-encryption key 0123"]
+    assert seen == [None, *missing, 1.0]
     assert len(given.lists()) == 1
     assert await deliveries.look() is False
     assert REGISTRY.get_sample_value("steward_handovers_waiting") == 0

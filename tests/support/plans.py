@@ -10,6 +10,22 @@ from shared.privacy.plan import Finding, PlanError, load_plan
 PLAN = Path(__file__).parents[2] / "plan.toml"
 TEXT = PLAN.read_text("utf-8")
 
+AUTHORITIES = "\n[authorities.police]"
+"""Before this, a recipient can be put in."""
+
+CRM = """
+[recipients.crm]
+name = "Example CRM Inc"
+role = "processor"
+agreement = "Agreement 7"
+country = "US"
+transfer = "adequacy_decision"
+transfer_document = "Decision (EU) 2023/1795"
+purposes = ["marketing"]
+fields = ["marketing.email"]
+"""
+"""A processor abroad, which the plan that is shipped has none of."""
+
 
 def changed(*changes: tuple[str, str], text: str = TEXT) -> str:
     """The text with the first occurrence of each old part replaced; every one has to be there."""

@@ -15,7 +15,7 @@ from shared.documents.document import rendered
 from shared.documents.telling import Teller
 from shared.privacy.plan import Plan
 from tests.cli.plan.conftest import Changed
-from tests.support.plans import PLAN
+from tests.support.plans import AUTHORITIES, CRM, PLAN
 
 MANDATE = """
 [on_behalf.alumni]
@@ -31,17 +31,7 @@ email = "alumni@example.org"
 
 [authorities.police]"""
 
-CRM = """
-[recipients.crm]
-name = "Example CRM Inc"
-role = "processor"
-agreement = "Agreement 7"
-country = "US"
-transfer = "adequacy_decision"
-transfer_document = "Decision (EU) 2023/1795"
-purposes = ["marketing"]
-fields = ["marketing.email"]
-since = 2027-01-01
+DATED_CRM_AND_PARTNER = f"""{CRM}since = 2027-01-01
 covers_earlier_data = "compatible with why it was collected"
 
 [recipients.partner]
@@ -52,8 +42,7 @@ country = "FI"
 purposes = ["event-arrangement"]
 fields = ["contact.name"]
 since = 2027-02-01
-
-[authorities.police]"""
+{AUTHORITIES}"""
 
 
 def record(plan: Plan, language: str = "en") -> str:
@@ -110,7 +99,7 @@ def test_an_activity_has_what_article_30_asks_for(plan: Plan) -> None:
 
 
 def test_a_transfer_is_recorded_with_its_safeguards(changed_plan: Changed) -> None:
-    text = record(changed_plan(("\n[authorities.police]", CRM)))
+    text = record(changed_plan((AUTHORITIES, DATED_CRM_AND_PARTNER)))
     transfer = "Example CRM Inc, US: adequacy decision (article 45); Decision (EU) 2023/1795"
     assert transfer in entry(text, "Invitations to similar events")
     assert "**Agreement:** Agreement 7" in entry(text, "Example CRM Inc")
@@ -194,7 +183,7 @@ def test_rights_are_those_that_the_legal_bases_give(plan: Plan, changed_plan: Ch
 
 
 def test_the_notice_tells_of_processors_countries_and_earlier_data(changed_plan: Changed) -> None:
-    text = notice(changed_plan(("\n[authorities.police]", CRM)))
+    text = notice(changed_plan((AUTHORITIES, DATED_CRM_AND_PARTNER)))
     assert "Those who process it on our behalf and under our instructions: Example CRM Inc." in text
     said = entry(text, "Example CRM Inc")
     assert "US, Decision (EU) 2023/1795" in said
