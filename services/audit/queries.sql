@@ -45,7 +45,7 @@ select array(
     order by sequence
 );
 
--- name: matching(after, before, since, until, subject_ids, recipient, event_id, words)
+-- name: matching(after, before, since, until, subject_ids, recipient, event_id, words, readings_since)
 -- What a filter leaves of `after < sequence < before`. Only for a session that plans a statement for
 -- the values at hand (`plan_for_values`): what is null is then no condition, and stands in no
 -- index's way.
@@ -60,6 +60,7 @@ where
     and (:recipient::text is null or recipient = :recipient)
     and (:event_id::uuid is null or event_id = :event_id)
     and (:words::text[] is null or words_of(type, actor, purpose, categories) @> :words)
+    and (:readings_since::timestamptz is null or type <> 'DataAccessed' or at >= :readings_since)
 
 -- name: plan_for_values#
 set local plan_cache_mode = force_custom_plan;

@@ -5,12 +5,11 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import get_args
 from uuid import uuid4
-from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
@@ -27,7 +26,7 @@ from shared.contract.types import SubjectId
 from shared.documents.document import rendered
 from shared.documents.terminal import print_document
 from shared.documents.words import Words, languages
-from shared.privacy.plan import Period, Plan, load_plan
+from shared.privacy.plan import Plan, load_plan
 from shared.privacy.plan.models import LegalBasis
 from shared.runtime.settings import ServiceSettings
 from tests.conftest import SettingsFactory
@@ -91,16 +90,6 @@ def answer(plans: Plans, *told: Disclosure | Access, language: str = "en") -> An
         tuple(one for one in made if isinstance(one, Access)),
     )
     return Answer(history, Naming(plans, Words(language, WORDS)), NOON)
-
-
-@pytest.mark.parametrize(("day", "told"), [(date(2028, 3, 1), 1), (date(2028, 3, 2), 0)])
-def test_readings_are_told_for_their_own_period_from_the_day_of_the_entry(
-    day: date, told: int
-) -> None:
-    in_the_night = datetime(2026, 2, 28, 23, 30, tzinfo=UTC)
-    history = History(uuid4(), (), (DISCLOSED,), (replace(READ, at=in_the_night),))
-    left = history.told_on(day, Period.parse("P2Y").after, ZoneInfo("Europe/Helsinki"))
-    assert (len(left.disclosures), len(left.accesses)) == (1, told)
 
 
 def text(of: Answer) -> str:

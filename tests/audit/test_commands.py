@@ -22,6 +22,7 @@ from shared.contract.audit import (
 )
 from shared.contract.types import SubjectId
 from shared.privacy.subjects import Alias
+from shared.runtime.clock import utc_now
 from shared.runtime.settings import ServiceSettings
 from tests.conftest import SettingsFactory
 from tests.support.commands import NOWHERE, command
@@ -71,7 +72,7 @@ async def test_a_persons_history_names_recipient_purpose_basis_fields_and_outcom
         make_entry(DataDisclosed, subject_id=aino, disclosure_id=disclosure),
         make_entry(DisclosureDelivered, disclosure_id=disclosure),
         make_entry(DisclosureRefused, subject_id=aino, recipient="hotel", reason="consent-missing"),
-        make_entry(DataAccessed, subject_id=aino, purpose="event-arrangement"),
+        make_entry(DataAccessed, subject_id=aino, purpose="event-arrangement", at=utc_now()),
         make_entry(DataDisclosed),
     )
     for arguments, given in (

@@ -284,8 +284,8 @@ async def test_a_history_is_of_one_person_with_what_became_of_it(work: Work) -> 
     ]
     await work.do(appending_to(work), [facts.message(entry) for entry in entries])
     async with work.parts.pool.acquire() as connection:
-        told = await history_of(connection, [subject])
-        nobody = await history_of(connection, [uuid4()])
+        told = await history_of(connection, [subject], readings_since=NOON)
+        nobody = await history_of(connection, [uuid4()], readings_since=NOON)
     assert nobody is None
     assert told is not None
     ((only,), accesses) = told.disclosures, told.accesses

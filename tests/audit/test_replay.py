@@ -23,12 +23,18 @@ from services.audit.handlers import read
 from services.cli import subjects
 from shared.assembly import open_parts
 from shared.contract.audit import TOPIC as AUDIT
-from shared.contract.audit import DataDisclosed, DisclosureDelivered, DisclosureRefused
+from shared.contract.audit import (
+    DataAccessed,
+    DataDisclosed,
+    DisclosureDelivered,
+    DisclosureRefused,
+)
 from shared.contract.codec import decode
 from shared.contract.message import Message
 from shared.messaging.service import Service
 from shared.messaging.subscription import Subscription
 from shared.messaging.unit_of_work import Transaction
+from shared.runtime.clock import utc_now
 from shared.runtime.settings import ServiceSettings
 from tests.audit.test_commands import append, known_as, lines
 from tests.conftest import ROOT, SettingsFactory, TopicFactory
@@ -143,6 +149,25 @@ async def test_a_person_is_named_by_address_and_every_subject_of_it_counts(
         assert done.code == 0, done.err
         assert [line["sequence"] for line in lines(done.out)] == [0, 2]
         assert "canary" not in (done.out + done.err).lower()
+
+
+async def test_of_a_person_readings_are_told_for_their_period_and_what_was_disclosed_for_longer(
+    work: Work, settings: ServiceSettings, service_settings: SettingsFactory
+) -> None:
+    who, now = await known_as(EMAIL, service_settings), utc_now()
+    await append(
+        work,
+        make_entry(DataDisclosed, subject_id=who, at=now - timedelta(days=735)),
+        make_entry(DataAccessed, subject_id=who, at=now - timedelta(days=735)),
+        make_entry(DataAccessed, subject_id=who, at=now - timedelta(days=725)),
+    )
+    done = await command(app, settings, "replay", "--email", EMAIL)
+    assert [line["sequence"] for line in lines(done.out)] == [0, 2]
+    told = orjson.loads((await command(app, settings, "about", EMAIL, "--json")).out)
+    assert [one["sequence"] for one in told["disclosures"]] == [0]
+    assert [one["sequence"] for one in told["accesses"]] == [2]
+    everyone = await command(app, settings, "replay")
+    assert len(lines(everyone.out)) == 3, "the log itself stays whole"
 
 
 @pytest.mark.parametrize("more", [("--dry-run",), ("--follow", "--since", "2026-01-01")])

@@ -6,7 +6,6 @@ import asyncio
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
 
 import orjson
 import typer
@@ -18,7 +17,7 @@ from services.audit.commands.spans import begin
 from services.audit.domain.history import Access, Disclosure
 from services.audit.handlers.browse import find_subjects
 from services.audit.handlers.plans import plans_before
-from services.audit.handlers.read import history_of
+from services.audit.handlers.read import history_of, readings_told_since
 from services.audit.settings import Settings
 from shared.assembly import open_parts
 from shared.contract.types import SubjectId
@@ -72,15 +71,12 @@ async def _answer(request: Request, named: str) -> Answer | None:
             subject_ids = await _subjects(connection, parts.privacy, named)
             if not subject_ids:
                 return None
-            found = await history_of(connection, subject_ids)
-            if found is None:
-                return None
-            now, zone = utc_now(), ZoneInfo(today.organisation.time_zone)
-            told = found.told_on(
-                now.astimezone(zone).date(), today.accountability.readings.after, zone
+            now = utc_now()
+            found = await history_of(
+                connection, subject_ids, readings_since=readings_told_since(today, now)
             )
-            history = told if since is None else told.since(since)
-            if history.tells_nothing:
+            history = found if found is None or since is None else found.since(since)
+            if history is None or history.tells_nothing:
                 return None
             plans = await plans_before(connection, today, cited=history.plan_digests)
     return Answer(history, Naming(plans, Words(request.language, WORDS)), now, since)

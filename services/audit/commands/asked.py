@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from services.audit.domain.entries import ENTRY_TYPES, EntryFilter, moment
-from services.audit.handlers.read import survey
+from services.audit.handlers.read import readings_told_since, survey
 from services.audit.settings import Settings
 from shared.assembly import open_parts
 from shared.privacy import stored_plans
@@ -22,6 +22,7 @@ from shared.privacy.errors import AliasError
 from shared.privacy.in_force import InForce
 from shared.privacy.plan import Plan
 from shared.privacy.subjects import Alias
+from shared.runtime.clock import utc_now
 from shared.runtime.database import Pool
 
 
@@ -74,7 +75,8 @@ async def filter_of(asked: Asked, pool: Pool, settings: Settings) -> EntryFilter
         # Counted, since for the first of perhaps none all of the log might be read.
         if not (await survey(pool, EntryFilter(**{kind: value}))).total:
             raise typer.BadParameter(_unknown(kind, value, known), param_hint=f"--{kind}")
-    return replace(named, subject_ids=await _subjects(asked, settings))
+    told = None if asked.email is None else readings_told_since(plan, utc_now())
+    return replace(named, subject_ids=await _subjects(asked, settings), readings_since=told)
 
 
 def _span(asked: Asked, zone: tzinfo) -> EntryFilter:

@@ -119,6 +119,8 @@ class EntryFilter:
     """One of those that the entry names."""
     type: str | None = None
     actor: str | None = None
+    readings_since: datetime | None = None
+    """Of readings of somebody's data, only these."""
 
 
 def log_entry(message: Message[Entry]) -> LogEntry:

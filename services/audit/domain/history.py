@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, tzinfo
-from itertools import compress
+from datetime import UTC, datetime
 from typing import Literal
 from uuid import UUID
 
@@ -73,13 +72,9 @@ class History:
             accesses=tuple(one for one in self.accesses if one.at >= moment),
         )
 
-    def told_on(self, today: date, over: Callable[[date], date], zone: tzinfo) -> History:
-        """Without the readings that are told no more: the day on which the accountability period of
-        one that was made on a day is `over` has passed. Disclosures are told as long as the alias
-        leads here.
-        """
-        told = (over(one.at.astimezone(zone).date()) >= today for one in self.accesses)
-        return replace(self, accesses=tuple(compress(self.accesses, told)))
+    def with_readings_since(self, moment: datetime) -> History:
+        """The same without earlier readings."""
+        return replace(self, accesses=tuple(one for one in self.accesses if one.at >= moment))
 
     @property
     def tells_nothing(self) -> bool:

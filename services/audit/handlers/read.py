@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime, time
 from typing import Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from services.audit import store
 from services.audit.domain.entries import EntryFilter, StoredEntry
 from services.audit.domain.history import History, history
 from services.audit.store import search
 from services.audit.store.search import Survey, searching
+from shared.privacy.plan import Plan
 from shared.runtime.database import Connection, Pool
 
 PAGE_SIZE = 2_000
@@ -98,11 +101,25 @@ async def entry_of(pool: Pool, sequence: int) -> StoredEntry:
         return entry
 
 
-async def history_of(connection: Connection, subject_ids: Sequence[UUID]) -> History | None:
-    """Everything that the log says of one person, who may be several subjects; None: nothing."""
+def readings_told_since(plan: Plan, now: datetime) -> datetime:
+    """From when on the log tells who read somebody's data: those of earlier days are told no more,
+    since their accountability period is over. What else is said of a person is told as long as an
+    alias leads to them.
+    """
+    zone = ZoneInfo(plan.organisation.time_zone)
+    first = plan.accountability.first_reading_told(now.astimezone(zone).date())
+    return datetime.combine(first, time.min, zone)
+
+
+async def history_of(
+    connection: Connection, subject_ids: Sequence[UUID], *, readings_since: datetime
+) -> History | None:
+    """Everything that the log tells of one person, who may be several subjects; None: nothing."""
     entries = await store.about(connection, subject_ids)
     if not entries:
         return None
     without_outcomes = history(subject_ids, entries, ())
     disclosures = {disclosure.disclosure_id for disclosure in without_outcomes.disclosures}
-    return history(subject_ids, entries, await store.outcomes(connection, list(disclosures)))
+    outcomes = await store.outcomes(connection, list(disclosures))
+    told = history(subject_ids, entries, outcomes).with_readings_since(readings_since)
+    return None if told.tells_nothing else told

@@ -18,8 +18,8 @@ SURVEY_WITHIN_S: Final = 3_600.0
 
 # One statement says what matches, and these what is wanted of it: no value stands in any of them.
 _MATCHING: Final = f"({SQL.matching.sql}) as matching"
-PAGE: Final = f"select sequence, body from {_MATCHING} order by sequence limit $9"  # noqa: S608
-_NEWEST: Final = f"select sequence, body from {_MATCHING} order by sequence desc limit $9"  # noqa: S608
+PAGE: Final = f"select sequence, body from {_MATCHING} order by sequence limit $10"  # noqa: S608
+_NEWEST: Final = f"select sequence, body from {_MATCHING} order by sequence desc limit $10"  # noqa: S608
 SURVEY: Final = (
     "select type, count(*) as many, min(sequence) as first, max(sequence) as last"  # noqa: S608
     f" from {_MATCHING} group by type order by type"
@@ -105,6 +105,7 @@ def arguments(asked: EntryFilter, after: int, before: int) -> tuple[object, ...]
         asked.recipient,
         asked.event_id,
         _words(asked) or None,
+        asked.readings_since,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import zoneinfo
 from bisect import bisect_left
+from collections.abc import Collection
 from datetime import date
 from typing import Annotated, Literal
 
@@ -266,13 +267,21 @@ class Accountability(Part):
 
         Of whoever's data ended before that day, every period is over: its last day has passed.
         """
-        periods = (self.disclosures, self.consents, self.erasures, self.readings)
+        return _first_day(today, (self.disclosures, self.consents, self.erasures, self.readings))
 
-        def last_day(number: int) -> date:
-            return max(period.after(date.fromordinal(number)) for period in periods)
+    def first_reading_told(self, today: date) -> date:
+        """The first day of whose readings of somebody's data the log still tells today."""
+        return _first_day(today, (self.readings,))
 
-        numbers = range(1, today.toordinal() + 1)
-        return date.fromordinal(numbers[bisect_left(numbers, today, key=last_day)])
+
+def _first_day(today: date, periods: Collection[Period]) -> date:
+    """The first day from which one of the periods lasts until today."""
+
+    def last_day(number: int) -> date:
+        return max(period.after(date.fromordinal(number)) for period in periods)
+
+    numbers = range(1, today.toordinal() + 1)
+    return date.fromordinal(numbers[bisect_left(numbers, today, key=last_day)])
 
 
 class ServicePart(Part):

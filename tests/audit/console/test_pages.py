@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from datetime import timedelta
 from uuid import uuid4
 
 import asyncpg
@@ -10,11 +12,13 @@ import httpx2
 import pytest
 
 from services.audit.api.console import pages
+from services.audit.api.console.access import SIGN_IN
+from services.audit.api.console.desk import Desk
 from services.audit.domain.entries import StoredEntry
 from services.audit.domain.history import History, history
 from services.audit.domain.paging import Page
 from shared.runtime.database import Connection
-from tests.audit.console.conftest import EMAIL, Shown, link
+from tests.audit.console.conftest import ACCESS, EMAIL, TODAY, Shown, browser_of, link
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -178,7 +182,7 @@ async def test_entries_whose_bytes_were_changed_are_shown_as_wrong(
 async def test_a_history_with_changed_bytes_says_at_which_entry(
     browser: httpx2.AsyncClient, shown: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def spoiled(*_: object) -> History | None:
+    async def spoiled(*_: object, **__: object) -> History | None:
         return history([shown.aino], [StoredEntry(7, b"{}")], [])
 
     monkeypatch.setattr(pages, "history_of", spoiled)
@@ -210,6 +214,15 @@ async def test_a_person_is_found_by_e_mail_or_id_and_the_address_has_the_id_alon
     assert "What was handed to others" in page
     assert "When it was read" in page
     assert EMAIL not in page
+
+
+async def test_readings_are_told_for_their_own_period(desk: Desk, shown: Shown) -> None:
+    in_three_years = replace(desk, now=lambda: TODAY + timedelta(days=3 * 365))
+    async with browser_of(in_three_years) as client:
+        await client.get(SIGN_IN, params={"token": ACCESS.token})
+        page = (await client.get(f"/people/{shown.aino}")).text
+    assert len(numbers(page)) == 11
+    assert "When it was read" not in page
 
 
 async def test_nobody_is_told_apart_from_somebody_of_whom_nothing_is_recorded(

@@ -94,6 +94,18 @@ def test_the_log_tells_until_the_longest_period_is_over(
     assert periods.first_day_told(today) == first
 
 
+@pytest.mark.parametrize(
+    ("today", "first"),
+    [
+        (date(2028, 3, 1), date(2026, 3, 1)),
+        (date(2028, 3, 2), date(2026, 3, 2)),
+        (date(2026, 2, 28), date(2024, 2, 28)),
+    ],
+)
+def test_readings_are_told_for_their_own_period(plan: Plan, today: date, first: date) -> None:
+    assert plan.accountability.first_reading_told(today) == first
+
+
 @pytest.mark.parametrize("text", ["", "P", "6Y", "P6W", "PT1H", "P-1Y", "P1M1Y"])
 def test_what_is_no_period_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="ISO 8601"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from services.audit.api.console.forms import (
 )
 from services.audit.domain.disclosure_chart import draw_chart
 from services.audit.domain.entries import ENTRY_TYPES, StoredEntry
+from services.audit.domain.history import History
 from services.audit.domain.listing import data_of, line_of
 from services.audit.domain.paging import Page
 from services.audit.handlers.browse import find_disclosures, find_page, find_subjects
@@ -30,7 +32,7 @@ from services.audit.handlers.inspect import (
     inspect_head,
     judge_head,
 )
-from services.audit.handlers.read import history_of
+from services.audit.handlers.read import history_of, readings_told_since
 from services.audit.store import tree
 from services.audit.store.console import (
     checkpoints_before,
@@ -39,6 +41,7 @@ from services.audit.store.console import (
 )
 from services.audit.store.search import log_size
 from shared.privacy.errors import AliasError
+from shared.runtime.database import Connection
 
 ON_A_PAGE: Final = 50
 CHECKPOINTS_ON_A_PAGE: Final = 25
@@ -116,7 +119,7 @@ class Pages:
             except AliasError:
                 form.faults["person"] = "This is neither an e-mail address nor a subject's id."
                 return self._page("people", status=400, form=form)
-            found = await history_of(connection, subject_ids) if subject_ids else None
+            found = await self._history(connection, subject_ids) if subject_ids else None
         if found is None:
             return self._nothing_recorded()
         return RedirectResponse(f"/people/{found.subject_id}", status_code=303)
@@ -126,12 +129,14 @@ class Pages:
         subject_id: UUID = request.path_params["subject"]
         async with self._desk.reading() as connection:
             subject_ids = await find_subjects(connection, self._desk.privacy, str(subject_id))
-            found = await history_of(connection, subject_ids)
+            found = await self._history(connection, subject_ids)
         if found is None:
             return self._nothing_recorded()
-        desk = self._desk
-        readings = desk.privacy.plan.accountability.readings.after
-        return self._page("person", history=found.told_on(desk.today, readings, desk.zone))
+        return self._page("person", history=found)
+
+    async def _history(self, connection: Connection, subject_ids: Sequence[UUID]) -> History | None:
+        since = readings_told_since(self._desk.privacy.plan, self._desk.now())
+        return await history_of(connection, subject_ids, readings_since=since)
 
     async def recipients(self, request: Request) -> Response:
         """The chart: what was disclosed on which day to whom."""
