@@ -17,7 +17,7 @@ _TOLD = (
     ("shared.privacy.plan.findings", "PlanError"),
     ("shared.privacy.errors", "WrongKeyError"),
     ("shared.runtime.unavailable", "UnavailableError"),
-    ("services.cli.administrator", "NotAdministratorError"),
+    ("shared.local.administrator", "NotAdministratorError"),
     ("services.audit.domain.entries", "SpoiledEntryError"),
     ("services.audit.store.folder", "FolderError"),
     ("services.audit.store.web", "WebError"),

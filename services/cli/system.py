@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
-from services.cli.administrator import ADMINISTRATORS_PASSWORD
 from services.cli.migration import loud_services, migrate_everything, warning_of
 from services.cli.schemas import SERVICES
+from shared.local import administrator
 from shared.local import kafka as local_kafka
 from shared.local import postgres as local_postgres
 from shared.local.errors import NotReadyError
@@ -223,7 +223,7 @@ def _local_kafka(options: Options) -> local_kafka.LocalKafka:
 def _local_postgres(options: Options) -> local_postgres.LocalPostgres:
     return local_postgres.LocalPostgres(
         options.home / "postgres",
-        password_file=options.secrets_folder.path / "database" / ADMINISTRATORS_PASSWORD,
+        password_file=administrator.password_file(options.secrets_folder),
         port=options.ports.postgres,
         preferred_port=None if options.ports.any_free else local_postgres.DEFAULT_PORT,
     )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 import orjson
@@ -11,10 +14,14 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from services.audit.commands import app
+from services.audit.settings import Settings
 from services.audit.store import topic_log
 from shared.contract import audit
 from shared.contract.message import Record
 from shared.contract.topics import TOPICS
+from shared.local import administrator
+from shared.runtime.database import without_credentials
+from shared.runtime.secrets import SecretsFolder
 from shared.runtime.topics import create_topics
 from tests.conftest import TopicFactory
 from tests.support.commands import Answered, command
@@ -47,8 +54,25 @@ async def said_by(work: Work) -> list[Record]:
     ]
 
 
+def as_up_leaves_it(settings: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The address without user and password: they are found in the folder of secrets."""
+    shutil.copytree(settings.secrets, folder)
+    address = urlsplit(settings.database_url)
+    file = administrator.password_file(SecretsFolder(folder))
+    file.write_text(unquote(address.password or ""))
+    file.chmod(0o600)
+    monkeypatch.setattr(administrator, "ADMINISTRATOR", address.username)
+    return settings.model_copy(
+        update={"database_url": without_credentials(settings.database_url), "secrets": folder}
+    )
+
+
 async def test_a_log_is_held_against_its_topic_and_made_anew_from_it(
-    work: Work, kafka: str, topic_factory: TopicFactory, monkeypatch: pytest.MonkeyPatch
+    work: Work,
+    kafka: str,
+    topic_factory: TopicFactory,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     facts = Facts()
     messages = [facts.message(make_entry(audit.DataDisclosed)) for _ in range(SIZE)]
@@ -79,6 +103,7 @@ async def test_a_log_is_held_against_its_topic_and_made_anew_from_it(
     assert (done.code, "the log is as it was" in done.err) == (1, True)
     assert "the entries up to there have another root hash" in done.out
     assert await work.value("select array(select body from entry order by sequence)") == bodies
+    settings = as_up_leaves_it(settings, tmp_path / "secrets", monkeypatch)
     done = await run(whole, "rebuild", "--yes")
     assert (done.code, "as it was published" in done.out) == (0, True)
     again = await work.value("select array(select body from entry order by sequence)")

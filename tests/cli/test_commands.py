@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.administrator import administrator_of
 from services.cli.environment import use_running_system
 from services.cli.failures import sentence
 from services.cli.root import app
+from shared.local.administrator import administrator_of
 from shared.local.errors import LocalError
 from shared.local.process import Identity
 from shared.local.state import State, write_state
@@ -155,14 +155,13 @@ def test_a_command_finds_the_system_that_runs(home: Path) -> None:
 
 
 def test_the_administrator_of_the_system_that_runs_is_found(home: Path) -> None:
-    environ = {"STEWARD_HOME": str(home)}
     folder = SecretsFolder(home / "secrets")
     folder.create()
-    assert administrator_of("postgresql://h/d", environ) == (None, None)
+    assert administrator_of("postgresql://h/d", folder) == (None, None)
     folder.create_database_passwords(["administrator"])
     password = folder.database_password("administrator")
-    assert administrator_of("postgresql://h/d", environ) == ("postgres", password)
-    assert administrator_of("postgresql://somebody@h/d", environ) == (None, None)
+    assert administrator_of("postgresql://h/d", folder) == ("postgres", password)
+    assert administrator_of("postgresql://somebody@h/d", folder) == (None, None)
 
 
 def test_a_service_in_the_foreground_finds_the_system_that_runs(

@@ -9,13 +9,14 @@ from uuid import UUID, uuid4
 import orjson
 import pytest
 
-from services.cli.administrator import connected
 from services.cli.plan.applying import apply_plan, plan_in_force
 from services.consent.app import open_service
 from shared.contract import inbound, registration
 from shared.contract.inbound import ConsentAnswer, ContactSubmitted, WithdrawalRequested
 from shared.contract.types import RegistrationId, SubjectId
+from shared.local.administrator import connected
 from shared.privacy.putting_in_force import load
+from shared.runtime.secrets import SecretsFolder
 from tests.conftest import SettingsFactory, TopicFactory
 from tests.support.facts import WEBSITE, Facts, event_state
 from tests.support.flow import all_metrics, assert_silent, everything_kept, flowing
@@ -110,10 +111,10 @@ async def test_a_changed_plan_is_used_from_the_next_batch_on_without_a_restart(
     async with flowing(open_service, settings, topic_factory) as flow:
         await flow.send(inbound.CONTACTS, [contact(facts, marketing())])
         await flow.until(count.format("accepted"), 1)
-        await _apply(database, quiet)
+        await _apply(database, settings.secrets, quiet)
         await flow.send(inbound.CONTACTS, [contact(facts, marketing())])
         await flow.until(count.format("dead_letter"), 1)
-        await _apply(database, again)
+        await _apply(database, settings.secrets, again)
         await flow.send(inbound.CONTACTS, [contact(facts, marketing())])
         await flow.until(count.format("accepted"), 2)
         digests = await flow.service.pool.fetch("select distinct plan_digest from consent_record")
@@ -123,8 +124,8 @@ async def test_a_changed_plan_is_used_from_the_next_batch_on_without_a_restart(
     assert {row["plan_digest"] for row in digests} == {load(f)[0].digest for f in (PLAN, again)}
 
 
-async def _apply(database: str, file: Path) -> None:
-    async with connected(database) as administrator:
+async def _apply(database: str, secrets: Path, file: Path) -> None:
+    async with connected(database, SecretsFolder(secrets)) as administrator:
         before = await plan_in_force(administrator)
         assert before is not None
         wanted = load(file)

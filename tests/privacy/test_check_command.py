@@ -12,11 +12,11 @@ import orjson
 import pytest
 
 from services.cli import keys
-from services.cli.administrator import NotAdministratorError
 from services.cli.keys import checking
 from services.cli.keys.sealed import NOT_SEALED, SEALED, SealedColumn
 from services.cli.schemas import SERVICES
 from shared.contract.types import SubjectId
+from shared.local.administrator import NotAdministratorError
 from shared.privacy import keyring
 from shared.privacy.privacy import Privacy
 from shared.privacy.values import ToSeal

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-import asyncpg
 import typer
 from aiokafka.errors import KafkaError
 
@@ -16,7 +15,9 @@ from services.audit.handlers.verify import Progress, Report
 from services.audit.settings import Settings
 from services.audit.store.sources import folder_log
 from services.audit.store.topic_log import TopicLog, audit_records
+from shared.local.administrator import NotAdministratorError, connected
 from shared.runtime.clock import utc_now
+from shared.runtime.secrets import SecretsFolder
 
 
 def run_rebuild(*, confirmed: bool) -> int:
@@ -38,12 +39,8 @@ def run_rebuild(*, confirmed: bool) -> int:
             typer.echo(str(finding))
         typer.echo(f"{error}; the log is as it was", err=True)
         return 1
-    except asyncpg.InsufficientPrivilegeError:
-        typer.echo(
-            "DATABASE_URL has to sign in as the administrator, as for `steward migrate`;"
-            " the log is as it was",
-            err=True,
-        )
+    except NotAdministratorError as error:
+        typer.echo(f"{error}; the log is as it was", err=True)
         return 1
     except KafkaError:
         typer.echo("Kafka does not answer; the log is as it was", err=True)
@@ -59,11 +56,9 @@ async def _rebuild(settings: Settings, report: Report, progress: Progress) -> No
     await topic.begin()
     topics = Topics(partial(audit_records, servers), topic.checkpoints)
     # The administrator's: the service itself may take nothing out of its log.
-    connection = await asyncpg.connect(
-        settings.database_url, server_settings={"search_path": "audit"}
-    )
-    try:
-        async with connection.transaction():
-            await rebuild(connection, folder, topics, keys, report, utc_now(), progress)
-    finally:
-        await connection.close()
+    secrets = SecretsFolder(settings.secrets)
+    async with (
+        connected(settings.database_url, secrets, schema="audit") as connection,
+        connection.transaction(),
+    ):
+        await rebuild(connection, folder, topics, keys, report, utc_now(), progress)

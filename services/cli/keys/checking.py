@@ -9,13 +9,14 @@ import asyncpg
 import orjson
 import typer
 
-from services.cli.administrator import connected
 from services.cli.keys.sealed import SEALED, SealedColumn
 from services.cli.progress import progress_bar
+from shared.local.administrator import connected
 from shared.privacy.checking import Verdict, check_page
 from shared.privacy.key_sources import open_wrappers
 from shared.privacy.wrapping import KeyWrappers
 from shared.runtime.database import queries
+from shared.runtime.secrets import SecretsFolder
 from shared.runtime.settings import ServiceSettings
 
 _sql = queries("sealed.sql", __file__)
@@ -34,7 +35,7 @@ def run_check(*, as_json: bool) -> int:
 async def _check() -> Verdicts:
     settings = ServiceSettings.load()
     async with (
-        connected(settings.database_url) as administrator,
+        connected(settings.database_url, SecretsFolder(settings.secrets)) as administrator,
         open_wrappers(settings) as wrappers,
     ):
         total = sum([await _rows(administrator, column) for column in SEALED])

@@ -14,11 +14,11 @@ import asyncpg
 import orjson
 import typer
 
-from services.cli.administrator import connected
 from services.cli.keys.destroying import is_asked
 from services.cli.office import Office, open_office
 from services.cli.progress import progress_bar
 from shared.contract.audit import KeysRotated
+from shared.local.administrator import connected
 from shared.privacy.key_sources import in_folder, retire_files
 from shared.privacy.rotation import Ring, count_wrapped, read_ring, replace, rewrap
 from shared.runtime.database import Administrator
@@ -61,7 +61,8 @@ def run_rotate(*, yes: bool, as_json: bool) -> int:
 
 async def _run(*, yes: bool, as_json: bool) -> int:
     settings = ServiceSettings.load()
-    async with open_office() as office, connected(settings.database_url) as administrator:
+    folder = SecretsFolder(settings.secrets)
+    async with open_office() as office, connected(settings.database_url, folder) as administrator:
         rotation = Rotation(office, administrator, settings, yes, as_json)
         ring = await read_ring(administrator)
         if not ring.replaced:

@@ -93,13 +93,16 @@ def _wanted(path: Path, asked: Asked) -> tuple[Plan, bytes]:
 async def _apply(wanted: tuple[Plan, bytes], asked: Asked) -> None:
     from asyncpg import LockNotAvailableError
 
-    from services.cli.administrator import connected
     from services.cli.plan.applying import apply_plan, plan_in_force
+    from shared.local.administrator import connected
     from shared.runtime.actor import actor
+    from shared.runtime.secrets import SecretsFolder
     from shared.runtime.settings import ServiceSettings
 
     plan, _ = wanted
-    async with connected(ServiceSettings.load().database_url) as administrator:
+    settings = ServiceSettings.load()
+    folder = SecretsFolder(settings.secrets)
+    async with connected(settings.database_url, folder) as administrator:
         before = await plan_in_force(administrator)
         if before is None:
             _end(
