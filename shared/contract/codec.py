@@ -193,7 +193,9 @@ def encode(outgoing: Outgoing, *, id: UUID, source: str, now: datetime) -> Encod
         written.update(_extensions(outgoing, written.keys()))
     # Mostly the one is the other, and Python's own UUID takes its time to be text.
     key = subject if outgoing.key is outgoing.subject else _text(outgoing.key)
-    return Encoded(data.topic, None if key is None else key.encode(), to_json(data), written)
+    # An entry stays in the log as these bytes (ADR 15).
+    value = to_json(data, sort_keys=data.topic == audit.TOPIC)
+    return Encoded(data.topic, None if key is None else key.encode(), value, written)
 
 
 def _text(id: UUID | None) -> str | None:  # noqa: A002 - as above

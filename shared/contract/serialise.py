@@ -19,9 +19,10 @@ _ways: dict[type, Callable[[Any], object]] = {}
 _parts: dict[int, tuple[SharedPart, orjson.Fragment]] = {}
 
 
-def to_json(contract: Contract) -> bytes:
+def to_json(contract: Contract, *, sort_keys: bool = False) -> bytes:
     """The contract as UTF-8 JSON."""
-    return orjson.dumps(contract.__dict__, default=_written, option=orjson.OPT_UTC_Z)
+    option = orjson.OPT_UTC_Z | orjson.OPT_SORT_KEYS if sort_keys else orjson.OPT_UTC_Z
+    return orjson.dumps(contract.__dict__, default=_written, option=option)
 
 
 def list_to_json(contracts: Sequence[Contract]) -> bytes:

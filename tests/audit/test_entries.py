@@ -37,7 +37,9 @@ from services.audit.subscribers import subscriptions
 from shared.contract import audit
 from shared.contract.codec import decode
 from shared.contract.message import Message, Record
+from shared.contract.registry import MessageData
 from shared.contract.types import DisclosureId, SubjectId
+from tests.support import golden
 from tests.support.entries import make_entry
 from tests.support.facts import NOON, Facts, with_header
 from tests.support.log import empty_topic
@@ -97,6 +99,15 @@ def test_an_entry_is_the_json_of_its_cloudevent_with_sorted_keys(
     given_attributes = {name: value for name, value in event.items() if value is not None}
     expected = orjson.dumps(given_attributes, option=orjson.OPT_SORT_KEYS)
     assert entry_bytes(Message(message.record, envelope, message.data)) == expected
+
+
+@pytest.mark.parametrize("type_", ENTRY_TYPES, ids=lambda type_: type_.__name__)
+def test_the_keys_of_every_type_are_sorted_through_and_through(
+    type_: type[MessageData],
+) -> None:
+    for example in golden.read(type_.message_type, type_.version)["examples"]:
+        body = entry_bytes(Facts().message(type_.model_validate(example)))
+        assert body == orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS)
 
 
 def test_a_field_of_a_later_release_stays_in_the_entry() -> None:
