@@ -96,21 +96,21 @@ where
     (:since::timestamptz is null or at >= :since)
     and (:until::timestamptz is null or at < :until);
 
--- name: disclosures_per_day(since, until, zone, recipient)
+-- name: disclosures_per_day(since, until, zone, recipient, handed_over, refused)
 -- Of how many people something was handed over, and of how many it was not, by day of a time zone.
 select
     (at at time zone :zone)::date as day,
     recipient,
-    count(*) filter (where type <> 'DisclosureRefused') as released,
-    count(*) filter (where type = 'DisclosureRefused') as refused
+    count(*) filter (where type <> :refused) as released,
+    count(*) filter (where type = :refused) as refused
 from entry
 where
     at >= :since and at < :until
-    and type in ('DataDisclosed', 'DataTransmitted', 'DisclosureRefused')
+    and (type = any(:handed_over::text[]) or type = :refused)
     and (:recipient::text is null or recipient = :recipient)
 group by day, recipient;
 
--- name: disclosures_to(recipient, since, until, before, page_size)
+-- name: disclosures_to(recipient, since, until, before, page_size, handed_over, refused)
 -- Disclosures to one recipient, the newest first, each with its first entry: what it was about is
 -- the same in all of them.
 select found.disclosure_id, found.released, found.refused, first_entry.sequence, first_entry.body
@@ -118,13 +118,13 @@ from (
     select
         disclosure_id,
         min(sequence) as first_sequence,
-        count(*) filter (where type <> 'DisclosureRefused') as released,
-        count(*) filter (where type = 'DisclosureRefused') as refused
+        count(*) filter (where type <> :refused) as released,
+        count(*) filter (where type = :refused) as refused
     from entry
     where
         recipient = :recipient
         and at >= :since and at < :until
-        and type in ('DataDisclosed', 'DataTransmitted', 'DisclosureRefused')
+        and (type = any(:handed_over::text[]) or type = :refused)
     group by disclosure_id
     having min(sequence) < :before
     order by first_sequence desc
@@ -231,18 +231,26 @@ insert into checkpoint select size, root, note, signed_at from former order by s
 -- Where the service reads on: behind what is in the log now.
 update position set next_offset = :offset where topic = 'audit' and partition = 0;
 
--- name: lost_by(recipient, since, until)^
+-- name: lost_by(recipient, since, until, handed_over)^
 -- What a recipient was handed in a span, and has arrived or may have: how many records of each set
 -- of categories, and whose, by the sets that it has of them, 16 bytes for each person. A set is
 -- written with spaces, several with bars. One row of arrays, since there may be a million people
 -- and no cursor is held; entries are grouped early and by few columns, to be few soon.
-with handed as materialized (
+with withheld as materialized (
+    select disclosure_id, subject_id
+    from entry
+    where
+        recipient = :recipient and type = 'DisclosureWithheld' and at >= :since
+        and not (convert_from(body, 'UTF8')::jsonb #>> '{data,may_have_reached}')::boolean
+),
+handed as materialized (
     select at, disclosure_id, subject_id, array_to_string(categories, ' ') as categories
     from entry
     where
         recipient = :recipient
-        and type in ('DataDisclosed', 'DataTransmitted')
+        and type = any(:handed_over::text[])
         and at >= :since and at < :until
+        and (disclosure_id, subject_id) not in (select disclosure_id, subject_id from withheld)
 ),
 call as materialized (
     select disclosure_id, count(*) as records, min(at) as first_at, max(at) as last_at

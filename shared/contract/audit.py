@@ -23,7 +23,9 @@ class Entry(MessageData):
     service: PlanName
 
 
-class _Handed(Entry):
+class Handed(Entry):
+    """What became of one person's data when a recipient was to have it."""
+
     disclosure_id: DisclosureId
     subject_id: SubjectId
     recipient: PlanName
@@ -35,7 +37,7 @@ class _Handed(Entry):
 
 
 @message(topic=TOPIC)
-class DataDisclosed(_Handed):
+class DataDisclosed(Handed):
     """One person's data was handed to a third party or to participants (article 15(1)(c))."""
 
     content_digest: str
@@ -43,7 +45,7 @@ class DataDisclosed(_Handed):
 
 
 @message(topic=TOPIC)
-class DataTransmitted(_Handed):
+class DataTransmitted(Handed):
     """One person's data was sent to a processor (article 28)."""
 
     content_digest: str
@@ -54,7 +56,7 @@ RequestReference = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ./:_-]{
 
 
 @message(topic=TOPIC)
-class DataDisclosedToAuthority(_Handed):
+class DataDisclosedToAuthority(Handed):
     """One person's data was handed to an authority that asked for it by law (article 6(1)(c)).
 
     `purpose` is what the data was collected for.
@@ -67,7 +69,7 @@ class DataDisclosedToAuthority(_Handed):
 
 
 @message(topic=TOPIC)
-class DisclosureRefused(_Handed):
+class DisclosureRefused(Handed):
     """One person's data was asked for and not handed over."""
 
     reason: PlanName

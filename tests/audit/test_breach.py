@@ -27,10 +27,12 @@ from services.audit.domain.breach import (
 from services.audit.handlers.plans import Plans
 from shared.contract.audit import (
     DataDisclosed,
+    DataDisclosedToAuthority,
     DataTransmitted,
     DisclosureDelivered,
     DisclosureFailed,
     DisclosureRefused,
+    DisclosureWithheld,
 )
 from shared.documents.document import rendered
 from shared.documents.terminal import print_document
@@ -180,7 +182,7 @@ def arguments(*more: str, recipient: str = "caterer") -> tuple[str, ...]:
 async def test_who_is_affected_is_everybody_whose_data_arrived_or_may_have(
     work: Work, settings: ServiceSettings
 ) -> None:
-    both, one, unsure, not_arrived = (uuid4() for _ in range(4))
+    both, one, unsure, not_arrived, withheld = (uuid4() for _ in range(5))
     calls = [uuid4() for _ in range(4)]
     name = {"categories": ["contact"], "fields": ["contact.name"]}
     entries = (
@@ -193,9 +195,19 @@ async def test_who_is_affected_is_everybody_whose_data_arrived_or_may_have(
         make_entry(DisclosureDelivered, disclosure_id=calls[0], at=NOON + HOUR),
         make_entry(DisclosureDelivered, disclosure_id=calls[1]),
         make_entry(DisclosureFailed, disclosure_id=calls[3]),
+        make_entry(DataDisclosed, subject_id=withheld, disclosure_id=calls[0]),
+        make_entry(
+            DisclosureWithheld, subject_id=withheld, disclosure_id=calls[0], may_have_reached=False
+        ),
+        make_entry(
+            DisclosureWithheld, subject_id=unsure, disclosure_id=calls[2], may_have_reached=True
+        ),
         make_entry(DisclosureRefused),
         make_entry(DataDisclosed, recipient="hotel"),
         make_entry(DataDisclosed, at=NOON + timedelta(days=2)),
+        make_entry(
+            DataDisclosedToAuthority, recipient="police", law="Police Act", request_reference="A-1"
+        ),
     )
     await work.do(appending_to(work), [Facts().message(entry) for entry in entries])
     done = await command(app, settings, *arguments("--json"))
@@ -215,6 +227,10 @@ async def test_who_is_affected_is_everybody_whose_data_arrived_or_may_have(
     assert 71.9 < found["notify"]["hours_left"] <= 72
     said = await command(app, settings, *arguments("--known-at", "2026-09-10"))
     assert (said.code, "Over by" in said.out, str(both) in said.out) == (0, True, True)
+    police = orjson.loads(
+        (await command(app, settings, *arguments("--json", recipient="police"))).out
+    )
+    assert (police["people"], police["records"]) == (1, 1)
     nobody = await command(app, settings, *arguments(recipient="bus-company"))
     assert (nobody.code, "Whom to notify" in nobody.out) == (1, False)
 

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from services.audit.domain.entries import (
     ENTRY_TYPES,
+    HANDED_OVER,
+    REFUSED,
     LogEntry,
     NoEntryError,
     StoredEntry,
@@ -26,7 +28,7 @@ from services.audit.domain.entries import (
     published,
     refuse_foreign,
 )
-from services.audit.domain.history import history
+from services.audit.domain.history import HANDED, history
 from services.audit.domain.notes import SigningKey
 from services.audit.domain.tiles import MOST_ENTRY_BYTES
 from services.audit.handlers.append import Appender
@@ -61,6 +63,10 @@ def test_every_type_of_the_topic_is_handled_by_one_handler() -> None:
     (subscription,) = subscriptions(Appender(SIGNING, guard))
     assert set(subscription.handlers) == set(ENTRY_TYPES) > {audit.DataDisclosed}
     assert len(set(subscription.handlers.values())) == 1
+
+
+def test_whatever_hands_data_over_is_told_to_the_person_and_counted() -> None:
+    assert set(HANDED) == {*HANDED_OVER, REFUSED}
 
 
 def test_the_same_record_gives_the_same_bytes_on_one_line() -> None:

@@ -22,6 +22,7 @@ from services.audit.handlers.read import (
     read_pages,
     survey,
 )
+from services.audit.store.console import Period, disclosures_per_day, disclosures_to
 from shared.contract import audit
 from shared.contract.audit import DataDisclosed, DisclosureDelivered, DisclosureRefused
 from shared.contract.message import Message
@@ -271,6 +272,24 @@ async def test_a_span_of_time_is_looked_for_only_where_it_lies(work: Work) -> No
     pages = read_pages(pool, span, await reach_of(pool, span))
     (page,) = [page async for page in pages]
     assert ([entry.sequence for entry in page.entries], page.through) == ([2, 3], 4)
+
+
+async def test_each_day_is_counted_with_all_who_got_data_authorities_too(work: Work) -> None:
+    call = uuid4()
+    asked = {"recipient": "police", "law": "Police Act", "request_reference": "A-1"}
+    entries = [
+        make_entry(DataDisclosed, recipient="hotel"),
+        make_entry(audit.DisclosureRefused, recipient="hotel"),
+        make_entry(audit.DataDisclosedToAuthority, disclosure_id=call, **asked),
+        make_entry(DisclosureDelivered, disclosure_id=call, recipient="police"),
+    ]
+    await work.do(appending_to(work), [Facts().message(entry) for entry in entries])
+    period = Period(NOON, NOON + timedelta(days=1), "UTC")
+    async with work.parts.pool.acquire() as connection:
+        days = await disclosures_per_day(connection, period)
+        (found,) = await disclosures_to(connection, "police", period, before=9, most=9)
+    assert sorted(days) == [(NOON.date(), "hotel", 1, 1), (NOON.date(), "police", 1, 0)]
+    assert (found.disclosure_id, found.released, found.refused) == (call, 1, 0)
 
 
 async def test_a_history_is_of_one_person_with_what_became_of_it(work: Work) -> None:

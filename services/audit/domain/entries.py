@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
-from typing import Literal, NamedTuple, cast
+from typing import Final, Literal, NamedTuple, cast
 from uuid import UUID
 
 import orjson
@@ -15,7 +15,7 @@ from pydantic import JsonValue
 
 from services.audit.domain.tiles import MOST_ENTRY_BYTES
 from shared.contract import headers
-from shared.contract.audit import TOPIC, Entry
+from shared.contract.audit import TOPIC, DisclosureRefused, Entry, Handed
 from shared.contract.codec import decode
 from shared.contract.message import Fault, Message, Record
 from shared.contract.registry import REGISTRY, MessageData, schema_uri
@@ -23,6 +23,14 @@ from shared.contract.registry import REGISTRY, MessageData, schema_uri
 ENTRY_TYPES: tuple[type[MessageData], ...] = tuple(
     known.model for known in REGISTRY if known.topic == TOPIC
 )
+
+REFUSED: Final = DisclosureRefused.__name__
+HANDED_OVER: Final = tuple(
+    model.__name__
+    for model in ENTRY_TYPES
+    if issubclass(model, Handed) and model.__name__ != REFUSED
+)
+"""The types by which the log says that a recipient got one person's data."""
 
 _STRUCTURED = headers.STRUCTURED.encode()
 _DATA = b'"data":'

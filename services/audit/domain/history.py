@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from services.audit.domain.entries import StoredEntry, reading
 
 Handed = Literal["disclosed", "transmitted", "refused"]
-_HANDED: Mapping[str, Handed] = {
+HANDED: Mapping[str, Handed] = {
     "DataDisclosed": "disclosed",
     "DataTransmitted": "transmitted",
     "DataDisclosedToAuthority": "disclosed",
@@ -108,7 +108,7 @@ def history(
     for entry, event in events:
         with reading(entry):
             data = _data(event)
-            kind = _HANDED.get(str(event["type"]))
+            kind = HANDED.get(str(event["type"]))
             if kind is not None:
                 disclosure_id, subject_id = data["disclosure_id"], data["subject_id"]
                 # Others of the disclosure may have been delivered: it is about this person alone.

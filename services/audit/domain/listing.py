@@ -21,6 +21,7 @@ class Line:
     purpose: str | None
     subject_id: str | None
     reason: str | None
+    plan_digest: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ def line_of(entry: StoredEntry) -> Line | UnreadableLine:
         said("purpose"),
         said("subject_id"),
         said("reason"),
+        said("plan_digest"),
     )
 
 

@@ -38,6 +38,7 @@ class RecipientDisclosure:
     outcome: Outcome
     reason: str | None
     """Why it failed."""
+    plan_digest: str
 
 
 def recipient_history(
@@ -69,6 +70,7 @@ def _disclosure(one: Counted, last_word: Mapping[str, JsonValue] | None) -> Reci
         refused=one.refused,
         outcome=_outcome(one.released, last_word),
         reason=None if reason is None else str(reason),
+        plan_digest=str(data["plan_digest"]),
     )
 
 

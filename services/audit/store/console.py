@@ -8,7 +8,7 @@ from datetime import datetime
 import asyncpg
 
 from services.audit.domain.disclosure_chart import DayCount
-from services.audit.domain.entries import StoredEntry
+from services.audit.domain.entries import HANDED_OVER, REFUSED, StoredEntry
 from services.audit.domain.recipient_history import Counted
 from services.audit.store.sql import SQL
 from shared.runtime.database import Connection
@@ -49,6 +49,8 @@ async def disclosures_per_day(
         until=period.until,
         zone=period.zone,
         recipient=recipient,
+        handed_over=HANDED_OVER,
+        refused=REFUSED,
     )
     return [
         DayCount(row["day"], row["recipient"], row["released"], row["refused"])
@@ -67,6 +69,8 @@ async def disclosures_to(
         until=period.until,
         before=before,
         page_size=most,
+        handed_over=HANDED_OVER,
+        refused=REFUSED,
     )
     return [
         Counted(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
@@ -17,6 +18,7 @@ from services.audit.api.console.desk import Desk
 from services.audit.domain.entries import StoredEntry
 from services.audit.domain.history import History, history
 from services.audit.domain.paging import Page
+from services.audit.handlers.plans import Plans
 from shared.runtime.database import Connection
 from tests.audit.console.conftest import ACCESS, EMAIL, TODAY, Shown, browser_of, link
 
@@ -223,6 +225,23 @@ async def test_readings_are_told_for_their_own_period(desk: Desk, shown: Shown) 
         page = (await client.get(f"/people/{shown.aino}")).text
     assert len(numbers(page)) == 11
     assert "When it was read" not in page
+
+
+@pytest.mark.parametrize("path", ["/", "/entries/0", "/people/{aino}", "/recipients/caterer"])
+async def test_a_recipient_is_named_as_it_was_when_it_got_the_data(
+    browser: httpx2.AsyncClient, shown: Shown, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    async def plans(desk: Desk, _: Connection, cited: Iterable[str | None]) -> Plans:
+        today = desk.privacy.plan
+        caterer = today.recipients["caterer"].model_copy(update={"name": "Former Kitchen Ltd"})
+        recipients = {**today.recipients, "caterer": caterer}
+        (digest,) = set(cited)
+        update = {"digest": digest, "recipients": recipients}
+        return Plans(today, (today.model_copy(update=update),))
+
+    monkeypatch.setattr(Desk, "plans", plans)
+    page = (await browser.get(path.format(aino=shown.aino))).text
+    assert "Former Kitchen Ltd" in page
 
 
 async def test_nobody_is_told_apart_from_somebody_of_whom_nothing_is_recorded(

@@ -7,17 +7,19 @@ from datetime import UTC
 import pytest
 
 from services.audit.api.console.rendering import Words, code_words, people, type_words
+from services.audit.handlers.plans import Plans
 from shared.privacy.plan import load_plan
 from tests.support.plans import PLAN
 
-SHIPPED = Words(load_plan(PLAN), UTC)
+PLAN_SHIPPED = load_plan(PLAN)
+SHIPPED = Words(Plans(PLAN_SHIPPED), UTC)
 
 
 def test_things_are_called_as_the_plan_calls_them() -> None:
     assert SHIPPED.recipient("caterer") == "Example Catering Ltd"
     assert SHIPPED.purpose("catering") == "Catering at the event"
-    assert SHIPPED.category("diet") == SHIPPED.plan.categories["diet"].describes["en"]
-    authority, told = next(iter(SHIPPED.plan.authorities.items()))
+    assert SHIPPED.category("diet") == PLAN_SHIPPED.categories["diet"].describes["en"]
+    authority, told = next(iter(PLAN_SHIPPED.authorities.items()))
     assert SHIPPED.recipient(authority) == told.name["en"]
 
 
@@ -28,9 +30,25 @@ def test_what_the_plan_does_not_have_is_called_by_its_own_name(say: object) -> N
 
 
 def test_a_plan_without_english_is_told_in_the_language_that_it_has() -> None:
-    catering = SHIPPED.plan.purposes["catering"].model_copy(update={"describes": {"fi": "Ruoka"}})
-    plan = SHIPPED.plan.model_copy(update={"purposes": {"catering": catering}})
-    assert Words(plan, UTC).purpose("catering") == "Ruoka"
+    catering = PLAN_SHIPPED.purposes["catering"].model_copy(update={"describes": {"fi": "Ruoka"}})
+    plan = PLAN_SHIPPED.model_copy(update={"purposes": {"catering": catering}})
+    assert Words(Plans(plan), UTC).purpose("catering") == "Ruoka"
+
+
+def test_what_an_entry_names_is_told_by_the_plan_that_it_was_made_under() -> None:
+    caterer = PLAN_SHIPPED.recipients["caterer"].model_copy(update={"name": "Former Kitchen Ltd"})
+    former = PLAN_SHIPPED.model_copy(
+        update={
+            "digest": "f0",
+            "recipients": {**PLAN_SHIPPED.recipients, "caterer": caterer},
+            "purposes": {},
+        }
+    )
+    words = Words(Plans(PLAN_SHIPPED, (former,)), UTC)
+    assert words.recipient("caterer", "f0") == "Former Kitchen Ltd"
+    assert words.purpose("catering", "f0") == "catering", "that plan had none of this name"
+    assert words.recipient("caterer", PLAN_SHIPPED.digest) == "Example Catering Ltd"
+    assert words.recipient("caterer", "stored nowhere") == "Example Catering Ltd"
 
 
 def test_names_of_programs_are_written_as_words() -> None:

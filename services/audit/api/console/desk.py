@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from services.audit.api.console.rendering import Words
 from services.audit.domain.notes import VerifierKey
+from services.audit.handlers.plans import Plans, plans_before
 from services.audit.store.search import searching
 from services.audit.store.sources import PublishedLog
 from shared.privacy.privacy import Privacy
@@ -32,10 +32,10 @@ class Desk:
         """The organisation's."""
         return ZoneInfo(self.privacy.plan.organisation.time_zone)
 
-    @property
-    def words(self) -> Words:
-        """As the plan in force has them."""
-        return Words(self.privacy.plan, self.zone)
+    async def plans(self, connection: Connection, cited: Iterable[str | None]) -> Plans:
+        """The plan in force, and those that are cited."""
+        digests = {digest for digest in cited if digest is not None}
+        return await plans_before(connection, self.privacy.plan, cited=digests)
 
     @property
     def today(self) -> date:

@@ -20,10 +20,11 @@ from services.audit.api.console.forms import (
     read_posted,
     read_search,
 )
+from services.audit.api.console.rendering import Words
 from services.audit.domain.disclosure_chart import draw_chart
 from services.audit.domain.entries import ENTRY_TYPES, StoredEntry
 from services.audit.domain.history import History
-from services.audit.domain.listing import data_of, line_of
+from services.audit.domain.listing import Line, UnreadableLine, data_of, line_of
 from services.audit.domain.paging import Page
 from services.audit.handlers.browse import find_disclosures, find_page, find_subjects
 from services.audit.handlers.inspect import (
@@ -32,6 +33,7 @@ from services.audit.handlers.inspect import (
     inspect_head,
     judge_head,
 )
+from services.audit.handlers.plans import Plans
 from services.audit.handlers.read import history_of, readings_told_since
 from services.audit.store import tree
 from services.audit.store.console import (
@@ -66,18 +68,21 @@ class Pages:
     async def entries(self, request: Request) -> Response:
         """The search, and what it found."""
         search = read_search(request.query_params, self._desk.zone, _TYPES)
-        page = Page((), None, None)
+        page, lines, plans = Page((), None, None), [], None
         if not search.form.faults:
             async with self._desk.reading() as connection:
                 page = await find_page(connection, search.asked, search.place, size=ON_A_PAGE)
+                lines = [line_of(entry) for entry in page.entries]
+                plans = await self._desk.plans(connection, map(_digest_of, lines))
         return self._page(
             "entries",
+            plans=plans,
             status=400 if search.form.faults else 200,
             form=search.form,
             given=search.given,
             more=search.uses_more,
             page=page,
-            lines=[line_of(entry) for entry in page.entries],
+            lines=lines,
             types=_TYPES,
             plan=self._desk.privacy.plan,
         )
@@ -88,13 +93,15 @@ class Pages:
         async with self._desk.reading() as connection:
             size = await log_size(connection)
             row = await whole_entry(connection, sequence) if sequence < size else None
-        if row is None:
-            raise NotThereError(f"There is no entry {sequence:,}: the log has {size:,}.")
+            if row is None:
+                raise NotThereError(f"There is no entry {sequence:,}: the log has {size:,}.")
+            entry = StoredEntry(sequence, row["body"])
+            plans = await self._desk.plans(connection, [_digest_of(line_of(entry))])
         desk = self._desk
         inspected = await asyncio.to_thread(inspect_entry, row, desk.published, desk.keys)
-        entry = StoredEntry(sequence, row["body"])
         return self._page(
             "entry",
+            plans=plans,
             entry=entry,
             data=data_of(entry),
             text=entry.body.decode(errors="backslashreplace"),
@@ -130,9 +137,10 @@ class Pages:
         async with self._desk.reading() as connection:
             subject_ids = await find_subjects(connection, self._desk.privacy, str(subject_id))
             found = await self._history(connection, subject_ids)
-        if found is None:
-            return self._nothing_recorded()
-        return self._page("person", history=found)
+            if found is None:
+                return self._nothing_recorded()
+            plans = await self._desk.plans(connection, found.plan_digests)
+        return self._page("person", plans=plans, history=found)
 
     async def _history(self, connection: Connection, subject_ids: Sequence[UUID]) -> History | None:
         since = readings_told_since(self._desk.privacy.plan, self._desk.now())
@@ -161,9 +169,11 @@ class Pages:
             found = await find_disclosures(
                 connection, name, days.period, before=_below(before), most=ON_A_PAGE + 1
             )
-        shown = found[:ON_A_PAGE]
+            shown = found[:ON_A_PAGE]
+            plans = await self._desk.plans(connection, [one.plan_digest for one in shown])
         return self._page(
             "recipient",
+            plans=plans,
             status=400 if days.form.faults else 200,
             name=name,
             days=days,
@@ -213,15 +223,27 @@ class Pages:
         # Known or not, it is the same answer: whoever has no entry has no entry.
         return self.told(404, _NOTHING, "The log has no entry about this person.")
 
-    def _page(self, template: str, *, status: int = 200, **shown: Any) -> Response:  # noqa: ANN401
+    def _page(
+        self,
+        template: str,
+        *,
+        status: int = 200,
+        plans: Plans | None = None,
+        **shown: Any,  # noqa: ANN401 - a template's own values
+    ) -> Response:
+        """`plans`: those that what is shown cites; None: only the one in force has words for it."""
         desk = self._desk
         text = self._environment.get_template(f"{template}.html.j2").render(
             {"signed_in": True, **shown},
-            words=desk.words,
+            words=Words(plans or Plans(desk.privacy.plan), desk.zone),
             organisation=desk.privacy.plan.organisation.name,
             origin=desk.keys[0].name,
         )
         return HTMLResponse(text, status)
+
+
+def _digest_of(line: Line | UnreadableLine) -> str | None:
+    return line.plan_digest if isinstance(line, Line) else None
 
 
 def _below(before: int | None) -> int:

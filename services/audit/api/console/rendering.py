@@ -6,13 +6,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
+from functools import cache
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from shared.privacy.plan import Plan
+from services.audit.handlers.plans import Plans
+from shared.documents.telling import Teller
+from shared.documents.words import Words as DocumentWords
 
 _TEMPLATES: Final = Path(__file__).with_name("templates")
 _INNER_CAPITAL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -20,37 +23,46 @@ _INNER_CAPITAL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What things are called: in the words of a plan as far as it has them, else by their names."""
+    """What things are called: in the words of the plan that an entry was made under (`digest`), or
+    of today's where none is given or that one is not stored; else by their names.
+    """
 
-    plan: Plan
+    plans: Plans
     zone: tzinfo
 
-    def recipient(self, name: str) -> str:
-        """Who it is (CJEU C-154/21: the actual identity), as the plan names it."""
-        recipient = self.plan.recipients.get(name)
+    def recipient(self, name: str, digest: str | None = None) -> str:
+        """Who it is (CJEU C-154/21: the actual identity)."""
+        teller = self._teller(digest)
+        recipient = teller.plan.recipients.get(name)
         if recipient is not None:
-            return recipient.name
-        authority = self.plan.authorities.get(name)
-        return name if authority is None else _english(authority.name)
+            return teller.recipient(recipient)
+        authority = teller.plan.authorities.get(name)
+        return name if authority is None else teller.text(authority.name)
 
-    def purpose(self, name: str) -> str:
+    def purpose(self, name: str, digest: str | None = None) -> str:
         """What for."""
-        purpose = self.plan.purposes.get(name)
-        return name if purpose is None else _english(purpose.describes)
+        teller = self._teller(digest)
+        purpose = teller.plan.purposes.get(name)
+        return name if purpose is None else teller.text(purpose.describes)
 
     def category(self, name: str) -> str:
         """What kind of data."""
-        category = self.plan.categories.get(name)
-        return name if category is None else _english(category.describes)
+        teller = self._teller(None)
+        category = teller.plan.categories.get(name)
+        return name if category is None else teller.text(category.describes)
+
+    def _teller(self, digest: str | None) -> Teller:
+        cited = None if digest is None else self.plans.of(digest)
+        return Teller(cited or self.plans.today, _english())
 
     def moment(self, moment: datetime) -> str:
         """To the minute, in the organisation's time zone."""
         return f"{moment.astimezone(self.zone):%Y-%m-%d %H:%M}"
 
 
-def _english(texts: Mapping[str, str]) -> str:
-    """In English, or in the first language that there is."""
-    return texts.get("en") or next(iter(texts.values()))
+@cache
+def _english() -> DocumentWords:
+    return DocumentWords("en")
 
 
 def type_words(name: str) -> str:
