@@ -167,7 +167,11 @@ async def test_what_cannot_be_asked_is_told(arguments: tuple[str, ...], why: str
 
 
 async def test_an_export_has_all_that_is_needed_to_check_it(log: Work, tmp_path: Path) -> None:
-    settings, folder = settings_of(log), tmp_path / "september"
+    # Days are those of the plan in force, wherever the file is that it once came from.
+    settings = settings_of(log).model_copy(update={"plan": tmp_path / "no plan"})
+    folder = tmp_path / "september"
+    wrong = await command(app, settings, "export", str(folder), "--since", "yesterday")
+    assert (wrong.code, "--since" in wrong.err, folder.exists()) == (2, True, False)
     asked = ("--since", "2026-09-01", "--until", "2026-09-30")
     done = await command(app, settings, "export", str(folder), *asked)
     assert done.code == 0, done.err

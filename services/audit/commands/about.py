@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 import orjson
 import typer
@@ -66,7 +67,11 @@ def run_about(request: Request) -> int:
 async def _answer(request: Request, named: str) -> Answer | None:
     async with open_parts(Settings.load(), service="audit") as parts:
         today = parts.privacy.plan
-        since = None if request.since is None else begin(request.since, today)
+        since = (
+            None
+            if request.since is None
+            else begin(request.since, ZoneInfo(today.organisation.time_zone))
+        )
         async with parts.pool.acquire() as connection:
             subject_ids = await _subjects(connection, parts.privacy, named)
             if not subject_ids:

@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from services.audit.domain.entries import ENTRY_TYPES, EntryFilter, moment
+from services.audit.commands.spans import span
+from services.audit.domain.entries import ENTRY_TYPES, EntryFilter
 from services.audit.handlers.read import readings_told_since, survey
 from services.audit.settings import Settings
 from shared.assembly import open_parts
@@ -80,19 +81,17 @@ async def filter_of(asked: Asked, pool: Pool, settings: Settings) -> EntryFilter
 
 
 def _span(asked: Asked, zone: tzinfo) -> EntryFilter:
-    try:
-        return EntryFilter(
-            since=moment(asked.since, zone) if asked.since else None,
-            until=moment(asked.until, zone, end_of_day=True) if asked.until else None,
-            recipient=asked.recipient,
-            purpose=asked.purpose,
-            event_id=asked.event,
-            category=asked.category,
-            type=asked.type,
-            actor=asked.actor,
-        )
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--since/--until") from None
+    since, until = span(asked.since, asked.until, zone)
+    return EntryFilter(
+        since=since,
+        until=until,
+        recipient=asked.recipient,
+        purpose=asked.purpose,
+        event_id=asked.event,
+        category=asked.category,
+        type=asked.type,
+        actor=asked.actor,
+    )
 
 
 def _known(plan: Plan, ever: Collection[tuple[str, str]]) -> Mapping[str, Collection[str]]:

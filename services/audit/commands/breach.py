@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import orjson
 import typer
@@ -72,14 +73,15 @@ def run_breach(request: Request) -> int:
 
 
 def _read(request: Request, plan: Plan, now: datetime) -> _Asked:
-    since = begin(request.since, plan)
-    until = end(request.until, plan)
+    zone = ZoneInfo(plan.organisation.time_zone)
+    since = begin(request.since, zone)
+    until = end(request.until, zone)
     if since >= until:
         raise typer.BadParameter(
             "this span has no moment in it: --since has to be before --until",
             param_hint="--since/--until",
         )
-    known_at = now if request.known_at is None else begin(request.known_at, plan, "--known-at")
+    known_at = now if request.known_at is None else begin(request.known_at, zone, "--known-at")
     if known_at > now:
         raise typer.BadParameter("nobody can know of it later than now", param_hint="--known-at")
     return _Asked(request.recipient, since, until, known_at, now)

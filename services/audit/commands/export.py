@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Sequence
+from datetime import UTC
 from pathlib import Path
 from typing import BinaryIO, Final
 from zoneinfo import ZoneInfo
@@ -12,8 +13,9 @@ from zoneinfo import ZoneInfo
 import orjson
 import typer
 
+from services.audit.commands.spans import span
 from services.audit.commands.verify import progress_bar
-from services.audit.domain.entries import EntryFilter, StoredEntry, moment
+from services.audit.domain.entries import EntryFilter, StoredEntry
 from services.audit.domain.proofs import HashOf, inclusion_proof
 from services.audit.domain.tiles import BundleError
 from services.audit.handlers.prove import ProveError, hashes_of, newest_checkpoint
@@ -22,7 +24,7 @@ from services.audit.handlers.verify import Progress
 from services.audit.settings import Settings
 from services.audit.store.folder import FolderError
 from services.audit.store.sources import folder_log
-from shared.privacy.plan import load_plan
+from shared.privacy.in_force import InForce
 from shared.runtime.database import open_pool
 
 ENTRIES: Final = "entries.jsonl"
@@ -33,14 +35,14 @@ CHECKPOINT: Final = "checkpoint"
 def run_export(folder: Path, since: str | None, until: str | None) -> int:
     """Export; the exit code."""
     settings = Settings.load()
-    asked = _filter(settings, since, until)
+    span(since, until, UTC)  # what is no date is refused before anything is made
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             typer.echo(f"{folder} is not empty: name a new folder", err=True)
             return 1
         with progress_bar("exporting", quiet=False) as progress:
-            many = asyncio.run(_export(settings, asked, folder, progress))
+            many = asyncio.run(_export(settings, (since, until), folder, progress))
     except (ProveError, FolderError) as error:
         typer.echo(str(error), err=True)
         return 1
@@ -54,18 +56,9 @@ def run_export(folder: Path, since: str | None, until: str | None) -> int:
     return 0
 
 
-def _filter(settings: Settings, since: str | None, until: str | None) -> EntryFilter:
-    time_zone = ZoneInfo(load_plan(settings.plan).organisation.time_zone)
-    try:
-        return EntryFilter(
-            since=moment(since, time_zone) if since else None,
-            until=moment(until, time_zone, end_of_day=True) if until else None,
-        )
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--since/--until") from None
-
-
-async def _export(settings: Settings, asked: EntryFilter, folder: Path, progress: Progress) -> int:
+async def _export(
+    settings: Settings, written: tuple[str | None, str | None], folder: Path, progress: Progress
+) -> int:
     log = folder_log(settings.published_folder)
     note, checkpoint = newest_checkpoint(log)
     (folder / CHECKPOINT).write_bytes(note.encode())
@@ -73,6 +66,10 @@ async def _export(settings: Settings, asked: EntryFilter, folder: Path, progress
     pool = await open_pool(settings, service="audit", max_size=1)
     many = 0
     try:
+        async with pool.acquire() as connection, connection.transaction(readonly=True):
+            plan = (await InForce.open(connection)).plan
+        begins, ends = span(*written, ZoneInfo(plan.organisation.time_zone))
+        asked = EntryFilter(since=begins, until=ends)
         total = (await survey(pool, asked)).total
         with (folder / ENTRIES).open("wb") as entries, (folder / PROOFS).open("wb") as proofs:
             async for page in read_entries(pool, asked):
