@@ -13,7 +13,7 @@ import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -247,7 +247,17 @@ class LocalKafka:
         for file in filter(Path.exists, map(_described, self._nodes)):
             if found := re.search(r"^cluster\.id=(\S+)$", file.read_text("utf-8"), re.MULTILINE):
                 return found.group(1)
-        return base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        return new_cluster_id(uuid.uuid4)
+
+
+def new_cluster_id(unique: Callable[[], uuid.UUID]) -> str:
+    """As Kafka makes its own (`Uuid.randomUuid`): 22 characters of base64 for URLs, the first of
+    which is no hyphen, since Kafka's tools would take the value for an option.
+    """
+    while True:
+        cluster = base64.urlsafe_b64encode(unique().bytes).rstrip(b"=").decode()
+        if not cluster.startswith("-"):
+            return cluster
 
 
 def _described(node: _Node) -> Path:

@@ -8,6 +8,7 @@ import signal
 import stat
 import sys
 import tempfile
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from shared.local.errors import LocalError
-from shared.local.kafka import LocalKafka
+from shared.local.kafka import LocalKafka, new_cluster_id
 from shared.local.logs import tail
 from shared.local.postgres import LocalPostgres, remove_data
 from shared.local.state import clear_orphans, read_state
@@ -64,6 +65,15 @@ def kill_server(folder: Path) -> None:
     state = read_state(folder / "run")
     assert state is not None
     os.kill(state.processes[0].pid, signal.SIGKILL)
+
+
+def test_a_cluster_id_never_begins_with_a_hyphen() -> None:
+    """Kafka's tools take such a value for an option: one of 64 new folders could not start."""
+    hyphen, other = uuid.UUID(bytes=b"\xf8" + bytes(15)), uuid.UUID(int=1)
+    ids = iter([hyphen, hyphen, other])
+
+    assert new_cluster_id(lambda: next(ids)) == "AAAAAAAAAAAAAAAAAAAAAQ"
+    assert next(ids, None) is None
 
 
 @pytest.mark.parametrize("server_too", [True, False], ids=["everything", "only the starter"])
