@@ -21,6 +21,8 @@ def subscriptions(privacy: Privacy) -> list[Subscription]:
             },
             never_waits=frozenset({inbound.WithdrawalRequested}),
             admit=privacy.admit,
+            # A withdrawal counts at once (article 7(3)), whatever crowd registers meanwhile.
+            urgent=True,
         ),
         Subscription(
             topic=registration.TOPIC,

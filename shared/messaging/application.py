@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.messaging.consumer import Consumer
+from shared.messaging.consumers import consumers_of
 from shared.messaging.kafka import KafkaTransport
 from shared.messaging.maintenance import Maintenance
 from shared.messaging.processing import Tools
@@ -25,16 +25,16 @@ def compose(service: Service, transport: Transport, tools: Tools) -> Application
     """The same, ready to run, from parts that a test or a benchmark chooses."""
     settings = service.settings
     application = Application(service.name, settings, routes=service.routes)
-    consumer = Consumer(
+    consumers = consumers_of(
         service,
         transport,
         application.heartbeats,
         inbox_key=SecretsFolder(settings.secrets).inbox_key(),
         tools=tools,
     )
-    maintenance = Maintenance(service, consumer, transport, now=tools.now)
-    if service.subscriptions:
-        application.loop("consumer", consumer.run)
+    maintenance = Maintenance(service, list(consumers.values()), transport, now=tools.now)
+    for name, consumer in consumers.items():
+        application.loop(f"{name} consumer".lstrip(), consumer.run)
     for relay in relays(service.name, settings, transport, tools.steps):
         application.loop(f"relay {relay.lane}", relay.run)
     application.loop("maintenance", maintenance.run)

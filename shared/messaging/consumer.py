@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import structlog
@@ -37,6 +37,9 @@ AT_ONCE: Final = 2
 """Batches at work in one process, of different partitions: while the database is with the one,
 Python is with the other. To the database they are two processes."""
 
+FULL_SHARE: Final = 0.5
+"""Of the records that a batch may have. One with fewer is soon followed by another."""
+
 REVOKE_SHARE: Final = 0.5
 """Of the session time-out: so long a batch may go on when its partitions are taken away."""
 
@@ -56,6 +59,19 @@ class Understood(NamedTuple):
     plan: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How one of the consumers of a service reads. Its name tells it apart, in groups and in
+    readiness. Records are taken at most once in `gather_s`, while they are few.
+    """
+
+    name: str = ""
+    gather_s: float = 0.0
+
+
+ALL_AT_ONCE: Final = Manner()
+
+
 class Consumer:
     """Reads the topics of a service and brings every record to its end, effectively once."""
 
@@ -68,15 +84,20 @@ class Consumer:
         inbox_key: bytes,
         tools: Tools | None = None,
         group: str | None = None,
+        manner: Manner = ALL_AT_ONCE,
     ) -> None:
         self._service = service
         self._transport = transport
         self._heartbeats = heartbeats
         self._tools = tools or Tools()
-        self._group = group or f"steward.{service.name}"
+        self._group = group or ".".join(filter(None, ("steward", service.name, manner.name)))
+        self._batch = f"{manner.name} batch".lstrip()
+        self._places = f"{manner.name} positions".lstrip()
         self._digests = Digests(inbox_key)
         self._subscriptions = {one.topic: one for one in service.subscriptions}
         self._session_s = service.settings.session_timeout_ms / 1000
+        self._gather_s = manner.gather_s
+        self._full = int(service.settings.batch_max_records * FULL_SHARE)
         topics = service.topics or topics_said_by(service.name)
         speaker = Speaker(service.name, self._tools.ids, topics, service.sealer.reference)
         self._processor = Processor(service, speaker, self._tools)
@@ -168,6 +189,13 @@ class Consumer:
 
         Never raises. A batch that is given up takes along what was read behind it.
         """
+        clock = asyncio.get_running_loop().time
+        next_at = clock() + self._gather_s
+        await self._begin(records)
+        if len(records) < self._full:
+            await asyncio.sleep(max(0.0, next_at - clock()))
+
+    async def _begin(self, records: Sequence[Record]) -> None:
         epoch = self._epoch
         if self._polled_in != epoch:
             return
@@ -235,7 +263,7 @@ class Consumer:
         while working := self._working():
             await asyncio.wait(working)
         found = await self._until_found(log, partitions)
-        self._heartbeats.ok("positions")
+        self._heartbeats.ok(self._places)
         self._epoch += 1
         for partition in partitions:
             self._read_on(log, partition, *found[partition])
@@ -247,7 +275,7 @@ class Consumer:
                 return await self._find(log, partitions)
             except Exception as error:  # noqa: BLE001 - nothing can be read until this succeeds
                 _log.warning("positions cannot be read yet", **describe(error))
-                self._heartbeats.missing("positions", "database or Kafka does not answer")
+                self._heartbeats.missing(self._places, "database or Kafka does not answer")
                 await asyncio.sleep(back_off_s)
                 back_off_s = min(back_off_s * 2, LONGEST_BACK_OFF_S)
 
@@ -348,22 +376,25 @@ class Consumer:
                 back_off_s = min(back_off_s * 2, LONGEST_BACK_OFF_S)
             else:
                 back_off_s = FIRST_BACK_OFF_S
-                self._heartbeats.ok("batch")
+                self._heartbeats.ok(self._batch)
         await self._commit({partition_of(one.record) for one in left}, positions)
 
-    async def _wait(self, error: Exception, seconds: float) -> None:
+    def _say_why(self, error: Exception) -> None:
         if isinstance(error, Halted):
             _log.error("a batch is held back", why=str(error))
-            self._heartbeats.missing("batch", str(error))
+            self._heartbeats.missing(self._batch, str(error))
         elif isinstance(error, UnavailableError):
             _log.warning("a batch has to wait", why=str(error))
-            self._heartbeats.missing("batch", str(error))
+            self._heartbeats.missing(self._batch, str(error))
         elif is_transient(error):
             _log.warning("a batch has to wait", **describe(error))
-            self._heartbeats.missing("batch", "waits for the database")
+            self._heartbeats.missing(self._batch, "waits for the database")
         else:
             _log.error("a batch cannot even be set aside", **describe(error))
-            self._heartbeats.missing("batch", "fails, and cannot be set aside either")
+            self._heartbeats.missing(self._batch, "fails, and cannot be set aside either")
+
+    async def _wait(self, error: Exception, seconds: float) -> None:
+        self._say_why(error)
         work = asyncio.current_task()
         self._waiting.add(work)
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -15,7 +15,7 @@ from shared.messaging.consumer import Consumer
 from shared.messaging.places import Partition
 from shared.messaging.planning import KEEP_DAYS
 from shared.messaging.service import Service
-from shared.messaging.transport import Log, Transport
+from shared.messaging.transport import Transport
 from shared.runtime.application import Loop
 from shared.runtime.clock import Clock
 from shared.runtime.database import bounded_transaction, describe
@@ -44,7 +44,7 @@ class Maintenance:
     def __init__(
         self,
         service: Service,
-        consumer: Consumer,
+        consumers: Sequence[Consumer],
         transport: Transport,
         *,
         now: Clock,
@@ -53,28 +53,33 @@ class Maintenance:
         self._pool = service.pool
         self._limit_s = service.settings.session_timeout_ms / 1000
         self._sealer = service.sealer
-        self._consumer = consumer
+        self._consumers = consumers
         self._transport = transport
         self._now = now
         self._read_kept = timedelta(hours=service.settings.inbound_kept_hours)
         self._inbound = inbound
+        self._next_housekeeping = now()
 
     async def run(self, loop: Loop) -> None:
         """Until the process is to stop."""
-        next_housekeeping = self._now()
         while not loop.stopping:
             try:
-                if self._now() >= next_housekeeping:
-                    await self.keep_house()
-                    next_housekeeping = self._now() + HOUSEKEEPING_EVERY
-                await self.measure()
-                await self._consumer.check_gaps()
+                # Kafka does not answer a consumer any more that was closed meanwhile.
+                await loop.unless_stopped(self._round())
                 loop.ok()
             except Exception as error:  # noqa: BLE001 - all of it is done again soon
                 _log.warning("maintenance has to wait", **describe(error))
                 kafka = isinstance(error, KafkaError | TimeoutError)
                 loop.missing(f"{'Kafka' if kafka else 'the database'} does not answer")
             await loop.pause(FIGURES_EVERY.total_seconds())
+
+    async def _round(self) -> None:
+        if self._now() >= self._next_housekeeping:
+            await self.keep_house()
+            self._next_housekeeping = self._now() + HOUSEKEEPING_EVERY
+        await self.measure()
+        for consumer in self._consumers:
+            await consumer.check_gaps()
 
     async def keep_house(self) -> None:
         """Prepare and drop partitions of the inbox, destroy the keys of bodies that were kept for
@@ -85,12 +90,13 @@ class Maintenance:
             await store.keep_inbox(connection, today, KEEP_DAYS)
             await self._sealer.purge_record_keys(connection, today)
             await tell_if_loud(connection)
-        await self._delete_read()
+        for consumer in self._consumers:
+            await self._delete_read(consumer)
 
-    async def _delete_read(self) -> None:
+    async def _delete_read(self, consumer: Consumer) -> None:
         """Never beyond our position: what is not processed is nowhere else."""
-        log = self._consumer.log
-        ours = {p: n for p, n in self._consumer.positions.items() if p[0] in self._inbound}
+        log = consumer.log
+        ours = {p: n for p, n in consumer.positions.items() if p[0] in self._inbound}
         if log is None or not ours:
             return
         old = await log.offsets_at(self._now() - self._read_kept, list(ours))
@@ -109,17 +115,22 @@ class Maintenance:
         DEAD_LETTERS_STANDING.set(found.dead)
         PARKED_MESSAGES.set(found.parked)
         PARKED_KEYS.set(found.parked_keys)
-        log = self._consumer.log
-        lag = {} if log is None else await self._lag(log)
+        lag: dict[Partition, int] = {}
+        for consumer in self._consumers:
+            lag |= await _lag(consumer)
         # What another process has by now is counted there.
         CONSUMER_LAG.clear()
         for partition, messages in lag.items():
             CONSUMER_LAG.labels(*partition).set(messages)
-        stopped = len(self._consumer.gaps)
+        stopped = sum(len(consumer.gaps) for consumer in self._consumers)
         PARTITIONS_STOPPED.set(stopped)
-        PARTITIONS_ASSIGNED.set(len(self._consumer.positions) + stopped)
+        PARTITIONS_ASSIGNED.set(sum(len(one.positions) for one in self._consumers) + stopped)
 
-    async def _lag(self, log: Log) -> dict[Partition, int]:
-        positions = dict(self._consumer.positions)
-        bounds = await log.bounds(list(positions)) if positions else {}
-        return {p: max(0, bounds[p].end - offset) for p, offset in positions.items()}
+
+async def _lag(consumer: Consumer) -> dict[Partition, int]:
+    """Messages that are left to take of each partition that is read here."""
+    log, positions = consumer.log, dict(consumer.positions)
+    if log is None or not positions:
+        return {}
+    bounds = await log.bounds(list(positions))
+    return {p: max(0, bounds[p].end - offset) for p, offset in positions.items()}

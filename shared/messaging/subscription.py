@@ -48,7 +48,8 @@ class Subscription:
     handled whether there is anything to do about it: if not, it is ignored, as often as it comes.
     `admit` is pure and says whether a message may come from where it comes. `knows_its_own`: its
     handlers know for ever what they have had, and say so (`Transaction.had`); the inbox, which
-    forgets, is not asked for what they are given.
+    forgets, is not asked for what they are given. `urgent`: people wait for it, so it is read
+    beside the other topics, by a consumer of its own.
     """
 
     topic: str
@@ -59,3 +60,4 @@ class Subscription:
     concerns: Callable[[Message[Any]], bool] | None = None
     admit: Callable[[Message[Any]], Fault | None] | None = None
     knows_its_own: bool = False
+    urgent: bool = False

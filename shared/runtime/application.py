@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from starlette.routing import BaseRoute
@@ -68,6 +69,21 @@ class Loop:
                 await asyncio.wait_for(self._stopping.wait(), slice_s)
             remaining -= slice_s
         self.beat()
+
+    async def unless_stopped(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do some work that may be given up half done when the process is to stop: what it asks may
+        never answer any more.
+        """
+        doing = asyncio.create_task(work)
+        stop = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait((doing, stop), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stop.cancel()
+            doing.cancel()  # nothing happens to it where it is done
+        await asyncio.wait((doing,))
+        if not doing.cancelled():
+            doing.result()
 
     async def wait_for_stop(self) -> None:
         """Return when the process is to stop. Does not beat: another must."""

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from shared.contract.message import Message
-from shared.messaging.consumer import Consumer
-from shared.messaging.places import Partition
-from shared.messaging.transport import Bounds
+from shared.messaging.consumer import AT_ONCE
+from shared.messaging.consumers import consumers_of
+from shared.messaging.subscription import Subscription
+from shared.messaging.unit_of_work import Transaction
+from shared.runtime.application import Loop
 from shared.runtime.health import Heartbeats
 from tests.conftest import SettingsFactory
 from tests.support.clusters import MemoryCluster, Sent
 from tests.support.messaging import SCHEMA, World, open_world, until
+from tests.support.reading import StillLog, reading
 
 
 @pytest.fixture
@@ -150,36 +153,62 @@ async def test_what_waits_behind_a_batch_that_is_given_up_does_not_begin(world: 
     assert await world.effects() == {}
 
 
-async def reading(world: World, log: StillLog, *, partitions: int = 1) -> Consumer:
-    """A consumer that was given the first partitions, and knows where to read on."""
-    transport = world.cluster.transport(world.service.settings)
-    consumer = Consumer(
-        world.service, transport, Heartbeats(), inbox_key=b"k" * 32, tools=world.tools()
+async def test_after_a_few_records_more_are_gathered_before_the_next_are_taken(
+    world: World,
+) -> None:
+    """What came is handled at once; a batch that is half full and more is followed at once too."""
+    full = world.service.settings.batch_max_records // 2
+    await world.send(*(Sent("a", number, partition=0) for number in range(1 + full)))
+    records = await world.cluster.read(world.inbound)
+    consumer = await reading(world, StillLog(), gather_s=3600)
+    consumer.polled()
+    taking = asyncio.create_task(consumer.take(records[:1]))
+    await world.taken(1)
+    assert not taking.done()
+    taking.cancel()
+    await consumer.take(records[1:])
+    await consumer.revoked()
+    assert await world.effects() == {"a": list(range(1 + full))}
+
+
+async def test_what_is_urgent_does_not_wait_behind_a_crowd(world: World) -> None:
+    """As many batches of another topic as may be at work, none of which comes to an end."""
+    crowd = await world.cluster.topic("crowd")
+    held_up, released = asyncio.Semaphore(0), asyncio.Event()
+
+    async def hold_up(tx: Transaction, messages: Sequence[Message[Any]]) -> None:
+        held_up.release()
+        await released.wait()
+
+    urgent = [replace(one, urgent=True) for one in world.service.subscriptions]
+    subscriptions = [*urgent, Subscription(crowd, {world.types.told: hold_up})]
+    async with both_consumers(world, subscriptions):
+        for number in range(AT_ONCE):
+            await world.cluster.send(crowd, [Sent(f"key-{number}", number, partition=number)])
+            await held_up.acquire()
+        await world.send(Sent("a", 1, kind="Urgent"))
+        await world.taken(1)
+        released.set()
+        await world.taken(1 + AT_ONCE)
+
+
+@asynccontextmanager
+async def both_consumers(
+    world: World, subscriptions: Sequence[Subscription]
+) -> AsyncIterator[Heartbeats]:
+    """What a process runs to hear topics of both kinds; the heartbeats of both."""
+    heartbeats, stopping = Heartbeats(), asyncio.Event()
+    consumers = consumers_of(
+        replace(world.service, subscriptions=subscriptions),
+        world.cluster.transport(world.service.settings),
+        heartbeats,
+        inbox_key=b"k" * 32,
+        tools=world.tools(),
+        group=world.inbound,
     )
-    consumer.assigned(log, [(world.inbound, number) for number in range(partitions)])
-    await log.sought.wait()
-    return consumer
-
-
-class StillLog:
-    """Partitions that nothing is read from; says when it was told where to read."""
-
-    def __init__(self) -> None:
-        self.sought = asyncio.Event()
-
-    async def bounds(self, partitions: Collection[Partition]) -> Mapping[Partition, Bounds]:
-        return {partition: Bounds(0, 100) for partition in partitions}
-
-    async def offsets_at(
-        self, moment: datetime, partitions: Collection[Partition]
-    ) -> Mapping[Partition, int]:
-        return dict.fromkeys(partitions, 0)
-
-    def seek(self, partition: Partition, offset: int) -> None:
-        self.sought.set()
-
-    def pause(self, partition: Partition) -> None:
-        """Nothing is read anyway."""
-
-    async def commit(self, offsets: Mapping[Partition, int]) -> None:
-        """Nobody looks."""
+    async with asyncio.TaskGroup() as running:
+        for name, consumer in consumers.items():
+            heartbeats.expect(name, 30)
+            running.create_task(consumer.run(Loop(name, heartbeats, stopping)))
+        yield heartbeats
+        stopping.set()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import timedelta
 
 import pytest
@@ -10,13 +11,17 @@ from prometheus_client import REGISTRY
 
 from shared.messaging.consumer import Consumer
 from shared.messaging.maintenance import Maintenance
+from shared.messaging.places import Partition
 from shared.messaging.redrive import Redrive
+from shared.messaging.transport import Bounds
 from shared.messaging.unit_of_work import unit_of_work
+from shared.runtime.application import Loop
 from shared.runtime.clock import utc_now
 from shared.runtime.health import Heartbeats
 from tests.conftest import SettingsFactory
 from tests.support.clusters import PARTITIONS, MemoryCluster, Sent
 from tests.support.messaging import SCHEMA, World, open_world, until
+from tests.support.reading import StillLog, reading
 
 
 @pytest.fixture
@@ -28,7 +33,7 @@ async def world(database: str, service_settings: SettingsFactory) -> AsyncIterat
 
 async def measure(world: World, consumer: Consumer) -> None:
     transport = world.cluster.transport(world.service.settings)
-    await Maintenance(world.service, consumer, transport, now=utc_now).measure()
+    await Maintenance(world.service, [consumer], transport, now=utc_now).measure()
 
 
 def figure(name: str, **labels: str) -> float | None:
@@ -102,3 +107,25 @@ async def test_the_lag_of_what_another_process_has_by_now_is_not_told(world: Wor
         await measure(world, process.consumer)
         assert figure("consumer_lag", topic=world.inbound, partition="1") is None
         assert figure("partitions_assigned") == 0
+
+
+async def test_a_stop_does_not_wait_for_kafka_to_tell_how_much_there_is(world: World) -> None:
+    """A client that was closed meanwhile never answers."""
+    asked, stopping, heartbeats = asyncio.Event(), asyncio.Event(), Heartbeats()
+
+    class SilentLog(StillLog):
+        async def bounds(self, partitions: Collection[Partition]) -> Mapping[Partition, Bounds]:
+            if self.sought.is_set():
+                asked.set()
+                await asyncio.Event().wait()
+            return await super().bounds(partitions)
+
+    consumer = await reading(world, SilentLog())
+    transport = world.cluster.transport(world.service.settings)
+    maintenance = Maintenance(world.service, [consumer], transport, now=utc_now)
+    heartbeats.expect("maintenance", 30)
+    running = asyncio.create_task(maintenance.run(Loop("maintenance", heartbeats, stopping)))
+    await asked.wait()
+    stopping.set()
+    await running
+    assert heartbeats.not_ready() == {}

@@ -137,7 +137,7 @@ async def test_a_database_that_may_log_what_a_service_says_is_told_of(world: Wor
     await world.pool.expire_connections()
     async with world.running() as process:
         transport = world.cluster.transport(world.service.settings)
-        maintenance = Maintenance(world.service, process.consumer, transport, now=utc_now)
+        maintenance = Maintenance(world.service, [process.consumer], transport, now=utc_now)
         with capture_logs() as lines:
             await maintenance.keep_house()
     (told,) = [line for line in lines if line["event"] == "the database may log personal data"]
@@ -152,7 +152,7 @@ async def test_read_messages_are_deleted_up_to_our_position_and_not_beyond(world
         transport = world.cluster.transport(world.service.settings)
         maintenance = Maintenance(
             world.service,
-            process.consumer,
+            [process.consumer],
             transport,
             now=lambda: now + timedelta(hours=1),
             inbound={world.inbound},
@@ -161,7 +161,7 @@ async def test_read_messages_are_deleted_up_to_our_position_and_not_beyond(world
         assert len(await world.cluster.read(world.inbound)) == 10, "not old enough"
         maintenance = Maintenance(
             world.service,
-            process.consumer,
+            [process.consumer],
             transport,
             now=lambda: now + timedelta(hours=9),
             inbound={world.inbound},

@@ -1,0 +1,55 @@
+"""A consumer without a transport: a test hands it what it is to take."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+from shared.messaging.consumer import Consumer, Manner
+from shared.messaging.places import Partition
+from shared.messaging.transport import Bounds
+from shared.runtime.health import Heartbeats
+from tests.support.messaging import World
+
+
+async def reading(
+    world: World, log: StillLog, *, partitions: int = 1, gather_s: float = 0.0
+) -> Consumer:
+    """A consumer that was given the first partitions, and knows where to read on."""
+    transport = world.cluster.transport(world.service.settings)
+    consumer = Consumer(
+        world.service,
+        transport,
+        Heartbeats(),
+        inbox_key=b"k" * 32,
+        tools=world.tools(),
+        manner=Manner(gather_s=gather_s),
+    )
+    consumer.assigned(log, [(world.inbound, number) for number in range(partitions)])
+    await log.sought.wait()
+    return consumer
+
+
+class StillLog:
+    """Partitions that nothing is read from; says when it was told where to read."""
+
+    def __init__(self) -> None:
+        self.sought = asyncio.Event()
+
+    async def bounds(self, partitions: Collection[Partition]) -> Mapping[Partition, Bounds]:
+        return {partition: Bounds(0, 100) for partition in partitions}
+
+    async def offsets_at(
+        self, moment: datetime, partitions: Collection[Partition]
+    ) -> Mapping[Partition, int]:
+        return dict.fromkeys(partitions, 0)
+
+    def seek(self, partition: Partition, offset: int) -> None:
+        self.sought.set()
+
+    def pause(self, partition: Partition) -> None:
+        """Nothing is read anyway."""
+
+    async def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """Nobody looks."""
