@@ -21,7 +21,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from shared.local.errors import LocalError
 from shared.local.kafka import LocalKafka, new_cluster_id
 from shared.local.logs import tail
-from shared.local.postgres import LocalPostgres, remove_data
+from shared.local.postgres import LocalPostgres, remove_data, shared_buffers
 from shared.local.state import clear_orphans, read_state
 
 # A server with a starter of its own, so that both can be killed.
@@ -65,6 +65,15 @@ def kill_server(folder: Path) -> None:
     state = read_state(folder / "run")
     assert state is not None
     os.kill(state.processes[0].pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("memory_bytes", "buffers"),
+    [(256 * 2**20, "128MB"), (8 * 2**30, "2048MB"), (64 * 2**30, "4096MB")],
+)
+def test_postgres_keeps_pages_in_a_quarter_of_the_memory(memory_bytes: int, buffers: str) -> None:
+    """Neither so few that it crawls nor so many that nothing is left for others."""
+    assert shared_buffers(memory_bytes) == buffers
 
 
 def test_a_cluster_id_never_begins_with_a_hyphen() -> None:
