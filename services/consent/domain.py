@@ -21,9 +21,6 @@ CollectedBy = Literal["registration", "contact"]
 Limit = Literal["objected", "restricted"]
 Reason = State | Limit | Literal["never_asked", "not_based_on_consent"]
 
-WEIGHT: Mapping[State, int] = {"given": 0, "refused": 1, "withdrawn": 2}
-"""Of two records of one moment the heavier holds: in doubt the data are not used."""
-
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -61,11 +58,6 @@ class Statement:
     collected: Collected
     wording: str | None = None
     language: str | None = None
-
-    @property
-    def rank(self) -> tuple[datetime, int]:
-        """The statement of the highest rank holds."""
-        return (self.collected.at, WEIGHT[self.state])
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,31 +137,12 @@ def withdrawals(
     return [Statement(subject_id, purpose, "withdrawn", collected) for purpose in purposes]
 
 
-def told_once(statements: Iterable[Statement]) -> list[Statement]:
-    """Each (origin, purpose) once, as it came first."""
-    told: dict[tuple[bytes, str], Statement] = {}
-    for statement in statements:
-        told.setdefault((statement.collected.origin, statement.purpose), statement)
-    return list(told.values())
-
-
-def latest(statements: Iterable[Statement]) -> dict[tuple[SubjectId, str], Statement]:
-    """What holds of these, per person and purpose, in whichever order they come."""
-    held: dict[tuple[SubjectId, str], Statement] = {}
-    for statement in statements:
-        key = (statement.subject_id, statement.purpose)
-        known = held.setdefault(key, statement)
-        if known is not statement and statement.rank > known.rank:
-            held[key] = statement
-    return held
-
-
 def record_bytes(record_id: UUID, statement: Statement, plan_digest: str) -> bytes:
     """A record as it is digested: its columns as JSON with sorted keys, the same for ever."""
     collected = statement.collected
     columns = {
-        "id": str(record_id),
-        "subject_id": str(statement.subject_id),
+        "id": record_id,
+        "subject_id": statement.subject_id,
         "purpose": statement.purpose,
         "state": statement.state,
         "at": collected.at,
@@ -180,7 +153,8 @@ def record_bytes(record_id: UUID, statement: Statement, plan_digest: str) -> byt
         "origin": collected.origin.hex(),
         "plan_digest": plan_digest,
     }
-    return orjson.dumps(columns, option=orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z)
+    # Python's own UUID orjson writes itself, other kinds are asked for their text.
+    return orjson.dumps(columns, default=str, option=orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z)
 
 
 def answer(
@@ -206,21 +180,21 @@ def fact_of(
 ) -> ConsentGiven | ConsentRefused | ConsentWithdrawn:
     """What other services are told of a statement. They keep the latest `at`, as we do."""
     collected = statement.collected
+    said = {
+        "subject_id": statement.subject_id,
+        "purpose": statement.purpose,
+        "at": collected.at,
+        "plan_digest": plan_digest,
+    }
     if statement.wording is None or statement.language is None:
-        return ConsentWithdrawn(
-            subject_id=statement.subject_id,
-            purpose=statement.purpose,
-            at=collected.at,
-            plan_digest=plan_digest,
-        )
+        return ConsentWithdrawn.of(said)
     fact = ConsentGiven if statement.state == "given" else ConsentRefused
-    return fact(
-        subject_id=statement.subject_id,
-        purpose=statement.purpose,
-        at=collected.at,
-        plan_digest=plan_digest,
-        wording=statement.wording,
-        language=statement.language,
-        collected_by=collected.by,
-        source=collected.source,
+    return fact.of(
+        said
+        | {
+            "wording": statement.wording,
+            "language": statement.language,
+            "collected_by": collected.by,
+            "source": collected.source,
+        }
     )

@@ -17,12 +17,10 @@ from services.consent.domain import (
     answer,
     check_answers,
     fact_of,
-    latest,
     moment_of,
     provable,
     record_bytes,
     statements_of,
-    told_once,
     withdrawals,
     withdrawn_purposes,
 )
@@ -194,23 +192,22 @@ class Handlers:
         return Said(message, subject_id, collected, statements)
 
     async def _record(self, tx: Transaction, said: Sequence[Said]) -> None:
-        statements = [statement for one in said for statement in one.statements]
-        if not statements:
+        told = {
+            tx.new_id(): (statement, one.message) for one in said for statement in one.statements
+        }
+        if not told:
             return
-        told = {tx.new_id(): statement for statement in told_once(statements)}
         digest = self._privacy.plan.digest
-        recorded = await store.record(tx.connection, told, plan_digest=digest, recorded_at=tx.now)
-        new = {record_id: one for record_id, one in told.items() if record_id in recorded}
-        ids = {id(statement): record_id for record_id, statement in new.items()}
-        held = latest(new.values()).values()
-        await store.project(tx.connection, [(ids[id(one)], one) for one in held])
-        no_more = {one.subject_id for one in held if one.state != "given"}
+        statements = {record_id: statement for record_id, (statement, _) in told.items()}
+        for known in await store.record(
+            tx.connection, statements, plan_digest=digest, recorded_at=tx.now
+        ):
+            del told[known]
+        no_more = {one.subject_id for one, _ in told.values() if one.state != "given"}
         if no_more:
             await store.drop_contacts(tx.connection, no_more, self._contact_categories)
-        because = {one.collected.origin: one.message for one in said}
-        for record_id, statement in new.items():
+        for record_id, (statement, message) in told.items():
             about = statement.subject_id
-            message = because[statement.collected.origin]
             tx.say(fact_of(statement, digest), key=about, subject=about, because=message)
             entry = self._proof(record_id, statement, tx.now)
             tx.say(entry, key=None, subject=about, because=message)
@@ -219,15 +216,17 @@ class Handlers:
         """What the audit log has of a record, also when the record is erased (article 7(1))."""
         digest = self._privacy.plan.digest
         record = record_bytes(record_id, statement, digest)
-        return ConsentRecorded(
-            at=now,
-            actor="service:consent",
-            plan_digest=digest,
-            service="consent",
-            subject_id=statement.subject_id,
-            purpose=statement.purpose,
-            state=statement.state,
-            record_digest=self._privacy.reference(b"consent record\0" + record).hex(),
+        return ConsentRecorded.of(
+            {
+                "at": now,
+                "actor": "service:consent",
+                "plan_digest": digest,
+                "service": "consent",
+                "subject_id": statement.subject_id,
+                "purpose": statement.purpose,
+                "state": statement.state,
+                "record_digest": self._privacy.reference(b"consent record\0" + record).hex(),
+            }
         )
 
     async def _sealed_contacts(self, tx: Transaction, said: Sequence[Said]) -> list[store.Contact]:

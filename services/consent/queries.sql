@@ -1,40 +1,45 @@
 -- name: record(ids, subject_ids, purposes, states, ats, wordings, languages, collected_by, sources, origins, plan_digest, recorded_at)
--- Says which it has recorded: some may be known, or another replica may be faster with them.
-insert into consent_record (
-    id, subject_id, purpose, state, at, wording, language, collected_by, source, origin,
-    plan_digest, recorded_at
+-- Records what nobody has recorded before, and of one origin and purpose what came first; ids ascend.
+-- What is recorded counts where nothing later is known: the later time wins, then the heavier state,
+-- so that the order in which records arrive does not matter. Gives those that were not recorded,
+-- mostly none: they were known, or another replica was faster with them.
+with said as materialized (
+    select *
+    from unnest(
+        :ids::uuid[], :subject_ids::uuid[], :purposes::text[], :states::text[],
+        :ats::timestamptz[], :wordings::text[], :languages::text[], :collected_by::text[],
+        :sources::text[], :origins::bytea[]
+    ) as one (
+        id, subject_id, purpose, state, at, wording, language, collected_by, source, origin
+    )
+),
+recorded as (
+    insert into consent_record (
+        id, subject_id, purpose, state, at, wording, language, collected_by, source, origin,
+        plan_digest, recorded_at
+    )
+    select *, :plan_digest, :recorded_at from said order by origin, purpose, id
+    on conflict (origin, purpose) do nothing
+    returning id, subject_id, purpose, state, at
+),
+weighed as (
+    select *, case state when 'given' then 0 when 'refused' then 1 else 2 end as weight
+    from recorded
+),
+counted as (
+    insert into consent_state as known (subject_id, purpose, state, at, weight, record_id)
+    select distinct on (subject_id, purpose) subject_id, purpose, state, at, weight, id
+    from weighed
+    order by subject_id, purpose, at desc, weight desc
+    on conflict (subject_id, purpose) do update
+    set
+        state = excluded.state,
+        at = excluded.at,
+        weight = excluded.weight,
+        record_id = excluded.record_id
+    where (excluded.at, excluded.weight) > (known.at, known.weight)
 )
-select
-    fresh.id, fresh.subject_id, fresh.purpose, fresh.state, fresh.at, fresh.wording,
-    fresh.language, fresh.collected_by, fresh.source, fresh.origin, :plan_digest, :recorded_at
-from unnest(
-    :ids::uuid[], :subject_ids::uuid[], :purposes::text[], :states::text[], :ats::timestamptz[],
-    :wordings::text[], :languages::text[], :collected_by::text[], :sources::text[],
-    :origins::bytea[]
-) as fresh (
-    id, subject_id, purpose, state, at, wording, language, collected_by, source, origin
-)
-order by fresh.origin, fresh.purpose
-on conflict (origin, purpose) do nothing
-returning id;
-
--- name: project(subject_ids, purposes, states, ats, weights, record_ids)!
--- The later time wins, then the heavier state: the order in which records arrive does not matter.
-insert into consent_state as known (subject_id, purpose, state, at, weight, record_id)
-select
-    latest.subject_id, latest.purpose, latest.state, latest.at, latest.weight, latest.record_id
-from unnest(
-    :subject_ids::uuid[], :purposes::text[], :states::text[], :ats::timestamptz[],
-    :weights::smallint[], :record_ids::uuid[]
-) as latest (subject_id, purpose, state, at, weight, record_id)
-order by latest.subject_id, latest.purpose
-on conflict (subject_id, purpose) do update
-set
-    state = excluded.state,
-    at = excluded.at,
-    weight = excluded.weight,
-    record_id = excluded.record_id
-where (excluded.at, excluded.weight) > (known.at, known.weight);
+select id from said where id not in (select id from recorded);
 
 -- name: keep_contacts(subject_ids, purposes, categories, languages, sealed, ats)!
 -- Kept only of people whose consent holds now, whichever way the records came in.

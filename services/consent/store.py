@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from uuid import UUID
 
-from services.consent.domain import WEIGHT, State, Statement
+from services.consent.domain import State, Statement
 from shared.contract.types import Sealed, SubjectId
 from shared.contract.value_type import value_type
 from shared.runtime.database import Connection, queries
@@ -33,37 +33,27 @@ async def record(
     plan_digest: str,
     recorded_at: datetime,
 ) -> set[UUID]:
-    """Record statements under these ids; those of them that nobody had recorded before."""
-    fresh = statements.values()
+    """Record statements under these ids, and let them count where nothing later is known.
+
+    Gives those that are not recorded, as somebody had recorded them before.
+    """
+    told = statements.values()
     rows = _sql.record(
         connection,
         ids=list(statements),
-        subject_ids=[statement.subject_id for statement in fresh],
-        purposes=[statement.purpose for statement in fresh],
-        states=[statement.state for statement in fresh],
-        ats=[statement.collected.at for statement in fresh],
-        wordings=[statement.wording for statement in fresh],
-        languages=[statement.language for statement in fresh],
-        collected_by=[statement.collected.by for statement in fresh],
-        sources=[statement.collected.source for statement in fresh],
-        origins=[statement.collected.origin for statement in fresh],
+        subject_ids=[statement.subject_id for statement in told],
+        purposes=[statement.purpose for statement in told],
+        states=[statement.state for statement in told],
+        ats=[statement.collected.at for statement in told],
+        wordings=[statement.wording for statement in told],
+        languages=[statement.language for statement in told],
+        collected_by=[statement.collected.by for statement in told],
+        sources=[statement.collected.source for statement in told],
+        origins=[statement.collected.origin for statement in told],
         plan_digest=plan_digest,
         recorded_at=recorded_at,
     )
     return {row["id"] async for row in rows}
-
-
-async def project(connection: Connection, held: Collection[tuple[UUID, Statement]]) -> None:
-    """Let these count, each where nothing later is known; one per person and purpose."""
-    await _sql.project(
-        connection,
-        subject_ids=[statement.subject_id for _, statement in held],
-        purposes=[statement.purpose for _, statement in held],
-        states=[statement.state for _, statement in held],
-        ats=[statement.collected.at for _, statement in held],
-        weights=[WEIGHT[statement.state] for _, statement in held],
-        record_ids=[record_id for record_id, _ in held],
-    )
 
 
 async def keep_contacts(connection: Connection, contacts: Collection[Contact]) -> None:

@@ -13,6 +13,8 @@ import asyncpg
 import orjson
 import pytest
 
+from services.consent import store
+from services.consent.domain import Collected, State, Statement
 from services.consent.handlers import Handlers, answers_something
 from services.consent.subscribers import subscriptions
 from shared.contract import inbound, registration
@@ -25,6 +27,7 @@ from shared.messaging.subscription import Handler
 from shared.privacy.limits import LIMITS
 from shared.privacy.subjects import Alias
 from shared.privacy.values import ToOpen
+from shared.runtime.ids import new_id
 from shared.runtime.secrets import SecretsFolder
 from tests.support.facts import NOON, WEBSITE, Facts, event_state
 from tests.support.work import Work
@@ -192,6 +195,53 @@ async def test_of_one_moment_the_withdrawal_wins_in_either_order(
     await work.do(handlers.record_contacts, [submitted(email="b@example.org")])
     held = await work.rows("select state from consent_state where purpose = 'marketing'")
     assert [row["state"] for row in held] == ["withdrawn", "withdrawn"]
+
+
+async def test_of_one_batch_the_latest_counts_and_of_one_moment_the_heavier(work: Work) -> None:
+    some: list[tuple[State, datetime]] = [
+        ("given", NOON),
+        ("given", NOON + HOUR),
+        ("withdrawn", NOON + HOUR),
+        ("refused", NOON + HOUR),
+    ]
+    for order in permutations(some):
+        subject = SubjectId(uuid4())
+        said = [statement(subject, state, at, uuid4().bytes) for state, at in order]
+        assert await recorded(work, said) == 4
+        (held,) = await work.rows("select * from consent_state where subject_id = $1", subject)
+        (record,) = await work.rows(
+            "select state, at from consent_record where id = $1", held["record_id"]
+        )
+        assert (held["state"], held["at"]) == ("withdrawn", NOON + HOUR)
+        assert tuple(record) == ("withdrawn", NOON + HOUR)
+
+
+async def test_one_origin_says_the_same_thing_once_and_what_came_first(work: Work) -> None:
+    subject = SubjectId(uuid4())
+    said = [
+        statement(subject, "refused", NOON, b"a"),
+        statement(subject, "given", NOON + HOUR, b"a"),
+        statement(subject, "given", NOON - HOUR, b"b"),
+    ]
+    assert await recorded(work, said) == 2
+    assert await recorded(work, said) == 0
+    rows = await work.rows("select state from consent_record order by origin")
+    assert [row["state"] for row in rows] == ["refused", "given"]
+    assert await states(work) == {"marketing": "refused"}
+
+
+def statement(subject: SubjectId, state: State, at: datetime, origin: bytes) -> Statement:
+    wording, language = (None, None) if state == "withdrawn" else ("d1", "fi")
+    collected = Collected("contact", "website", origin, at)
+    return Statement(subject, "marketing", state, collected, wording, language)
+
+
+async def recorded(work: Work, said: Sequence[Statement]) -> int:
+    """How many of these statements are recorded."""
+    told = {new_id(): one for one in said}
+    async with work.parts.pool.acquire() as connection:
+        known = await store.record(connection, told, plan_digest="p", recorded_at=NOON)
+    return len(told.keys() - known)
 
 
 async def test_a_withdrawal_that_names_nothing_takes_back_all_that_rests_on_consent(

@@ -5,9 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from services.consent.domain import (
     Asked,
     Collected,
@@ -16,11 +13,9 @@ from services.consent.domain import (
     answer,
     check_answers,
     fact_of,
-    latest,
     moment_of,
     provable,
     statements_of,
-    told_once,
     withdrawals,
     withdrawn_purposes,
 )
@@ -57,35 +52,6 @@ def yes(purpose: str = "marketing", wording: str = "marketing-2026", **over: obj
 
 def answers(*given_answers: object) -> list[ConsentAnswer]:
     return [one for one in given_answers if isinstance(one, ConsentAnswer)]
-
-
-states: st.SearchStrategy[State] = st.sampled_from(["given", "refused", "withdrawn"])
-moments = st.integers(0, 3).map(lambda hours: NOON + timedelta(hours=hours))
-statements = st.lists(st.builds(said, states, moments), min_size=1, max_size=8)
-
-
-@given(statements.flatmap(lambda some: st.tuples(st.just(some), st.permutations(some))))
-def test_the_order_in_which_statements_come_does_not_matter(
-    orders: tuple[list[Statement], list[Statement]],
-) -> None:
-    one, other = (latest(order)[SUBJECT, "marketing"].rank for order in orders)
-    assert one == other
-
-
-@given(statements)
-def test_the_latest_statement_holds_and_of_one_moment_the_withdrawal(
-    some: list[Statement],
-) -> None:
-    held = latest(some)[SUBJECT, "marketing"]
-    last = max(one.collected.at for one in some)
-    assert held.collected.at == last
-    if any(one.state == "withdrawn" and one.collected.at == last for one in some):
-        assert held.state == "withdrawn"
-
-
-def test_a_consent_that_comes_late_does_not_undo_a_withdrawal() -> None:
-    held = latest([said("withdrawn", LATER), said("given", NOON)])
-    assert held[SUBJECT, "marketing"].state == "withdrawn"
 
 
 def test_a_clock_that_runs_ahead_makes_no_consent_that_outlasts_withdrawals() -> None:
@@ -145,11 +111,6 @@ def test_a_withdrawal_that_names_nothing_takes_back_everything() -> None:
 def test_a_withdrawal_takes_back_what_it_names_whatever_else_it_names() -> None:
     assert withdrawn_purposes(("marketing", "invoicing"), ASKED) == ["marketing"]
     assert withdrawn_purposes(("invoicing",), ASKED) == []
-
-
-def test_the_same_origin_says_the_same_thing_once() -> None:
-    again = [said("given", NOON, b"a"), said("given", LATER, b"a"), said("given", NOON, b"b")]
-    assert [one.collected.origin for one in told_once(again)] == [b"a", b"b"]
 
 
 def test_facts_say_what_was_said() -> None:
