@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from services.registration.handlers.batches import Handlers
+from services.registration.handlers.consents import may_be_asked_of
 from services.registration.handlers.desk import Desk
 from shared.contract import consent, inbound, retention
 from shared.messaging.subscription import Subscription
@@ -38,6 +41,7 @@ def subscriptions(desk: Desk) -> list[Subscription]:
                 handlers.keep_consents,
             ),
             never_waits=frozenset({consent.ConsentWithdrawn, consent.ConsentExpired}),
+            concerns=partial(may_be_asked_of, desk),
         ),
         Subscription(
             topic=retention.TOPIC,

@@ -23,6 +23,9 @@ State = Literal["given", "refused", "withdrawn"]
 CONSENTED = ("dietary-needs", "marketing", "networking")
 """Purposes that rest on consent: what a withdrawal that names none takes back."""
 
+ASKED_BY_REGISTRATION = ("dietary-needs", "networking")
+"""Those among them that registration opens data for. It keeps no other consent."""
+
 _BY_NUMBER = {offer.number: offer for offer in OFFERS}
 
 
@@ -217,7 +220,8 @@ class Model:
         for held in self._held():
             given = held.state == "given"
             right.row("consent.consent_state", held.email, held.purpose, held.state, held.at)
-            right.row("registration.consent", held.email, held.purpose, given, held.at)
+            if held.purpose in ASKED_BY_REGISTRATION:
+                right.row("registration.consent", held.email, held.purpose, given, held.at)
             if held.purpose == "marketing" and given:
                 content = {"name": self.names[held.email], "email": held.email}
                 right.row("consent.contact", held.email, canonical(content))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 
 from services.registration.handlers import events, periodic, waiting
+from services.registration.subscribers import subscriptions
+from shared.contract.consent import ConsentWithdrawn
 from shared.contract.registration import (
     EventCancelled,
     EventChanged,
@@ -18,8 +21,10 @@ from shared.contract.registration import (
     RegistrationRejected,
 )
 from shared.contract.retention import ProcessingRestricted, RestrictionLifted
+from shared.contract.types import SubjectId
 from shared.privacy.limits import keep_limits
-from tests.registration.conftest import EVENT, Front, consent
+from tests.registration.conftest import EVENT, NOW, Front, consent
+from tests.support.facts import Facts
 
 
 async def test_a_change_merges_into_what_is_kept(front: Front) -> None:
@@ -33,6 +38,24 @@ async def test_a_change_merges_into_what_is_kept(front: Front) -> None:
     assert updated.personal["diet"] == before.personal["diet"], "untouched, so not even opened"
     assert updated.personal["marketing"] != before.personal["marketing"]
     assert updated.registration_id == before.registration_id
+
+
+def test_only_consents_to_what_the_service_opens_data_for_concern_it(front: Front) -> None:
+    consents = {one.topic: one for one in subscriptions(front.desk)}["consent"]
+    assert consents.concerns is not None
+    facts = Facts()
+    heard = {
+        purpose
+        for purpose in ("dietary-needs", "networking", "marketing")
+        if consents.concerns(
+            facts.message(
+                ConsentWithdrawn(
+                    subject_id=SubjectId(uuid4()), purpose=purpose, at=NOW, plan_digest="0"
+                )
+            )
+        )
+    }
+    assert heard == {"dietary-needs", "networking"}
 
 
 async def test_a_change_of_restricted_data_is_stored_and_loses_nothing(front: Front) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from services.registration import store
+from services.registration.handlers.desk import SERVICE, Desk
 from shared.contract.consent import (
     ConsentExpired,
     ConsentGiven,
@@ -18,6 +19,13 @@ from shared.contract.types import SubjectId
 from shared.messaging.unit_of_work import Transaction
 
 Consent: TypeAlias = ConsentGiven | ConsentRefused | ConsentWithdrawn | ConsentExpired
+
+
+def may_be_asked_of(desk: Desk, message: Message[Consent]) -> bool:
+    """Whether the consent is to a purpose that the plan lets this service open data for. Of any
+    other it is never asked, and if a later plan has it asked, what is not known here is no consent.
+    """
+    return message.data.purpose in desk.plan.services[SERVICE].grants
 
 
 async def keep_consents(tx: Transaction, messages: Sequence[Message[Consent]]) -> None:
