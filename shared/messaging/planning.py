@@ -33,7 +33,8 @@ class Taken:
 
     `type` is the name of a type that its topic carries, or None; `handler` is None for what is not
     to be handled; `waits` says whether it waits behind an earlier message of its key that failed.
-    `identity` is empty where the handler, and not the inbox, knows whether it was there before.
+    `identity` is empty where the inbox is not asked: the handler knows whether it was there before,
+    or there is nothing to do about it.
     """
 
     record: Record
@@ -153,7 +154,7 @@ def _sort(decoded: Decoded, subscription: Subscription, digests: Digests) -> Tak
         handler, fault = _receive(decoded, subscription)
         waits = handler is not None and type(decoded.data) not in subscription.never_waits
     day, identity, body = _UNCLAIMED
-    if handler is None or not subscription.knows_its_own:
+    if fault is not None or (handler is not None and not subscription.knows_its_own):
         day, identity = _identify(record, envelope, digests)
         body = digests.of_body(record.value or b"")
     return Taken(record, envelope, message, name, fault, handler, waits, day, identity, body)

@@ -188,6 +188,19 @@ def test_what_does_not_concern_the_service_is_ignored() -> None:
     assert one.ignored
 
 
+def test_the_inbox_is_asked_for_what_is_handled_or_at_fault_alone() -> None:
+    broken = Fault("broken", "x")
+    wanted = Subscription("inbound", {TYPES.told: first})
+    unwanted = Subscription("inbound", {TYPES.told: first}, concerns=lambda _: False)
+    at_fault = Subscription("inbound", {TYPES.told: first}, admit=lambda _: broken)
+    asked = [
+        bool(one.identity)
+        for subscription in (wanted, unwanted, at_fault)
+        for one in sort_out([message()], {"inbound": subscription}, DIGESTS)
+    ]
+    assert asked == [True, False, True]
+
+
 def test_what_cannot_be_seen_to_be_no_concern_is_handled() -> None:
     def broken(_: Message[Any]) -> bool:
         raise LookupError("text from upstream")
