@@ -7,7 +7,7 @@ due on the day after that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Literal, Protocol
@@ -66,19 +66,14 @@ class Term:
 
 @value_type
 class Item:
-    """One thing that is kept. `item_id` is the registration, the invoice or, for what rests on
-    consent, the person.
+    """One thing that is kept, and how long each part of it. `item_id` is the registration, the
+    invoice or, for what rests on consent, the person.
     """
 
-    term: Term
+    terms: Sequence[Term]
     item_id: UUID
     subject_id: SubjectId
     as_of: datetime
-
-    @property
-    def rank(self) -> tuple[datetime, bool]:
-        """Of one thing the highest rank holds; of one moment, what ends outweighs what begins."""
-        return (self.as_of, self.term.due_on is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,17 +148,6 @@ def term(
 def longest(classes: Iterable[RetentionClass], start: date) -> RetentionClass | None:
     """The class that keeps longest from the same start; None where there is none."""
     return max(classes, key=lambda kept: (kept.period.after(start), kept.name), default=None)
-
-
-def latest(items: Iterable[Item]) -> list[Item]:
-    """Each thing once, as it was told last."""
-    held: dict[tuple[str, UUID, str], Item] = {}
-    for item in items:
-        key = (item.term.kind, item.item_id, item.term.part)
-        known = held.setdefault(key, item)
-        if known is not item and item.rank >= known.rank:
-            held[key] = item
-    return list(held.values())
 
 
 @dataclass(frozen=True, slots=True)

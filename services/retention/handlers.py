@@ -14,7 +14,6 @@ from services.retention.domain import (
     RetentionClass,
     Term,
     event_anchor,
-    latest,
     longest,
     moves,
     newest,
@@ -83,25 +82,25 @@ class Handlers:
     ) -> None:
         """Schedule each registration, and each category of data that it carries."""
         await self.learn_events(tx, messages)
-        events = sorted({message.data.event.event_id for message in messages})
+        events = sorted({event.event_id for event in _events(messages)})
         anchors = await store.anchors_of(tx.connection, events)
-        terms: dict[tuple[EventId, tuple[str, ...]], list[Term]] = {}
+        terms: dict[tuple[EventId, tuple[str, ...]], Sequence[Term]] = {}
         items: list[Item] = []
         for message in messages:
             data = message.data
-            if data.personal.keys() - self._plan.categories.keys():
-                tx.dead_letter(
-                    message, "category_unknown", "personal: has a category that the plan has not"
-                )
-                continue
-            alike = (data.event.event_id, tuple(data.personal))
+            event_id = data.event.event_id
+            alike = (event_id, tuple(data.personal))
             if alike not in terms:
-                terms[alike] = list(self._terms(data.personal, anchors[data.event.event_id]))
-            as_of = _as_of(data)
-            items += [
-                Item(one, data.registration_id, data.subject_id, as_of) for one in terms[alike]
-            ]
-        await store.put(tx.connection, latest(items))
+                if data.personal.keys() - self._plan.categories.keys():
+                    tx.dead_letter(
+                        message,
+                        "category_unknown",
+                        "personal: has a category that the plan has not",
+                    )
+                    continue
+                terms[alike] = tuple(self._terms(data.personal, anchors[event_id]))
+            items.append(Item(terms[alike], data.registration_id, data.subject_id, _as_of(data)))
+        await store.put(tx.connection, items)
 
     async def schedule_invoices(
         self, tx: Transaction, messages: Sequence[Message[InvoiceIssued]]
@@ -110,30 +109,33 @@ class Handlers:
         kept = [one for one in self._classes.values() if one.anchor in FINANCIAL_YEARS]
         items = [
             Item(
-                term("invoice", one.name, data.event_id, one, data.financial_year_ends),
+                tuple(
+                    term("invoice", one.name, data.event_id, one, data.financial_year_ends)
+                    for one in kept
+                ),
                 data.invoice_id,
                 data.subject_id,
                 data.issued_at,
             )
             for data in (message.data for message in messages)
-            for one in kept
         ]
-        await store.put(tx.connection, latest(items))
+        await store.put(tx.connection, items)
 
     async def schedule_consents(
         self, tx: Transaction, messages: Sequence[Message[ConsentFact]]
     ) -> None:
         """Schedule what rests on a consent: without an end while it holds, from its end on else."""
-        terms: dict[tuple[str, date | None], list[Term]] = {}
+        zone = ZoneInfo(self._plan.organisation.time_zone)
+        terms: dict[tuple[str, date | None], Sequence[Term]] = {}
         items: list[Item] = []
         for message in messages:
             data = message.data
-            start = None if type(data) is ConsentGiven else self._day(data.at)
+            start = None if type(data) is ConsentGiven else data.at.astimezone(zone).date()
             alike = (data.purpose, start)
             if alike not in terms:
-                terms[alike] = list(self._consented(data.purpose, start))
-            items += [Item(one, data.subject_id, data.subject_id, data.at) for one in terms[alike]]
-        await store.put(tx.connection, latest(items))
+                terms[alike] = tuple(self._consented(data.purpose, start))
+            items.append(Item(terms[alike], data.subject_id, data.subject_id, data.at))
+        await store.put(tx.connection, items)
 
     async def _learn(self, tx: Transaction, messages: Sequence[Message[Any]]) -> None:
         told = newest(event_anchor(event) for event in _events(messages))
@@ -169,9 +171,6 @@ class Handlers:
             if one.anchor == CONSENT_WITHDRAWAL:
                 # One consent ends without the other, where two purposes use one category.
                 yield term("consent", f"{purpose_name}/{category}", None, one, start)
-
-    def _day(self, moment: datetime) -> date:
-        return moment.astimezone(ZoneInfo(self._plan.organisation.time_zone)).date()
 
 
 def classes_of(plan: Plan) -> dict[str, RetentionClass]:

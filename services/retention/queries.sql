@@ -24,27 +24,31 @@ where event_id = any(:event_ids::uuid[])
 order by event_id
 for share;
 
--- name: put(terms, item_ids, subject_ids, as_ofs, kinds, parts, event_ids, classes, anchors, anchor_dates, due_ons)!
--- A thing is in the schedule once. What was told earlier changes nothing. What many things have in
--- common comes once: `terms` are places, from 1, in the arrays from `kinds` on.
+-- name: put(kept, item_ids, subject_ids, as_ofs, numbers, kinds, parts, event_ids, classes, anchors, anchor_dates, due_ons)!
+-- A part of a thing is in the schedule once, and always of the same person. What was told earlier
+-- changes nothing. How long which parts are kept is alike for many things and comes once: `kept`
+-- says by which of the `numbers` that are given to terms.
 insert into schedule_item as known (
     kind, item_id, part, subject_id, event_id, retention_class, anchor, anchor_date, due_on,
     as_of
 )
-select
+select distinct on (told.subject_id, told.item_id, term.kind, term.part)
     term.kind, told.item_id, term.part, told.subject_id, term.event_id, term.retention_class,
     term.anchor, term.anchor_date, term.due_on, told.as_of
 from unnest(
-    :terms::integer[], :item_ids::uuid[], :subject_ids::uuid[], :as_ofs::timestamptz[]
-) as told (term, item_id, subject_id, as_of)
+    :kept::integer[], :item_ids::uuid[], :subject_ids::uuid[], :as_ofs::timestamptz[]
+) as told (kept, item_id, subject_id, as_of)
 inner join unnest(
-    :kinds::text[], :parts::text[], :event_ids::uuid[], :classes::text[], :anchors::text[],
-    :anchor_dates::date[], :due_ons::date[]
-) with ordinality as term (
-    kind, part, event_id, retention_class, anchor, anchor_date, due_on, number
-) on term.number = told.term
-order by term.kind, told.item_id, term.part
-on conflict (kind, item_id, part) do update
+    :numbers::integer[], :kinds::text[], :parts::text[], :event_ids::uuid[], :classes::text[],
+    :anchors::text[], :anchor_dates::date[], :due_ons::date[]
+) as term (
+    number, kind, part, event_id, retention_class, anchor, anchor_date, due_on
+) on term.number = told.kept
+-- Of what is told twice at once the latest; of one moment, what ends a consent outweighs what gives
+-- it, here and below.
+order by
+    told.subject_id, told.item_id, term.kind, term.part, told.as_of desc, term.due_on nulls last
+on conflict (subject_id, item_id, kind, part) do update
 set
     retention_class = excluded.retention_class,
     anchor = excluded.anchor,
@@ -53,7 +57,6 @@ set
     as_of = excluded.as_of
 where
     excluded.as_of > known.as_of
-    -- Of one moment, what ends a consent outweighs what gives it.
     or (excluded.as_of = known.as_of and excluded.due_on is not null);
 
 -- name: move(event_ids, classes, anchor_dates, due_ons)!

@@ -42,23 +42,25 @@ async def anchors_of(
 
 
 async def put(connection: Connection, items: Collection[Item]) -> None:
-    """Put things into the schedule, each once, where nothing later is known of them."""
-    # By itself, not by its value: whoever makes many items gives those of one term the same.
-    terms = {id(item.term): item.term for item in items}
-    numbers = {known: number for number, known in enumerate(terms, 1)}
+    """Put things into the schedule, where nothing later is known of them."""
+    # By itself, not by its value: whoever makes many items gives those alike the same terms.
+    kept = {id(item.terms): item.terms for item in items}
+    numbers = {known: number for number, known in enumerate(kept)}
+    terms = [(numbers[known], term) for known, of_it in kept.items() for term in of_it]
     await _sql.put(
         connection,
-        terms=[numbers[id(item.term)] for item in items],
+        kept=[numbers[id(item.terms)] for item in items],
         item_ids=[item.item_id for item in items],
         subject_ids=[item.subject_id for item in items],
         as_ofs=[item.as_of for item in items],
-        kinds=[term.kind for term in terms.values()],
-        parts=[term.part for term in terms.values()],
-        event_ids=[term.event_id for term in terms.values()],
-        classes=[term.retention_class for term in terms.values()],
-        anchors=[term.anchor for term in terms.values()],
-        anchor_dates=[term.anchor_date for term in terms.values()],
-        due_ons=[term.due_on for term in terms.values()],
+        numbers=[number for number, _ in terms],
+        kinds=[term.kind for _, term in terms],
+        parts=[term.part for _, term in terms],
+        event_ids=[term.event_id for _, term in terms],
+        classes=[term.retention_class for _, term in terms],
+        anchors=[term.anchor for _, term in terms],
+        anchor_dates=[term.anchor_date for _, term in terms],
+        due_ons=[term.due_on for _, term in terms],
     )
 
 

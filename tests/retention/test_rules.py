@@ -11,19 +11,17 @@ from hypothesis import strategies as st
 
 from services.retention.domain import (
     EventAnchor,
-    Item,
     RetentionClass,
     due_on,
     event_anchor,
-    latest,
     longest,
     moves,
     newest,
     term,
 )
-from shared.contract.types import EventId, SubjectId
+from shared.contract.types import EventId
 from shared.privacy.plan import Period
-from tests.support.facts import NOON, event_state
+from tests.support.facts import event_state
 
 VOUCHER = RetentionClass("voucher", "financial_year_calendar_end", Period(years=6))
 LEDGER = RetentionClass("ledger", "financial_year_end", Period(years=10))
@@ -99,11 +97,3 @@ def test_what_has_no_anchor_yet_is_never_due() -> None:
 def test_a_registration_is_kept_as_long_as_the_last_of_its_data() -> None:
     assert longest([DIET, EVENT], date(2026, 6, 1)) == EVENT
     assert longest([], date(2026, 6, 1)) is None
-
-
-def test_of_one_moment_what_ends_a_consent_outweighs_what_gives_it() -> None:
-    subject = SubjectId(uuid4())
-    open_end = term("consent", "marketing/contact", None, MARKETING, None)
-    ending = term("consent", "marketing/contact", None, MARKETING, date(2026, 6, 1))
-    holds, ended = (Item(one, subject, subject, NOON) for one in (open_end, ending))
-    assert latest([holds, ended]) == [ended] == latest([ended, holds])

@@ -31,6 +31,25 @@ def carrying(event: EventState, *categories: str, **over: object) -> Message[Any
     return registered(event, personal=personal, **over)
 
 
+def consent_given(subject: SubjectId) -> ConsentGiven:
+    return ConsentGiven(
+        subject_id=subject,
+        purpose="marketing",
+        at=NOON,
+        wording="w",
+        language="fi",
+        collected_by="contact",
+        source="website",
+        plan_digest="00",
+    )
+
+
+def consent_withdrawn(subject: SubjectId, *, days: int) -> ConsentWithdrawn:
+    return ConsentWithdrawn(
+        subject_id=subject, purpose="marketing", at=NOON + timedelta(days=days), plan_digest="00"
+    )
+
+
 async def due_dates(work: Work) -> dict[str, date | None]:
     rows = await work.rows("select part, due_on from schedule_item")
     return {row["part"]: row["due_on"] for row in rows}
@@ -123,20 +142,8 @@ async def test_an_invoice_is_kept_as_voucher_and_in_the_ledger(
 async def test_what_rests_on_a_consent_is_due_when_the_consent_ends(
     work: Work, handlers: Handlers
 ) -> None:
-    common: dict[str, Any] = {
-        "subject_id": SubjectId(uuid4()),
-        "purpose": "marketing",
-        "plan_digest": "00",
-    }
-    given = ConsentGiven(
-        at=NOON,
-        wording="w",
-        language="fi",
-        collected_by="contact",
-        source="website",
-        **common,
-    )
-    withdrawn = ConsentWithdrawn(at=NOON + timedelta(days=3), **common)
+    subject = SubjectId(uuid4())
+    given, withdrawn = consent_given(subject), consent_withdrawn(subject, days=3)
     await work.do(handlers.schedule_consents, [said(given)])
     assert await due_dates(work) == {"marketing/marketing": None}
     await work.do(handlers.schedule_consents, [said(withdrawn)])
@@ -144,6 +151,21 @@ async def test_what_rests_on_a_consent_is_due_when_the_consent_ends(
     # The same consent, told again and late.
     await work.do(handlers.schedule_consents, [said(given)])
     assert await due_dates(work) == {"marketing/marketing": date(2026, 9, 5)}
+
+
+async def test_of_what_is_told_at_once_the_latest_holds_and_of_one_moment_what_ends_a_consent(
+    work: Work, handlers: Handlers
+) -> None:
+    for days, due_on in ((0, date(2026, 9, 2)), (3, date(2026, 9, 5)), (-3, None)):
+        for order in permutations(range(2)):
+            subject = SubjectId(uuid4())
+            facts = consent_given(subject), consent_withdrawn(subject, days=days)
+            told = [said(facts[place]) for place in order]
+            await work.do(handlers.schedule_consents, told)
+            rows = await work.rows(
+                "select due_on from schedule_item where subject_id = $1", subject
+            )
+            assert [row["due_on"] for row in rows] == [due_on]
 
 
 async def test_a_category_that_the_plan_has_not_is_a_dead_letter(
