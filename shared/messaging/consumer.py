@@ -14,21 +14,19 @@ from typing import Final, NamedTuple
 import structlog
 
 from shared.contract.message import Record
-from shared.messaging import store
+from shared.messaging.finding import FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S, PositionFinder
 from shared.messaging.places import Partition, partition_of
-from shared.messaging.planning import Batch, Digests, Taken, decode_all, sort_out
+from shared.messaging.planning import Batch, Digests, Taken, decode_all, remaining, sort_out
 from shared.messaging.processing import Fenced, PlanChanged, Processor, Tools
 from shared.messaging.service import Service
 from shared.messaging.subscription import Halted
+from shared.messaging.told import KafkaTold
 from shared.messaging.transport import Bounds, Log, Transport
 from shared.messaging.unit_of_work import Speaker, topics_said_by
 from shared.runtime.application import Loop
-from shared.runtime.database import bounded_transaction, describe, is_transient
+from shared.runtime.database import describe, is_transient
 from shared.runtime.health import Heartbeats
 from shared.runtime.unavailable import UnavailableError
-
-FIRST_BACK_OFF_S: Final = 0.05
-LONGEST_BACK_OFF_S: Final = 2.0
 
 DECODED_AT_ONCE: Final = 100
 """Records: a millisecond or two."""
@@ -46,9 +44,6 @@ REVOKE_SHARE: Final = 0.5
 _TOOK_TOO_LONG: Final = frozenset({"25P04", "57014"})
 """SQLSTATE: the transaction's time limit; a statement was cancelled."""
 
-Found = Mapping[Partition, tuple[int, Bounds]]
-"""The stored position of each partition, and what its log has."""
-
 _log = structlog.get_logger(__name__)
 
 
@@ -62,11 +57,13 @@ class Understood(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Manner:
     """How one of the consumers of a service reads. Its name tells it apart, in groups and in
-    readiness. Records are taken at most once in `gather_s`, while they are few.
+    readiness. Records are taken at most once in `gather_s`, while they are few, and Kafka is told
+    of positions at most once in `tell_kafka_every_s`.
     """
 
     name: str = ""
     gather_s: float = 0.0
+    tell_kafka_every_s: float = 0.0
 
 
 ALL_AT_ONCE: Final = Manner()
@@ -97,6 +94,8 @@ class Consumer:
         self._subscriptions = {one.topic: one for one in service.subscriptions}
         self._session_s = service.settings.session_timeout_ms / 1000
         self._gather_s = manner.gather_s
+        self._finder = PositionFinder(service.pool, self._session_s)
+        self._kafka_told = KafkaTold(manner.tell_kafka_every_s)
         self._full = int(service.settings.batch_max_records * FULL_SHARE)
         topics = service.topics or topics_said_by(service.name)
         speaker = Speaker(service.name, self._tools.ids, topics, service.sealer.reference)
@@ -176,6 +175,7 @@ class Consumer:
         self._log = None
         self._assigned = frozenset()
         self._positions.clear()
+        self._kafka_told.forget()
         self._epoch += 1
         for partition in list(self._gaps):
             self._close_gap(partition)
@@ -262,42 +262,14 @@ class Consumer:
         """Find where to read on, once nothing is at work that moves it; try until it is known."""
         while working := self._working():
             await asyncio.wait(working)
-        found = await self._until_found(log, partitions)
+        found = await self._finder.until_found(log, partitions, self._say_not_found)
         self._heartbeats.ok(self._places)
         self._epoch += 1
         for partition in partitions:
             self._read_on(log, partition, *found[partition])
 
-    async def _until_found(self, log: Log, partitions: Collection[Partition]) -> Found:
-        back_off_s = FIRST_BACK_OFF_S
-        while True:
-            try:
-                return await self._find(log, partitions)
-            except Exception as error:  # noqa: BLE001 - nothing can be read until this succeeds
-                _log.warning("positions cannot be read yet", **describe(error))
-                self._heartbeats.missing(self._places, "database or Kafka does not answer")
-                await asyncio.sleep(back_off_s)
-                back_off_s = min(back_off_s * 2, LONGEST_BACK_OFF_S)
-
-    async def _find(self, log: Log, partitions: Collection[Partition]) -> Found:
-        """Stored positions and what the logs have. Where there is none yet: the log's beginning.
-
-        Another process may still be at work on them: what looks like a gap is one only if its
-        position has stayed where it was.
-        """
-        before: Mapping[Partition, int] = {}
-        while True:
-            async with bounded_transaction(self._service.pool, self._session_s) as connection:
-                stored = await store.positions(connection, partitions)
-            bounds = await log.bounds(partitions)
-            new = {p: bounds[p].start for p in partitions if p not in stored}
-            if new:
-                async with bounded_transaction(self._service.pool, self._session_s) as connection:
-                    await store.begin_positions(connection, new)
-                continue
-            if all(stored[p] in bounds[p] or stored[p] == before.get(p) for p in partitions):
-                return {p: (stored[p], bounds[p]) for p in partitions}
-            before = stored
+    def _say_not_found(self) -> None:
+        self._heartbeats.missing(self._places, "database or Kafka does not answer")
 
     def _read_on(self, log: Log, partition: Partition, stored: int, bounds: Bounds) -> None:
         if stored in bounds:
@@ -314,7 +286,7 @@ class Consumer:
         """See whether an operator has mended a partition that stands still."""
         log = self._log
         if log is not None and self._gaps and (self._settling is None or self._settling.done()):
-            found = await self._find(log, list(self._gaps))
+            found = await self._finder.find(log, list(self._gaps))
             for partition in found.keys() & self._gaps:
                 self._read_on(log, partition, *found[partition])
                 if partition not in self._gaps:
@@ -377,7 +349,9 @@ class Consumer:
             else:
                 back_off_s = FIRST_BACK_OFF_S
                 self._heartbeats.ok(self._batch)
-        await self._commit({partition_of(one.record) for one in left}, positions)
+        touched = {partition_of(one.record) for one in left}
+        if self._kafka_told.note({one: positions[one] for one in touched}):
+            await self.tell_kafka()
 
     def _say_why(self, error: Exception) -> None:
         if isinstance(error, Halted):
@@ -404,21 +378,11 @@ class Consumer:
         if self._loop is not None:
             self._loop.beat()
 
-    async def _commit(
-        self, touched: Collection[Partition], positions: Mapping[Partition, int]
-    ) -> None:
-        if self._log is not None and touched:
-            await self._log.commit({one: positions[one] for one in touched})
+    async def tell_kafka(self) -> None:
+        """Tell Kafka of the positions that it was not told of yet."""
+        if self._log is not None and (offsets := self._kafka_told.take()):
+            await self._log.commit(offsets)
             self._tools.steps("offset_committed")
-
-
-def remaining(
-    taken: Sequence[Taken], positions: Mapping[Partition, int], most: int
-) -> Batch | None:
-    """At most so many of the records that stand at or beyond the positions; None: there is none."""
-    left = [one for one in taken if one.record.offset >= positions[partition_of(one.record)]][:most]
-    touched = {partition_of(one.record) for one in left}
-    return Batch(left, {one: positions[one] for one in touched}) if left else None
 
 
 def took_too_long(error: BaseException) -> bool:

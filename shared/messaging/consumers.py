@@ -8,6 +8,7 @@ from typing import Final
 from shared.messaging.consumer import Consumer, Manner
 from shared.messaging.processing import Tools
 from shared.messaging.service import Service
+from shared.messaging.told import EVERY_S
 from shared.messaging.transport import Transport
 from shared.runtime.health import Heartbeats
 
@@ -46,7 +47,7 @@ def consumers_of(
             inbox_key=inbox_key,
             tools=tools,
             group=group and f"{group}{name}",
-            manner=Manner(name, 0.0 if name == URGENT else GATHER_S),
+            manner=Manner(name, 0.0 if name == URGENT else GATHER_S, EVERY_S),
         )
         for name, part in parts.items()
         if part

@@ -79,6 +79,7 @@ class Maintenance:
             self._next_housekeeping = self._now() + HOUSEKEEPING_EVERY
         await self.measure()
         for consumer in self._consumers:
+            await consumer.tell_kafka()
             await consumer.check_gaps()
 
     async def keep_house(self) -> None:

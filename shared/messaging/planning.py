@@ -209,6 +209,15 @@ def _identify(record: Record, envelope: Envelope | None, digests: Digests) -> tu
     return date.fromordinal(taken_on), identity
 
 
+def remaining(
+    taken: Sequence[Taken], positions: Mapping[Partition, int], most: int
+) -> Batch | None:
+    """At most so many of the records that stand at or beyond the positions; None: there is none."""
+    left = [one for one in taken if one.record.offset >= positions[partition_of(one.record)]][:most]
+    touched = {partition_of(one.record) for one in left}
+    return Batch(left, {one: positions[one] for one in touched}) if left else None
+
+
 def first_copies(taken: Iterable[Taken]) -> dict[bytes, Taken]:
     """Of each identity the record that stands first."""
     first: dict[bytes, Taken] = {}

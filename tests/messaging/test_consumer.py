@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from shared.contract.message import Message
-from shared.messaging.consumer import AT_ONCE
+from shared.messaging.consumer import AT_ONCE, Manner
 from shared.messaging.consumers import consumers_of
 from shared.messaging.subscription import Subscription
 from shared.messaging.unit_of_work import Transaction
@@ -160,7 +160,7 @@ async def test_after_a_few_records_more_are_gathered_before_the_next_are_taken(
     full = world.service.settings.batch_max_records // 2
     await world.send(*(Sent("a", number, partition=0) for number in range(1 + full)))
     records = await world.cluster.read(world.inbound)
-    consumer = await reading(world, StillLog(), gather_s=3600)
+    consumer = await reading(world, StillLog(), manner=Manner(gather_s=3600))
     consumer.polled()
     taking = asyncio.create_task(consumer.take(records[:1]))
     await world.taken(1)
@@ -169,6 +169,24 @@ async def test_after_a_few_records_more_are_gathered_before_the_next_are_taken(
     await consumer.take(records[1:])
     await consumer.revoked()
     assert await world.effects() == {"a": list(range(1 + full))}
+
+
+async def test_kafka_is_told_of_positions_from_time_to_time_and_of_the_last(world: World) -> None:
+    await world.send(*(Sent("a", number, partition=0) for number in range(3)))
+    records = await world.cluster.read(world.inbound)
+    log = StillLog()
+    consumer = await reading(world, log, manner=Manner(tell_kafka_every_s=3600))
+    consumer.polled()
+    for number, record in enumerate(records, 1):
+        await consumer.take([record])
+        await world.taken(number)
+    while consumer.busy():  # noqa: ASYNC110 - it tells nobody
+        await asyncio.sleep(0)
+    assert log.committed == [{(world.inbound, 0): 1}]
+    await consumer.tell_kafka()
+    await consumer.tell_kafka()
+    assert log.committed == [{(world.inbound, 0): 1}, {(world.inbound, 0): 3}]
+    await consumer.revoked()
 
 
 async def test_what_is_urgent_does_not_wait_behind_a_crowd(world: World) -> None:

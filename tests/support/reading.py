@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from shared.messaging.consumer import Consumer, Manner
+from shared.messaging.consumer import ALL_AT_ONCE, Consumer, Manner
 from shared.messaging.places import Partition
 from shared.messaging.transport import Bounds
 from shared.runtime.health import Heartbeats
@@ -14,7 +14,7 @@ from tests.support.messaging import World
 
 
 async def reading(
-    world: World, log: StillLog, *, partitions: int = 1, gather_s: float = 0.0
+    world: World, log: StillLog, *, partitions: int = 1, manner: Manner = ALL_AT_ONCE
 ) -> Consumer:
     """A consumer that was given the first partitions, and knows where to read on."""
     transport = world.cluster.transport(world.service.settings)
@@ -24,7 +24,7 @@ async def reading(
         Heartbeats(),
         inbox_key=b"k" * 32,
         tools=world.tools(),
-        manner=Manner(gather_s=gather_s),
+        manner=manner,
     )
     consumer.assigned(log, [(world.inbound, number) for number in range(partitions)])
     await log.sought.wait()
@@ -32,10 +32,13 @@ async def reading(
 
 
 class StillLog:
-    """Partitions that nothing is read from; says when it was told where to read."""
+    """Partitions that nothing is read from; says when it was told where to read, and keeps what
+    Kafka would be told.
+    """
 
     def __init__(self) -> None:
         self.sought = asyncio.Event()
+        self.committed: list[Mapping[Partition, int]] = []
 
     async def bounds(self, partitions: Collection[Partition]) -> Mapping[Partition, Bounds]:
         return {partition: Bounds(0, 100) for partition in partitions}
@@ -52,4 +55,4 @@ class StillLog:
         """Nothing is read anyway."""
 
     async def commit(self, offsets: Mapping[Partition, int]) -> None:
-        """Nobody looks."""
+        self.committed.append(offsets)
