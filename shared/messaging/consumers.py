@@ -15,7 +15,7 @@ from shared.runtime.health import Heartbeats
 URGENT: Final = "urgent"
 """Names the consumer of topics that people wait for; the other one has no name."""
 
-GATHER_S: Final = 0.04
+GATHER_S: Final = 0.08
 """A batch costs as much as dozens of messages. While few come, those of so long make one: the
 processors are then free for what is urgent, and for the other services."""
 
