@@ -21,8 +21,8 @@ from rich.table import Table
 from bench.ground import opened
 from bench.registry import BENCHMARKS, Row
 from bench.sizes import NORMAL, QUICK, Sizes
-from shared.runtime.collector import spare_the_collector
 from shared.runtime.logging import configure_logging
+from shared.runtime.memory import spare_the_collector
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 

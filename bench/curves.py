@@ -18,8 +18,8 @@ from bench.sizes import NORMAL, Sizes
 from bench.steward import facts_per_second
 from bench.throughput import bare_rate
 from bench.withdrawals import latency
-from shared.runtime.collector import spare_the_collector
 from shared.runtime.logging import configure_logging
+from shared.runtime.memory import spare_the_collector
 
 CURVES = Path(__file__).parent / "results" / "curves.json"
 BATCHES = (10, 30, 100, 300, 1_000, 3_000)

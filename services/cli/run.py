@@ -10,8 +10,8 @@ import uvloop
 
 from services.cli.environment import plan_path, secrets_path
 from services.cli.schemas import SERVICES
-from shared.runtime.collector import spare_the_collector
 from shared.runtime.logging import configure_logging
+from shared.runtime.memory import give_back_large_blocks, spare_the_collector
 from shared.runtime.secrets import SecretsFolder
 from shared.runtime.settings import ServiceSettings, TopicSettings
 
@@ -26,6 +26,7 @@ def run_service(name: str) -> None:
     configure_logging(name, settings.log_format, settings.log_level)
     service = importlib.import_module(f"services.{name}.app")
     spare_the_collector()
+    give_back_large_blocks()
     uvloop.run(service.run(settings))
 
 

@@ -59,8 +59,9 @@ aiokafka's own 40 s would be the time that it takes to notice."""
 PRODUCER_BATCH_BYTES: Final = 262_144
 """One request at a time goes to a partition: the records of one read of the outbox fit in it."""
 
-RECORD_BYTES: Final = 1_024
-"""Of one of our records, generously: one fetch of a partition is to fill a batch."""
+FETCH_BYTES: Final = 524_288
+"""Of one partition at once: most of a batch, and of each partition so much may lie here untaken. A
+record that is larger comes all the same (KIP-74)."""
 
 _log = structlog.get_logger(__name__)
 
@@ -94,7 +95,7 @@ class KafkaTransport:
             group_id=group,
             batch=True,
             max_records=self._most,
-            max_partition_fetch_bytes=max(MAX_MESSAGE_BYTES, self._most * RECORD_BYTES),
+            max_partition_fetch_bytes=FETCH_BYTES,
             batch_timeout_ms=1,
             ack_policy=AckPolicy.MANUAL,
             no_reply=True,

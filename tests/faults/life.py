@@ -27,8 +27,8 @@ from shared.messaging.application import compose
 from shared.messaging.kafka import KafkaTransport
 from shared.messaging.processing import Tools
 from shared.messaging.steps import Step
-from shared.runtime.collector import spare_the_collector
 from shared.runtime.logging import configure_logging
+from shared.runtime.memory import spare_the_collector
 from shared.runtime.settings import ServiceSettings
 
 LOADED = (audit, consent, finance, registration, retention)

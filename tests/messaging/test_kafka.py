@@ -6,14 +6,16 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.fetcher import Fetcher
 
 from shared.contract.message import Message
+from shared.messaging.kafka import FETCH_BYTES
 from tests.conftest import SettingsFactory, TopicFactory
-from tests.support.clusters import KafkaCluster, Sent
+from tests.support.clusters import PARTITIONS, KafkaCluster, Sent
 from tests.support.messaging import SCHEMA, World, open_world
 
 
@@ -24,6 +26,26 @@ async def on_kafka(
     cluster = KafkaCluster(kafka, topic_factory)
     async with open_world(cluster, database, service_settings(SCHEMA)) as opened:
         yield opened
+
+
+async def test_records_larger_than_a_fetch_come_all_the_same(on_kafka: World) -> None:
+    """In every partition, with small ones before and behind."""
+    many = 3 * PARTITIONS
+    large = orjson.dumps({"number": 1, "do": "write", "more": "x" * (FETCH_BYTES + 1)})
+    await on_kafka.send(
+        *(
+            Sent(
+                f"key-{n}",
+                1,
+                body=large if n // PARTITIONS == 1 else None,
+                partition=n % PARTITIONS,
+            )
+            for n in range(many)
+        )
+    )
+    async with on_kafka.running():
+        await on_kafka.settled(many)
+    assert await on_kafka.effects() == {f"key-{n}": [1] for n in range(many)}
 
 
 async def test_a_client_that_stops_fetching_by_itself_is_replaced(

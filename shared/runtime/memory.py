@@ -1,0 +1,37 @@
+"""The memory of a process that works in batches: when it is looked through, and given back."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+from typing import Final
+
+_TRIM_THRESHOLD: Final = -1
+_MMAP_THRESHOLD: Final = -3
+"""Parameters of mallopt(3)."""
+
+LARGE_BYTES: Final = 65_536
+
+
+def spare_the_collector() -> None:
+    """Let it look less often; called once, when everything is imported.
+
+    A batch makes tens of thousands of objects that die together, none of them in a cycle. With the
+    default thresholds, looking at them again and again takes a sixth of a service's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
+def give_back_large_blocks() -> None:
+    """Let the system have each large block of memory back as soon as it is free.
+
+    The first one that is freed makes glibc keep all later ones of its size in its heap, where small
+    ones between them hold what is free; naming thresholds ends that. Other C libraries are left
+    as they are.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_MMAP_THRESHOLD, LARGE_BYTES)
+        mallopt(_TRIM_THRESHOLD, 2 * LARGE_BYTES)
