@@ -41,7 +41,9 @@ PACE: Mapping[str, str] = {
     # The outbox is written and emptied all the time: its dead rows must not fill the buffers first.
     "autovacuum_naptime": "5s",
     # What is vacuumed and counted beside that is in no hurry: others are to have the processors.
+    # Workers share what they may take, and there is always one for an outbox.
     "autovacuum_vacuum_cost_delay": "20ms",
+    "autovacuum_max_workers": "10",
     "jit": "off",
 }
 """What makes a PostgreSQL quick for Steward, beside enough memory."""

@@ -59,8 +59,8 @@ aiokafka's own 40 s would be the time that it takes to notice."""
 PRODUCER_BATCH_BYTES: Final = 262_144
 """One request at a time goes to a partition: the records of one read of the outbox fit in it."""
 
-FETCH_BYTES: Final = 524_288
-"""Of one partition at once: most of a batch, and of each partition so much may lie here untaken. A
+FETCH_BYTES: Final = 393_216
+"""Of one partition at once: half a batch, and of each partition so much may lie here untaken. A
 record that is larger comes all the same (KIP-74)."""
 
 _log = structlog.get_logger(__name__)
