@@ -21,11 +21,20 @@ from urllib.parse import urlsplit
 import pytest
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from shared.runtime.secrets import SecretsFolder
 from shared.runtime.settings import ServiceSettings
 from tests.support.databases import create_database, drop_database
 from tests.support.local_stack import LocalStack
+
+# A test says what is so, not how fast: Hypothesis' own deadline is that of a quiet machine.
+hypothesis_settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("any machine")
+
 
 ROOT = Path(__file__).parents[1]
 
