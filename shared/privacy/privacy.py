@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Collection, Sequence
 from datetime import date, datetime
 from typing import Any, Protocol, TypeVar
-from uuid import UUID
 
 import orjson
 
@@ -44,7 +43,7 @@ from shared.privacy.subjects import Alias, Pepper
 from shared.privacy.values import Disclosed, ToOpen, ToSeal
 from shared.privacy.wrapping import KeyWrappers, Random
 from shared.runtime.database import Connection, Pool, queries
-from shared.runtime.ids import random_id
+from shared.runtime.ids import OWN_BYTES, SHARED_BYTES, random_ids
 
 _sql = queries("queries.sql", __file__)
 
@@ -150,7 +149,7 @@ class Privacy:
         batch = subjects.batch(people, peppers=self._peppers, region=self.plan.organisation.region)
         if not batch.persons:
             return []
-        candidates = self._new_subjects(len(batch.rounds))
+        candidates = random_ids(self._random(SHARED_BYTES + OWN_BYTES * len(batch.rounds)))
         found = _sql.identify(
             connection,
             persons=batch.persons,
@@ -168,10 +167,6 @@ class Privacy:
         async for person, subject_id in found:
             identified[person - 1] = subject_id
         return [identified[person] for person in batch.person_of]
-
-    def _new_subjects(self, count: int) -> list[UUID]:
-        pool = self._random(16 * count)
-        return [random_id(pool[i : i + 16]) for i in range(0, len(pool), 16)]
 
     async def find(
         self, connection: Connection, aliases: Sequence[Alias]

@@ -11,7 +11,8 @@ from uuid import UUID
 import uuid_utils
 from asyncpg.pgproto.pgproto import UUID as FastUUID  # noqa: N811 - a class, whatever its name
 
-BYTES = 16
+SHARED_BYTES = 4
+OWN_BYTES = 12
 
 
 def new_id() -> UUID:
@@ -19,8 +20,18 @@ def new_id() -> UUID:
     return FastUUID(uuid_utils.uuid7().bytes)
 
 
-def random_id(random: bytes) -> UUID:
-    """A UUID of version 4 (RFC 9562) of 16 unpredictable bytes."""
+def random_ids(random: bytes) -> list[UUID]:
+    """UUIDs of version 4 (RFC 9562) of unpredictable bytes: `SHARED_BYTES`, which all of them begin
+    with, and `OWN_BYTES` for each. So they lie together in an index (docs/adr/0060).
+    """
+    shared = random[:SHARED_BYTES]
+    return [
+        _random_id(shared + random[first : first + OWN_BYTES])
+        for first in range(SHARED_BYTES, len(random), OWN_BYTES)
+    ]
+
+
+def _random_id(random: bytes) -> UUID:
     made = bytearray(random)
     made[6] = 0x40 | made[6] & 0x0F
     made[8] = 0x80 | made[8] & 0x3F
