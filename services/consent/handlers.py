@@ -161,7 +161,7 @@ class Handlers:
         Who is not known was never asked: the answer does not tell the two apart. AliasInvalid for
         what is no e-mail.
         """
-        (subject_id,) = await self._privacy.find(connection, [Alias("email", email)])
+        (subject_id,) = await self._privacy.people.find(connection, [Alias("email", email)])
         if subject_id is None:
             return answer(purpose, self._asked, None)
         held = await store.state_of(connection, subject_id, purpose)
@@ -174,7 +174,7 @@ class Handlers:
         messages: Sequence[Message[ContactSubmitted] | Message[WithdrawalRequested]],
     ) -> list[SubjectId]:
         people = [[Alias("email", message.data.email)] for message in messages]
-        return await self._privacy.identify(connection, people)
+        return await self._privacy.people.identify(connection, people)
 
     def _collected(self, message: Message[Any], by: CollectedBy) -> Collected:
         envelope = message.envelope

@@ -14,19 +14,18 @@ from typing import Final, NamedTuple
 import structlog
 
 from shared.contract.message import Record
+from shared.messaging.failing import tell_why, took_too_long
 from shared.messaging.finding import FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S, PositionFinder
 from shared.messaging.places import Partition, partition_of
 from shared.messaging.planning import Batch, Digests, Taken, decode_all, remaining, sort_out
 from shared.messaging.processing import Fenced, PlanChanged, Processor, Tools
 from shared.messaging.service import Service
-from shared.messaging.subscription import Halted
 from shared.messaging.told import KafkaTold
 from shared.messaging.transport import Bounds, Log, Transport
 from shared.messaging.unit_of_work import Speaker, topics_said_by
 from shared.runtime.application import Loop
-from shared.runtime.database import describe, is_transient
+from shared.runtime.database import describe
 from shared.runtime.health import Heartbeats
-from shared.runtime.unavailable import UnavailableError
 
 DECODED_AT_ONCE: Final = 100
 """Records: a millisecond or two."""
@@ -40,9 +39,6 @@ FULL_SHARE: Final = 0.5
 
 REVOKE_SHARE: Final = 0.5
 """Of the session time-out: so long a batch may go on when its partitions are taken away."""
-
-_TOOK_TOO_LONG: Final = frozenset({"25P04", "57014"})
-"""SQLSTATE: the transaction's time limit; a statement was cancelled."""
 
 _log = structlog.get_logger(__name__)
 
@@ -353,22 +349,8 @@ class Consumer:
         if self._kafka_told.note({one: positions[one] for one in touched}):
             await self.tell_kafka()
 
-    def _say_why(self, error: Exception) -> None:
-        if isinstance(error, Halted):
-            _log.error("a batch is held back", why=str(error))
-            self._heartbeats.missing(self._batch, str(error))
-        elif isinstance(error, UnavailableError):
-            _log.warning("a batch has to wait", why=str(error))
-            self._heartbeats.missing(self._batch, str(error))
-        elif is_transient(error):
-            _log.warning("a batch has to wait", **describe(error))
-            self._heartbeats.missing(self._batch, "waits for the database")
-        else:
-            _log.error("a batch cannot even be set aside", **describe(error))
-            self._heartbeats.missing(self._batch, "fails, and cannot be set aside either")
-
     async def _wait(self, error: Exception, seconds: float) -> None:
-        self._say_why(error)
+        tell_why(error, self._heartbeats, self._batch)
         work = asyncio.current_task()
         self._waiting.add(work)
         try:
@@ -383,12 +365,6 @@ class Consumer:
         if self._log is not None and (offsets := self._kafka_told.take()):
             await self._log.commit(offsets)
             self._tools.steps("offset_committed")
-
-
-def took_too_long(error: BaseException) -> bool:
-    """Whether a smaller batch may succeed where this one was too much for the time limits."""
-    state = getattr(error, "sqlstate", None)
-    return isinstance(error, TimeoutError) or state in _TOOK_TOO_LONG
 
 
 def _gap_name(partition: Partition) -> str:

@@ -80,39 +80,8 @@ class KafkaTransport:
     ) -> None:
         """See `Transport`. An error that reading does not survive by itself is raised."""
         failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        broker = KafkaBroker(
-            self._servers,
-            consumer_only=True,
-            request_timeout_ms=self._request_ms,
-            apply_types=False,
-            logger=None,
-            # FastStream's own wait for the batch in hand; what is left then is cancelled.
-            graceful_timeout=self._session_ms / 2000,
-        )
         rebalances = _Rebalances(listener)
-        subscriber = broker.subscriber(
-            *topics,
-            group_id=group,
-            batch=True,
-            max_records=self._most,
-            max_partition_fetch_bytes=FETCH_BYTES,
-            batch_timeout_ms=1,
-            ack_policy=AckPolicy.MANUAL,
-            no_reply=True,
-            auto_offset_reset="none",
-            isolation_level="read_committed",
-            session_timeout_ms=self._session_ms,
-            heartbeat_interval_ms=self._session_ms // 4,
-            max_poll_interval_ms=NEVER_MS,
-            listener=rebalances,
-            parser=_parse,
-            decoder=_records_of,
-        )
-
-        @subscriber
-        async def take(records: Sequence[ConsumerRecord]) -> None:
-            await listener.take(records)
-
+        broker = self._broker(group, topics, listener, rebalances)
         stop = asyncio.create_task(stopping.wait_for_stop())
         try:
             await broker.connect()
@@ -138,6 +107,44 @@ class KafkaTransport:
             finally:
                 await broker.stop()
                 await listener.revoked()  # whatever was handed over meanwhile
+
+    def _broker(
+        self, group: str, topics: Sequence[str], listener: Listener, rebalances: _Rebalances
+    ) -> KafkaBroker:
+        """FastStream's broker with its one subscriber, which hands records on as they are."""
+        broker = KafkaBroker(
+            self._servers,
+            consumer_only=True,
+            request_timeout_ms=self._request_ms,
+            apply_types=False,
+            logger=None,
+            # FastStream's own wait for the batch in hand; what is left then is cancelled.
+            graceful_timeout=self._session_ms / 2000,
+        )
+        subscriber = broker.subscriber(
+            *topics,
+            group_id=group,
+            batch=True,
+            max_records=self._most,
+            max_partition_fetch_bytes=FETCH_BYTES,
+            batch_timeout_ms=1,
+            ack_policy=AckPolicy.MANUAL,
+            no_reply=True,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            session_timeout_ms=self._session_ms,
+            heartbeat_interval_ms=self._session_ms // 4,
+            max_poll_interval_ms=NEVER_MS,
+            listener=rebalances,
+            parser=_parse,
+            decoder=_records_of,
+        )
+
+        @subscriber
+        async def take(records: Sequence[ConsumerRecord]) -> None:
+            await listener.take(records)
+
+        return broker
 
     async def producer(self) -> Producer:
         """See `Transport`. Idempotent, so a retry inside of it neither doubles nor reorders."""

@@ -80,8 +80,8 @@ class PrivacyOffice:
 
     async def people(self, connection: Connection, alias: Alias) -> tuple[SubjectId, ...]:
         """Whom an alias leads to, with who proved to be the same person; nobody: empty."""
-        (found,) = await self._privacy.find(connection, [alias])
-        return () if found is None else await self._privacy.same_people(connection, found)
+        (found,) = await self._privacy.people.find(connection, [alias])
+        return () if found is None else await self._privacy.people.same_people(connection, found)
 
     async def known_by(self, connection: Connection, subject_id: SubjectId) -> list[Known]:
         """In which ways a person is known, the oldest first."""
@@ -96,9 +96,9 @@ class PrivacyOffice:
         """
         row = await _sql.link_alias(
             tx.connection,
-            digests=self._privacy.digests_of(alias),
+            digests=self._privacy.people.digests_of(alias),
             kind=alias.kind,
-            made_with=self._privacy.newest_pepper,
+            made_with=self._privacy.people.newest_pepper,
             subject_id=subject_id,
             reason=reason,
         )
@@ -120,7 +120,7 @@ class PrivacyOffice:
     ) -> bool:
         """Let an alias lead to a subject no longer; whether it did."""
         removed: bool = await _sql.unlink_alias(
-            tx.connection, digests=self._privacy.digests_of(alias), subject_id=subject_id
+            tx.connection, digests=self._privacy.people.digests_of(alias), subject_id=subject_id
         )
         if removed:
             entry = SubjectUnlinked(

@@ -1,4 +1,4 @@
-"""The one object through which a service identifies, seals, uses and discloses personal data."""
+"""The one object through which a service seals, uses and discloses personal data."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any, Protocol, TypeVar
 import orjson
 
 from shared.contract.message import Fault, Message
-from shared.contract.types import DisclosureId, Sealed, SubjectId
-from shared.privacy import keyring, records, subjects
+from shared.contract.types import DisclosureId, Sealed
+from shared.privacy import keyring, records
 from shared.privacy.attempts import record_attempt
 from shared.privacy.disclosure import (
     BEHIND,
@@ -35,17 +35,14 @@ from shared.privacy.keyed import KeyedDigest
 from shared.privacy.keyring import OpeningKey, Wanted
 from shared.privacy.limits import limits_of, limits_of_use
 from shared.privacy.opening import open_item
+from shared.privacy.people import People
 from shared.privacy.plan import Plan
 from shared.privacy.reading import entries, refuse_reading
 from shared.privacy.refusals import Use, judge_use, say_refused
 from shared.privacy.sealing import NONCE_BYTES, key_id_of, seal_bytes
-from shared.privacy.subjects import Alias, Pepper
 from shared.privacy.values import Disclosed, ToOpen, ToSeal
 from shared.privacy.wrapping import KeyWrappers, Random
-from shared.runtime.database import Connection, Pool, queries
-from shared.runtime.ids import OWN_BYTES, SHARED_BYTES, random_ids
-
-_sql = queries("queries.sql", __file__)
+from shared.runtime.database import Connection, Pool
 
 T = TypeVar("T")
 
@@ -83,9 +80,9 @@ class Privacy:
         if service not in self.plan.services:
             raise NotInPlanError(f"the plan has these services: {', '.join(self.plan.services)}")
         self.service = service
+        self.people = People(self.in_force, peppers, random)
         self._random = random
         self._wrappers = wrappers
-        self._peppers = tuple(Pepper(pepper) for pepper in peppers)
         self._references = KeyedDigest(reference_key)
         self._attempts: Pool | None = None
 
@@ -135,82 +132,6 @@ class Privacy:
     def record_attempts_in(self, pool: Pool) -> None:
         """Record whatever is refused here for want of a grant, on connections of this pool."""
         self._attempts = pool
-
-    async def identify(
-        self, connection: Connection, people: Sequence[Sequence[Alias]]
-    ) -> list[SubjectId]:
-        """Find or make the subject of each person, whom one or more aliases describe.
-
-        A known person number decides. Else the e-mail (where there is none, the telephone) does,
-        unless its subject already has another number from the same source: then they are two
-        people with one address, and a new subject is made. One round trip; concurrent calls agree.
-        AliasError for an alias that cannot be normalised.
-        """
-        batch = subjects.batch(people, peppers=self._peppers, region=self.plan.organisation.region)
-        if not batch.persons:
-            return []
-        candidates = random_ids(self._random(SHARED_BYTES + OWN_BYTES * len(batch.rounds)))
-        found = _sql.identify(
-            connection,
-            persons=batch.persons,
-            kinds=batch.kinds,
-            sources=batch.sources,
-            digests=batch.digests,
-            ranks=batch.ranks,
-            rounds=batch.rounds,
-            candidates=candidates,
-            old_digests=batch.old_digests,
-            old_places=batch.old_places,
-            made_with=self._peppers[0].id,
-        )
-        identified = [SubjectId(candidate) for candidate in candidates]
-        async for person, subject_id in found:
-            identified[person - 1] = subject_id
-        return [identified[person] for person in batch.person_of]
-
-    async def find(
-        self, connection: Connection, aliases: Sequence[Alias]
-    ) -> list[SubjectId | None]:
-        """The subject that each alias leads to; None where there is none. Makes nothing."""
-        asked = [self.digests_of(alias) for alias in aliases]
-        digests = [digest for versions in asked for digest in versions]
-        known = {
-            digest: SubjectId(subject_id)
-            async for digest, subject_id in _sql.find_subjects(connection, digests=digests)
-        }
-        return [
-            next((known[digest] for digest in versions if digest in known), None)
-            for versions in asked
-        ]
-
-    async def find_history(self, connection: Connection, alias: Alias) -> list[SubjectId]:
-        """Whom an alias leads to, to whom it led before an erasure, and who is the same person.
-
-        Only for the service that keeps the log: that one can answer for as long as it is kept.
-        """
-        rows = _sql.find_history(connection, digests=self.digests_of(alias))
-        return [SubjectId(row["subject_id"]) async for row in rows]
-
-    async def same_people(
-        self, connection: Connection, subject_id: SubjectId
-    ) -> tuple[SubjectId, ...]:
-        """The subject, and behind it those that proved to be the same person."""
-        rows = _sql.same_people(connection, subject_ids=[subject_id])
-        others = {SubjectId(row["subject_id"]) async for row in rows} - {subject_id}
-        return (subject_id, *sorted(others))
-
-    def digests_of(self, alias: Alias) -> list[bytes]:
-        """What the keyring may know the alias by: under each pepper, the newest first.
-
-        AliasError for an alias that cannot be normalised.
-        """
-        text = subjects.written(alias, region=self.plan.organisation.region)
-        return [pepper.digest_of(text) for pepper in self._peppers]
-
-    @property
-    def newest_pepper(self) -> str:
-        """The id of the pepper that new aliases are digested with."""
-        return self._peppers[0].id
 
     async def seal(
         self, connection: Connection, items: Sequence[ToSeal], *, at: datetime

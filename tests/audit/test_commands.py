@@ -50,7 +50,9 @@ async def known_as(address: str, service_settings: SettingsFactory) -> SubjectId
     async with at_work(consent, "consent") as work:
         pool = work.parts.pool
         async with pool.acquire() as connection, connection.transaction():
-            (subject,) = await work.parts.privacy.identify(connection, [[Alias("email", address)]])
+            (subject,) = await work.parts.privacy.people.identify(
+                connection, [[Alias("email", address)]]
+            )
     return subject
 
 

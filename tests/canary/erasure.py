@@ -62,7 +62,7 @@ async def find_subject(stack: Stack, email: str) -> SubjectId:
         open_parts(_settings(stack), service="audit") as parts,
         parts.pool.acquire() as connection,
     ):
-        (subject_id,) = await parts.privacy.find(connection, [Alias("email", email)])
+        (subject_id,) = await parts.privacy.people.find(connection, [Alias("email", email)])
     if subject_id is None:
         raise LookupError("the keyring knows nobody by this address")
     return subject_id

@@ -171,7 +171,7 @@ async def test_every_order_of_a_yes_a_withdrawal_and_a_new_yes_ends_the_same(
 
 async def subject_of(work: Work, email: str) -> SubjectId:
     async with work.parts.pool.acquire() as connection:
-        (subject_id,) = await work.parts.privacy.find(connection, [Alias("email", email)])
+        (subject_id,) = await work.parts.privacy.people.find(connection, [Alias("email", email)])
     assert subject_id is not None
     return subject_id
 
@@ -360,12 +360,12 @@ async def withdraw_for(work: Work, handlers: Handlers, subject: SubjectId, at: d
     async def identify(connection: object, people: Sequence[object]) -> list[SubjectId]:
         return [subject for _ in people]
 
-    original = work.parts.privacy.identify
-    work.parts.privacy.identify = identify  # type: ignore[method-assign]  # a stand-in
+    original = work.parts.privacy.people.identify
+    work.parts.privacy.people.identify = identify  # type: ignore[method-assign]  # a stand-in
     try:
         await work.do(handlers.record_withdrawals, [withdrawal(at=at)])
     finally:
-        work.parts.privacy.identify = original  # type: ignore[method-assign]  # and back
+        work.parts.privacy.people.identify = original  # type: ignore[method-assign]  # and back
 
 
 async def test_a_thousand_people_at_once(work: Work, handlers: Handlers) -> None:

@@ -130,7 +130,7 @@ class Witness:
             service="registration",
             wrappers=KeyWrappers.of(self._secrets.key_encryption_keys().values()),
         )
-        found = await privacy.find(connection, [Alias("email", email) for email in emails])
+        found = await privacy.people.find(connection, [Alias("email", email) for email in emails])
         names.people = {
             subject: email for subject, email in zip(found, emails, strict=True) if subject
         }

@@ -43,18 +43,18 @@ async def connection(connect: Connect) -> asyncpg.Connection[asyncpg.Record]:
 async def test_the_same_address_written_differently_is_one_person(
     privacy: Privacy, connection: asyncpg.Connection[asyncpg.Record]
 ) -> None:
-    one, other, third = await privacy.identify(
+    one, other, third = await privacy.people.identify(
         connection,
         [[email("Äijä@EXAMPLE.org ")], [email("äijä@example.org")], [email("b@example.org")]],
     )
-    again = await privacy.identify(connection, [[email("ÄIJÄ@example.ORG")]])
+    again = await privacy.people.identify(connection, [[email("ÄIJÄ@example.ORG")]])
     assert one == other == again[0] != third
 
 
 async def test_a_subject_is_a_random_number_of_version_4(
     privacy: Privacy, connection: asyncpg.Connection[asyncpg.Record]
 ) -> None:
-    (subject,) = await privacy.identify(connection, [[email("a@example.org")]])
+    (subject,) = await privacy.people.identify(connection, [[email("a@example.org")]])
     assert UUID(bytes=subject.bytes).version == 4
 
 
@@ -63,9 +63,11 @@ async def test_looking_up_makes_nobody(
     connection: asyncpg.Connection[asyncpg.Record],
     administrator: asyncpg.Connection[asyncpg.Record],
 ) -> None:
-    assert await privacy.find(connection, [email("a@example.org")]) == [None]
-    (subject,) = await privacy.identify(connection, [[email("a@example.org")]])
-    assert await privacy.find(connection, [email("A@example.org"), email("b@example.org")]) == [
+    assert await privacy.people.find(connection, [email("a@example.org")]) == [None]
+    (subject,) = await privacy.people.identify(connection, [[email("a@example.org")]])
+    assert await privacy.people.find(
+        connection, [email("A@example.org"), email("b@example.org")]
+    ) == [
         subject,
         None,
     ]
@@ -75,15 +77,17 @@ async def test_looking_up_makes_nobody(
 async def test_a_known_number_wins_over_the_address(
     privacy: Privacy, connection: asyncpg.Connection[asyncpg.Record]
 ) -> None:
-    (first,) = await privacy.identify(connection, [[number("1"), email("a@example.org")]])
-    (other,) = await privacy.identify(connection, [[number("2"), email("b@example.org")]])
-    (moved,) = await privacy.identify(connection, [[number("1"), email("b@example.org")]])
-    (moved_to_a_new_one,) = await privacy.identify(
+    (first,) = await privacy.people.identify(connection, [[number("1"), email("a@example.org")]])
+    (other,) = await privacy.people.identify(connection, [[number("2"), email("b@example.org")]])
+    (moved,) = await privacy.people.identify(connection, [[number("1"), email("b@example.org")]])
+    (moved_to_a_new_one,) = await privacy.people.identify(
         connection, [[number("1"), email("c@example.org")]]
     )
     assert moved == first != other
     assert moved_to_a_new_one == first
-    assert await privacy.find(connection, [email("b@example.org"), email("c@example.org")]) == [
+    assert await privacy.people.find(
+        connection, [email("b@example.org"), email("c@example.org")]
+    ) == [
         other,
         first,
     ]
@@ -94,10 +98,12 @@ async def test_two_people_who_share_an_address_are_told_apart_by_their_numbers(
     connection: asyncpg.Connection[asyncpg.Record],
     administrator: asyncpg.Connection[asyncpg.Record],
 ) -> None:
-    (one,) = await privacy.identify(connection, [[number("1"), email("family@example.org")]])
-    (two,) = await privacy.identify(connection, [[number("2"), email("family@example.org")]])
-    (again,) = await privacy.identify(connection, [[number("2"), email("family@example.org")]])
-    (no_number,) = await privacy.identify(connection, [[email("family@example.org")]])
+    (one,) = await privacy.people.identify(connection, [[number("1"), email("family@example.org")]])
+    (two,) = await privacy.people.identify(connection, [[number("2"), email("family@example.org")]])
+    (again,) = await privacy.people.identify(
+        connection, [[number("2"), email("family@example.org")]]
+    )
+    (no_number,) = await privacy.people.identify(connection, [[email("family@example.org")]])
     assert one != two == again
     assert no_number == one
     assert await administrator.fetchval("select count(*) from keyring.shared_alias") == 1
@@ -106,22 +112,22 @@ async def test_two_people_who_share_an_address_are_told_apart_by_their_numbers(
 async def test_numbers_of_two_sources_may_belong_to_one_person(
     privacy: Privacy, connection: asyncpg.Connection[asyncpg.Record]
 ) -> None:
-    (one,) = await privacy.identify(
+    (one,) = await privacy.people.identify(
         connection, [[number("1", "short-courses"), email("a@example.org")]]
     )
-    (two,) = await privacy.identify(
+    (two,) = await privacy.people.identify(
         connection, [[number("1", "event-forms"), email("a@example.org")]]
     )
-    (by_number,) = await privacy.identify(connection, [[number("1", "event-forms")]])
+    (by_number,) = await privacy.people.identify(connection, [[number("1", "event-forms")]])
     assert one == two == by_number
 
 
 async def test_a_person_known_by_address_gets_the_number_that_comes_later(
     privacy: Privacy, connection: asyncpg.Connection[asyncpg.Record]
 ) -> None:
-    (one,) = await privacy.identify(connection, [[email("a@example.org")]])
-    (two,) = await privacy.identify(connection, [[number("1"), email("a@example.org")]])
-    (three,) = await privacy.identify(connection, [[number("1")]])
+    (one,) = await privacy.people.identify(connection, [[email("a@example.org")]])
+    (two,) = await privacy.people.identify(connection, [[number("1"), email("a@example.org")]])
+    (three,) = await privacy.people.identify(connection, [[number("1")]])
     assert one == two == three
 
 
@@ -129,10 +135,10 @@ async def test_an_e_mail_decides_before_a_telephone(
     privacy: Privacy, connection: asyncpg.Connection[asyncpg.Record]
 ) -> None:
     phone = Alias("phone", "040 123 4567")
-    one, two = await privacy.identify(
+    one, two = await privacy.people.identify(
         connection, [[email("a@example.org"), phone], [email("b@example.org"), phone]]
     )
-    (by_phone,) = await privacy.identify(connection, [[Alias("phone", "+358 40 1234567")]])
+    (by_phone,) = await privacy.people.identify(connection, [[Alias("phone", "+358 40 1234567")]])
     assert one != two
     assert by_phone == one
 
@@ -162,9 +168,9 @@ async def test_a_batch_ends_as_the_same_people_one_by_one(
         await rolled_back.start()
         if transaction:
             for person in people:
-                found.extend(await privacy.identify(connection, [person]))
+                found.extend(await privacy.people.identify(connection, [person]))
         else:
-            found.extend(await privacy.identify(connection, people))
+            found.extend(await privacy.people.identify(connection, people))
         await rolled_back.rollback()
     assert pattern(together) == pattern(one_by_one)
 
@@ -179,7 +185,7 @@ def identify_all(settings: ServiceSettings, service: str, numbers: list[int]) ->
             parts.pool.acquire() as connection,
             connection.transaction(),
         ):
-            found = await parts.privacy.identify(connection, people)
+            found = await parts.privacy.people.identify(connection, people)
         return [UUID(bytes=subject.bytes) for subject in found]
 
     return asyncio.run(identify())
@@ -223,7 +229,7 @@ async def test_concurrent_claims_of_one_shared_address_make_one_person_per_numbe
     async def identify(people: list[list[Alias]]) -> dict[str, UUID]:
         connection = await connect("registration")
         async with connection.transaction():
-            subjects = await privacy_of("registration").identify(connection, people)
+            subjects = await privacy_of("registration").people.identify(connection, people)
         return {person[0].value: subject for person, subject in zip(people, subjects, strict=True)}
 
     found = await asyncio.gather(*map(identify, batches))
@@ -244,7 +250,7 @@ async def test_a_known_person_gets_one_of_two_numbers_that_come_at_the_same_time
 ) -> None:
     one, two = await connect("registration"), await connect("registration")
     # Both addresses lead to one person, through a number of another source.
-    known, _ = await privacy.identify(
+    known, _ = await privacy.people.identify(
         one,
         [
             [number("7", "website"), email("a@example.org")],
@@ -252,8 +258,10 @@ async def test_a_known_person_gets_one_of_two_numbers_that_come_at_the_same_time
         ],
     )
     async with one.transaction():
-        (first,) = await privacy.identify(one, [[number("1"), email("a@example.org")]])
-        later = asyncio.create_task(privacy.identify(two, [[number("2"), email(second_address)]]))
+        (first,) = await privacy.people.identify(one, [[number("1"), email("a@example.org")]])
+        later = asyncio.create_task(
+            privacy.people.identify(two, [[number("2"), email(second_address)]])
+        )
         waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
         while not later.done() and not await administrator.fetchval(waiting):  # noqa: ASYNC110 - see below
             await asyncio.sleep(0.01)  # the server tells nobody who waits
@@ -275,10 +283,10 @@ async def test_what_an_older_pepper_knows_is_found_and_carried_over(
 
     old, new = b"o" * 32, b"n" * 32
     person = [number("1"), email("a@example.org")]
-    (before,) = await with_peppers(old).identify(connection, [person])
-    assert await with_peppers(new, old).find(connection, [person[1]]) == [before]
-    (between,) = await with_peppers(new, old).identify(connection, [person])
-    (after,) = await with_peppers(new).identify(connection, [person])
+    (before,) = await with_peppers(old).people.identify(connection, [person])
+    assert await with_peppers(new, old).people.find(connection, [person[1]]) == [before]
+    (between,) = await with_peppers(new, old).people.identify(connection, [person])
+    (after,) = await with_peppers(new).people.identify(connection, [person])
     assert before == between == after
 
 
@@ -286,7 +294,7 @@ async def test_what_is_no_alias_is_refused_without_saying_what_it_was(
     privacy: Privacy, connection: asyncpg.Connection[asyncpg.Record]
 ) -> None:
     with pytest.raises(AliasError) as error:
-        await privacy.identify(connection, [[email("canary-no-address")]])
+        await privacy.people.identify(connection, [[email("canary-no-address")]])
     assert "canary" not in str(error.value)
     assert "canary" not in repr(email("canary@example.org"))
 
@@ -295,6 +303,6 @@ async def test_a_service_that_only_finds_cannot_make_subjects(
     privacy_of: PrivacyOf, connect: Connect
 ) -> None:
     audit = await connect("audit")
-    assert await privacy_of("audit").find(audit, [email("a@example.org")]) == [None]
+    assert await privacy_of("audit").people.find(audit, [email("a@example.org")]) == [None]
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await privacy_of("audit").identify(audit, [[email("a@example.org")]])
+        await privacy_of("audit").people.identify(audit, [[email("a@example.org")]])

@@ -65,7 +65,7 @@ def office(privacy_of: PrivacyOf) -> PrivacyOffice:
 
 
 async def subject(privacy: Privacy, intake: Connection, alias: Alias) -> SubjectId:
-    (found,) = await privacy.identify(intake, [[alias]])
+    (found,) = await privacy.people.identify(intake, [[alias]])
     return found
 
 
@@ -125,8 +125,8 @@ async def test_two_subjects_that_prove_to_be_one_person_are_covered_together(
     for alias in (OLD, NEW, OTHER):
         assert await office.people(tx.connection, alias) == (who, other)
     audit = await connect("audit")
-    assert await privacy_of("audit").find_history(audit, OTHER) == [who, other]
-    assert await privacy_of("audit").same_people(audit, who) == (who, other)
+    assert await privacy_of("audit").people.find_history(audit, OTHER) == [who, other]
+    assert await privacy_of("audit").people.same_people(audit, who) == (who, other)
     people = await office.people(tx.connection, OLD)
     assert await office.destroy(tx, Scope(people), NOW) == {"contact": 2}
     assert [about for entry, _, about in tx.said if isinstance(entry, KeysDestroyed)] == [*people]
@@ -212,7 +212,7 @@ async def test_what_was_known_under_an_older_pepper_is_linked_under_the_newest(
     assert await office.people(tx.connection, OLD) == (who, other)
     assert await office.unlink(tx, NEW, who, "address-given-up")
     for peppers in ((b"n" * 32,), (b"o" * 32,)):
-        assert await plan_office(*peppers).find(intake, [NEW]) == [None]
+        assert await plan_office(*peppers).people.find(intake, [NEW]) == [None]
 
 
 @pytest.fixture
@@ -246,20 +246,20 @@ async def test_the_erased_are_found_by_the_audit_service_alone(
     who = await subject(privacy, intake, OLD)
     await erased(office, tx, who)
     for service in ("registration", "consent", "retention"):
-        assert await privacy_of(service).find(await connect(service), [OLD]) == [None]
+        assert await privacy_of(service).people.find(await connect(service), [OLD]) == [None]
     audit = await connect("audit")
-    assert await privacy_of("audit").find_history(audit, OLD) == [who]
+    assert await privacy_of("audit").people.find_history(audit, OLD) == [who]
     for service in ("registration", "retention"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await privacy_of(service).find_history(await connect(service), OLD)
+            await privacy_of(service).people.find_history(await connect(service), OLD)
     # A fact from before that comes late still belongs to the subject that was erased, and adds
     # nothing; a fact of somebody who comes back makes a person of the subject again.
     assert await subject(privacy, intake, OLD) == who
     late, new = (ToSeal(who, "contact", "event:a", {}, at=NOW + timedelta(days=n)) for n in (0, 1))
     assert await privacy.seal(intake, [late], at=NOW) == [None]
-    assert await privacy.find(intake, [OLD]) == [None]
+    assert await privacy.people.find(intake, [OLD]) == [None]
     assert await privacy.seal(intake, [new], at=NOW) != [None]
-    assert await privacy.find(intake, [OLD]) == [who]
+    assert await privacy.people.find(intake, [OLD]) == [who]
 
 
 async def retire(
@@ -289,11 +289,11 @@ async def test_when_no_older_fact_can_come_whoever_comes_with_the_address_is_som
     before = NOW - RETIRED_AFTER - timedelta(seconds=1)
     assert await retire(office, tx, administrator, before) == 2
     assert await office.retire(tx.connection, NOW) == 0
-    assert await privacy.find(intake, [OTHER]) == [sharer]
+    assert await privacy.people.find(intake, [OTHER]) == [sharer]
     again = await subject(privacy, intake, OLD)
     assert again != who
     audit = await connect("audit")
-    assert await privacy_of("audit").find_history(audit, OLD) == [again, who]
+    assert await privacy_of("audit").people.find_history(audit, OLD) == [again, who]
 
 
 async def test_after_the_period_nothing_leads_from_an_address_to_old_entries(
@@ -306,8 +306,10 @@ async def test_after_the_period_nothing_leads_from_an_address_to_old_entries(
     privacy_of: PrivacyOf,
 ) -> None:
     who = await subject(privacy, intake, OLD)
-    (stays,) = await privacy.identify(intake, [[NEW, Alias("person_number", "7", "website")]])
-    digests = [bytes(digest) for digest in privacy.digests_of(OLD)]
+    (stays,) = await privacy.people.identify(
+        intake, [[NEW, Alias("person_number", "7", "website")]]
+    )
+    digests = [bytes(digest) for digest in privacy.people.digests_of(OLD)]
     await erased(office, tx, who)
     longest = datetime(
         2023, 3, 2, tzinfo=HELSINKI
@@ -321,9 +323,9 @@ async def test_after_the_period_nothing_leads_from_an_address_to_old_entries(
     assert isinstance(entry, AliasesForgotten)
     assert (entry.aliases, entry.erased_before) == (1, longest + timedelta(days=1))
     audit = await connect("audit")
-    assert await privacy_of("audit").find_history(audit, OLD) == []
-    assert await privacy_of("audit").find_history(audit, NEW) == [stays]
-    assert await privacy.find(intake, [OLD]) == [None]
+    assert await privacy_of("audit").people.find_history(audit, OLD) == []
+    assert await privacy_of("audit").people.find_history(audit, NEW) == [stays]
+    assert await privacy.people.find(intake, [OLD]) == [None]
     assert await traces(administrator, digests) == []
     assert await subject(privacy, intake, OLD) != who
 

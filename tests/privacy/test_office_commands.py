@@ -55,7 +55,9 @@ def settings(service_settings: SettingsFactory) -> ServiceSettings:
 
 async def subject(intake: Work, address: str) -> SubjectId:
     async with intake.parts.pool.acquire() as connection:
-        (found,) = await intake.parts.privacy.identify(connection, [[Alias("email", address)]])
+        (found,) = await intake.parts.privacy.people.identify(
+            connection, [[Alias("email", address)]]
+        )
     return found
 
 

@@ -61,7 +61,7 @@ async def log(settings: ServiceSettings) -> AsyncIterator[Work]:
 async def seal(intake: Work) -> ToOpen:
     privacy = intake.parts.privacy
     async with intake.parts.pool.acquire() as connection:
-        (who,) = await privacy.identify(connection, [[Alias("email", "a@example.org")]])
+        (who,) = await privacy.people.identify(connection, [[Alias("email", "a@example.org")]])
         item = ToSeal(SubjectId(who), "contact", CONTEXT, {"name": "x"})
         (sealed,) = await privacy.seal(connection, [item], at=utc_now())
     return ToOpen(who, "contact", Sealed(sealed or b""))

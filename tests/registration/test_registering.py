@@ -127,7 +127,7 @@ async def test_nobody_is_made_known_for_a_number_that_is_answered_already(front:
     await front.take(front.submitted(1, answers={"email": "later@example.org"}))
     aliases = [Alias("email", f"{name}@example.org") for name in ("behind", "later")]
     async with front.pool.acquire() as connection:
-        assert await front.desk.privacy.find(connection, aliases) == [None, None]
+        assert await front.desk.privacy.people.find(connection, aliases) == [None, None]
     assert await front.outcomes() == {"accepted": 4}
 
 

@@ -118,6 +118,8 @@ async def _subjects(asked: Asked, settings: Settings) -> tuple[UUID, ...] | None
         return None if asked.subject is None else (asked.subject,)
     async with open_parts(settings, service="audit") as parts, parts.pool.acquire() as connection:
         try:
-            return tuple(await parts.privacy.find_history(connection, Alias("email", asked.email)))
+            return tuple(
+                await parts.privacy.people.find_history(connection, Alias("email", asked.email))
+            )
         except AliasError:
             raise typer.BadParameter("this is no e-mail address", param_hint="--email") from None

@@ -40,9 +40,9 @@ async def find_subjects(
     with those that proved to be the same person's. AliasError for what is neither.
     """
     try:
-        return await privacy.same_people(connection, SubjectId(UUID(named)))
+        return await privacy.people.same_people(connection, SubjectId(UUID(named)))
     except ValueError:
-        return await privacy.find_history(connection, Alias("email", named))
+        return await privacy.people.find_history(connection, Alias("email", named))
 
 
 async def find_disclosures(

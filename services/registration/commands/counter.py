@@ -153,7 +153,7 @@ async def _asked(counter: Counter, wish: Wish) -> Asked:
         if wish.email is not None:
             try:
                 alias = Alias("email", wish.email)
-                (person,) = await counter.desk.privacy.find(connection, [alias])
+                (person,) = await counter.desk.privacy.people.find(connection, [alias])
             except AliasError:
                 raise NothingToDiscloseError("That is no e-mail address.") from None
             if person is None:

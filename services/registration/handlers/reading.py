@@ -36,10 +36,10 @@ async def read_answers(
     None where nobody of this address has a registration for the event. AliasError for what is no
     address.
     """
-    (found,) = await desk.privacy.find(tx.connection, [Alias("email", email)])
+    (found,) = await desk.privacy.people.find(tx.connection, [Alias("email", email)])
     if found is None:
         return None
-    people = await desk.privacy.same_people(tx.connection, found)
+    people = await desk.privacy.people.same_people(tx.connection, found)
     rows = await store.registrations_of(tx.connection, event.id, people)
     items = [
         ToOpen(row.subject_id, category, row.personal[category], row.collected_at)

@@ -167,7 +167,11 @@ async def _identify(
     """The form has seen most addresses that are none: what it let pass is looked at one by one."""
     privacy, connection = desk.privacy, tx.connection
     try:
-        return answered, await privacy.identify(connection, [_aliases(o) for o in answered]), []
+        return (
+            answered,
+            await privacy.people.identify(connection, [_aliases(o) for o in answered]),
+            [],
+        )
     except AliasError:
         faults: list[tuple[Submission, Fault]] = []
         right: list[Answered] = []
@@ -179,7 +183,11 @@ async def _identify(
                 faults.append((one.request, _NOBODY))
             else:
                 right.append(one)
-        return right, await privacy.identify(connection, [_aliases(o) for o in right]), faults
+        return (
+            right,
+            await privacy.people.identify(connection, [_aliases(o) for o in right]),
+            faults,
+        )
 
 
 def _aliases(answered: Answered) -> list[Alias]:

@@ -91,7 +91,7 @@ async def fill(settings: Settings, consent: ConsentSettings) -> Shown:
         work.parts.pool.acquire() as connection,
         connection.transaction(),
     ):
-        (aino,) = await work.parts.privacy.identify(connection, [[Alias("email", EMAIL)]])
+        (aino,) = await work.parts.privacy.people.identify(connection, [[Alias("email", EMAIL)]])
     event = uuid4()
     entries: list[Entry] = []
     for day in range(9):

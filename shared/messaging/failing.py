@@ -1,0 +1,39 @@
+"""What a batch that failed waits for, as it is told, and whether less of it may succeed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import structlog
+
+from shared.messaging.subscription import Halted
+from shared.runtime.database import describe, is_transient
+from shared.runtime.health import Heartbeats
+from shared.runtime.unavailable import UnavailableError
+
+_TOOK_TOO_LONG: Final = frozenset({"25P04", "57014"})
+"""SQLSTATE: the transaction's time limit; a statement was cancelled."""
+
+_log = structlog.get_logger(__name__)
+
+
+def tell_why(error: Exception, heartbeats: Heartbeats, name: str) -> None:
+    """Say in log and readiness, under this name, what keeps a batch from its end."""
+    if isinstance(error, Halted):
+        _log.error("a batch is held back", why=str(error))
+        heartbeats.missing(name, str(error))
+    elif isinstance(error, UnavailableError):
+        _log.warning("a batch has to wait", why=str(error))
+        heartbeats.missing(name, str(error))
+    elif is_transient(error):
+        _log.warning("a batch has to wait", **describe(error))
+        heartbeats.missing(name, "waits for the database")
+    else:
+        _log.error("a batch cannot even be set aside", **describe(error))
+        heartbeats.missing(name, "fails, and cannot be set aside either")
+
+
+def took_too_long(error: BaseException) -> bool:
+    """Whether a smaller batch may succeed where this one was too much for the time limits."""
+    state = getattr(error, "sqlstate", None)
+    return isinstance(error, TimeoutError) or state in _TOOK_TOO_LONG

@@ -1,0 +1,103 @@
+"""Who is who, as a service asks the keyring: everybody is known there by keyed digests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shared.contract.types import SubjectId
+from shared.privacy import subjects
+from shared.privacy.in_force import InForce
+from shared.privacy.subjects import Alias, Pepper
+from shared.privacy.wrapping import Random
+from shared.runtime.database import Connection, queries
+from shared.runtime.ids import OWN_BYTES, SHARED_BYTES, random_ids
+
+_sql = queries("queries.sql", __file__)
+
+
+class People:
+    """Finds and makes the subjects that aliases lead to, in the caller's transaction."""
+
+    def __init__(self, in_force: InForce, peppers: Sequence[bytes], random: Random) -> None:
+        """`peppers` newest first."""
+        self._in_force = in_force
+        self._peppers = tuple(Pepper(pepper) for pepper in peppers)
+        self._random = random
+
+    async def identify(
+        self, connection: Connection, people: Sequence[Sequence[Alias]]
+    ) -> list[SubjectId]:
+        """Find or make the subject of each person, whom one or more aliases describe.
+
+        A known person number decides. Else the e-mail (where there is none, the telephone) does,
+        unless its subject already has another number from the same source: then they are two
+        people with one address, and a new subject is made. One round trip; concurrent calls agree.
+        AliasError for an alias that cannot be normalised.
+        """
+        batch = subjects.batch(
+            people, peppers=self._peppers, region=self._in_force.plan.organisation.region
+        )
+        if not batch.persons:
+            return []
+        candidates = random_ids(self._random(SHARED_BYTES + OWN_BYTES * len(batch.rounds)))
+        found = _sql.identify(
+            connection,
+            persons=batch.persons,
+            kinds=batch.kinds,
+            sources=batch.sources,
+            digests=batch.digests,
+            ranks=batch.ranks,
+            rounds=batch.rounds,
+            candidates=candidates,
+            old_digests=batch.old_digests,
+            old_places=batch.old_places,
+            made_with=self._peppers[0].id,
+        )
+        identified = [SubjectId(candidate) for candidate in candidates]
+        async for person, subject_id in found:
+            identified[person - 1] = subject_id
+        return [identified[person] for person in batch.person_of]
+
+    async def find(
+        self, connection: Connection, aliases: Sequence[Alias]
+    ) -> list[SubjectId | None]:
+        """The subject that each alias leads to; None where there is none. Makes nothing."""
+        asked = [self.digests_of(alias) for alias in aliases]
+        digests = [digest for versions in asked for digest in versions]
+        known = {
+            digest: SubjectId(subject_id)
+            async for digest, subject_id in _sql.find_subjects(connection, digests=digests)
+        }
+        return [
+            next((known[digest] for digest in versions if digest in known), None)
+            for versions in asked
+        ]
+
+    async def find_history(self, connection: Connection, alias: Alias) -> list[SubjectId]:
+        """Whom an alias leads to, to whom it led before an erasure, and who is the same person.
+
+        Only for the service that keeps the log: that one can answer for as long as it is kept.
+        """
+        rows = _sql.find_history(connection, digests=self.digests_of(alias))
+        return [SubjectId(row["subject_id"]) async for row in rows]
+
+    async def same_people(
+        self, connection: Connection, subject_id: SubjectId
+    ) -> tuple[SubjectId, ...]:
+        """The subject, and behind it those that proved to be the same person."""
+        rows = _sql.same_people(connection, subject_ids=[subject_id])
+        others = {SubjectId(row["subject_id"]) async for row in rows} - {subject_id}
+        return (subject_id, *sorted(others))
+
+    def digests_of(self, alias: Alias) -> list[bytes]:
+        """What the keyring may know the alias by: under each pepper, the newest first.
+
+        AliasError for an alias that cannot be normalised.
+        """
+        text = subjects.written(alias, region=self._in_force.plan.organisation.region)
+        return [pepper.digest_of(text) for pepper in self._peppers]
+
+    @property
+    def newest_pepper(self) -> str:
+        """The id of the pepper that new aliases are digested with."""
+        return self._peppers[0].id
