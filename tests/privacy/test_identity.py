@@ -14,6 +14,7 @@ from shared.privacy.errors import AliasError
 from shared.privacy.privacy import Privacy
 from shared.privacy.subjects import Alias
 from shared.privacy.wrapping import KeyWrappers
+from shared.runtime.ids import SHARED_BYTES
 from shared.runtime.settings import ServiceSettings
 from tests.conftest import SettingsFactory
 from tests.privacy.conftest import Connect
@@ -56,6 +57,21 @@ async def test_a_subject_is_a_random_number_of_version_4(
 ) -> None:
     (subject,) = await privacy.people.identify(connection, [[email("a@example.org")]])
     assert UUID(bytes=subject.bytes).version == 4
+
+
+async def test_who_is_made_known_in_one_call_begins_alike_and_nobody_else_does(
+    privacy: Privacy, connection: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    crowd, later = [
+        await privacy.people.identify(
+            connection, [[email(f"{who}{number}@example.org")] for number in range(20)]
+        )
+        for who in ("a", "b")
+    ]
+    begins = [{subject.bytes[:SHARED_BYTES] for subject in people} for people in (crowd, later)]
+    assert [len(one) for one in begins] == [1, 1]
+    assert begins[0] != begins[1]
+    assert len({subject.bytes[SHARED_BYTES:] for subject in crowd}) == len(crowd)
 
 
 async def test_looking_up_makes_nobody(
