@@ -44,6 +44,7 @@ def subscriptions(privacy: Privacy) -> list[Subscription]:
                 }
             ),
             concerns=answers_something,
+            knows_its_own=True,
         ),
         Subscription(
             topic=retention.TOPIC,

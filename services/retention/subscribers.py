@@ -29,6 +29,7 @@ def subscriptions(privacy: Privacy) -> list[Subscription]:
                 {registration.RegistrationRejected, registration.ParticipationRecorded}
             ),
             prepare=handlers.prepare,
+            knows_its_own=True,
         ),
         Subscription(
             topic=consent.TOPIC,
@@ -39,9 +40,11 @@ def subscriptions(privacy: Privacy) -> list[Subscription]:
                 consent.ConsentExpired: handlers.schedule_consents,
             },
             never_waits=frozenset({consent.ConsentWithdrawn}),
+            knows_its_own=True,
         ),
         Subscription(
             topic=finance.TOPIC,
             handlers={finance.InvoiceIssued: handlers.schedule_invoices},
+            knows_its_own=True,
         ),
     ]

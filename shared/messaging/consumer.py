@@ -37,6 +37,9 @@ Python is with the other. To the database they are two processes."""
 FULL_SHARE: Final = 0.5
 """Of the records that a batch may have. One with fewer is soon followed by another."""
 
+PATIENCE_S: Final = 1.0
+"""So long the next few records wait for those before them to end."""
+
 REVOKE_SHARE: Final = 0.5
 """Of the session time-out: so long a batch may go on when its partitions are taken away."""
 
@@ -53,8 +56,8 @@ class Understood(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Manner:
     """How one of the consumers of a service reads. Its name tells it apart, in groups and in
-    readiness. Records are taken at most once in `gather_s`, while they are few, and Kafka is told
-    of positions at most once in `tell_kafka_every_s`.
+    readiness. While records are few they are taken at most once in `gather_s` (0: at once), and
+    Kafka is told of positions at most once in `tell_kafka_every_s`.
     """
 
     name: str = ""
@@ -185,11 +188,22 @@ class Consumer:
 
         Never raises. A batch that is given up takes along what was read behind it.
         """
-        clock = asyncio.get_running_loop().time
-        next_at = clock() + self._gather_s
+        began = asyncio.get_running_loop().time()
         await self._begin(records)
-        if len(records) < self._full:
-            await asyncio.sleep(max(0.0, next_at - clock()))
+        if len(records) < self._full and self._gather_s:
+            await self._gather(began)
+
+    async def _gather(self, began: float) -> None:
+        """Let more come: for a moment, and for as long as these few are at work and once more.
+
+        So a service whose batches take long, since others need the processors too, has larger ones
+        and is at work for half of the time at most. What does not end is not waited for.
+        """
+        clock = asyncio.get_running_loop().time
+        if working := self._working():
+            await asyncio.wait(working, timeout=PATIENCE_S)
+        took = clock() - began
+        await asyncio.sleep(max(self._gather_s - took, took))
 
     async def _begin(self, records: Sequence[Record]) -> None:
         epoch = self._epoch

@@ -143,9 +143,7 @@ async def _discard(transaction: Transaction, letter: DeadLetter, by: Discarder) 
         return False
     await store.remove_dead_letters(connection, [locked.id])
     place = (locked.topic, locked.partition)
-    await store.count_outcomes(
-        connection, [(*place, outcome_of(locked), -1), (*place, "discarded", 1)]
-    )
+    transaction.counts += [(*place, outcome_of(locked), -1), (*place, "discarded", 1)]
     if key is not None:
         await store.unpark_if_empty(connection, key)
     transaction.say(_entry(locked, transaction, by), key=None)

@@ -59,5 +59,5 @@ async def resume(pool: Pool, position: Position) -> bool:
     begins = {position.partition: position.next_offset}
     ends = {position.partition: position.bounds.start}
     async with pool.acquire() as connection:
-        advanced = await store.advance(connection, begins, ends)
-    return advanced.whole
+        begun = await store.begin(connection, begins, ends, {})
+    return begun.whole

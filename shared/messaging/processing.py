@@ -8,8 +8,9 @@ smaller batches; and a single message that fails even so becomes a dead letter u
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from uuid import UUID
 
 from shared.contract import codec
@@ -81,6 +82,23 @@ class Tools:
     steps: Steps = no_steps
 
 
+class Claims(NamedTuple):
+    """What of a batch is not ignored, of each identity the record that stands first, and what the
+    inbox is asked about.
+    """
+
+    claimable: Sequence[Taken]
+    first: Mapping[bytes, Taken]
+    asked: Mapping[bytes, store.Claim]
+
+    @classmethod
+    def of(cls, batch: Sequence[Taken]) -> Claims:
+        claimable = [taken for taken in batch if not taken.ignored]
+        first = first_copies(taken for taken in claimable if taken.identity)
+        asked = {identity: (taken.day, taken.body) for identity, taken in first.items()}
+        return cls(claimable, first, asked)
+
+
 class Processor:
     """Does batches for one service."""
 
@@ -134,15 +152,16 @@ class Processor:
             # The server has its own, shorter limit; this one is for a server that is silent.
             async with bounded_transaction(self._pool, self._limit_s) as connection:
                 transaction = Transaction(connection, now=tools.now(), speaker=self._speaker)
-                advanced = await store.advance(connection, batch.begins, batch.ends)
-                if not advanced.whole:
-                    raise Fenced
-                if self._plan is not None and advanced.plan != batch.plan:
-                    raise PlanChanged
                 round_ = Round(transaction)
-                fresh = await self._claim(round_, batch.taken)
+                claims = Claims.of(batch.taken)
+                begun = await store.begin(connection, batch.begins, batch.ends, claims.asked)
+                if not begun.whole:
+                    raise Fenced
+                if self._plan is not None and begun.plan != batch.plan:
+                    raise PlanChanged
+                fresh = await self._set_aside(round_, claims, begun.known)
                 tools.steps("claimed")
-                if advanced.any_parked:
+                if begun.any_parked:
                     round_.parked.update(await self._find_parked(connection, fresh))
                 await way(round_, round_.pass_on(fresh))
                 tools.steps("handled")
@@ -150,23 +169,20 @@ class Processor:
         tools.steps("committed")
         _measure(round_, counts, batch)
 
-    async def _claim(self, round_: Round, batch: Sequence[Taken]) -> list[Taken]:
+    async def _set_aside(
+        self, round_: Round, claims: Claims, known: Collection[bytes]
+    ) -> list[Taken]:
         """Set aside what was taken before and what is at fault; the rest is to be handled."""
-        claimable = [taken for taken in batch if not taken.ignored]
-        first = first_copies(taken for taken in claimable if taken.identity)
-        connection = round_.transaction.connection
-        claims = {identity: (taken.day, taken.body) for identity, taken in first.items()}
-        others = await store.claim(connection, claims) if claims else set()
         seen: Mapping[bytes, bytes] = {}
-        if others:
-            asked = {identity: claims[identity] for identity in others}
-            seen = await store.claimed_bodies(connection, asked)
+        if known:
+            asked = {identity: claims.asked[identity] for identity in known}
+            seen = await store.claimed_bodies(round_.transaction.connection, asked)
         fresh = []
-        for taken in claimable:
+        for taken in claims.claimable:
             if not taken.identity:
                 fresh.append(taken)
                 continue
-            copy = first[taken.identity]
+            copy = claims.first[taken.identity]
             body = seen.get(taken.identity, copy.body)
             if taken.body != body:
                 round_.refuse(taken, _IDENTITY_REUSED)
@@ -220,10 +236,10 @@ class Processor:
         if round_.buried:
             await dead_letters.bury(transaction, self._sealer, round_)
         counts = round_.count(batch.taken)
-        changes = [(topic, part, outcome, n) for (topic, part, _, outcome), n in counts.items()]
-        await store.count_outcomes(
-            transaction.connection, [*changes, *transaction.settled_counts()]
-        )
+        transaction.counts += [
+            (topic, part, outcome, messages)
+            for (topic, part, _, outcome), messages in counts.items()
+        ]
         await transaction.close()
         return counts
 

@@ -15,12 +15,16 @@ insert into position (topic, partition, next_offset)
 select * from unnest(:topics::text[], :partitions::int[], :offsets::bigint[])
 on conflict do nothing;
 
--- name: advance(topics, partitions, before, after)^
--- Compare and set: fewer rows than asked means that somebody else took the batch. Mostly no key is
--- parked, and then none of the batch has to be looked for: only batches of the same partition park
--- keys of it, and those are over or have moved the position. Rows are locked
--- in the order of the primary key, so that two processes wait for each other and never both ways.
--- It holds the plan in force too (shared/privacy), which costs no round trip here.
+-- name: begin(topics, partitions, before, after, days, identities, bodies)^
+-- What every batch begins with, in one round trip. Positions are compared and set: fewer rows than
+-- asked means that somebody else took the batch, and then nothing is claimed. Rows are locked in the
+-- order of the primary key, so that two processes wait for each other and never both ways.
+-- Mostly no key is parked, and then none of the batch has to be looked for: only batches of the same
+-- partition park keys of it, and those are over or have moved the position.
+-- It holds the plan in force too (shared/privacy).
+-- `known` are identities that could not be claimed, mostly none. Sorted, so that two processes that
+-- meet on the same identities wait in the same order. A duplicate key error would abort the
+-- transaction; `do nothing` waits for the other one's end.
 with asked as materialized (
   select p.topic, p.partition, a.before, a.after
   from position p
@@ -33,24 +37,24 @@ with asked as materialized (
   from asked
   where (p.topic, p.partition) = (asked.topic, asked.partition) and p.next_offset = asked.before
   returning 1
-)
-select count(*) as moved, exists (select from parked_key) as any_parked, hold_plan() as plan
-from moved;
-
--- name: claim(days, identities, bodies)
--- Gives those that could not be claimed, mostly none. Sorted, so that two processes that meet on
--- the same identities wait in the same order. A duplicate key error would abort the transaction;
--- `do nothing` waits for the other one's end.
-with asked as materialized (
+), counted as materialized (
+  select count(*) as moved from moved
+), claims as materialized (
   select * from unnest(:days::date[], :identities::bytea[], :bodies::bytea[])
-    as claimed (day, identity, body)
+    as claim (day, identity, body)
 ), claimed as (
   insert into inbox (day, identity, body)
-  select day, identity, body from asked order by day, identity
+  select day, identity, body from claims
+  where (select moved from counted) = cardinality(:topics)
+  order by day, identity
   on conflict do nothing
   returning identity
 )
-select identity from asked where identity not in (select identity from claimed);
+select moved, exists (select from parked_key) as any_parked, hold_plan() as plan,
+       array(
+         select identity from claims where identity not in (select identity from claimed)
+       ) as known
+from counted;
 
 -- name: claimed_bodies(days, identities)
 -- A new statement and so a new snapshot: what kept a claim from succeeding is visible by now.
@@ -82,23 +86,34 @@ from unnest(:topics::text[], :partitions::int[], :offsets::bigint[], :statuses::
             :holds::boolean[], :types::text[], :type_references::bytea[], :key_references::bytea[],
             :reasons::text[], :details::text[], :sealed::bytea[]) as d;
 
--- name: count_outcomes(topics, partitions, outcomes, messages)!
-insert into outcome_count (topic, partition, outcome, messages)
-select t, p, o, m
-from unnest(:topics::text[], :partitions::int[], :outcomes::text[], :messages::bigint[])
-  as counted (t, p, o, m)
-order by t, p, o
-on conflict (topic, partition, outcome)
-do update set messages = outcome_count.messages + excluded.messages;
-
--- name: take_turn(lanes)!
--- Before the outbox is written, which is the last thing that a transaction does. The locks are held
--- until it has committed, so that in a lane a smaller id is never committed after a larger one: a
--- reader that has seen an id has seen all before it. One order of lanes, hence no deadlock.
+-- name: conclude(lanes, topics, partitions, outcomes, messages, said_topics, keys, headers, bodies, said_at)!
+-- What every transaction ends with, in one round trip: outcomes are counted, and what it says goes
+-- into the outbox. The lanes are locked before that, until the commit, so that in a lane a smaller
+-- id is never committed after a larger one: a reader that has seen an id has seen all before it.
+-- One order of lanes, hence no deadlock. Without lanes nothing is said.
 -- The channel is the schema's own; PostgreSQL sends equal notifications of a transaction once.
-select pg_advisory_xact_lock(hashtext(current_schema() || ' outbox'), lane),
-       pg_notify(current_schema() || ' outbox', '')
-from unnest(:lanes::int[]) as lane;
+with turn as materialized (
+  select pg_advisory_xact_lock(hashtext(current_schema() || ' outbox'), lane),
+         pg_notify(current_schema() || ' outbox', '')
+  from unnest(:lanes::int[]) as lane
+), counted as (
+  insert into outcome_count (topic, partition, outcome, messages)
+  select t, p, o, m
+  from unnest(:topics::text[], :partitions::int[], :outcomes::text[], :messages::bigint[])
+    as count (t, p, o, m)
+  order by t, p, o
+  on conflict (topic, partition, outcome)
+  do update set messages = outcome_count.messages + excluded.messages
+), said as (
+  insert into outbox (topic, key, headers, value, said_at)
+  select fact.topic, fact.key, fact.headers::json, fact.body, :said_at::timestamptz
+  -- An id is given to a row of this join, and so after the turn was taken.
+  from (select count(*) from turn) as taken
+  cross join unnest(:said_topics::text[], :keys::bytea[], :headers::text[], :bodies::bytea[])
+    with ordinality as fact (topic, key, headers, body, place)
+  order by fact.place
+)
+select count(*) from turn;
 
 -- name: take_lane(lane)$
 -- A session lock: it ends with the connection, whatever becomes of its holder.

@@ -107,20 +107,18 @@ class Redrive:
         opened = await self._service.sealer.open_records(
             connection, [letter.sealed for letter in letters if letter.sealed is not None]
         )
-        changes: list[tuple[str, int, str, int]] = []
         handled: list[int] = []
         failed: list[DeadLetter] = []
         for letter, packed in zip(letters, opened, strict=True):
             result = await self._redrive_one(transaction, letter, packed)
             outcome = "dead_letter" if isinstance(result, Fault) else result
             place = (letter.topic, letter.partition)
-            changes += [(*place, outcome_of(letter), -1), (*place, outcome, 1)]
+            transaction.counts += [(*place, outcome_of(letter), -1), (*place, outcome, 1)]
             if isinstance(result, Fault):
                 failed.append(await self._fail_again(transaction, letter, result))
                 break
             handled.append(letter.id)
         await store.remove_dead_letters(connection, handled)
-        await store.count_outcomes(connection, [*changes, *transaction.settled_counts()])
         return Redriven(len(handled), failed)
 
     async def _redrive_one(

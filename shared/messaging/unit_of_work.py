@@ -108,6 +108,8 @@ class Transaction:
         self.said: list[Encoded] = []
         self.outcomes: list[tuple[Place, Outcome]] = []
         self.settled: list[Settled] = []
+        self.counts: list[store.OutcomeCount] = []
+        """Outcomes that are to be counted, beside those of `settled`."""
         self.marked: list[Marked] = []
         self.surplus: list[str] = []
         self.made_ready: Any = None
@@ -197,9 +199,9 @@ class Transaction:
     def _collected(self) -> tuple[list[Any], ...]:
         return (self.said, self.outcomes, self.settled, self.marked, self.surplus)
 
-    def settled_counts(self) -> list[tuple[str, int, Outcome, int]]:
-        """What `settle` changes in the counts: as many fewer wait as came to an outcome."""
-        return [
+    def outcome_counts(self) -> list[store.OutcomeCount]:
+        """What is to be counted; of what was settled, as many fewer wait as came to an outcome."""
+        settled = [
             change
             for topic, partition, outcome, messages in self.settled
             for change in (
@@ -207,11 +209,11 @@ class Transaction:
                 (topic, partition, outcome, messages),
             )
         ]
+        return [*self.counts, *settled]
 
     async def close(self) -> None:
-        """Write to the outbox what was said; the last statement before the commit."""
-        if self.said:
-            await store.publish(self.connection, self.said, self.now)
+        """Count outcomes and write to the outbox what was said; the last before the commit."""
+        await store.conclude(self.connection, self.outcome_counts(), self.said, self.now)
 
 
 class Mark(NamedTuple):
@@ -259,5 +261,4 @@ async def unit_of_work(
             await plan.hold(connection)
         transaction = Transaction(connection, now=now, speaker=speaker)
         yield transaction
-        await store.count_outcomes(connection, transaction.settled_counts())
         await transaction.close()

@@ -171,6 +171,37 @@ async def test_after_a_few_records_more_are_gathered_before_the_next_are_taken(
     assert await world.effects() == {"a": list(range(1 + full))}
 
 
+async def test_a_few_records_wait_for_the_few_before_them_to_end(world: World) -> None:
+    """So who takes long, since others need the processors too, has fewer and larger batches."""
+    await world.send(Sent("a", 0, partition=0))
+    records = await world.cluster.read(world.inbound)
+    consumer = await reading(world, StillLog(), manner=Manner(gather_s=1e-6))
+    consumer.polled()
+    async with held(world, 0):
+        taking = asyncio.create_task(consumer.take(records))
+        await until(world.somebody_waits)
+        assert not taking.done()
+    await taking
+    assert not consumer.busy()
+    assert await world.effects() == {"a": [0]}
+    await consumer.revoked()
+
+
+async def test_what_does_not_end_is_not_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have to wait for the database for hours, and polls tell that the process lives."""
+    monkeypatch.setattr("shared.messaging.consumer.PATIENCE_S", 0.0)
+    await world.send(Sent("a", 0, partition=0))
+    records = await world.cluster.read(world.inbound)
+    consumer = await reading(world, StillLog(), manner=Manner(gather_s=1e-6))
+    consumer.polled()
+    async with held(world, 0):
+        await consumer.take(records)
+        assert consumer.busy() == {(world.inbound, 0)}
+    await consumer.revoked()
+
+
 async def test_kafka_is_told_of_positions_from_time_to_time_and_of_the_last(world: World) -> None:
     await world.send(*(Sent("a", number, partition=0) for number in range(3)))
     records = await world.cluster.read(world.inbound)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.messaging import store
 from shared.messaging.relay import up_to_failures
 from shared.messaging.store import LANES, OutboxRow
 from shared.messaging.unit_of_work import unit_of_work
@@ -153,8 +154,12 @@ async def test_lanes_are_those_that_the_tables_know(world: World) -> None:
     assert sorted(row["lane"] for row in dealt) == sorted(LANES)
 
 
-async def test_ids_follow_commits_within_a_lane(world: World) -> None:
+@pytest.mark.parametrize("few", [0, store.FEW], ids=["copied", "inserted"])
+async def test_ids_follow_commits_within_a_lane(
+    world: World, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
     """A reader that has seen an id has seen all smaller ones: who says later waits its turn."""
+    monkeypatch.setattr(store, "FEW", few)
 
     async def say_slowly(number: int, committing: asyncio.Event) -> None:
         async with unit_of_work(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -19,7 +19,7 @@ from shared.messaging.maintenance import Maintenance
 from shared.messaging.planning import KEEP_DAYS
 from shared.messaging.redrive import Redrive
 from shared.runtime.clock import utc_now
-from shared.runtime.database import role_name
+from shared.runtime.database import Connection, role_name
 from tests.conftest import SettingsFactory
 from tests.support.clusters import MemoryCluster, Sent
 from tests.support.messaging import SCHEMA, World, open_world, until
@@ -56,13 +56,17 @@ async def test_partitions_of_the_inbox_are_made_ahead_and_dropped_when_old(world
         await store.keep_inbox(connection, utc_now().date(), KEEP_DAYS)
 
 
+async def claim(connection: Connection, claims: Mapping[bytes, store.Claim]) -> Collection[bytes]:
+    return (await store.begin(connection, {}, {}, claims)).known
+
+
 async def test_nothing_fails_for_want_of_a_partition(world: World) -> None:
     far = TODAY + timedelta(days=400)
     async with world.pool.acquire() as connection:
-        assert await store.claim(connection, {b"1": (far, b"body")}) == set()
+        assert await claim(connection, {b"1": (far, b"body")}) == []
         await store.keep_inbox(connection, far, KEEP_DAYS)
         assert await world.admin.fetchval("select count(*) from inbox_default") == 0
-        assert await store.claim(connection, {b"1": (far, b"body")}) == {b"1"}
+        assert await claim(connection, {b"1": (far, b"body")}) == [b"1"]
         assert await store.claimed_bodies(connection, {b"1": (far, b"")}) == {b"1": b"body"}
         await store.keep_inbox(connection, utc_now().date(), KEEP_DAYS)
 
@@ -104,20 +108,12 @@ async def test_a_redrive_waits_for_the_batch_that_parks_behind_it(world: World) 
     head, follower = await world.dead_letters()
     key = (world.inbound, head["key_reference"])
 
-    async def waits() -> bool:
-        return bool(
-            await world.admin.fetchval(
-                "select count(*) from pg_stat_activity"
-                " where datname = current_database() and wait_event_type = 'Lock'"
-            )
-        )
-
     async with world.pool.acquire() as connection:
         batch = connection.transaction()
         await batch.start()
         assert await store.parked_among(connection, [key]) == {key}
         redrive = asyncio.create_task(Redrive(world.service, world.tools()).run([head["id"]]))
-        await until(waits)
+        await until(world.somebody_waits)
         late = replace(_letter(follower), record_offset=follower["record_offset"] + 100)
         await store.bury(connection, [late], utc_now())
         await batch.commit()

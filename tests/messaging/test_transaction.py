@@ -83,4 +83,4 @@ def test_what_a_savepoint_collected_is_forgotten_with_it() -> None:
 def test_messages_that_waited_are_counted_once_when_they_are_settled() -> None:
     tx = transaction()
     tx.settle("inbound", 3, "refused", 2)
-    assert tx.settled_counts() == [("inbound", 3, "waiting", -2), ("inbound", 3, "refused", 2)]
+    assert tx.outcome_counts() == [("inbound", 3, "waiting", -2), ("inbound", 3, "refused", 2)]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import permutations
 from typing import Any
 from uuid import uuid4
+
+import pytest
 
 from services.retention import store
 from services.retention.domain import DueGroup
@@ -17,6 +20,7 @@ from shared.contract.message import Message
 from shared.contract.registration import EventChanged, EventState
 from shared.contract.registry import REGISTRY, MessageData
 from shared.contract.types import InvoiceId, Money, RegistrationId, Sealed, SubjectId
+from shared.messaging.subscription import Handler
 from tests.support.facts import NOON, Facts, event_state, registered
 from tests.support.work import Work
 
@@ -104,6 +108,29 @@ async def test_an_event_that_ends_later_moves_what_hangs_on_it_in_every_order(
             "select distinct anchor_date from schedule_item where event_id = $1", event.event_id
         )
         assert [row["anchor_date"] for row in moved] == [date(2026, 12, 1)]
+
+
+@pytest.mark.parametrize("again", list(permutations(range(4))))
+async def test_what_is_told_again_changes_nothing_in_every_order(
+    work: Work, handlers: Handlers, again: Sequence[int]
+) -> None:
+    """The inbox is not asked about what our services say: it forgets, and the schedule does not."""
+    event, subject = event_state(), SubjectId(uuid4())
+    later = event.model_copy(update={"version": 2, "ends_at": event.ends_at + timedelta(days=31)})
+    told: list[tuple[Handler, Message[Any]]] = [
+        (handlers.schedule_registrations, carrying(event, "contact", "diet")),
+        (handlers.schedule_consents, said(consent_given(subject))),
+        (handlers.learn_events, said(EventChanged(event=later))),
+        (handlers.schedule_consents, said(consent_withdrawn(subject, days=1))),
+    ]
+    schedule = "select * from schedule_item order by subject_id, item_id, kind, part"
+    for handler, message in told:
+        await work.do(handler, [message])
+    once = await work.rows(schedule), await work.rows("select * from event_anchor")
+    for number in again:
+        handler, message = told[number]
+        await work.do(handler, [message])
+    assert (await work.rows(schedule), await work.rows("select * from event_anchor")) == once
 
 
 async def test_a_batch_that_holds_an_older_version_does_not_move_the_event_back(

@@ -248,6 +248,11 @@ class World:
         )
         return {row["outcome"]: row["n"] for row in rows if row["n"]}
 
+    async def somebody_waits(self) -> bool:
+        """Whether a connection to the database waits for a lock of another one."""
+        query = "select count(*) from pg_stat_activity where datname = current_database()"
+        return bool(await self.admin.fetchval(f"{query} and wait_event_type = 'Lock'"))
+
     async def dead_letters(self) -> list[dict[str, Any]]:
         rows = await self.admin.fetch(
             "select * from dead_letter order by topic, partition, record_offset"
