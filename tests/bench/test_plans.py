@@ -29,8 +29,8 @@ def test_plans_are_read_with_their_statement_and_service() -> None:
 
 def test_statements_are_known_by_what_the_files_of_queries_say() -> None:
     names = statements()
-    (claim,) = (text for text, name in names.items() if name == "claim")
-    assert "insert into inbox" in claim
+    (begin,) = (text for text, name in names.items() if name == "begin")
+    assert "insert into inbox" in begin
     (one,) = [one for one in explained(LOG.splitlines()) if one.function is None]
     assert by_name([one], {written(one.statement): "positions"}) == {
         ("consent", "positions"): [one]
