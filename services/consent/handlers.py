@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -26,10 +26,11 @@ from services.consent.domain import (
 )
 from shared.contract.audit import ConsentRecorded
 from shared.contract.inbound import ContactSubmitted, WithdrawalRequested
-from shared.contract.message import Message
+from shared.contract.message import Fault, Message
 from shared.contract.registration import ParticipantRegistered, RegistrationWaitlisted
 from shared.contract.types import Sealed, SubjectId
 from shared.contract.value_type import value_type
+from shared.messaging.places import place_of
 from shared.messaging.unit_of_work import Transaction
 from shared.privacy.errors import AliasError
 from shared.privacy.limits import limits_of
@@ -39,6 +40,7 @@ from shared.privacy.subjects import Alias, normalise_email
 from shared.privacy.values import ToSeal
 from shared.runtime.database import Connection
 
+Contact = ContactSubmitted | WithdrawalRequested
 C = TypeVar("C", ContactSubmitted, WithdrawalRequested)
 Participation = ParticipantRegistered | RegistrationWaitlisted
 
@@ -90,21 +92,24 @@ class Handlers:
     def _contact_categories(self) -> Mapping[str, str]:
         return self._categories_of_plan()
 
+    async def prepare(self, tx: Transaction, messages: Sequence[Message[Contact]]) -> None:
+        """Before a batch: find everybody who is in it, at once.
+
+        Who is made known is locked until the commit. Asked for handler by handler, two batches
+        that meet the same people would wait for each other.
+        """
+        valid = [message for message in messages if self._fault(message) is None]
+        subjects = await self._identify(tx.connection, valid)
+        places = [place_of(message.record) for message in valid]
+        tx.made_ready = dict(zip(places, subjects, strict=True))
+
     async def record_contacts(
         self, tx: Transaction, messages: Sequence[Message[ContactSubmitted]]
     ) -> None:
         """Record the answers of people who gave their e-mail outside any event."""
-        valid = []
-        for message in _addressed(tx, messages):
-            fault = check_answers(message.data.consents, self._asked)
-            if fault is None:
-                valid.append(message)
-            else:
-                tx.dead_letter(message, fault.reason, fault.detail)
-        subjects = await self._identify(tx.connection, valid)
         said = [
             self._answers(message, subject_id, self._collected(message, "contact"))
-            for message, subject_id in zip(valid, subjects, strict=True)
+            for message, subject_id in await self._people(tx, messages)
         ]
         await self._record(tx, said)
         await store.keep_contacts(tx.connection, await self._sealed_contacts(tx, said))
@@ -113,19 +118,10 @@ class Handlers:
         self, tx: Transaction, messages: Sequence[Message[WithdrawalRequested]]
     ) -> None:
         """Record withdrawals, also of what was never given; never later than they came."""
-        taken_back = []
-        for message in _addressed(tx, messages):
-            purposes = withdrawn_purposes(message.data.purposes, self._asked)
-            if purposes:
-                taken_back.append((message, purposes))
-            else:
-                tx.dead_letter(
-                    message, "purpose_unknown", "purposes: none of them rests on consent"
-                )
-        subjects = await self._identify(tx.connection, [message for message, _ in taken_back])
         said = []
-        for (message, purposes), subject_id in zip(taken_back, subjects, strict=True):
+        for message, subject_id in await self._people(tx, messages):
             collected = self._collected(message, "contact")
+            purposes = withdrawn_purposes(message.data.purposes, self._asked)
             statements = withdrawals(subject_id, purposes, collected)
             said.append(Said(message, subject_id, collected, statements))
         await self._record(tx, said)
@@ -168,10 +164,36 @@ class Handlers:
         limits = await limits_of(connection, [subject_id], purpose)
         return answer(purpose, self._asked, held, limits.get(subject_id))
 
+    def _fault(self, message: Message[Contact]) -> Fault | None:
+        """Why nothing can be recorded. By its form the contract lets more pass than is one."""
+        data = message.data
+        try:
+            normalise_email(data.email)
+        except AliasError:
+            return Fault("field_invalid", "email: not an e-mail address")
+        if isinstance(data, ContactSubmitted):
+            return check_answers(data.consents, self._asked)
+        if not withdrawn_purposes(data.purposes, self._asked):
+            return Fault("purpose_unknown", "purposes: none of them rests on consent")
+        return None
+
+    async def _people(
+        self, tx: Transaction, messages: Sequence[Message[C]]
+    ) -> list[tuple[Message[C], SubjectId]]:
+        """What something can be recorded of, and who sent it; the others are at fault."""
+        valid = []
+        for message in messages:
+            fault = self._fault(message)
+            if fault is None:
+                valid.append(message)
+            else:
+                tx.dead_letter(message, fault.reason, fault.detail)
+        if tx.made_ready is None:
+            await self.prepare(tx, valid)
+        return [(message, tx.made_ready[place_of(message.record)]) for message in valid]
+
     async def _identify(
-        self,
-        connection: Connection,
-        messages: Sequence[Message[ContactSubmitted] | Message[WithdrawalRequested]],
+        self, connection: Connection, messages: Sequence[Message[Contact]]
     ) -> list[SubjectId]:
         people = [[Alias("email", message.data.email)] for message in messages]
         return await self._privacy.people.identify(connection, people)
@@ -280,17 +302,6 @@ class Handlers:
 def answers_something(message: Message[Participation]) -> bool:
     """False for a registration that came without any answer: there is nothing to record."""
     return bool(message.data.consents)
-
-
-def _addressed(tx: Transaction, messages: Sequence[Message[C]]) -> Iterator[Message[C]]:
-    """Those with an address that can be one. By its form the contract lets more pass."""
-    for message in messages:
-        try:
-            normalise_email(message.data.email)
-        except AliasError:
-            tx.dead_letter(message, "field_invalid", "email: not an e-mail address")
-        else:
-            yield message
 
 
 def asked_by(plan: Plan) -> Asked:

@@ -20,6 +20,7 @@ def subscriptions(privacy: Privacy) -> list[Subscription]:
                 inbound.ContactSubmitted: handlers.record_contacts,
             },
             never_waits=frozenset({inbound.WithdrawalRequested}),
+            prepare=handlers.prepare,
             admit=privacy.admit,
             # A withdrawal counts at once (article 7(3)), whatever crowd registers meanwhile.
             urgent=True,

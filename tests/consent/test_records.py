@@ -123,8 +123,9 @@ async def test_the_log_gets_a_keyed_digest_that_proves_the_record_and_nothing_pe
 async def test_whom_to_write_to_is_kept_sealed_of_those_who_said_yes(
     work: Work, handlers: Handlers
 ) -> None:
-    no = submitted(consent(given=False), email="other.canary@example.org")
-    await work.do(handlers.record_contacts, [submitted(), no])
+    facts = Facts()
+    no = submitted(consent(given=False), email="other.canary@example.org", facts=facts)
+    await work.do(handlers.record_contacts, [submitted(facts=facts), no])
     (row,) = await work.rows("select subject_id, category, sealed from contact")
     assert b"canary" not in row["sealed"].lower()
     async with work.parts.pool.acquire() as connection, connection.transaction():

@@ -1,0 +1,65 @@
+"""Batches of the consent service that meet the same people."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from services.consent.handlers import Handlers
+from shared.contract.inbound import ConsentAnswer, ContactSubmitted, WithdrawalRequested
+from shared.contract.message import Message
+from tests.support.facts import NOON, WEBSITE, Facts
+from tests.support.messaging import until
+from tests.support.work import Work
+
+AINO, EERO = "aino@example.org", "eero@example.org"
+
+
+async def test_two_batches_with_the_same_people_take_turns(work: Work, handlers: Handlers) -> None:
+    """The one has a withdrawal of hers and an answer of his, the other one's are the other way
+    round: handler by handler each would know one of them, and wait for the other.
+    """
+    facts, begun = Facts(), asyncio.Event()
+
+    async def work_through(
+        batch: Sequence[Message[Any]], between: Callable[[], Awaitable[None]]
+    ) -> None:
+        async with work.parts.work(now=NOON) as tx:
+            await handlers.prepare(tx, batch)
+            await handlers.record_withdrawals(tx, batch[:1])
+            await between()
+            await handlers.record_contacts(tx, batch[1:])
+
+    async def let_the_other_begin() -> None:
+        begun.set()
+        await until(somebody_waits)
+
+    async def go_on() -> None:
+        pass
+
+    async def somebody_waits() -> bool:
+        query = "select count(*) from pg_stat_activity where datname = current_database()"
+        return bool(await work.value(f"{query} and wait_event_type = 'Lock'"))
+
+    first = [_withdrawal(facts, AINO), _contact(facts, EERO)]
+    second = [_withdrawal(facts, EERO), _contact(facts, AINO)]
+    ahead = asyncio.create_task(work_through(first, let_the_other_begin))
+    await begun.wait()
+    await asyncio.gather(ahead, work_through(second, go_on))
+    counts = (
+        "select state, count(distinct subject_id)::int as people from consent_record group by 1"
+    )
+    people = {row["state"]: row["people"] for row in await work.rows(counts)}
+    assert people == {"withdrawn": 2, "given": 2}
+
+
+def _contact(facts: Facts, email: str) -> Message[ContactSubmitted]:
+    answer = ConsentAnswer(purpose="marketing", given=True, wording="marketing-2026", language="fi")
+    data = ContactSubmitted(contact_number="c-1", email=email, consents=(answer,))
+    return facts.message(data, source=WEBSITE, at=NOON, received_at=NOON)
+
+
+def _withdrawal(facts: Facts, email: str) -> Message[WithdrawalRequested]:
+    data = WithdrawalRequested(contact_number="c-1", email=email)
+    return facts.message(data, source=WEBSITE, at=NOON, received_at=NOON)
