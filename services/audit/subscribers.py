@@ -18,6 +18,6 @@ def subscriptions(appender: Appender) -> list[Subscription]:
             topic=audit.TOPIC,
             handlers=dict.fromkeys(ENTRY_TYPES, appender.append),
             admit=refuse_foreign,
-            knows_its_own=True,
+            knows_its_own=frozenset(ENTRY_TYPES),
         )
     ]

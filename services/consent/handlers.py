@@ -221,10 +221,15 @@ class Handlers:
             return
         digest = self._privacy.plan.digest
         statements = {record_id: statement for record_id, (statement, _) in told.items()}
-        for known in await store.record(
+        known = await store.record(
             tx.connection, statements, plan_digest=digest, recorded_at=tx.now
-        ):
-            del told[known]
+        )
+        if known:
+            again = {id(message): message for _, message in map(told.pop, known)}
+            for _, message in told.values():
+                again.pop(id(message), None)  # it says more than that
+            for message in again.values():
+                tx.had(message)
         no_more = {one.subject_id for one, _ in told.values() if one.state != "given"}
         if no_more:
             await store.drop_contacts(tx.connection, no_more, self._contact_categories)

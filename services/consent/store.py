@@ -35,7 +35,7 @@ async def record(
 ) -> set[UUID]:
     """Record statements under these ids, and let them count where nothing later is known.
 
-    Gives those that are not recorded, as somebody had recorded them before.
+    Gives those that are not recorded, as their origin said something of the purpose before.
     """
     told = statements.values()
     rows = _sql.record(

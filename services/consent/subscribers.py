@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from services.consent.handlers import Handlers, answers_something
 from shared.contract import inbound, registration, retention
+from shared.contract.registry import MessageData
 from shared.messaging.subscription import Subscription
 from shared.privacy.limits import LIMITS, record_limits
 from shared.privacy.privacy import Privacy
+
+PARTICIPATIONS: Final[tuple[type[MessageData], ...]] = (
+    registration.RegistrationWaitlisted,
+    registration.ParticipantRegistered,
+)
 
 
 def subscriptions(privacy: Privacy) -> list[Subscription]:
@@ -27,10 +35,7 @@ def subscriptions(privacy: Privacy) -> list[Subscription]:
         ),
         Subscription(
             topic=registration.TOPIC,
-            handlers={
-                registration.RegistrationWaitlisted: handlers.record_participants,
-                registration.ParticipantRegistered: handlers.record_participants,
-            },
+            handlers=dict.fromkeys(PARTICIPATIONS, handlers.record_participants),
             ignored=frozenset(
                 {
                     registration.EventOpened,
@@ -45,7 +50,7 @@ def subscriptions(privacy: Privacy) -> list[Subscription]:
                 }
             ),
             concerns=answers_something,
-            knows_its_own=True,
+            knows_its_own=frozenset(PARTICIPATIONS),
         ),
         Subscription(
             topic=retention.TOPIC,

@@ -29,7 +29,6 @@ def subscriptions(privacy: Privacy) -> list[Subscription]:
                 {registration.RegistrationRejected, registration.ParticipationRecorded}
             ),
             prepare=handlers.prepare,
-            knows_its_own=True,
         ),
         Subscription(
             topic=consent.TOPIC,
@@ -40,11 +39,9 @@ def subscriptions(privacy: Privacy) -> list[Subscription]:
                 consent.ConsentExpired: handlers.schedule_consents,
             },
             never_waits=frozenset({consent.ConsentWithdrawn}),
-            knows_its_own=True,
         ),
         Subscription(
             topic=finance.TOPIC,
             handlers={finance.InvoiceIssued: handlers.schedule_invoices},
-            knows_its_own=True,
         ),
     ]

@@ -146,15 +146,16 @@ def _sort(decoded: Decoded, subscription: Subscription, digests: Digests) -> Tak
     record, envelope = decoded.record, decoded.envelope
     if isinstance(decoded, Undecodable):
         name = _known_type(envelope, subscription)
-        message, handler, waits = None, None, False
+        message, handler, waits, known = None, None, False, False
         fault: Fault | None = Fault(decoded.reason, decoded.detail)
     else:
         name = decoded.data.message_type
         message = decoded
         handler, fault = _receive(decoded, subscription)
         waits = handler is not None and type(decoded.data) not in subscription.never_waits
+        known = type(decoded.data) in subscription.knows_its_own
     day, identity, body = _UNCLAIMED
-    if fault is not None or (handler is not None and not subscription.knows_its_own):
+    if fault is not None or (handler is not None and not known):
         day, identity = _identify(record, envelope, digests)
         body = digests.of_body(record.value or b"")
     return Taken(record, envelope, message, name, fault, handler, waits, day, identity, body)

@@ -46,11 +46,10 @@ class Subscription:
     can be done for all of them at once, keeps it in `transaction.made_ready`, and then locks the
     rows that many of them need, sorted. `concerns` is pure and says of a message that would be
     handled whether there is anything to do about it: if not, it is ignored, as often as it comes.
-    `admit` is pure and says whether a message may come from where it comes. `knows_its_own`: its
-    handlers know for ever what they have had, by what it is about, and to have it again changes
-    nothing (they may say so: `Transaction.had`); the inbox, which forgets, is not asked for what
-    they are given. `urgent`: people wait for it, so it is read beside the other topics, by a
-    consumer of its own.
+    `admit` is pure and says whether a message may come from where it comes. `knows_its_own`: of
+    these types the handlers know for ever what they have had, by what it is about, and say so
+    (`Transaction.had`); the inbox, which forgets, is not asked. `urgent`: people wait for it, so it
+    is read beside the other topics, by a consumer of its own.
     """
 
     topic: str
@@ -60,5 +59,5 @@ class Subscription:
     prepare: Handler | None = None
     concerns: Callable[[Message[Any]], bool] | None = None
     admit: Callable[[Message[Any]], Fault | None] | None = None
-    knows_its_own: bool = False
+    knows_its_own: frozenset[type[MessageData]] = frozenset()
     urgent: bool = False

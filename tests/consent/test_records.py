@@ -352,7 +352,15 @@ async def test_who_comes_from_the_waiting_list_does_not_consent_again(
     await withdraw_for(work, handlers, subject, NOON + HOUR)
     effect = await work.do(handlers.record_participants, [has_a_place])
     assert effect.said == []
+    assert effect.had == 1
     assert (await states(work))["marketing"] == "withdrawn"
+
+
+async def test_only_who_says_nothing_new_was_had_before(work: Work, handlers: Handlers) -> None:
+    """Of two answers to one question in one message the first is recorded."""
+    twice = participation(SubjectId(uuid4()), consents=(consent(), consent(given=False)))
+    assert (await work.do(handlers.record_participants, [twice])).had == 0
+    assert (await work.do(handlers.record_participants, [twice])).had == 1
 
 
 async def withdraw_for(work: Work, handlers: Handlers, subject: SubjectId, at: datetime) -> None:

@@ -158,7 +158,7 @@ def test_what_its_handler_knows_has_no_identity_for_the_inbox_and_what_has_none_
         "inbound",
         {TYPES.told: first},
         admit=lambda one: None if one.record.offset else Fault("no", "never"),
-        knows_its_own=True,
+        knows_its_own=frozenset({TYPES.told}),
     )
     refused, known = sort_out([message(), message(offset=9)], {"inbound": own}, DIGESTS)
     assert (known.handler, known.identity, known.body) == (first, b"", b"")

@@ -46,9 +46,9 @@ async def test_what_is_kept_is_scheduled_and_moves_with_its_event(
     ]
     settings = service_settings("retention")
     async with flowing(open_service, settings, topic_factory) as flow:
-        await flow.send(registration.TOPIC, records + records)
+        await flow.send(registration.TOPIC, records)
         await flow.send(consent.TOPIC, [facts.message(withdrawn, key=subject).record])
-        await flow.until("select sum(messages)::int from outcome_count", 5)
+        await flow.until("select sum(messages)::int from outcome_count", 3)
         rows = await flow.service.pool.fetch(
             "select part, due_on::text from schedule_item order by part"
         )

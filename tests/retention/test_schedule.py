@@ -114,7 +114,7 @@ async def test_an_event_that_ends_later_moves_what_hangs_on_it_in_every_order(
 async def test_what_is_told_again_changes_nothing_in_every_order(
     work: Work, handlers: Handlers, again: Sequence[int]
 ) -> None:
-    """The inbox is not asked about what our services say: it forgets, and the schedule does not."""
+    """The inbox forgets after forty days, and what is said again has another id."""
     event, subject = event_state(), SubjectId(uuid4())
     later = event.model_copy(update={"version": 2, "ends_at": event.ends_at + timedelta(days=31)})
     told: list[tuple[Handler, Message[Any]]] = [

@@ -38,6 +38,8 @@ class Effect:
     said: list[Fact]
     at_fault: list[str]
     """Reason codes of messages that were marked as dead letters."""
+    had: int
+    """Messages that the handler knew."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ def _effect(transaction: Transaction) -> Effect:
     for encoded in transaction.said:
         key = None if encoded.key is None else UUID(encoded.key.decode())
         said.append(Fact(encoded.headers["ce_type"], key, orjson.loads(encoded.value)))
-    return Effect(said, [marked.reason for marked in transaction.marked])
+    had = sum(outcome == "duplicate" for _, outcome in transaction.outcomes)
+    return Effect(said, [marked.reason for marked in transaction.marked], had)
 
 
 @asynccontextmanager
