@@ -29,7 +29,7 @@ LEFT = """select (select count(*) from keyring.access_attempt)
 async def test_refused_accesses_reach_the_log_and_the_long_erased_are_forgotten_by_themselves(
     service_settings: SettingsFactory, database: str
 ) -> None:
-    settings = service_settings(NAME, kafka_bootstrap_servers=NO_KAFKA)
+    settings = service_settings(NAME, kafka_bootstrap_servers=NO_KAFKA, periodic_interval_s=0.1)
     assert isinstance(settings, Settings)
     administrator = await asyncpg.connect(database)
     await administrator.execute(ATTEMPT)
