@@ -42,17 +42,25 @@ counted as (
 select id from said where id not in (select id from recorded);
 
 -- name: keep_contacts(subject_ids, purposes, categories, languages, sealed, ats)!
--- Kept only of people whose consent holds now, whichever way the records came in.
+-- Kept only where nobody has said no since, in whichever order and however often it is told. That
+-- another yes holds now brings back nothing: it may have come without whom to write to.
 insert into contact as known (subject_id, category, language, sealed, at)
 select latest.subject_id, latest.category, latest.language, latest.sealed, latest.at
 from unnest(
     :subject_ids::uuid[], :purposes::text[], :categories::text[], :languages::text[],
     :sealed::bytea[], :ats::timestamptz[]
 ) as latest (subject_id, purpose, category, language, sealed, at)
-inner join consent_state as held
-    on held.subject_id = latest.subject_id
-    and held.purpose = latest.purpose
-    and held.state = 'given'
+left join lateral (
+    select true as found
+    from consent_record as record
+    where
+        record.subject_id = latest.subject_id
+        and record.purpose = latest.purpose
+        and record.at >= latest.at
+        and record.state <> 'given'
+    limit 1
+) as no on true
+where no.found is null
 order by latest.subject_id
 on conflict (subject_id) do update
 set
@@ -63,7 +71,8 @@ set
 where excluded.at >= known.at;
 
 -- name: drop_contacts(subject_ids, purposes)!
--- Whom we may no longer write to for any purpose: what is known for it is of no use any more.
+-- Whom we may no longer write to for any purpose, or not by what was left with an earlier yes: what
+-- is known for it is of no use any more.
 delete from contact
 where
     subject_id = any(:subject_ids::uuid[])
@@ -73,6 +82,14 @@ where
             held.subject_id = contact.subject_id
             and held.purpose = any(:purposes::text[])
             and held.state = 'given'
+            and not exists (
+                select from consent_record as record
+                where
+                    record.subject_id = contact.subject_id
+                    and record.purpose = held.purpose
+                    and record.at >= contact.at
+                    and record.state <> 'given'
+            )
     );
 
 -- name: state_of(subject_id, purpose)^

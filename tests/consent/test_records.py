@@ -433,3 +433,20 @@ async def test_asking_makes_no_difference_between_unknown_and_never_asked(
 def test_registration_facts_are_taken_from_their_topic(handlers: Handlers) -> None:
     _, facts, _ = subscriptions(handlers._privacy)
     assert facts.topic == registration.TOPIC
+
+
+async def test_a_yes_brings_back_nothing_that_was_left_before_a_no(
+    work: Work, handlers: Handlers
+) -> None:
+    """In every order, and told again: she leaves an address, says no, and later yes without one."""
+    for order in permutations(range(3)):
+        subject = SubjectId(uuid4())
+        steps = [
+            participation(subject, consents=(consent(),), personal={"marketing": Sealed(b"left")}),
+            participation(subject, consents=(consent(given=False),), registered_at=NOON + HOUR),
+            participation(subject, consents=(consent(),), registered_at=NOON + 2 * HOUR),
+        ]
+        for step in (*order, *order):
+            await work.do(handlers.record_participants, [steps[step]])
+        assert await states(work) == {"marketing": "given"}
+        assert await work.value("select count(*) from contact") == 0, order
