@@ -111,8 +111,8 @@ class Handlers:
             self._answers(message, subject_id, self._collected(message, "contact"))
             for message, subject_id in await self._people(tx, messages)
         ]
-        await self._record(tx, said)
-        await store.keep_contacts(tx.connection, await self._sealed_contacts(tx, said))
+        news = await self._record(tx, said)
+        await store.keep_contacts(tx.connection, await self._sealed_contacts(tx, news))
 
     async def record_withdrawals(
         self, tx: Transaction, messages: Sequence[Message[WithdrawalRequested]]
@@ -148,8 +148,8 @@ class Handlers:
             statements = statements_of(data.subject_id, answers, collected, self._asked)
             if statements:
                 said.append(Said(message, data.subject_id, collected, statements))
-        await self._record(tx, said)
-        await store.keep_contacts(tx.connection, self._registered_contacts(said))
+        news = await self._record(tx, said)
+        await store.keep_contacts(tx.connection, self._registered_contacts(news))
 
     async def check(self, connection: Connection, email: str, purpose: str) -> Answer:
         """Whether a person's data may be used for a purpose that rests on consent.
@@ -213,23 +213,24 @@ class Handlers:
         statements = statements_of(subject_id, message.data.consents, collected, self._asked)
         return Said(message, subject_id, collected, statements)
 
-    async def _record(self, tx: Transaction, said: Sequence[Said]) -> None:
+    async def _record(self, tx: Transaction, said: Sequence[Said]) -> Sequence[Said]:
+        """Record and say what is new; that alone. By it alone whom to write to may be kept: until
+        the commit, nobody else's statement counts of the same person and purpose.
+        """
         told = {
             tx.new_id(): (statement, one.message) for one in said for statement in one.statements
         }
         if not told:
-            return
+            return ()
         digest = self._privacy.plan.digest
         statements = {record_id: statement for record_id, (statement, _) in told.items()}
         known = await store.record(
             tx.connection, statements, plan_digest=digest, recorded_at=tx.now
         )
         if known:
-            again = {id(message): message for _, message in map(told.pop, known)}
-            for _, message in told.values():
-                again.pop(id(message), None)  # it says more than that
-            for message in again.values():
-                tx.had(message)
+            for record_id in known:
+                del told[record_id]
+            said = _news(tx, said, [statement for statement, _ in told.values()])
         no_more = {one.subject_id for one, _ in told.values() if one.state != "given"}
         if no_more:
             await store.drop_contacts(tx.connection, no_more, self._contact_categories)
@@ -238,6 +239,7 @@ class Handlers:
             tx.say(fact_of(statement, digest), key=about, subject=about, because=message)
             entry = self._proof(record_id, statement, tx.now)
             tx.say(entry, key=None, subject=about, because=message)
+        return said
 
     def _proof(self, record_id: UUID, statement: Statement, now: datetime) -> ConsentRecorded:
         """What the audit log has of a record, also when the record is erased (article 7(1))."""
@@ -307,6 +309,18 @@ class Handlers:
 def answers_something(message: Message[Participation]) -> bool:
     """False for a registration that came without any answer: there is nothing to record."""
     return bool(message.data.consents)
+
+
+def _news(tx: Transaction, said: Sequence[Said], recorded: Sequence[Statement]) -> list[Said]:
+    """What was said with no more than was recorded of it; who says nothing new was had before."""
+    new, news = {id(statement) for statement in recorded}, []
+    for one in said:
+        statements = [statement for statement in one.statements if id(statement) in new]
+        if statements:
+            news.append(Said(one.message, one.subject_id, one.collected, statements))
+        elif one.statements:
+            tx.had(one.message)
+    return news
 
 
 def asked_by(plan: Plan) -> Asked:

@@ -54,6 +54,35 @@ async def test_two_batches_with_the_same_people_take_turns(work: Work, handlers:
     assert people == {"withdrawn": 2, "given": 2}
 
 
+async def test_what_is_told_again_while_a_withdrawal_commits_brings_back_nobody_to_write_to(
+    work: Work, handlers: Handlers
+) -> None:
+    """What is recorded already locks nothing, so that a withdrawal beside it would not be seen."""
+    facts = Facts()
+    contact = [_contact(facts, AINO)]
+    await work.do(handlers.record_contacts, contact)
+    withdrawn, begun = asyncio.Event(), asyncio.Event()
+
+    async def withdraw() -> None:
+        async with work.parts.work(now=NOON) as tx:
+            await handlers.record_withdrawals(tx, [_withdrawal(facts, AINO)])
+            withdrawn.set()
+            await begun.wait()
+            await until(again_or_waiting)
+
+    async def again_or_waiting() -> bool:
+        query = "select count(*) from pg_stat_activity where datname = current_database()"
+        return again.done() or bool(await work.value(f"{query} and wait_event_type = 'Lock'"))
+
+    withdrawing = asyncio.create_task(withdraw())
+    await withdrawn.wait()
+    again = asyncio.create_task(work.do(handlers.record_contacts, contact))
+    begun.set()
+    await asyncio.gather(withdrawing, again)
+    assert await work.value("select count(*) from contact") == 0
+    assert await work.value("select state from consent_state") == "withdrawn"
+
+
 def _contact(facts: Facts, email: str) -> Message[ContactSubmitted]:
     answer = ConsentAnswer(purpose="marketing", given=True, wording="marketing-2026", language="fi")
     data = ContactSubmitted(contact_number="c-1", email=email, consents=(answer,))
