@@ -188,18 +188,18 @@ class Consumer:
 
         Never raises. A batch that is given up takes along what was read behind it.
         """
-        began = asyncio.get_running_loop().time()
         await self._begin(records)
         if len(records) < self._full and self._gather_s:
-            await self._gather(began)
+            await self._gather()
 
-    async def _gather(self, began: float) -> None:
+    async def _gather(self) -> None:
         """Let more come: for a moment, and for as long as these few are at work and once more.
 
         So a service whose batches take long, since others need the processors too, has larger ones
         and is at work for half of the time at most. What does not end is not waited for.
         """
         clock = asyncio.get_running_loop().time
+        began = clock()  # they begin now, however long they had to wait for room
         if working := self._working():
             await asyncio.wait(working, timeout=PATIENCE_S)
         took = clock() - began
