@@ -202,6 +202,36 @@ async def test_what_does_not_end_is_not_waited_for(
     await consumer.revoked()
 
 
+async def test_who_waited_for_room_does_not_rest_as_long_as_that(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Room can be an hour in coming, while the database is away."""
+    await world.send(Sent("a", 0, partition=0), Sent("a", 1, partition=0))
+    first, second = await world.cluster.read(world.inbound)
+    consumer = await reading(world, StillLog(), manner=Manner(gather_s=1e-6))
+    consumer.polled()
+    clock, sleep = asyncio.get_running_loop().time, asyncio.sleep
+    rests: list[tuple[float, float]] = []
+
+    async def rest(seconds: float) -> None:
+        rests.append((clock(), seconds))
+        await sleep(0)
+
+    async with held(world, 0):
+        monkeypatch.setattr("shared.messaging.consumer.PATIENCE_S", 0.0)
+        await consumer.take([first])
+        monkeypatch.undo()
+        waiting = asyncio.create_task(consumer.take([second]))
+        await until(world.somebody_waits)
+        monkeypatch.setattr("shared.messaging.consumer.asyncio.sleep", rest)
+        released = clock()
+    await waiting
+    monkeypatch.undo()
+    at, seconds = rests[-1]
+    assert seconds <= at - released
+    await consumer.revoked()
+
+
 async def test_kafka_is_told_of_positions_from_time_to_time_and_of_the_last(world: World) -> None:
     await world.send(*(Sent("a", number, partition=0) for number in range(3)))
     records = await world.cluster.read(world.inbound)
