@@ -205,7 +205,14 @@ def relays(
     session_ms = settings.session_timeout_ms
 
     async def connect() -> asyncpg.Connection[asyncpg.Record]:
-        return await connect_alone(settings, service=service, idle_session_timeout_ms=session_ms)
+        # All that it commits is that facts arrived. Where the server dies before that is on the
+        # disk, they are sent again, in the same order: what came after them is there as well.
+        return await connect_alone(
+            settings,
+            service=service,
+            idle_session_timeout_ms=session_ms,
+            synchronous_commit=False,
+        )
 
     ping_s = session_ms / 1000 * PING_SHARE
     return [Relay(lane, service, connect, transport, ping_s=ping_s, steps=steps) for lane in LANES]

@@ -112,12 +112,18 @@ async def open_pool(
 
 
 async def connect_alone(
-    settings: ServiceSettings, *, service: str, idle_session_timeout_ms: int = 0
+    settings: ServiceSettings,
+    *,
+    service: str,
+    idle_session_timeout_ms: int = 0,
+    synchronous_commit: bool = True,
 ) -> asyncpg.Connection[asyncpg.Record]:
     """Open a connection outside any pool, for advisory locks and LISTEN, which a pool would drop.
 
     `idle_session_timeout_ms`: the server ends a session that asks nothing for so long (0: never),
     so that a stopped process lets go of its locks; who sets it must ping more often.
+    `synchronous_commit`: without it a commit does not wait for the disk, and the last moments of
+    what was committed can be lost when the server dies: for what may be done once more.
     """
     connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
         without_credentials(settings.database_url),
@@ -128,6 +134,7 @@ async def connect_alone(
         server_settings={
             **_server_settings(settings, service),
             "idle_session_timeout": str(idle_session_timeout_ms),
+            **({} if synchronous_commit else {"synchronous_commit": "off"}),
             # It reads a table that is empty most of the time, and is planned as if it were so; its
             # dead rows are passed by index alone.
             "enable_seqscan": "off",

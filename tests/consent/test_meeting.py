@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
-from services.consent.handlers import Handlers
+from services.consent.handlers import SAID_AT_ONCE, Handlers
 from shared.contract.inbound import ConsentAnswer, ContactSubmitted, WithdrawalRequested
 from shared.contract.message import Message
 from tests.support.facts import NOON, WEBSITE, Facts
@@ -92,3 +93,25 @@ def _contact(facts: Facts, email: str) -> Message[ContactSubmitted]:
 def _withdrawal(facts: Facts, email: str) -> Message[WithdrawalRequested]:
     data = WithdrawalRequested(contact_number="c-1", email=email)
     return facts.message(data, source=WEBSITE, at=NOON, received_at=NOON)
+
+
+async def test_who_waits_for_a_withdrawal_has_turns_while_a_crowd_is_recorded(
+    work: Work, handlers: Handlers
+) -> None:
+    facts = Facts()
+    crowd = [_contact(facts, f"person{number}@example.org") for number in range(120)]
+    seen = [0]
+
+    async def look() -> None:
+        while True:
+            seen.append(len(tx.said))
+            await asyncio.sleep(0)
+
+    async with work.parts.work(now=NOON) as tx:
+        looking = asyncio.create_task(look())
+        await handlers.record_contacts(tx, crowd)
+        looking.cancel()
+    seen.append(len(tx.said))
+    most = max(later - before for before, later in pairwise(seen))
+    assert len(tx.said) == 2 * len(crowd), "a fact and an entry for each"
+    assert most <= 2 * SAID_AT_ONCE

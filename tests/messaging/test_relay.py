@@ -127,6 +127,18 @@ async def test_another_process_takes_a_lane_whose_holder_lost_its_connection(
     assert await world.said() == said_in_order(60, 5)
 
 
+async def test_a_relay_does_not_wait_for_the_disk_where_others_do(world: World) -> None:
+    """What arrived can be sent again; what was said must not be lost."""
+    query = "select source from pg_settings where name = 'synchronous_commit'"
+    async with world.running() as process:
+        connection = await process.relays[0]._connect()
+        try:
+            assert await connection.fetchval(query) == "client"
+        finally:
+            await connection.close()
+    assert await world.pool.fetchval(query) != "client"
+
+
 async def test_what_a_command_says_is_published_too(world: World) -> None:
     async with world.running():
         await say(world, 1)

@@ -157,6 +157,23 @@ async def test_a_service_makes_no_tables_and_takes_no_other_role(
         await connection.close()
 
 
+async def test_only_who_asks_for_it_does_not_wait_for_the_disk(
+    settings: Callable[..., ServiceSettings],
+) -> None:
+    query = "select setting, source from pg_settings where name = 'synchronous_commit'"
+    for waits in (True, False):
+        connection = await connect_alone(
+            settings(), service="registration", synchronous_commit=waits
+        )
+        try:
+            found = await connection.fetchrow(query)
+            assert found is not None
+            assert (found["source"] == "client") == (not waits), "else it is as the server has it"
+            assert waits or found["setting"] == "off"
+        finally:
+            await connection.close()
+
+
 async def test_every_service_has_a_password_of_its_own(
     settings: Callable[..., ServiceSettings],
 ) -> None:
