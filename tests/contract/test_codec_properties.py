@@ -18,6 +18,7 @@ from shared.contract.codec import decode, encode
 from shared.contract.envelope import (
     NoMessageError,
     _common,
+    _common_time,
     envelope_of,
     from_headers,
     read_envelope,
@@ -91,7 +92,8 @@ USUAL_HEADERS = st.fixed_dictionaries(
     {"ce_specversion": st.just(b"1.0"), "ce_source": st.just(b"s"), "ce_type": st.just(b"T")},
     optional={
         "ce_id": st.binary() | st.text().map(str.encode),
-        "ce_time": st.sampled_from([b"2026-09-01T08:00:00+03:00", b"now", b"2026-09-01T08:00"]),
+        "ce_time": st.sampled_from([b"2026-09-01T08:00:00+03:00", b"now", b"2026-09-01T08:00"])
+        | st.sampled_from([b"2026-09-01\x0008:00:00+03:00", b"", b"\xff", b"9" * 400, None]),
         "ce_subject": st.text().map(str.encode),
         "ce_snapshot": st.sampled_from([b"true", b"false", b"\xff"]),
         "ce_causationid": st.text(max_size=400).map(str.encode) | st.none(),
@@ -112,12 +114,14 @@ def test_the_short_way_to_an_envelope_ends_where_the_long_one_does(
 
 
 def test_nothing_that_upstream_makes_long_or_wrong_is_kept_in_memory() -> None:
-    usual = {"ce_specversion": b"1.0", "ce_id": b"1", "ce_source": b"s"}
-    before = _common.cache_info().currsize
-    for kind in (b"long" * 100_000, b"\xff" + CANARY.encode()):
-        with pytest.raises(NoMessageError):
-            envelope_of({**usual, "ce_type": kind})
-    assert _common.cache_info().currsize == before
+    usual = {"ce_specversion": b"1.0", "ce_id": b"1", "ce_source": b"s", "ce_type": b"T"}
+    envelope_of({**usual, "ce_time": b"2026-09-01T08:00:00+03:00"})
+    before = _common.cache_info().currsize, _common_time.cache_info().currsize
+    for name in ("ce_type", "ce_time"):
+        for value in (b"long" * 100_000, b"\xff" + CANARY.encode()):
+            with pytest.raises(NoMessageError):
+                envelope_of({**usual, name: value})
+    assert (_common.cache_info().currsize, _common_time.cache_info().currsize) == before
 
 
 def outcome(
