@@ -22,7 +22,7 @@ from services.finance.domain import (
     issue,
     uncharged,
 )
-from shared.contract.message import Message
+from shared.contract.message import Envelope, Message
 from shared.contract.registration import (
     ParticipantRegistered,
     ParticipantUpdated,
@@ -287,6 +287,14 @@ def costs_something(message: Message[Any]) -> bool:
     data = message.data
     # What is corrected or cancelled may have cost something then, whatever its event costs now.
     return type(data) is not ParticipantRegistered or _charge(data) is not None
+
+
+def is_free(envelope: Envelope) -> bool:
+    """The same as the registration's own envelope tells it: the rest of it is not for us to read.
+
+    Facts of before that was told are read.
+    """
+    return envelope.no_fee
 
 
 def _charge(data: ParticipantRegistered) -> Charge | None:

@@ -4,7 +4,7 @@ not be used.
 
 from __future__ import annotations
 
-from services.finance.handlers import Handlers, costs_something
+from services.finance.handlers import Handlers, costs_something, is_free
 from shared.contract import registration, retention
 from shared.messaging.subscription import Subscription
 from shared.privacy.limits import LIMITS, record_limits
@@ -36,6 +36,7 @@ def subscriptions(privacy: Privacy) -> list[Subscription]:
             ),
             prepare=handlers.lock_numbers,
             concerns=costs_something,
+            passes_over=is_free,
         ),
         Subscription(
             topic=retention.TOPIC,

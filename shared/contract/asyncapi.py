@@ -147,6 +147,7 @@ def _attributes(registered: Registered) -> dict[str, Any]:
         "dataschema": {"const": registered.schema_uri},
         "causationid": dict(_TEXT),
         "snapshot": {"type": "string", "enum": ["true"]},
+        "nofee": {"type": "string", "enum": ["true"]},
     }
 
 

@@ -7,10 +7,10 @@ is written. Reading is pure and never raises, whatever the bytes are.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, overload
 from uuid import UUID
 
 import orjson
@@ -26,7 +26,14 @@ from shared.contract.envelope import (
     read_json,
 )
 from shared.contract.faults import sentence
-from shared.contract.message import Envelope, Message, Outgoing, Record, Undecodable
+from shared.contract.message import (
+    Envelope,
+    Message,
+    Outgoing,
+    PassedOver,
+    Record,
+    Undecodable,
+)
 from shared.contract.registry import REGISTRY, MessageData, Registered, Registry, schema_uri
 from shared.contract.serialise import to_json
 from shared.contract.topics import MAX_MESSAGE_BYTES
@@ -40,6 +47,12 @@ UNREGISTERED: Final = "unregistered"
 _CLOUD_EVENTS: Final = headers.CLOUD_EVENT.encode()
 _EXTENSION: Final = re.compile(r"[a-z0-9]{1,20}")
 _MOST_PARTS: Final = 256
+
+
+Decoded = Message[MessageData] | Undecodable | PassedOver
+
+PassesOver = Callable[[Envelope], bool]
+"""Whether the envelope alone tells that a message is of no concern. Pure; must not raise."""
 
 
 class Encoded(NamedTuple):
@@ -62,8 +75,16 @@ class Codec:
         self._shared = {registered.name: _shared_fields(registered) for registered in registry}
         self._parts: dict[tuple[type[SharedPart], bytes], SharedPart] = {}
 
-    def decode(self, record: Record) -> Message[MessageData] | Undecodable:
-        """The record as a valid message, or why it is none. Pure; never raises."""
+    @overload
+    def decode(self, record: Record) -> Message[MessageData] | Undecodable: ...
+    @overload
+    def decode(self, record: Record, passes_over: PassesOver | None) -> Decoded: ...
+    def decode(self, record: Record, passes_over: PassesOver | None = None) -> Decoded:
+        """The record as a valid message, or why it is none. Pure; never raises.
+
+        The body of what is passed over by its envelope stays unread. (In structured mode it is
+        read: the envelope is in it.)
+        """
         envelope = None
         try:
             value = record.value
@@ -80,6 +101,8 @@ class Codec:
             else:
                 envelope = envelope_of(given)
                 registered = self._registered(envelope)
+                if passes_over is not None and passes_over(envelope):
+                    return PassedOver(record, envelope)
                 data = read_json(value)
             return self._message(record, envelope, registered, data)
         except NoMessageError as fault:
@@ -166,11 +189,6 @@ _CODEC: Final = Codec(REGISTRY)
 decode = _CODEC.decode
 
 
-def decode_many(records: Iterable[Record]) -> list[Message[MessageData] | Undecodable]:
-    """Each record decoded, in order."""
-    return [decode(record) for record in records]
-
-
 def encode(outgoing: Outgoing, *, id: UUID, source: str, now: datetime) -> Encoded:  # noqa: A002 - CloudEvents' own name for it
     """The fact as a record in binary mode. `source` is `/steward/<service>`, `now` aware.
 
@@ -189,6 +207,7 @@ def encode(outgoing: Outgoing, *, id: UUID, source: str, now: datetime) -> Encod
         written[headers.CAUSATION_ID] = outgoing.causation_id
     if outgoing.snapshot:
         written[headers.SNAPSHOT] = "true"
+    written.update(data.extensions())
     if outgoing.attributes:
         written.update(_extensions(outgoing, written.keys()))
     # Mostly the one is the other, and Python's own UUID takes its time to be text.

@@ -34,6 +34,7 @@ _BY_HEADER: Final = {
     headers.DATA_SCHEMA: "dataschema",
     headers.CAUSATION_ID: "causationid",
     headers.SNAPSHOT: "snapshot",
+    headers.NO_FEE: "nofee",
     headers.TRACE_PARENT: "traceparent",
     headers.CONTENT_TYPE: "datacontenttype",
 }
@@ -93,7 +94,8 @@ def _usual(given: Mapping[str, bytes | None]) -> Envelope | None:
     """The same as the long way, for the many that are as they should be; None for all others."""
     get = given.get
     raw, snapshot, time = get(headers.ID), get(headers.SNAPSHOT), get(headers.TIME)
-    if raw is None or snapshot not in (None, b"true"):
+    no_fee = get(headers.NO_FEE)
+    if raw is None or snapshot not in _FLAG or no_fee not in _FLAG:
         return None
     try:
         source, kind, version = _common(*map(get, _COMMON))
@@ -119,10 +121,12 @@ def _usual(given: Mapping[str, bytes | None]) -> Envelope | None:
             causation,
             None if trace is None else _trace(trace),
             snapshot is not None,
+            no_fee is not None,
         )
     )
 
 
+_FLAG: Final = (None, b"true")
 _COMMON: Final = (
     headers.SPEC_VERSION,
     headers.SOURCE,
@@ -163,8 +167,9 @@ def from_body(content_type: bytes, body: bytes) -> tuple[Attributes, object]:
     event = read_json(body)
     if not isinstance(event, dict):
         raise NoMessageError("envelope_invalid", "the body is no JSON object")
-    if "snapshot" in event:
-        event["snapshot"] = "true" if event["snapshot"] in (True, "true") else None
+    for flag in ("snapshot", "nofee"):
+        if flag in event:
+            event[flag] = "true" if event[flag] in (True, "true") else None
     found = {name: event[name] for name in _NAMES if event.get(name) is not None}
     return _checked(found), _data(event)
 
@@ -226,6 +231,7 @@ def read_envelope(attributes: Attributes) -> Envelope:
         get("causationid"),
         _trace(get("traceparent")),
         get("snapshot") == "true",
+        get("nofee") == "true",
     )
 
 

@@ -17,6 +17,8 @@ CAUSATION_ID: Final = "ce_causationid"
 """Our extension: the id of the message that led to this one."""
 SNAPSHOT: Final = "ce_snapshot"
 """Our extension: `true` on a fact that is said again for readers who came late."""
+NO_FEE: Final = "ce_nofee"
+"""Our extension: `true` on a fact about taking part that is free of charge."""
 TRACE_PARENT: Final = "traceparent"
 """W3C Trace Context, level 1, section 3.2."""
 

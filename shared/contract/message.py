@@ -49,6 +49,7 @@ class Envelope(NamedTuple):
     causation_id: str | None = None
     traceparent: str | None = None
     snapshot: bool = False
+    no_fee: bool = False
 
 
 @value_type
@@ -76,6 +77,14 @@ class Undecodable:
     reason: str
     detail: str
     envelope: Envelope | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """A message of which its envelope says that it is of no concern here: its body is unread."""
+
+    record: Record
+    envelope: Envelope
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from shared.contract import headers
 from shared.contract.inbound import ConsentAnswer, FormField
 from shared.contract.registry import MessageData, message
 from shared.contract.types import (
@@ -21,6 +24,8 @@ from shared.contract.types import (
 )
 
 TOPIC = "registration"
+
+_NO_FEE: Final = MappingProxyType({headers.NO_FEE: "true"})
 
 
 class EventState(SharedPart):
@@ -87,6 +92,11 @@ class ParticipantRegistered(_Participation):
     registered_at: Moment
     collected_at: Moment | None = None
     """When the data was collected, where that was before: by who had to wait for the place."""
+
+    def extensions(self) -> Mapping[str, str]:
+        """Whether taking part is free of charge: then there is nothing to invoice."""
+        fee = self.event.fee
+        return _NO_FEE if fee is None or fee.minor_units <= 0 else {}
 
 
 @message(topic=TOPIC)

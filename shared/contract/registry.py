@@ -19,6 +19,12 @@ class MessageData(Contract):
     version: ClassVar[int]
     topic: ClassVar[str]
 
+    def extensions(self) -> Mapping[str, str]:
+        """Headers that tell what the data holds to readers who may not need to read it, as
+        CloudEvents has it (1.0.2, section 3.2: extension attributes serve filtering and routing).
+        """
+        return {}
+
 
 M = TypeVar("M", bound=type[MessageData])
 

@@ -242,7 +242,7 @@ class Consumer:
         # Before the first part: should the plan change on the way, the transaction notices.
         plan = None if self._service.plan is None else self._service.plan.number
         async for some in in_turns(records, DECODED_AT_ONCE):
-            decoded = decode_all(some, self._tools.decode)
+            decoded = decode_all(some, self._tools.decode, self._subscriptions)
             taken += sort_out(decoded, self._subscriptions, self._digests)
         return Understood(taken, plan)
 

@@ -8,13 +8,12 @@ from datetime import date
 from hashlib import blake2b
 from typing import Any, TypeVar
 
-from shared.contract.message import Envelope, Fault, Message, Record, Undecodable
-from shared.contract.registry import MessageData
+from shared.contract.codec import Decoded, PassesOver
+from shared.contract.message import Envelope, Fault, Message, PassedOver, Record, Undecodable
 from shared.messaging.places import Key, Partition, key_of, partition_of
 from shared.messaging.subscription import Handler, Subscription
 
-Decoded = Message[MessageData] | Undecodable
-Decode = Callable[[Record], Decoded]
+Decode = Callable[[Record, PassesOver | None], Decoded]
 
 KEEP_DAYS = 40
 """So long the inbox remembers; longer than any topic but `audit` keeps a message."""
@@ -120,17 +119,20 @@ class Digests:
         return digest.digest()
 
 
-def decode_all(records: Sequence[Record], decode: Decode) -> list[Decoded]:
+def decode_all(
+    records: Sequence[Record], decode: Decode, subscriptions: Mapping[str, Subscription]
+) -> list[Decoded]:
     """Each record decoded, in order; a decoder that fails makes its record undecodable."""
+    passes_over = {topic: one.passes_over for topic, one in subscriptions.items()}
     try:
-        return [decode(record) for record in records]
+        return [decode(record, passes_over[record.topic]) for record in records]
     except Exception:  # noqa: BLE001 - nothing that is sent may stop a service
-        return [_decode_guarded(record, decode) for record in records]
+        return [_decode_guarded(one, decode, passes_over[one.topic]) for one in records]
 
 
-def _decode_guarded(record: Record, decode: Decode) -> Decoded:
+def _decode_guarded(record: Record, decode: Decode, passes_over: PassesOver | None) -> Decoded:
     try:
-        return decode(record)
+        return decode(record, passes_over)
     except Exception as error:  # noqa: BLE001 - as above
         return Undecodable(record, "decoder_failed", type(error).__name__)
 
@@ -148,6 +150,9 @@ def _sort(decoded: Decoded, subscription: Subscription, digests: Digests) -> Tak
         name = _known_type(envelope, subscription)
         message, handler, waits, known = None, None, False, False
         fault: Fault | None = Fault(decoded.reason, decoded.detail)
+    elif isinstance(decoded, PassedOver):
+        name = _known_type(envelope, subscription)
+        message, handler, waits, known, fault = None, None, False, False, None
     else:
         name = decoded.data.message_type
         message = decoded

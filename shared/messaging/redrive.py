@@ -148,7 +148,7 @@ class Redrive:
             return UNREADABLE
         if letter.topic not in self._subscriptions:
             return Fault("topic_unexpected", "the service does not hear this topic any more")
-        decoded = self._tools.decode(unpack(letter, packed))
+        decoded = self._tools.decode(unpack(letter, packed), None)
         (taken,) = sort_out([decoded], self._subscriptions, _NO_DIGESTS)
         return taken if taken.fault is None else taken.fault
 

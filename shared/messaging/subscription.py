@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from shared.contract.codec import PassesOver
 from shared.contract.message import Fault, Message
 from shared.contract.registry import MessageData
 from shared.messaging.unit_of_work import Transaction
@@ -46,6 +47,7 @@ class Subscription:
     can be done for all of them at once, keeps it in `transaction.made_ready`, and then locks the
     rows that many of them need, sorted. `concerns` is pure and says of a message that would be
     handled whether there is anything to do about it: if not, it is ignored, as often as it comes.
+    `passes_over` says the same by the envelope alone: of what it passes over the body is not read.
     `admit` is pure and says whether a message may come from where it comes. `knows_its_own`: of
     these types the handlers know for ever what they have had, by what it is about, and say so
     (`Transaction.had`); the inbox, which forgets, is not asked. `urgent`: people wait for it, so it
@@ -58,6 +60,7 @@ class Subscription:
     never_waits: frozenset[type[MessageData]] = frozenset()
     prepare: Handler | None = None
     concerns: Callable[[Message[Any]], bool] | None = None
+    passes_over: PassesOver | None = None
     admit: Callable[[Message[Any]], Fault | None] | None = None
     knows_its_own: frozenset[type[MessageData]] = frozenset()
     urgent: bool = False

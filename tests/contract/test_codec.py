@@ -10,14 +10,19 @@ from uuid import UUID, uuid4
 import orjson
 import pytest
 
-from shared.contract.codec import decode, decode_many, encode
+from shared.contract.codec import decode, encode
 from shared.contract.inbound import RegistrationSubmitted
-from shared.contract.message import Envelope, Message, Outgoing, Undecodable
-from shared.contract.registration import EventState, RegistrationCancelled, RegistrationRejected
+from shared.contract.message import Envelope, Outgoing, PassedOver, Undecodable
+from shared.contract.registration import (
+    EventState,
+    ParticipantRegistered,
+    RegistrationCancelled,
+    RegistrationRejected,
+)
 from shared.contract.topics import MAX_MESSAGE_BYTES
 from tests.support import golden
 from tests.support.facts import event_state
-from tests.support.records import MadeRecord, accepted, binary, structured
+from tests.support.records import MadeRecord, accepted, binary, record_of, structured
 
 DATA: dict[str, Any] = {
     "registration_number": "K-1",
@@ -59,10 +64,47 @@ def test_both_modes_give_the_same_message(make: Callable[..., MadeRecord]) -> No
     )
 
 
-def test_order_is_kept_when_many_are_decoded() -> None:
-    records = [binary("RegistrationSubmitted", DATA), binary("Nothing", {}), MadeRecord(None)]
-    assert [type(result) for result in decode_many(records)] == [Message, Undecodable, Undecodable]
-    assert [result.record for result in decode_many(records)] == records
+def test_of_what_is_passed_over_the_body_is_not_read() -> None:
+    broken = MadeRecord(b"{", binary("RegistrationSubmitted", DATA).headers)
+    passed = decode(broken, lambda envelope: envelope.type == "RegistrationSubmitted")
+    assert isinstance(passed, PassedOver)
+    assert (passed.record, passed.envelope.type) == (broken, "RegistrationSubmitted")
+    assert isinstance(decode(broken, lambda _: False), Undecodable)
+    assert isinstance(decode(broken, None), Undecodable)
+
+
+def test_what_no_type_says_is_not_asked_about() -> None:
+    def asked(_: Envelope) -> bool:
+        raise AssertionError
+
+    for record in (binary("Nothing", {}), binary("RegistrationSubmitted", {}, id="")):
+        assert isinstance(decode(record, asked), Undecodable)
+
+
+FEES = [(None, True), (0, True), (-100, True), (4990, False)]
+
+
+@pytest.mark.parametrize(("minor_units", "free"), FEES)
+def test_the_envelope_of_a_registration_tells_whether_it_is_free(
+    minor_units: int | None, *, free: bool
+) -> None:
+    example = golden.read("ParticipantRegistered", 1)["examples"][0]
+    fee = None if minor_units is None else {"minor_units": minor_units, "currency": "EUR"}
+    fact = ParticipantRegistered.model_validate(
+        {**example, "event": {**example["event"], "fee": fee}}
+    )
+    message = accepted(record_of(fact))
+    assert message.envelope.no_fee is free
+    assert message.data == fact
+
+
+@pytest.mark.parametrize("make", [binary, structured])
+def test_an_upstreams_own_attribute_of_that_name_is_no_fault(
+    make: Callable[..., MadeRecord],
+) -> None:
+    for value in ("true", "perhaps"):
+        message = accepted(make("RegistrationSubmitted", DATA, nofee=value))
+        assert message.envelope.no_fee == (value == "true")
 
 
 def test_structured_data_may_be_base64() -> None:

@@ -96,6 +96,7 @@ USUAL_HEADERS = st.fixed_dictionaries(
         | st.sampled_from([b"2026-09-01\x0008:00:00+03:00", b"", b"\xff", b"9" * 400, None]),
         "ce_subject": st.text().map(str.encode),
         "ce_snapshot": st.sampled_from([b"true", b"false", b"\xff"]),
+        "ce_nofee": st.sampled_from([b"true", b"false", b"\xff"]),
         "ce_causationid": st.text(max_size=400).map(str.encode) | st.none(),
         "ce_dataschema": st.sampled_from([b"steward:T/2", b"steward:T/x", b"\xff"]),
         "traceparent": st.just(b"00-" + b"1" * 32 + b"-" + b"2" * 16 + b"-01") | st.binary(),

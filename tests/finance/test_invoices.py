@@ -13,7 +13,8 @@ import pytest
 
 from services.finance.handlers import Handlers, costs_something
 from services.finance.subscribers import subscriptions
-from shared.contract.message import Message
+from shared.contract.codec import decode
+from shared.contract.message import Message, PassedOver
 from shared.contract.registration import (
     EventState,
     ParticipantUpdated,
@@ -26,6 +27,7 @@ from shared.messaging.unit_of_work import Transaction
 from shared.privacy.limits import LIMITS, record_limits
 from shared.privacy.values import ToOpen, ToSeal
 from tests.support.facts import NOON, Facts, event_state, registered
+from tests.support.records import record_of
 from tests.support.work import Effect, Work
 
 BILLING = {"name": "Firma Canary Oy", "address": "Canarykuja 1", "business_id": "1234567-1"}
@@ -90,6 +92,16 @@ def test_of_registrations_only_those_with_a_fee_concern_it() -> None:
     assert costs_something(registered())
     assert not costs_something(registered(free))
     assert costs_something(cancelled(registered(free), fee=None, vat_class=None))
+
+
+def test_of_a_free_registration_no_more_than_the_envelope_is_read(work: Work) -> None:
+    subscription, _ = subscriptions(work.parts.privacy)
+    free = event_state(fee=None, vat_class=None)
+    for event, read in ((free, PassedOver), (event_state(), Message)):
+        record = record_of(registered(event).data)
+        assert isinstance(decode(record, subscription.passes_over), read)
+    later = cancelled(registered(free), fee=None, vat_class=None)
+    assert isinstance(decode(record_of(later.data), subscription.passes_over), Message)
 
 
 async def test_a_registration_with_a_fee_is_invoiced_once(work: Work, handlers: Handlers) -> None:

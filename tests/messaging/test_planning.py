@@ -10,7 +10,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.contract.message import Envelope, Fault, Message, Record, Undecodable
+from shared.contract.codec import PassesOver
+from shared.contract.message import Envelope, Fault, Message, PassedOver, Record, Undecodable
 from shared.messaging.memory import MemoryRecord
 from shared.messaging.partitioning import partition_of_key
 from shared.messaging.places import key_of, partition_of, place_of
@@ -201,6 +202,20 @@ def test_the_inbox_is_asked_for_what_is_handled_or_at_fault_alone() -> None:
     assert asked == [True, False, True]
 
 
+def test_what_is_passed_over_is_ignored_by_its_type_and_the_inbox_is_not_asked() -> None:
+    def passes_over(envelope: Envelope) -> bool:
+        return envelope.no_fee
+
+    def decode(given: Record, passed: PassesOver | None) -> PassedOver:
+        assert passed is passes_over
+        return PassedOver(given, Envelope("1", "s", "Told", 1, no_fee=True))
+
+    hears = {"inbound": Subscription("inbound", {TYPES.told: first}, passes_over=passes_over)}
+    (one,) = sort_out(decode_all([record(0)], decode, hears), hears, DIGESTS)
+    assert one.ignored
+    assert (one.type, one.message, one.identity) == ("Told", None, b"")
+
+
 def test_what_cannot_be_seen_to_be_no_concern_is_handled() -> None:
     def broken(_: Message[Any]) -> bool:
         raise LookupError("text from upstream")
@@ -211,12 +226,13 @@ def test_what_cannot_be_seen_to_be_no_concern_is_handled() -> None:
 
 
 def test_a_decoder_that_fails_makes_one_record_undecodable() -> None:
-    def decode(given: Record) -> Message[Any]:
+    def decode(given: Record, _: PassesOver | None) -> Message[Any]:
         if given.offset == 1:
             raise RecursionError
         return message(offset=given.offset)
 
-    decoded = decode_all([record(n) for n in range(3)], decode)
+    hears = {"inbound": Subscription("inbound", {TYPES.told: first})}
+    decoded = decode_all([record(n) for n in range(3)], decode, hears)
     assert [isinstance(one, Undecodable) for one in decoded] == [False, True, False]
 
 

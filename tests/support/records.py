@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from uuid import uuid4
 
 import orjson
 
-from shared.contract.codec import Encoded, decode
-from shared.contract.message import Message
+from shared.contract.codec import Encoded, decode, encode
+from shared.contract.message import Message, Outgoing
 from shared.contract.registry import MessageData
+from shared.runtime.clock import utc_now
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,12 @@ def structured(kind: str, data: object, **attributes: object) -> MadeRecord:
     return MadeRecord(
         orjson.dumps(event), (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
     )
+
+
+def record_of(data: MessageData) -> MadeRecord:
+    """A fact as a record of its topic."""
+    encoded = encode(Outgoing(data, None), id=uuid4(), source="/steward/test", now=utc_now())
+    return MadeRecord(encoded.value, header_bytes(encoded), topic=encoded.topic)
 
 
 def header_bytes(encoded: Encoded) -> tuple[tuple[str, bytes], ...]:
