@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from shared.contract.message import Record
-from shared.messaging.failing import tell_why, took_too_long
+from shared.messaging.failing import Portion, tell_why
 from shared.messaging.finding import FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S, PositionFinder
 from shared.messaging.places import Partition, partition_of
 from shared.messaging.planning import Batch, Digests, Taken, decode_all, remaining, sort_out
@@ -329,7 +329,8 @@ class Consumer:
         """Bring records to their end; while the world does not let us, try again for ever."""
         left, plan = understood
         left = [one for one in left if partition_of(one.record) in positions]
-        most = len(left)
+        portion = Portion(len(left), self._session_s)
+        clock = asyncio.get_running_loop().time
         back_off_s = FIRST_BACK_OFF_S
         outdated = False
 
@@ -337,7 +338,8 @@ class Consumer:
             positions.update(batch.ends)
             self._positions.update({p: positions[p] for p in batch.ends if p in self._positions})
 
-        while batch := remaining(left, positions, most):
+        while batch := remaining(left, positions, portion.most):
+            began = clock()
             try:
                 if outdated:
                     await self._processor.renew_plan()
@@ -352,11 +354,11 @@ class Consumer:
             except PlanChanged:
                 outdated = True
             except Exception as error:  # noqa: BLE001 - a batch is never lost
-                if took_too_long(error):
-                    most = max(1, len(batch) // 2)
+                portion.failed(error, len(batch))
                 await self._wait(error, back_off_s)
                 back_off_s = min(back_off_s * 2, LONGEST_BACK_OFF_S)
             else:
+                portion.succeeded(clock() - began)
                 back_off_s = FIRST_BACK_OFF_S
                 self._heartbeats.ok(self._batch)
         touched = {partition_of(one.record) for one in left}

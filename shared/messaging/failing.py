@@ -1,4 +1,4 @@
-"""What a batch that failed waits for, as it is told, and whether less of it may succeed."""
+"""What a batch that failed waits for, as it is told, and how much of it is tried next."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from shared.messaging.subscription import Halted
 from shared.runtime.database import describe, is_transient
 from shared.runtime.health import Heartbeats
 from shared.runtime.unavailable import UnavailableError
+
+QUICK_SHARE: Final = 0.25
+"""Of the time limit of a transaction."""
 
 _TOOK_TOO_LONG: Final = frozenset({"25P04", "57014"})
 """SQLSTATE: the transaction's time limit; a statement was cancelled."""
@@ -31,6 +34,27 @@ def tell_why(error: Exception, heartbeats: Heartbeats, name: str) -> None:
     else:
         _log.error("a batch cannot even be set aside", **describe(error))
         heartbeats.missing(name, "fails, and cannot be set aside either")
+
+
+class Portion:
+    """How many records are tried at once: half as many after it took too long, and twice as many
+    again while that is done in a small part of the time limit. A database that was silent for a
+    while must not leave a thousand records to be brought to their end one by one.
+    """
+
+    def __init__(self, most: int, limit_s: float) -> None:
+        self.most = most
+        self._quick_s = limit_s * QUICK_SHARE
+
+    def failed(self, error: BaseException, tried: int) -> None:
+        """Try fewer, where fewer may succeed."""
+        if took_too_long(error):
+            self.most = max(1, tried // 2)
+
+    def succeeded(self, took_s: float) -> None:
+        """Try more, if twice as many will surely be done in time."""
+        if took_s < self._quick_s:
+            self.most *= 2
 
 
 def took_too_long(error: BaseException) -> bool:

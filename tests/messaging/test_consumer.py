@@ -13,6 +13,7 @@ import pytest
 from shared.contract.message import Message
 from shared.messaging.consumer import AT_ONCE, Manner
 from shared.messaging.consumers import consumers_of
+from shared.messaging.failing import Portion
 from shared.messaging.subscription import Subscription
 from shared.messaging.unit_of_work import Transaction
 from shared.runtime.application import Loop
@@ -68,6 +69,34 @@ async def test_a_batch_that_is_too_much_for_the_time_limit_is_halved(world: Worl
 
         await until(ready)
     assert await world.outcomes() == {"accepted": 40}
+
+
+async def test_after_a_database_was_silent_batches_grow_again(world: World) -> None:
+    """It answers nothing for so long that a record at a time is tried."""
+    tried: list[int] = []
+
+    async def be_silent(messages: Sequence[Message[Any]]) -> None:
+        tried.append(len(messages))
+        if len(tried) <= 6:
+            raise TimeoutError
+
+    world.before_handling = be_silent
+    await world.send(*(Sent(f"key-{n}", n, partition=0) for n in range(40)))
+    async with world.running():
+        await world.settled(40)
+    assert tried == [40, 20, 10, 5, 2, 1, 1, 2, 4, 8, 16, 9]
+    assert await world.outcomes() == {"accepted": 40}
+
+
+def test_no_more_is_tried_where_a_portion_takes_long() -> None:
+    portion = Portion(100, limit_s=10)
+    portion.failed(TimeoutError(), 100)
+    portion.succeeded(took_s=2.5)
+    assert portion.most == 50
+    portion.failed(ConnectionRefusedError(), 50)
+    assert portion.most == 50, "fewer would not be let in either"
+    portion.succeeded(took_s=2.4)
+    assert portion.most == 100
 
 
 async def test_a_batch_that_cannot_even_be_set_aside_waits_and_is_told(world: World) -> None:
