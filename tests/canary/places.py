@@ -14,6 +14,7 @@ from tests.canary.kafka_files import compressed_batches
 from tests.canary.stack import Stack
 from tests.canary.survey import May, Survey, files_below, nowhere
 from tests.canary.tables import search_sessions, search_tables
+from tests.canary.wal_files import look_at_wal
 
 SEGMENTS: Final = "Kafka: segments and other files"
 COMPRESSED: Final = "Kafka: compressed batches, opened"
@@ -40,7 +41,7 @@ async def search_at_rest(stack: Stack, survey: Survey, inbound: May) -> None:
     segments of inbound topics.
     """
     # A checkpoint removes what of the WAL is not needed any more.
-    survey.look_below(WAL, stack.postgres_folder / "pg_wal")
+    look_at_wal(survey, WAL, stack.postgres_folder / "pg_wal")
     connection = await asyncpg.connect(stack.system.database_url)
     try:
         await connection.execute("checkpoint")
@@ -54,7 +55,7 @@ async def search_at_rest(stack: Stack, survey: Survey, inbound: May) -> None:
 def search_files(stack: Stack, survey: Survey, inbound: May) -> None:
     """Every file of the system."""
     data = stack.postgres_folder
-    survey.look_below(WAL, data / "pg_wal")
+    look_at_wal(survey, WAL, data / "pg_wal")
     survey.look_below(FILES, data, without={data / "pg_wal"})
     kafka = stack.folder / "kafka"
     for file in sorted(files_below(kafka)):

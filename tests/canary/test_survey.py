@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.canary.marks import PLANTED, Mark, Marks
 from tests.canary.searcher import CHUNK, Searcher
 from tests.canary.survey import Leak, Row, Survey, anyones
+from tests.canary.wal_files import FIRST_HEADER, HEADER, PAGE, look_at_wal
 
 MARKS = Marks.make(os.urandom)
 
@@ -32,6 +33,23 @@ def test_what_may_be_there_is_no_leak_and_counted() -> None:
     assert found.rows == {"topic": Row(2, 2 * len(text), found=4, allowed=3, planted=2)}
     assert found.leaks == {Leak("topic", "two", "UTF-8", "name"): 1}
     assert found.allowed == {Mark(1, "diet"): 2, Mark(2, "name"): 1}
+
+
+def test_a_mark_that_a_page_of_the_write_ahead_log_cuts_is_found_whole(tmp_path: Path) -> None:
+    """Cut, a mark that we planted could not be told from a leak, and a leak not be seen at all."""
+    found = survey()
+    for before, (person, field) in enumerate([(PLANTED, "other"), (4711, "diet")] * 10):
+        mark = MARKS.of(person, field).encode()
+        at = before % len(mark)
+        first = bytes(PAGE - FIRST_HEADER - at) + mark[:at]
+        second = mark[at:] + bytes(PAGE - HEADER - len(mark) + at)
+        pages = (b"\x01" * FIRST_HEADER, first, b"\x02" * HEADER, second)
+        (tmp_path / f"{before:024X}").write_bytes(b"".join(pages))
+    (tmp_path / "other").write_bytes(MARKS.of(4711, "diet").encode())
+    look_at_wal(found, "log", tmp_path)
+    assert found.rows["log"].planted == 10
+    assert found.leaks.total() == 11
+    assert {leak.field for leak in found.leaks} == {"diet"}
 
 
 def test_files_with_holes_are_searched_to_the_end_and_across_what_is_read_at_once(
