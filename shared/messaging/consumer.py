@@ -354,7 +354,7 @@ class Consumer:
             except PlanChanged:
                 outdated = True
             except Exception as error:  # noqa: BLE001 - a batch is never lost
-                portion.failed(error, len(batch))
+                portion.failed(error, len(batch), clock() - began)
                 await self._wait(error, back_off_s)
                 back_off_s = min(back_off_s * 2, LONGEST_BACK_OFF_S)
             else:

@@ -7,12 +7,13 @@ from typing import Final
 import structlog
 
 from shared.messaging.subscription import Halted
-from shared.runtime.database import describe, is_transient
+from shared.runtime.database import causes_of, describe, is_transient
 from shared.runtime.health import Heartbeats
 from shared.runtime.unavailable import UnavailableError
 
 QUICK_SHARE: Final = 0.25
-"""Of the time limit of a transaction."""
+LONG_SHARE: Final = 0.5
+"""Of the time limit of a transaction; the server's is shorter (`shared.runtime.database`)."""
 
 _TOOK_TOO_LONG: Final = frozenset({"25P04", "57014"})
 """SQLSTATE: the transaction's time limit; a statement was cancelled."""
@@ -45,10 +46,15 @@ class Portion:
     def __init__(self, most: int, limit_s: float) -> None:
         self.most = most
         self._quick_s = limit_s * QUICK_SHARE
+        self._long_s = limit_s * LONG_SHARE
 
-    def failed(self, error: BaseException, tried: int) -> None:
-        """Try fewer, where fewer may succeed."""
-        if took_too_long(error):
+    def failed(self, error: BaseException, tried: int, took_s: float) -> None:
+        """Try fewer, where fewer may succeed.
+
+        Where the server ends a session at its time limit, asyncpg may say no more than that it is
+        closed: then how long it took has to tell.
+        """
+        if took_s >= self._long_s or took_too_long(error):
             self.most = max(1, tried // 2)
 
     def succeeded(self, took_s: float) -> None:
@@ -59,5 +65,8 @@ class Portion:
 
 def took_too_long(error: BaseException) -> bool:
     """Whether a smaller batch may succeed where this one was too much for the time limits."""
-    state = getattr(error, "sqlstate", None)
-    return isinstance(error, TimeoutError) or state in _TOOK_TOO_LONG
+    return any(
+        isinstance(one, TimeoutError) or getattr(one, "sqlstate", None) in _TOOK_TOO_LONG
+        # What the server said is hidden behind what follows from it: the rollback fails as well.
+        for one in (error, *causes_of(error))
+    )

@@ -239,7 +239,7 @@ def describe(error: BaseException) -> dict[str, object]:
     if isinstance(state, str):
         described["sqlstate"] = state
     described["frames"] = list(_own_frames(error))
-    causes = [_class_name(cause) for cause in _causes(error)]
+    causes = [_class_name(cause) for cause in causes_of(error)]
     if causes:
         described["causes"] = causes
     return described
@@ -263,12 +263,13 @@ def _own_frames(error: BaseException) -> Iterator[str]:
                 yield f"{inside.as_posix()}:{line} {frame.f_code.co_name}"
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def causes_of(error: BaseException) -> Iterator[BaseException]:
+    """What led to an error, the nearest first."""
     seen = {id(error)}
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
             yield inner
-            yield from _causes(inner)
+            yield from causes_of(inner)
     following = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     while following is not None and id(following) not in seen:
         seen.add(id(following))

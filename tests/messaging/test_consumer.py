@@ -90,13 +90,33 @@ async def test_after_a_database_was_silent_batches_grow_again(world: World) -> N
 
 def test_no_more_is_tried_where_a_portion_takes_long() -> None:
     portion = Portion(100, limit_s=10)
-    portion.failed(TimeoutError(), 100)
+    portion.failed(TimeoutError(), 100, took_s=0)
     portion.succeeded(took_s=2.5)
     assert portion.most == 50
-    portion.failed(ConnectionRefusedError(), 50)
+    portion.failed(ConnectionRefusedError(), 50, took_s=0)
     assert portion.most == 50, "fewer would not be let in either"
     portion.succeeded(took_s=2.4)
     assert portion.most == 100
+    portion.failed(ConnectionResetError(), 100, took_s=5)
+    assert portion.most == 50, "nobody said why, but it took long"
+
+
+async def test_a_batch_that_the_server_ends_at_its_time_limit_is_halved(world: World) -> None:
+    """The server ends the session; what asyncpg says then hides what the server said."""
+
+    async def ended() -> bool:
+        query = "select count(*) from pg_stat_activity where datname = current_database()"
+        return not await world.admin.fetchval(f"{query} and state like 'idle in transaction%'")
+
+    async def take_long(messages: Sequence[Message[Any]]) -> None:
+        if len(messages) > 5:
+            await until(ended)
+
+    world.before_handling = take_long
+    await world.send(*(Sent(f"key-{n}", n, partition=0) for n in range(10)))
+    async with world.running():
+        await world.settled(10)
+    assert await world.outcomes() == {"accepted": 10}
 
 
 async def test_a_batch_that_cannot_even_be_set_aside_waits_and_is_told(world: World) -> None:
