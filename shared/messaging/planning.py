@@ -151,7 +151,7 @@ def _sort(decoded: Decoded, subscription: Subscription, digests: Digests) -> Tak
         message, handler, waits, known = None, None, False, False
         fault: Fault | None = Fault(decoded.reason, decoded.detail)
     elif isinstance(decoded, PassedOver):
-        name = _known_type(envelope, subscription)
+        name = decoded.envelope.type  # one that the registry has, or it would be undecodable
         message, handler, waits, known, fault = None, None, False, False, None
     else:
         name = decoded.data.message_type
