@@ -1,6 +1,4 @@
-# The system Python that makes .venv; everything after that uses .venv alone.
-PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3.14 python3,$(shell \
-	$(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $(p))))
+# `make PYTHON=/path/to/python3` says which Python makes .venv, which all the rest uses alone.
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
@@ -18,10 +16,13 @@ up: .venv/runtime ## start the whole system and stay; Ctrl-C stops it
 
 # Each process starts servers of its own. Given ones have roles with one password each: one process.
 TEST_PROCESSES ?= $(if $(DATABASE_URL),0,2)
+PYTEST := $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder
+
+# Where Kafka and PostgreSQL are used by themselves.
+INTEGRATION := $(addprefix tests/,runtime messaging privacy registration audit consent finance retention)
 
 test: check ## every check: style, types, imports, tests
-	$(BIN)/python -m pytest -m "not containers and not bench and not browser" \
-		--numprocesses $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder $(PYTEST_ARGS)
+	$(PYTEST) -m "not bench and not browser" $(PYTEST_ARGS)
 
 check: .venv/checks
 	$(BIN)/ruff check .
@@ -30,7 +31,7 @@ check: .venv/checks
 	$(BIN)/lint-imports
 
 test-containers: .venv/checks ## the integration tests against containers; needs an engine
-	$(BIN)/python -m pytest -m containers $(PYTEST_ARGS)
+	$(PYTEST) --containers -m "not system and not browser" $(INTEGRATION) $(PYTEST_ARGS)
 
 test-browser: .venv/checks ## the web console in Chromium, with an accessibility checker
 	$(BIN)/python -m pytest -m browser tests/audit/console $(PYTEST_ARGS)
@@ -76,9 +77,8 @@ clean: ## stop what runs; remove data, secrets, .venv and everything made here
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/python:
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3"; exit 1; }
-	@$(PYTHON) -m venv .venv || { echo "$(PYTHON) makes no virtual environments: install its venv \
-	module (Debian: python3-venv), or make PYTHON=/path/to/another"; exit 1; }
+	@python="$(or $(PYTHON),$$(deploy/quickest-python))" && "$$python" -m venv .venv \
+	&& echo "made .venv with $$("$$python" -VV), $$python"
 	@touch $@
 
 # Hashes are checked, nothing else is installed, and again only when the lock file changes.

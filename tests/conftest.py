@@ -1,8 +1,9 @@
 """Real servers for tests, and what services need to use them.
 
-One Kafka and one Postgres serve a whole session; KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL in the
-environment make given ones serve instead. A test gets a database of its own, cloned from a
-migrated template, and topics with names of their own.
+One Kafka and one Postgres serve a whole session: from packages, or with `--containers` as
+containers; KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL in the environment make given ones serve
+instead. A test gets a database of its own, cloned from a migrated template, and topics with names
+of their own.
 """
 
 from __future__ import annotations
@@ -53,30 +54,65 @@ class TopicFactory(Protocol):
     ) -> Awaitable[str]: ...
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+class Stack(Protocol):
+    """Kafka and Postgres, each started when it is asked for: bootstrap servers, and the
+    administrator's address.
+    """
+
+    def kafka(self) -> str: ...
+    def postgres(self) -> str: ...
+    def stop(self) -> None: ...
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--containers",
+        action="store_true",
+        help="run what uses Kafka or PostgreSQL, and nothing else, with servers in containers",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What starts the whole of Steward comes first: it takes longest, and mostly waits."""
     items.sort(key=lambda item: item.get_closest_marker("system") is None)
+    if config.getoption("containers"):
+        others = [item for item in items if not _uses_servers(item)]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if _uses_servers(item)]
+
+
+def _uses_servers(item: pytest.Item) -> bool:
+    return isinstance(item, pytest.Function) and not {"kafka", "postgres"}.isdisjoint(
+        item.fixturenames
+    )
 
 
 @pytest.fixture(scope="session")
-def local_stack() -> Iterator[LocalStack]:
-    stack = LocalStack()
-    yield stack
-    stack.stop()
+def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
+    started: Stack
+    if request.config.getoption("containers"):
+        # Here, because who runs the other tests need not have it.
+        from tests.support.container_stack import ContainerStack
+
+        started = ContainerStack()
+    else:
+        started = LocalStack()
+    yield started
+    started.stop()
 
 
 @pytest.fixture(scope="session")
 def kafka(request: pytest.FixtureRequest) -> str:
     """Bootstrap servers of the session's Kafka."""
     given = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
-    return given or request.getfixturevalue("local_stack").kafka()
+    return given or request.getfixturevalue("stack").kafka()
 
 
 @pytest.fixture(scope="session")
 def postgres(request: pytest.FixtureRequest) -> str:
     """The administrator's address of the session's Postgres."""
     given = os.environ.get("DATABASE_URL")
-    return given or request.getfixturevalue("local_stack").postgres()
+    return given or request.getfixturevalue("stack").postgres()
 
 
 @pytest.fixture(scope="session")
