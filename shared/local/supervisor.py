@@ -9,7 +9,7 @@ import contextlib
 import os
 import signal
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -113,11 +113,15 @@ class Supervisor:
         """
         group = [_Kept(process, self._logs / f"{process.name}.log") for process in processes]
         self._groups.append(group)
+        started: list[asyncio.Task[str | None]] = []
+        failed: Sequence[Exception] = ()
         try:
             async with asyncio.TaskGroup() as tasks:
-                started = [tasks.create_task(self._start(kept)) for kept in group]
+                started += [tasks.create_task(self._start(kept)) for kept in group]
         except* LocalError as failures:
-            raise failures.exceptions[0] from None
+            failed = failures.exceptions
+        if failed:  # raised above, Python before 3.11.4 would make a group of it again
+            raise failed[0]
         missing = {
             kept.process.name: task.result() for kept, task in zip(group, started, strict=True)
         }
