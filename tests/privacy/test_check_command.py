@@ -167,7 +167,11 @@ async def test_what_is_whole_opens_and_what_was_destroyed_counts_as_that(
     ("fault", "damage"),
     [
         ("no_key", "delete from keyring.{} where true"),
-        ("key_altered", "update keyring.{} set wrapped = set_byte(wrapped, 20, 0) || ''"),
+        # A byte that is not the one before: a fixed one is there already in one of 256 keys.
+        (
+            "key_altered",
+            "update keyring.{} set wrapped = set_byte(wrapped, 20, 255 - get_byte(wrapped, 20))",
+        ),
         ("no_key_encryption_key", "update keyring.{} set kek = 'gone'"),
     ],
 )
