@@ -41,17 +41,17 @@ class Clocked:
 
 
 @asynccontextmanager
-async def registration_service(
-    stage: Stage, *, batch_max_records: int = 1_000
-) -> AsyncIterator[Clocked]:
-    """The registration service as it really is, in this event loop."""
-    settings = Settings(
-        KAFKA_BOOTSTRAP_SERVERS=stage.bootstrap_servers,
-        DATABASE_URL=stage.database_url,
-        secrets=stage.secrets.path,
-        plan=PLAN,
-        log_level="warning",
-        batch_max_records=batch_max_records,
+async def registration_service(stage: Stage, **over: int) -> AsyncIterator[Clocked]:
+    """The registration service as it really is, but for these settings, in this event loop."""
+    settings = Settings.model_validate(
+        {
+            "kafka_bootstrap_servers": stage.bootstrap_servers,
+            "database_url": stage.database_url,
+            "secrets": stage.secrets.path,
+            "plan": PLAN,
+            "log_level": "warning",
+            **over,
+        }
     )
     clocked = Clocked()
     async with open_service(settings) as service:
@@ -64,7 +64,7 @@ async def registration_service(
             await running
 
 
-async def facts_per_second(stage: Stage, expected: int, **settings: int) -> float:
+async def facts_per_second(stage: Stage, expected: int, **over: int) -> float:
     """How fast the registration service says so many facts, from the first record that it takes.
 
     What it is to take is in the topic already. It ends with the last fact that the broker has
@@ -72,7 +72,7 @@ async def facts_per_second(stage: Stage, expected: int, **settings: int) -> floa
     """
     async with stage.watched("registration") as facts:
         before = await facts.total()
-        async with registration_service(stage, **settings) as service:
+        async with registration_service(stage, **over) as service:
             ended = await facts.until(before + expected)
         return expected / (ended - service.began_at)
 
