@@ -14,9 +14,8 @@ demo: .venv/runtime ## one realistic day through the whole system; ends by itsel
 up: .venv/runtime ## start the whole system and stay; Ctrl-C stops it
 	@exec $(BIN)/steward up
 
-# Each process starts servers of its own, and waits for them often enough to be more than there are
-# cores. Given ones have roles with one password each: one process.
-TEST_PROCESSES ?= $(if $(DATABASE_URL),0,3)
+# Each process starts servers of its own. Given ones have roles with one password each: one process.
+TEST_PROCESSES ?= $(if $(DATABASE_URL),0,2)
 PYTEST := $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder
 
 # Where Kafka and PostgreSQL are used by themselves.

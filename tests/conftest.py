@@ -1,9 +1,9 @@
 """Real servers for tests, and what services need to use them.
 
-One Kafka and one Postgres serve a whole session: from packages, or with `--containers` as
-containers; KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL in the environment make given ones serve
-instead. A test gets a database of its own, cloned from a migrated template, and topics with names
-of their own.
+One Kafka and one Postgres serve a whole session: from packages, or given ones where
+KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL are in the environment; with `--containers`, containers. A
+test gets a database of its own, cloned from a migrated template, and topics with names of their
+own.
 """
 
 from __future__ import annotations
@@ -104,15 +104,20 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
 @pytest.fixture(scope="session")
 def kafka(request: pytest.FixtureRequest) -> str:
     """Bootstrap servers of the session's Kafka."""
-    given = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+    given = _given(request.config, "KAFKA_BOOTSTRAP_SERVERS")
     return given or request.getfixturevalue("stack").kafka()
 
 
 @pytest.fixture(scope="session")
 def postgres(request: pytest.FixtureRequest) -> str:
     """The administrator's address of the session's Postgres."""
-    given = os.environ.get("DATABASE_URL")
+    given = _given(request.config, "DATABASE_URL")
     return given or request.getfixturevalue("stack").postgres()
+
+
+def _given(config: pytest.Config, variable: str) -> str | None:
+    """A server that exists, unless it is to be tested with containers."""
+    return None if config.getoption("containers") else os.environ.get(variable)
 
 
 @pytest.fixture(scope="session")

@@ -38,7 +38,7 @@ from shared.runtime.clock import utc_now
 from shared.runtime.settings import ServiceSettings
 from tests.audit.test_commands import append, known_as, lines
 from tests.conftest import ROOT, SettingsFactory, TopicFactory
-from tests.support.commands import NOWHERE, command, environment_of
+from tests.support.commands import NOWHERE, command, environment_of, hear_interrupts
 from tests.support.entries import make_entry
 from tests.support.facts import NOON, Facts
 from tests.support.flow import flowing
@@ -269,10 +269,6 @@ async def test_wrong_arguments_exit_with_2_and_say_which(arguments: tuple[str, .
     assert arguments[0] in done.err
 
 
-def _hear_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 async def test_an_interrupted_replay_says_how_to_go_on_and_does(
     work: Work, settings: ServiceSettings
 ) -> None:
@@ -290,8 +286,7 @@ async def test_an_interrupted_replay_says_how_to_go_on_and_does(
         env={**os.environ, **environment_of(settings)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        # Who starts the tests in the background may have had SIGINT ignored, and children inherit.
-        preexec_fn=_hear_interrupts,
+        preexec_fn=hear_interrupts,
     )
     assert process.stdout is not None
     assert process.stderr is not None

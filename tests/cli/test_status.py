@@ -8,7 +8,6 @@ import json
 import math
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,6 +25,7 @@ from shared.local.state import Entry, State, write_state
 from shared.runtime.health import Heartbeats
 from shared.runtime.http import HttpServer, health_routes
 from tests.cli.conftest import ROOT, Steward
+from tests.support.commands import hear_interrupts
 from tests.support.metrics import exposed_names
 
 INFINITE = math.inf
@@ -202,17 +202,18 @@ def test_targets_of_nothing_are_an_error(steward: Steward) -> None:
     assert "nothing is running" in done.stderr
 
 
-def test_watching_goes_on_until_it_is_interrupted(home: Path) -> None:
-    watching = subprocess.Popen(
-        [sys.executable, "-m", "services.cli", "status", "--watch", "--json"],
+async def test_watching_goes_on_until_it_is_interrupted(home: Path) -> None:
+    watching = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "services.cli", "status", "--watch", "--json"),
         env={**os.environ, "STEWARD_HOME": str(home)},
         cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
+        stdout=asyncio.subprocess.PIPE,
+        preexec_fn=hear_interrupts,
     )
     assert watching.stdout is not None
-    for _ in range(2):
-        assert json.loads(watching.stdout.readline())["running"] is False
-    watching.send_signal(signal.SIGINT)
-    with watching:
-        assert watching.wait(timeout=30) == 0
+    async with asyncio.timeout(60):
+        for _ in range(2):
+            assert json.loads(await watching.stdout.readline())["running"] is False
+        watching.send_signal(signal.SIGINT)
+        assert await watching.wait() == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,13 @@ NOWHERE = ServiceSettings(
     plan=Path(__file__).parents[2] / "plan.toml",
 )
 """For commands that end before they need a server."""
+
+
+def hear_interrupts() -> None:
+    """For a process that a test interrupts, before it begins: who starts the tests in the
+    background may have had SIGINT ignored, and children inherit that.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @dataclass(frozen=True)

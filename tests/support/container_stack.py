@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import socket
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from typing import Final, cast
@@ -13,6 +12,8 @@ import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from testcontainers.core.container import DockerContainer
+
+from shared.local.ports import choose_port
 
 KAFKA_IMAGE: Final = "apache/kafka:4.4.0"
 POSTGRES_IMAGE: Final = "postgres:18"
@@ -46,7 +47,7 @@ class ContainerStack:
 
     def kafka(self) -> str:
         """Bootstrap servers of a broker; its port is chosen first, since it tells it to clients."""
-        port = _free_port()
+        port = choose_port(None, option="KAFKA_BOOTSTRAP_SERVERS")
         address = f"127.0.0.1:{port}"
         container = DockerContainer(KAFKA_IMAGE).with_envs(
             **_ALONE, KAFKA_ADVERTISED_LISTENERS=f"EXTERNAL://{address}"
@@ -57,7 +58,7 @@ class ContainerStack:
 
     def postgres(self) -> str:
         """The administrator's address of a server with nothing in it."""
-        port = _free_port()
+        port = choose_port(None, option="DATABASE_URL")
         password = secrets.token_urlsafe()
         container = (
             DockerContainer(POSTGRES_IMAGE)
@@ -101,10 +102,3 @@ async def _until_ready(ask: Callable[[], Awaitable[None]]) -> None:
                 return await ask()
             except (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 await asyncio.sleep(0.5)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
