@@ -253,6 +253,9 @@ class Consumer:
         except Exception as error:  # noqa: BLE001 - whatever it is, the same is read again
             _log.error("a batch was given up, and is read again", **describe(error))
             self._begin_anew()
+        finally:
+            # However it ended, it waits no more; a batch that did not succeed would never say so.
+            self._heartbeats.ok(self._batch)
 
     # Positions
 

@@ -29,6 +29,7 @@ from shared.runtime.metrics import (
     PARTITIONS_ASSIGNED,
     PARTITIONS_STOPPED,
 )
+from shared.runtime.periodic import TRY_AGAIN_S
 from shared.runtime.quiet import tell_if_loud
 
 FIGURES_EVERY: Final = timedelta(seconds=5)
@@ -66,12 +67,14 @@ class Maintenance:
             try:
                 # Kafka does not answer a consumer any more that was closed meanwhile.
                 await loop.unless_stopped(self._round())
-                loop.ok()
             except Exception as error:  # noqa: BLE001 - all of it is done again soon
                 _log.warning("maintenance has to wait", **describe(error))
                 kafka = isinstance(error, KafkaError | TimeoutError)
                 loop.missing(f"{'Kafka' if kafka else 'the database'} does not answer")
-            await loop.pause(FIGURES_EVERY.total_seconds())
+                await loop.pause(TRY_AGAIN_S)
+            else:
+                loop.ok()
+                await loop.pause(FIGURES_EVERY.total_seconds())
 
     async def _round(self) -> None:
         if self._now() >= self._next_housekeeping:

@@ -20,7 +20,7 @@ from shared.runtime.application import Loop
 from shared.runtime.health import Heartbeats
 from tests.conftest import SettingsFactory
 from tests.support.clusters import MemoryCluster, Sent
-from tests.support.messaging import SCHEMA, World, open_world, until
+from tests.support.messaging import SCHEMA, Process, World, open_world, until
 from tests.support.reading import StillLog, reading
 
 
@@ -117,6 +117,47 @@ async def test_a_batch_that_the_server_ends_at_its_time_limit_is_halved(world: W
     async with world.running():
         await world.settled(10)
     assert await world.outcomes() == {"accepted": 10}
+
+
+@asynccontextmanager
+async def waiting_batch(world: World) -> AsyncIterator[Process]:
+    """A process that is not ready, since its one batch waits for the database."""
+
+    async def be_silent(messages: Sequence[Message[Any]]) -> None:
+        raise TimeoutError
+
+    world.before_handling = be_silent
+    await world.send(Sent("a", 0, partition=0))
+    async with world.running() as process:
+
+        async def told() -> bool:
+            return process.heartbeats.not_ready() == {"batch": "waits for the database"}
+
+        await until(told)
+        yield process
+
+
+async def test_who_waited_for_the_database_is_ready_when_another_process_has_done_it(
+    world: World,
+) -> None:
+    """No batch of its own may come for a long time: it must not be missing until then."""
+    async with waiting_batch(world) as process:
+        await world.admin.execute("update position set next_offset = 1 where partition = 0")
+
+        async def ready() -> bool:
+            return not process.heartbeats.not_ready()
+
+        await until(ready)
+    assert await world.outcomes() == {}
+
+
+async def test_who_waited_for_the_database_is_ready_when_its_partitions_go_elsewhere(
+    world: World,
+) -> None:
+    async with waiting_batch(world) as process:
+        await process.consumer.revoked()
+        assert process.heartbeats.not_ready() == {}
+    assert await world.outcomes() == {}
 
 
 async def test_a_batch_that_cannot_even_be_set_aside_waits_and_is_told(world: World) -> None:

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from shared.messaging.consumer import Consumer
-from shared.messaging.maintenance import Maintenance
+from shared.messaging.maintenance import FIGURES_EVERY, Maintenance
 from shared.messaging.places import Partition
 from shared.messaging.redrive import Redrive
 from shared.messaging.transport import Bounds
@@ -18,6 +18,7 @@ from shared.messaging.unit_of_work import unit_of_work
 from shared.runtime.application import Loop
 from shared.runtime.clock import utc_now
 from shared.runtime.health import Heartbeats
+from shared.runtime.periodic import TRY_AGAIN_S
 from tests.conftest import SettingsFactory
 from tests.support.clusters import PARTITIONS, MemoryCluster, Sent
 from tests.support.messaging import SCHEMA, World, open_world, until
@@ -129,3 +130,32 @@ async def test_a_stop_does_not_wait_for_kafka_to_tell_how_much_there_is(world: W
     stopping.set()
     await running
     assert heartbeats.not_ready() == {}
+
+
+async def test_what_was_away_is_looked_for_again_before_the_next_figures_are_due(
+    world: World,
+) -> None:
+    """A service that works again says that it is ready."""
+    heartbeats, stopping = Heartbeats(), asyncio.Event()
+    heartbeats.expect("maintenance", 30)
+    pauses: list[tuple[float, Mapping[str, str]]] = []
+
+    class HurriedLoop(Loop):
+        async def pause(self, seconds: float) -> None:
+            pauses.append((seconds, heartbeats.not_ready()))
+            if len(pauses) == 2:
+                stopping.set()
+
+    class OnceSilentLog(StillLog):
+        async def bounds(self, partitions: Collection[Partition]) -> Mapping[Partition, Bounds]:
+            if self.sought.is_set() and not pauses:
+                raise TimeoutError
+            return await super().bounds(partitions)
+
+    consumer = await reading(world, OnceSilentLog())
+    transport = world.cluster.transport(world.service.settings)
+    maintenance = Maintenance(world.service, [consumer], transport, now=utc_now)
+    await maintenance.run(HurriedLoop("maintenance", heartbeats, stopping))
+    away, back = pauses
+    assert away == (TRY_AGAIN_S, {"maintenance": "Kafka does not answer"})
+    assert back == (FIGURES_EVERY.total_seconds(), {})
