@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextvars import copy_context
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import structlog
@@ -16,6 +17,7 @@ import structlog
 from shared.contract.message import Record
 from shared.messaging.failing import Portion, tell_why
 from shared.messaging.finding import FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S, PositionFinder
+from shared.messaging.manner import ALL_AT_ONCE, Manner
 from shared.messaging.places import Partition, partition_of
 from shared.messaging.planning import Batch, Digests, Taken, decode_all, remaining, sort_out
 from shared.messaging.processing import Fenced, PlanChanged, Processor, Tools
@@ -54,21 +56,6 @@ class Understood(NamedTuple):
     plan: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How one of the consumers of a service reads. Its name tells it apart, in groups and in
-    readiness. While records are few they are taken at most once in `gather_s` (0: at once), and
-    Kafka is told of positions at most once in `tell_kafka_every_s`.
-    """
-
-    name: str = ""
-    gather_s: float = 0.0
-    tell_kafka_every_s: float = 0.0
-
-
-ALL_AT_ONCE: Final = Manner()
-
-
 class Consumer:
     """Reads the topics of a service and brings every record to its end, effectively once."""
 
@@ -100,6 +87,9 @@ class Consumer:
         topics = service.topics or topics_said_by(service.name)
         speaker = Speaker(service.name, self._tools.ids, topics, service.sealer.reference)
         self._processor = Processor(service, speaker, self._tools)
+        # FastStream keeps what is handled in the context of its task, and asyncpg the context in
+        # which it prepared a statement, for five minutes: together they would keep whole batches.
+        self._context = copy_context()
         self._loop: Loop | None = None
         self._log: Log | None = None
         self._assigned: frozenset[Partition] = frozenset()
@@ -215,7 +205,8 @@ class Consumer:
         await self._room_for(touched)
         if epoch == self._epoch:
             # Its own positions: a partition can turn out to lack what comes after these records.
-            work = asyncio.create_task(self._see_through(understood, dict(self._positions)))
+            seen_through = self._see_through(understood, dict(self._positions))
+            work = asyncio.create_task(seen_through, context=self._context.copy())
             self._at_work[work] = touched
 
     def _working(self) -> dict[asyncio.Task[None], frozenset[Partition]]:

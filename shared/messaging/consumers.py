@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from shared.messaging.consumer import Consumer, Manner
+from shared.messaging.consumer import Consumer
+from shared.messaging.manner import Manner
 from shared.messaging.processing import Tools
 from shared.messaging.service import Service
 from shared.messaging.told import EVERY_S

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from shared.contract.message import Message
-from shared.messaging.consumer import AT_ONCE, Manner
+from shared.messaging.consumer import AT_ONCE
 from shared.messaging.consumers import consumers_of
 from shared.messaging.failing import Portion
+from shared.messaging.manner import Manner
 from shared.messaging.subscription import Subscription
 from shared.messaging.unit_of_work import Transaction
 from shared.runtime.application import Loop

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import orjson
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.fetcher import Fetcher
 
@@ -46,6 +47,19 @@ async def test_records_larger_than_a_fetch_come_all_the_same(on_kafka: World) ->
     async with on_kafka.running():
         await on_kafka.settled(many)
     assert await on_kafka.effects() == {f"key-{n}": [1] for n in range(many)}
+
+
+async def test_records_are_in_memory_no_longer_than_their_batch(on_kafka: World) -> None:
+    """FastStream keeps what is handled in the context of its task, and asyncpg keeps the context in
+    which it prepared a statement for five minutes.
+    """
+    async with on_kafka.running():
+        for number in range(3):
+            await on_kafka.send(Sent("key", number, partition=0))
+            await on_kafka.taken(number + 1)
+        gc.collect()
+        here = [one for one in gc.get_objects() if type(one) is ConsumerRecord]
+        assert 0 not in {one.offset for one in here if one.topic == on_kafka.inbound}
 
 
 async def test_a_client_that_stops_fetching_by_itself_is_replaced(

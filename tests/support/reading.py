@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from shared.messaging.consumer import ALL_AT_ONCE, Consumer, Manner
+from shared.messaging.consumer import Consumer
+from shared.messaging.manner import ALL_AT_ONCE, Manner
 from shared.messaging.places import Partition
 from shared.messaging.transport import Bounds
 from shared.runtime.health import Heartbeats
