@@ -13,9 +13,6 @@ from shared.runtime.settings import ServiceSettings
 class Settings(ServiceSettings):
     """What every service needs, how often time's own work is looked for, and what goes out."""
 
-    # Of all services it holds most for a message: form, keys, fact. 700 instead of 1,000 took 14 MB
-    # less and 2 % more processor time.
-    batch_max_records: int = Field(default=800, ge=1, le=10_000)
     periodic_interval_s: Annotated[float, Field(gt=0, le=3600)] = 5.0
     """Seconds between two looks for events that ended and messages that waited long enough."""
     outgoing_folder: Path | None = Field(

@@ -19,6 +19,7 @@ from shared.messaging.transport import Transport
 from shared.runtime.application import Loop
 from shared.runtime.clock import Clock
 from shared.runtime.database import bounded_transaction, describe
+from shared.runtime.memory import give_back_free_pages
 from shared.runtime.metrics import (
     CONSUMER_LAG,
     DEAD_LETTERS_STANDING,
@@ -84,6 +85,7 @@ class Maintenance:
         for consumer in self._consumers:
             await consumer.tell_kafka()
             await consumer.check_gaps()
+        give_back_free_pages()
 
     async def keep_house(self) -> None:
         """Prepare and drop partitions of the inbox, destroy the keys of bodies that were kept for

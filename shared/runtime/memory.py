@@ -12,6 +12,8 @@ _MMAP_THRESHOLD: Final = -3
 
 LARGE_BYTES: Final = 65_536
 
+_C_LIBRARY: Final = ctypes.CDLL(None)
+
 
 def spare_the_collector() -> None:
     """Let it look less often; called once, when everything is imported.
@@ -31,7 +33,18 @@ def give_back_large_blocks() -> None:
     ones between them hold what is free; naming thresholds ends that. Other C libraries are left
     as they are.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = getattr(_C_LIBRARY, "mallopt", None)
     if mallopt is not None:
         mallopt(_MMAP_THRESHOLD, LARGE_BYTES)
         mallopt(_TRIM_THRESHOLD, 2 * LARGE_BYTES)
+
+
+def give_back_free_pages() -> None:
+    """Let the system have every page that nothing is on: milliseconds, at most.
+
+    glibc returns by itself what is free at the end of its heap. One small block there that stays
+    keeps all that is free before it, for as long as it stays.
+    """
+    trim = getattr(_C_LIBRARY, "malloc_trim", None)
+    if trim is not None:
+        trim(0)
