@@ -216,7 +216,9 @@ async def test_concurrent_processes_agree_on_one_subject_for_each_of_many_addres
     many = 10_000
     orders = [list(range(many)), list(range(many - 1, -1, -1)), [*range(many // 2, many)] * 2]
     services = ("registration", "consent", "registration")
-    settings = [service_settings(one, kafka_bootstrap_servers=NO_KAFKA) for one in services]
+    # 10,000 in one transaction are ten times what a service does: it may take its time.
+    over = {"kafka_bootstrap_servers": NO_KAFKA, "session_timeout_ms": 60_000}
+    settings = [service_settings(one, **over) for one in services]
     loop = asyncio.get_running_loop()
     with ProcessPoolExecutor(len(orders), get_context("spawn")) as processes:
         batches = await asyncio.gather(
