@@ -64,6 +64,8 @@ class ContainerStack:
             DockerContainer(POSTGRES_IMAGE)
             .with_envs(POSTGRES_PASSWORD=password, POSTGRES_DB="steward")
             .with_command("postgres -c fsync=off -c max_connections=200")
+            # In memory: it makes a database for each test.
+            .with_tmpfs_mount("/var/lib/postgresql")
         )
         self._start(container, inside=5432, outside=port)
         address = f"postgresql://postgres:{password}@127.0.0.1:{port}/steward"
