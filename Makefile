@@ -29,7 +29,7 @@ test: check ## every check: style, types, imports, tests
 check: .venv/checks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers 2
 	$(BIN)/lint-imports
 
 test-containers: .venv/checks ## the integration tests against containers; needs an engine
