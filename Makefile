@@ -16,9 +16,7 @@ up: .venv/runtime ## start the whole system and stay; Ctrl-C stops it
 
 # Each process starts servers of its own. Given ones have roles with one password each: one process.
 TEST_PROCESSES ?= $(if $(DATABASE_URL),0,2)
-# What tests write need not outlive them: in memory, where there is room, it takes half the time.
-IN_MEMORY = $(shell df -Pk /dev/shm 2>/dev/null | awk '$$4 >= 2000000 && $$6 == "/dev/shm" {print $$6}')
-PYTEST = TMPDIR="$${TMPDIR:-$(IN_MEMORY)}" $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder
 
 # Where Kafka and PostgreSQL are used by themselves.
 INTEGRATION := $(addprefix tests/,runtime messaging privacy registration audit consent finance retention)

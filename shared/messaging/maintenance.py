@@ -1,4 +1,4 @@
-"""What has to be done from time to time: partitions of the inbox, what is read, figures."""
+"""What has to be done from time to time: partitions of the inbox, what is read, figures, memory."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Maintenance:
-    """Keeps a service's tables and topics small and its figures fresh. Every replica may run it."""
+    """Keeps tables, topics and memory small and figures fresh. Every replica may run it."""
 
     def __init__(
         self,

@@ -6,15 +6,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-# Large blocks with a small one behind each, as answers of Kafka with what is made of them.
-WORK = """
+BEGIN = """
 import os
 from pathlib import Path
-from shared.runtime.memory import give_back_large_blocks
 
 def resident_mb():
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") // 2**20
+"""
+
+# Large blocks with a small one behind each, as answers of Kafka with what is made of them.
+WORK = """
+from shared.runtime.memory import give_back_large_blocks
 
 give_back_large_blocks()
 del [bytearray(2**20)][0]
@@ -31,13 +34,7 @@ print(resident_mb() - before)
 
 # Small blocks, and one behind all of them that stays.
 LEFTOVER = """
-import os
-from pathlib import Path
 from shared.runtime.memory import give_back_free_pages
-
-def resident_mb():
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") // 2**20
 
 before = resident_mb()
 small = [bytearray(1_000) for _ in range(100_000)]
@@ -62,7 +59,7 @@ def test_pages_that_nothing_is_on_go_back_to_the_system() -> None:
 
 def run(work: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", work],
+        [sys.executable, "-c", BEGIN + work],
         cwd=Path(__file__).parents[2],
         check=True,
         capture_output=True,

@@ -20,6 +20,10 @@ from shared.local.state import clear_orphans
 
 T = TypeVar("T")
 
+MEMORY = Path("/dev/shm")  # noqa: S108 - folders in it have names of their own
+ROOM_BYTES = 2 * 2**30
+"""Servers of two processes take less than half a gigabyte."""
+
 # Nothing that a test keeps has to survive the machine.
 _FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 
@@ -71,16 +75,21 @@ def _own_folder() -> Path:
 
     Open to `nobody`, as whom Postgres runs for root.
     """
-    parent = _parent_folder()
+    parents = _parents()
+    roomy = (one for one in parents if shutil.disk_usage(one.parent).free >= ROOM_BYTES)
+    parent = next(roomy, parents[-1])
+    parent.mkdir(mode=0o711, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=parent))
     folder.chmod(0o711)
     return folder
 
 
-def _parent_folder() -> Path:
-    folder = Path(tempfile.gettempdir()) / f"steward-tests-{os.getuid()}"
-    folder.mkdir(mode=0o711, exist_ok=True)
-    return folder
+def _parents() -> list[Path]:
+    """This user's folder in memory, where making a database for each test does not wait for a
+    disk, and the one on a disk.
+    """
+    name = f"steward-tests-{os.getuid()}"
+    return [one / name for one in (MEMORY, Path(tempfile.gettempdir())) if one.is_dir()]
 
 
 async def _clear_former() -> None:
@@ -92,5 +101,5 @@ async def _clear_former() -> None:
 
 
 def _former_folders() -> list[Path]:
-    folders = _parent_folder().iterdir()
+    folders = [path for parent in _parents() if parent.is_dir() for path in parent.iterdir()]
     return [path for path in folders if not psutil.pid_exists(int(path.name.split("-", 1)[0]))]
