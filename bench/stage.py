@@ -17,6 +17,7 @@ from bench.load import Produced
 from bench.servers import Servers
 from services.cli.migration import migrate_everything
 from shared.contract.topics import topic as spec_of
+from shared.runtime.cluster import Cluster
 from shared.runtime.secrets import SecretsFolder
 
 PLAN = Path(__file__).parents[1] / "plan.toml"
@@ -39,6 +40,11 @@ class Stage:
     folder: Path
     serial: int = 0
     _once: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def cluster(self) -> Cluster:
+        """Its Kafka."""
+        return Cluster(self.bootstrap_servers)
 
     async def once(self, name: str, make: Callable[[], Awaitable[T]]) -> T:
         """What several benchmarks need is made by the first of them."""
@@ -145,5 +151,6 @@ class Watch:
 
 async def prepared(servers: Servers) -> Stage:
     """Servers with everything that Steward needs on them."""
-    await migrate_everything(servers.database_url, servers.bootstrap_servers, servers.secrets, PLAN)
-    return Stage(servers.bootstrap_servers, servers.database_url, servers.secrets, servers.folder)
+    stage = Stage(servers.bootstrap_servers, servers.database_url, servers.secrets, servers.folder)
+    await migrate_everything(stage.database_url, stage.cluster, stage.secrets, PLAN)
+    return stage

@@ -81,7 +81,7 @@ async def _run(ground: Ground, stage: Stage) -> Run:
 
 
 def _books(stage: Stage) -> AbstractAsyncContextManager[Books]:
-    return open_books(stage.database_url, stage.bootstrap_servers)
+    return open_books(stage.database_url, stage.cluster)
 
 
 async def take(stage: Stage, books: Books, many: int) -> None:

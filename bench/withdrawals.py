@@ -74,7 +74,7 @@ async def latency(stage: Stage, rate: float, for_s: float) -> Latency:
             async with asyncio.timeout(AFTER_S):
                 while len(heard) < len(sent):  # noqa: ASYNC110 - each has its own time
                     await asyncio.sleep(0.1)
-        async with open_books(stage.database_url, stage.bootstrap_servers) as books:
+        async with open_books(stage.database_url, stage.cluster) as books:
             await settled(books)
     return Latency([(heard[name] - at) * 1e3 for name, at in sent.items()], rate)
 
@@ -88,7 +88,7 @@ async def _leavers(stage: Stage, many: int) -> Mapping[int, Record]:
     await stage.once("events", lambda: stage.produce(announcements(utc_now())))
     first = stage.next_serials(2 * many)
     await stage.produce(registrations(first, 2 * many, utc_now()))
-    async with open_books(stage.database_url, stage.bootstrap_servers) as books:
+    async with open_books(stage.database_url, stage.cluster) as books:
         await settled(books)
     leaving = [one for one in people(first, 2 * many) if consents(one[0])]
     return {

@@ -113,7 +113,7 @@ async def _through_all(stage: Stage, lines: Iterator[bytes]) -> None:
     await process.communicate(b"\n".join(lines) + b"\n")
     async with (
         all_services(stage),
-        open_books(stage.database_url, stage.bootstrap_servers) as books,
+        open_books(stage.database_url, stage.cluster) as books,
     ):
         await settled(books)
 

@@ -49,7 +49,7 @@ def make_publisher(
 def make_guard(settings: Settings) -> Guard:
     """What a process knows of what is published."""
     folder = TileFolder(settings.published_folder)
-    read_topic = partial(last_checkpoints, settings.kafka_bootstrap_servers)
+    read_topic = partial(last_checkpoints, settings.cluster)
     return Guard(Published(folder, signing_key(settings).verifier(), read_topic))
 
 

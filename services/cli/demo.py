@@ -87,7 +87,7 @@ async def _demonstrate(console: Console, day: Path, about: str | None) -> None:
     )
     async with (
         running_system(options) as system,
-        open_books(system.database_url, system.bootstrap_servers) as books,
+        open_books(system.database_url, system.cluster) as books,
     ):
         if system.not_ready:
             raise DemoError(f"not ready: {', '.join(system.not_ready)}; see {options.log_folder}")

@@ -5,8 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import MutableMapping
 from pathlib import Path
+from typing import Final
 
 HOME_VARIABLE = "STEWARD_HOME"
+
+KAFKA_SECURITY: Final = (
+    "KAFKA_SECURITY_PROTOCOL",
+    "KAFKA_SSL_CA_LOCATION",
+    "KAFKA_SSL_CERTIFICATE_LOCATION",
+    "KAFKA_SSL_KEY_LOCATION",
+    "KAFKA_SASL_MECHANISM",
+    "KAFKA_SASL_USERNAME",
+)
+"""How to connect to Kafka, but for passwords (`KafkaSettings`)."""
+
+ADDRESSES: Final = ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", *KAFKA_SECURITY)
+"""What a command needs to find the servers of a system."""
 
 
 def home_folder(environ: MutableMapping[str, str] = os.environ) -> Path:
@@ -38,7 +52,5 @@ def use_running_system(environ: MutableMapping[str, str] = os.environ) -> None:
     state = read_state(home_folder(environ) / "run")
     if state is not None and state.running():
         environ.update(
-            (name, state.addresses[name])
-            for name in ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL")
-            if name in state.addresses
+            (name, state.addresses[name]) for name in ADDRESSES if name in state.addresses
         )

@@ -13,6 +13,7 @@ from shared.privacy.grants import apply_grants
 from shared.privacy.putting_in_force import first_plan
 from shared.runtime.actor import actor
 from shared.runtime.clock import utc_now
+from shared.runtime.cluster import Cluster
 from shared.runtime.database import role_name, without_credentials
 from shared.runtime.migrate import MigrationFile, Progress, create_topics, migrate
 from shared.runtime.quiet import loud_settings
@@ -41,7 +42,7 @@ async def migrate_database(
 
 async def migrate_everything(
     database_url: str,
-    bootstrap_servers: str,
+    cluster: Cluster,
     secrets: SecretsFolder,
     plan: Path,
     *,
@@ -53,7 +54,7 @@ async def migrate_everything(
     `replication_factor` None: one replica of a topic on each broker, three at most.
     """
     files = await migrate_database(database_url, secrets, plan, progress=progress)
-    topics = await create_topics(bootstrap_servers, TOPICS, replication_factor=replication_factor)
+    topics = await create_topics(cluster, TOPICS, replication_factor=replication_factor)
     return files, topics
 
 

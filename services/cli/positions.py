@@ -153,7 +153,7 @@ async def _opened(service: str) -> AsyncIterator[tuple[Pool, AIOKafkaConsumer]]:
     settings = settings_of(service)
     async with (
         await open_pool(settings, service=service) as pool,
-        open_reader(settings.kafka_bootstrap_servers) as reader,
+        open_reader(settings.cluster) as reader,
     ):
         yield pool, reader
 

@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from services.cli.inbound_lines import LineError, ToSend, read_line
+from shared.runtime.cluster import Cluster
 
 IN_FLIGHT = 2_000
 """Records that wait for the broker at most: memory stays small however long the file is."""
@@ -50,7 +51,7 @@ def check(lines: Iterable[bytes]) -> Report:
     return report
 
 
-async def publish(lines: Iterable[bytes], bootstrap_servers: str, progress: Progress) -> Report:
+async def publish(lines: Iterable[bytes], cluster: Cluster, progress: Progress) -> Report:
     """Send every line that can be sent, in order, each acknowledged by all in-sync replicas.
 
     Raises aiokafka's KafkaError when the broker cannot be reached or refuses a record: what was
@@ -58,7 +59,7 @@ async def publish(lines: Iterable[bytes], bootstrap_servers: str, progress: Prog
     """
     report = Report()
     producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap_servers,
+        **cluster.client_options(),
         acks="all",
         enable_idempotence=True,
         linger_ms=5,

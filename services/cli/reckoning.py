@@ -20,6 +20,7 @@ from shared.contract.registration import TOPIC as REGISTRATION
 from shared.contract.registration import RegistrationRejected
 from shared.contract.topics import TOPICS
 from shared.messaging.offsets import open_reader
+from shared.runtime.cluster import Cluster
 from shared.runtime.database import queries
 
 SERVICES: Final = ("registration", "consent", "finance", "retention", "audit")
@@ -207,11 +208,11 @@ class Books:
 
 
 @asynccontextmanager
-async def open_books(database_url: str, bootstrap_servers: str) -> AsyncIterator[Books]:
+async def open_books(database_url: str, cluster: Cluster) -> AsyncIterator[Books]:
     """Open both; `database_url` is the administrator's."""
     connection = await asyncpg.connect(database_url)
     try:
-        async with open_reader(bootstrap_servers) as consumer:
+        async with open_reader(cluster) as consumer:
             yield Books(connection, consumer)
     finally:
         await connection.close()

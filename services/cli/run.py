@@ -40,7 +40,7 @@ def run_migration() -> None:
     files, topics = asyncio.run(
         migrate_everything(
             settings.database_url,
-            settings.kafka_bootstrap_servers,
+            settings.cluster,
             secrets,
             plan_path(),
             replication_factor=TopicSettings.load().replication_factor,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,6 +12,7 @@ import typer
 
 if TYPE_CHECKING:
     from services.cli.publishing import Report
+    from shared.runtime.cluster import Cluster
 
 SHOWN = 20
 """Refused lines that are printed one by one."""
@@ -60,11 +62,12 @@ def send(
             err=True,
         )
         raise typer.Exit(2)
+    cluster = _cluster(bootstrap_servers)
     with ExitStack() as stack:
         lines, size = _open(file, stack, rewind=strict)
         if strict:
             _refuse_if_any(lines, as_json)
-        report = _publish(lines, size, bootstrap_servers)
+        report = _publish(lines, size, cluster)
     _show(report, as_json)
     raise typer.Exit(1 if report.refused else 0)
 
@@ -96,7 +99,14 @@ def _refuse_if_any(lines: BinaryIO, as_json: bool) -> None:
     lines.seek(0)
 
 
-def _publish(lines: BinaryIO, size: int | None, bootstrap_servers: str) -> Report:
+def _cluster(bootstrap_servers: str) -> Cluster:
+    """How to connect stands in the environment. Raises SettingsError."""
+    from shared.runtime.settings import KafkaSettings
+
+    return KafkaSettings.load({**os.environ, "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers}).cluster
+
+
+def _publish(lines: BinaryIO, size: int | None, cluster: Cluster) -> Report:
     import asyncio
 
     from aiokafka.errors import KafkaError
@@ -110,14 +120,12 @@ def _publish(lines: BinaryIO, size: int | None, bootstrap_servers: str) -> Repor
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("sending", total=size)
         try:
-            return asyncio.run(
-                publish(lines, bootstrap_servers, lambda done: bar.advance(task, done))
-            )
+            return asyncio.run(publish(lines, cluster, lambda done: bar.advance(task, done)))
         except KafkaError as error:
             name = type(error).__name__
             typer.echo(
-                f"Kafka at {bootstrap_servers} did not take the messages ({name}). Is it there,"
-                " and are the topics made (`steward up` or `steward migrate`)?",
+                f"Kafka at {cluster.bootstrap_servers} did not take the messages ({name}). Is it"
+                " there, and are the topics made (`steward up` or `steward migrate`)?",
                 err=True,
             )
             raise typer.Exit(1) from None

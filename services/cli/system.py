@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
+from services.cli.environment import ADDRESSES, KAFKA_SECURITY
 from services.cli.migration import loud_services, migrate_everything, warning_of
 from services.cli.schemas import SERVICES
 from shared.local import administrator
@@ -22,9 +23,10 @@ from shared.local.ports import HOST, choose_port
 from shared.local.process import Process
 from shared.local.readiness import missing_from_service
 from shared.local.supervisor import Supervisor
+from shared.runtime.cluster import Cluster
 from shared.runtime.database import without_credentials
 from shared.runtime.secrets import SecretsFolder
-from shared.runtime.settings import TopicSettings
+from shared.runtime.settings import KafkaSettings, SettingsError, TopicSettings
 
 FIRST_HTTP_PORT = 8701
 _GIVEN_SERVER_WITHIN_S = 30.0
@@ -101,7 +103,7 @@ class System:
     `not_ready` names the processes that were not ready in time and what is missing.
     """
 
-    bootstrap_servers: str
+    cluster: Cluster
     database_url: str
     secrets: SecretsFolder
     service_ports: Mapping[str, int]
@@ -130,10 +132,7 @@ async def running_system(options: Options) -> AsyncIterator[System]:
         servers = await _servers(options, supervisor)
         await _migrate(options, servers)
         environment = _environment(options, servers)
-        supervisor.note(
-            KAFKA_BOOTSTRAP_SERVERS=environment["KAFKA_BOOTSTRAP_SERVERS"],
-            DATABASE_URL=environment["DATABASE_URL"],
-        )
+        supervisor.note(**{name: environment[name] for name in ADDRESSES if name in environment})
         ports = _service_ports(options)
         options.say(f"starting {', '.join(options.processes)}")
         processes = (
@@ -143,7 +142,7 @@ async def running_system(options: Options) -> AsyncIterator[System]:
         not_ready = await supervisor.start(*processes)
         supervisor.note(phase="running")
         yield System(
-            servers.bootstrap_servers,
+            servers.cluster,
             servers.database_url,
             options.secrets_folder,
             ports,
@@ -157,7 +156,7 @@ async def running_system(options: Options) -> AsyncIterator[System]:
 class _Servers:
     """Where they are. `replicas` of topics, None: as many as there are brokers, three at most."""
 
-    bootstrap_servers: str
+    cluster: Cluster
     database_url: str
     replicas: int | None
     not_ready: Mapping[str, str]
@@ -168,7 +167,7 @@ async def _migrate(options: Options, servers: _Servers) -> None:
     secrets = options.secrets_folder
     await migrate_everything(
         servers.database_url,
-        servers.bootstrap_servers,
+        servers.cluster,
         secrets,
         options.plan,
         replication_factor=servers.replicas,
@@ -179,7 +178,7 @@ async def _migrate(options: Options, servers: _Servers) -> None:
 
 async def _servers(options: Options, supervisor: Supervisor) -> _Servers:
     """Given ones, or ours, started together. Of several brokers some may be away."""
-    given_kafka = options.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+    given_kafka = _given_kafka(options.environ)
     given_database = options.environ.get("DATABASE_URL")
     kafka, postgres = _local_kafka(options), _local_postgres(options)
     wanted = [
@@ -204,11 +203,23 @@ async def _servers(options: Options, supervisor: Supervisor) -> _Servers:
             lambda: local_postgres.missing_from_postgres(given_database),
         )
     return _Servers(
-        given_kafka or kafka.bootstrap_servers,
+        given_kafka or kafka.cluster,
         given_database or postgres.url,
         replicas if replicas or given_kafka else kafka.replicas,
         not_ready,
     )
+
+
+def _given_kafka(environ: Mapping[str, str]) -> Cluster | None:
+    """The Kafka that exists, and how to connect to it. Raises SettingsError."""
+    if environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+        return KafkaSettings.load(environ).cluster
+    if environ.get("KAFKA_SECURITY_PROTOCOL", "PLAINTEXT") != "PLAINTEXT":
+        raise SettingsError(
+            "KAFKA_SECURITY_PROTOCOL is for a Kafka that exists: set KAFKA_BOOTSTRAP_SERVERS as"
+            " well, or unset it to have Kafka started here"
+        )
+    return None
 
 
 def _local_kafka(options: Options) -> local_kafka.LocalKafka:
@@ -247,8 +258,10 @@ async def _given(what: str, variable: str, missing: Callable[[], Awaitable[str |
 
 
 def _environment(options: Options, servers: _Servers) -> dict[str, str]:
+    given = options.environ
     return {
-        "KAFKA_BOOTSTRAP_SERVERS": servers.bootstrap_servers,
+        **{name: given[name] for name in KAFKA_SECURITY if name in given},
+        "KAFKA_BOOTSTRAP_SERVERS": servers.cluster.bootstrap_servers,
         "DATABASE_URL": without_credentials(servers.database_url),
         "STEWARD_SECRETS": str(options.secrets_folder.path),
         "STEWARD_PLAN": str(options.plan.absolute()),

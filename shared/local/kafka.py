@@ -13,7 +13,7 @@ import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -24,8 +24,9 @@ from shared.local.errors import LocalError
 from shared.local.packages import KAFKA_VERSION, cache_folder, locked, obtain
 from shared.local.ports import HOST, choose_port
 from shared.local.process import Process, plain_environment, run_tool
-from shared.local.readiness import missing_from_port
+from shared.local.readiness import HELLOS, missing_from_port
 from shared.local.supervisor import Supervisor
+from shared.runtime.cluster import Cluster
 
 DEFAULT_PORT = 9092
 
@@ -134,6 +135,11 @@ class LocalKafka:
         return 2 * brokers < len(self._nodes)
 
     @property
+    def cluster(self) -> Cluster:
+        """See `Cluster`; in clear, as nothing leaves this machine."""
+        return Cluster(self.bootstrap_servers)
+
+    @property
     def bootstrap_servers(self) -> str:
         return ",".join(f"{HOST}:{node.port}" for node in self._nodes)
 
@@ -161,7 +167,7 @@ class LocalKafka:
             argv=(*java, "kafka.Kafka", str(node.configuration)),
             env=plain_environment(),
             cwd=node.folder,
-            ready=lambda: missing_from_kafka(f"{HOST}:{node.port}", node=node.id),
+            ready=lambda: missing_from_kafka(Cluster(f"{HOST}:{node.port}"), node=node.id),
             ports={"kafka": node.port},
             # Of several, the others do the work meanwhile. One that lost its data does not start
             # before they have elected a controller without it.
@@ -316,30 +322,41 @@ async def _make_class_cache(java: tuple[str, ...], cache: Path) -> None:
             partial.replace(cache)
 
 
-async def missing_from_kafka(bootstrap_servers: str, *, node: int | None = None) -> str | None:
+async def missing_from_kafka(cluster: Cluster, *, node: int | None = None) -> str | None:
     """What keeps the Kafka at these addresses from taking messages; None when a broker (the one
     with this id, where one is given) answers and is not fenced.
     """
     # First without aiokafka, which logs every refused connection as an error.
-    if missing := await _missing_from_all(bootstrap_servers.split(",")):
+    if missing := await _missing_from_all(cluster):
         return missing
     from aiokafka.admin import AIOKafkaAdminClient
     from aiokafka.errors import KafkaError
 
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=3000)
+    admin = AIOKafkaAdminClient(**cluster.client_options(), request_timeout_ms=3000)
     try:
         await admin.start()
-        cluster = await admin.describe_cluster()
+        described = await admin.describe_cluster()
     except KafkaError as error:
-        return f"no answer yet ({type(error).__name__})"
+        missing = f"no answer yet ({type(error).__name__})"
+        if cluster.login is None:
+            return missing
+        return f"{missing}, or it does not know KAFKA_SASL_USERNAME by this password"
     finally:
         await admin.close()
-    ids = {broker["node_id"] for broker in cluster["brokers"]}
+    ids = {broker["node_id"] for broker in described["brokers"]}
     return None if (ids if node is None else node in ids) else "the broker is still fenced"
 
 
-async def _missing_from_all(servers: Sequence[str]) -> str | None:
-    """None when something listens on at least one of them."""
-    places = [server.rpartition(":") for server in servers]
-    found = await asyncio.gather(*(missing_from_port(int(port), host) for host, _, port in places))
+async def _missing_from_all(cluster: Cluster) -> str | None:
+    """None when something listens on at least one of them and, by TLS, answers a greeting: only
+    then has it looked at a client's certificate (RFC 8446, section 4.4.2.4).
+    """
+    places = [server.rpartition(":") for server in cluster.bootstrap_servers.split(",")]
+    hello = HELLOS["kafka"] if cluster.tls else b""
+    found = await asyncio.gather(
+        *(
+            missing_from_port(int(port), host.strip("[]"), hello=hello, tls=cluster.tls)
+            for host, _, port in places
+        )
+    )
     return None if None in found else found[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import ssl
 import struct
 import urllib.error
 import urllib.request
@@ -24,20 +25,24 @@ HELLOS: Final[Mapping[str, bytes]] = {
 """What a server answers before anybody has signed in, by the name of its port."""
 
 
-async def missing_from_port(port: int, host: str = HOST, *, hello: bytes = b"") -> str | None:
+async def missing_from_port(
+    port: int, host: str = HOST, *, hello: bytes = b"", tls: ssl.SSLContext | None = None
+) -> str | None:
     """None when something accepts connections there and, after a `hello`, says anything at all.
 
     A process that is stopped or stuck still has its connections accepted, by the kernel.
     """
     try:
         async with asyncio.timeout(_TIMEOUT_S):
-            reader, writer = await asyncio.open_connection(host, port)
+            reader, writer = await asyncio.open_connection(host, port, ssl=tls)
             with contextlib.closing(writer):
                 writer.write(hello)
                 answered = not hello or await reader.read(1) != b""
             await writer.wait_closed()
     except ConnectionRefusedError:
         return f"nothing listens on {host}:{port}"
+    except ssl.SSLError as error:
+        return f"{host}:{port} and this client do not agree on certificates ({error.reason})"
     except (OSError, TimeoutError):
         answered = False
     return None if answered else f"{host}:{port} does not answer"

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 from shared.messaging import store
 from shared.messaging.offsets import bounds_of, open_reader
 from shared.messaging.places import Partition
+from shared.runtime.cluster import Cluster
 from shared.runtime.database import Pool
 
 LISTENS_FOR_S: Final = 5.0
@@ -24,7 +25,7 @@ hearing it (`steward positions list` shows the gap).
 
 async def log_ends(
     pool: Pool,
-    bootstrap_servers: str,
+    cluster: Cluster,
     partitions: Collection[Partition],
     *,
     within_s: float = LISTENS_FOR_S,
@@ -36,7 +37,7 @@ async def log_ends(
     """
     before = await _positions(pool, partitions)
     try:
-        async with open_reader(bootstrap_servers) as reader:
+        async with open_reader(cluster) as reader:
             bounds = await bounds_of(reader, partitions)
     except (KafkaError, TimeoutError) as error:
         raise ConnectionError(

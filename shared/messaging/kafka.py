@@ -70,6 +70,7 @@ class KafkaTransport:
     """Reads and writes the topics of one Kafka cluster."""
 
     def __init__(self, settings: ServiceSettings) -> None:
+        self._client_options = settings.cluster.client_options()
         self._servers = settings.kafka_bootstrap_servers
         self._session_ms = settings.session_timeout_ms
         self._request_ms = int(settings.session_timeout_ms * REQUEST_SHARE)
@@ -87,7 +88,7 @@ class KafkaTransport:
             await broker.connect()
             broker.config.broker_config.builder = partial(
                 _Reader,
-                bootstrap_servers=self._servers,
+                **self._client_options,
                 request_timeout_ms=self._request_ms,
                 listener=listener,
                 rebalances=rebalances,
@@ -149,7 +150,7 @@ class KafkaTransport:
     async def producer(self) -> Producer:
         """See `Transport`. Idempotent, so a retry inside of it neither doubles nor reorders."""
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._servers,
+            **self._client_options,
             acks="all",
             enable_idempotence=True,
             max_batch_size=PRODUCER_BATCH_BYTES,
@@ -165,9 +166,7 @@ class KafkaTransport:
 
     async def delete_before(self, offsets: Mapping[Partition, int]) -> None:
         """See `Transport` (Kafka's DeleteRecords)."""
-        admin = AIOKafkaAdminClient(
-            bootstrap_servers=self._servers, request_timeout_ms=self._request_ms
-        )
+        admin = AIOKafkaAdminClient(**self._client_options, request_timeout_ms=self._request_ms)
         try:
             await admin.start()
             await admin.delete_records(

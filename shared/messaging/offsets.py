@@ -11,18 +11,19 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from shared.messaging.places import Partition
 from shared.messaging.transport import Bounds
+from shared.runtime.cluster import Cluster
 
 ANSWER_S: Final = 5.0
 """So long the broker may take for a question about offsets."""
 
 
 @asynccontextmanager
-async def open_reader(bootstrap_servers: str) -> AsyncIterator[AIOKafkaConsumer]:
+async def open_reader(cluster: Cluster) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer outside of any group: it asks and reads, and moves nobody's position.
 
     Raises aiokafka's KafkaConnectionError when no broker answers.
     """
-    reader = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, enable_auto_commit=False)
+    reader = AIOKafkaConsumer(**cluster.client_options(), enable_auto_commit=False)
     try:
         await reader.start()
         # Let its tasks begin: aiokafka 0.14 raises from stop() what cancels one that never ran.

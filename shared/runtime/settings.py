@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -20,6 +21,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 from pydantic_settings import SettingsError as UnreadableValueError
+
+from shared.runtime.cluster import Cluster, Login, tls_context
 
 
 class SettingsError(Exception):
@@ -102,7 +105,10 @@ def variable_of(settings: type[SettingsBase], field: str) -> str:
 def _explain(settings: type[SettingsBase], error: ValidationError) -> str:
     lines = []
     for fault in error.errors(include_input=False, include_context=False, include_url=False):
-        location = str(fault["loc"][0]) if fault["loc"] else ""
+        if not fault["loc"]:  # of several variables together; it names them itself
+            lines.append(fault["msg"].removeprefix("Value error, "))
+            continue
+        location = str(fault["loc"][0])
         known = {variable_of(settings, name): name for name in settings.model_fields}
         name = known.get(location, location)
         info = settings.model_fields.get(name)
@@ -133,14 +139,92 @@ class TopicSettings(SettingsBase):
     )
 
 
-class ServiceSettings(SettingsBase):
-    """What every service needs to know. Times are in the unit that a name ends with."""
-
-    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(protected_namespaces=())
+class KafkaSettings(SettingsBase):
+    """Where Kafka is and how to connect; but for the beginning, the names are librdkafka's."""
 
     kafka_bootstrap_servers: BootstrapServers = Field(
         validation_alias="KAFKA_BOOTSTRAP_SERVERS", description="the brokers, as host:port"
     )
+    # SASL without TLS is not offered: the password, and personal data, would go in clear.
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_SSL"] = Field(
+        default="PLAINTEXT", validation_alias="KAFKA_SECURITY_PROTOCOL"
+    )
+    kafka_ssl_ca_location: Path | None = Field(
+        default=None,
+        validation_alias="KAFKA_SSL_CA_LOCATION",
+        description="a PEM file of the authorities of the brokers' certificates",
+    )
+    kafka_ssl_certificate_location: Path | None = Field(
+        default=None,
+        validation_alias="KAFKA_SSL_CERTIFICATE_LOCATION",
+        description="a PEM file with this client's certificate",
+    )
+    kafka_ssl_key_location: Path | None = Field(
+        default=None,
+        validation_alias="KAFKA_SSL_KEY_LOCATION",
+        description="a PEM file with the key of that certificate, where the other lacks it",
+    )
+    kafka_ssl_key_password: SecretStr | None = Field(
+        default=None, validation_alias="KAFKA_SSL_KEY_PASSWORD"
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="SCRAM-SHA-512", validation_alias="KAFKA_SASL_MECHANISM"
+    )
+    kafka_sasl_username: str | None = Field(default=None, validation_alias="KAFKA_SASL_USERNAME")
+    kafka_sasl_password: SecretStr | None = Field(
+        default=None, validation_alias="KAFKA_SASL_PASSWORD"
+    )
+
+    @cached_property
+    def cluster(self) -> Cluster:
+        """Where Kafka is and how to connect. Its files are read once."""
+        if self.kafka_security_protocol == "PLAINTEXT":
+            return Cluster(self.kafka_bootstrap_servers)
+        tls = tls_context(
+            ca=self.kafka_ssl_ca_location,
+            certificate=self.kafka_ssl_certificate_location,
+            key=self.kafka_ssl_key_location,
+            key_password=_revealed(self.kafka_ssl_key_password),
+        )
+        return Cluster(self.kafka_bootstrap_servers, tls, self._login())
+
+    def _login(self) -> Login | None:
+        if self.kafka_security_protocol != "SASL_SSL":
+            return None
+        password = _revealed(self.kafka_sasl_password)
+        if not self.kafka_sasl_username or not password:
+            raise ValueError("SASL_SSL needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD")
+        return Login(self.kafka_sasl_mechanism, self.kafka_sasl_username, password)
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        """What would be left unused is refused: who sets a certificate does not expect clear text.
+        What `cluster` needs is looked at before anything starts.
+        """
+        certificates = (
+            self.kafka_ssl_ca_location,
+            self.kafka_ssl_certificate_location,
+            self.kafka_ssl_key_location,
+        )
+        if self.kafka_security_protocol == "PLAINTEXT" and any(certificates):
+            raise ValueError("KAFKA_SSL_… needs KAFKA_SECURITY_PROTOCOL=SSL, or SASL_SSL")
+        if self.kafka_security_protocol != "SASL_SSL" and self.kafka_sasl_username:
+            raise ValueError("KAFKA_SASL_USERNAME needs KAFKA_SECURITY_PROTOCOL=SASL_SSL")
+        if self.kafka_ssl_key_location and not self.kafka_ssl_certificate_location:
+            raise ValueError("KAFKA_SSL_KEY_LOCATION needs KAFKA_SSL_CERTIFICATE_LOCATION")
+        _ = self.cluster
+        return self
+
+
+def _revealed(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
+
+
+class ServiceSettings(KafkaSettings):
+    """What every service needs to know. Times are in the unit that a name ends with."""
+
+    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(protected_namespaces=())
+
     database_url: DatabaseUrl = Field(
         validation_alias="DATABASE_URL",
         description="postgresql://host:port/database; a service ignores user and password in it",

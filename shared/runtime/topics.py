@@ -11,6 +11,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
+from shared.runtime.cluster import Cluster
+
 _DYNAMIC_TOPIC_CONFIG = 1  # ConfigSource of DescribeConfigs: set on the topic itself
 _REQUEST_TIMEOUT_MS = 20_000
 _VISIBLE_WITHIN_S = 20
@@ -42,7 +44,7 @@ class _Shape:
 
 
 async def create_topics(
-    bootstrap_servers: str, topics: Sequence[TopicLike], *, replication_factor: int | None = None
+    cluster: Cluster, topics: Sequence[TopicLike], *, replication_factor: int | None = None
 ) -> tuple[str, ...]:
     """Make the topics that are missing, set the settings of those that differ; return the made.
 
@@ -54,7 +56,7 @@ async def create_topics(
     refuse, and `KafkaConnectionError` when none answers.
     """
     client = AIOKafkaAdminClient(
-        bootstrap_servers=bootstrap_servers,
+        **cluster.client_options(),
         client_id="steward-migrate",
         request_timeout_ms=_REQUEST_TIMEOUT_MS,
     )

@@ -123,7 +123,7 @@ async def test_a_restored_backup_appends_nothing_and_says_so(
     )
     await append(100, 300)
     key = signing_key(settings).verifier()
-    notes = await last_checkpoints(settings.kafka_bootstrap_servers)
+    notes = await last_checkpoints(settings.cluster)
     own = [note for note in notes if is_of_log(note, key)]
     assert open_checkpoint(own[-1], key).size == 300
     assert (settings.published_folder / "checkpoint").read_bytes() == own[-1]

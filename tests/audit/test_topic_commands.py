@@ -20,6 +20,7 @@ from shared.contract import audit
 from shared.contract.message import Record
 from shared.contract.topics import TOPICS
 from shared.local import administrator
+from shared.runtime.cluster import Cluster
 from shared.runtime.database import without_credentials
 from shared.runtime.secrets import SecretsFolder
 from shared.runtime.topics import create_topics
@@ -79,7 +80,7 @@ async def test_a_log_is_held_against_its_topic_and_made_anew_from_it(
     await work.do(appending_to(work), messages[:SIGNED])
     await publish_all(work)
     await work.do(appending_to(work), messages[SIGNED:])
-    await create_topics(kafka, TOPICS)
+    await create_topics(Cluster(kafka), TOPICS)
     await send(kafka, audit.CHECKPOINTS, await said_by(work))
     records = [message.record for message in messages]
     whole = await send(kafka, await topic_factory("audit"), records)

@@ -143,7 +143,9 @@ async def _values_in_topics(stack: Stack) -> list[Any]:
     values: list[Any] = []
     for topic in TOPICS:
         if not topic.inbound:
-            records = await read_topic(stack.system.bootstrap_servers, topic.name, topic.partitions)
+            records = await read_topic(
+                stack.system.cluster.bootstrap_servers, topic.name, topic.partitions
+            )
             values += [record.value for record in records]
     return values
 

@@ -13,6 +13,7 @@ import asyncpg
 from aiokafka import AIOKafkaProducer
 
 from shared.contract.topics import TopicSpec
+from shared.runtime.cluster import Cluster
 from shared.runtime.topics import create_topics
 from tests.canary.marks import PLANTED, Marks
 from tests.canary.places import (
@@ -75,8 +76,10 @@ async def _plant_in_postgres(stack: Stack, mark: str) -> None:
 
 
 async def _plant_in_kafka(stack: Stack, mark: str) -> None:
-    servers = stack.system.bootstrap_servers
-    await create_topics(servers, [TopicSpec(_TOPIC, 1, {}, "nobody", "nothing", inbound=False)])
+    servers = stack.system.cluster.bootstrap_servers
+    await create_topics(
+        Cluster(servers), [TopicSpec(_TOPIC, 1, {}, "nobody", "nothing", inbound=False)]
+    )
     for codec in (None, "gzip"):
         async with AIOKafkaProducer(
             bootstrap_servers=servers, compression_type=codec, linger_ms=50

@@ -113,7 +113,7 @@ class _Run:
         if said.code:
             raise RuntimeError("the day could not be sent")
         mutants = _mutants(lines)
-        await _send_mutants(self.stack.system.bootstrap_servers, mutants)
+        await _send_mutants(self.stack.system.cluster.bootstrap_servers, mutants)
         self.result.messages, self.result.people = len(lines) + len(mutants), len(day.people)
         await self.stack.settle()
 
@@ -169,7 +169,7 @@ class _Run:
         await self.stack.let_inbound_pass()
         inbound = [topic for topic in TOPICS if topic.inbound]
         partitions = [(topic.name, n) for topic in inbound for n in range(topic.partitions)]
-        servers = self.stack.system.bootstrap_servers
+        servers = self.stack.system.cluster.bootstrap_servers
         async with AIOKafkaConsumer(bootstrap_servers=servers) as consumer:
             ends = await consumer.end_offsets([TopicPartition(*one) for one in partitions])
         transport = KafkaTransport(ServiceSettings.load(self.stack.ground.environ))

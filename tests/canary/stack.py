@@ -88,7 +88,7 @@ class Stack:
     async def settle(self) -> None:
         """Wait until every service has taken and said everything. Raises TimeoutError."""
         heard = {service.name: service.hears for service in SERVICES}
-        servers = (self.system.database_url, self.system.bootstrap_servers)
+        servers = (self.system.database_url, self.system.cluster)
         async with asyncio.timeout(SETTLES_WITHIN_S), open_books(*servers) as books:
             while True:
                 if all(one.settled for one in await books.progress(heard)):
@@ -100,7 +100,7 @@ class Stack:
         soon = {"segment.ms": "1", "file.delete.delay.ms": "0"}
         inbound = [topic for topic in TOPICS if topic.inbound]
         await create_topics(
-            self.system.bootstrap_servers,
+            self.system.cluster,
             [replace(topic, settings={**topic.settings, **soon}) for topic in inbound],
         )
 

@@ -140,7 +140,11 @@ def running_here(home: Path) -> None:
     """As `steward up` leaves it: ours is the process that runs."""
     us = Identity.of(os.getpid())
     assert us is not None
-    addresses = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "DATABASE_URL": "postgresql://h/d"}
+    addresses = {
+        "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+        "KAFKA_SASL_MECHANISM": "PLAIN",
+        "DATABASE_URL": "postgresql://h/d",
+    }
     (home / "run").mkdir(parents=True)
     write_state(home / "run", State(us.pid, us.created, "m", "running", (), addresses))
 
@@ -150,6 +154,7 @@ def test_a_command_finds_the_system_that_runs(home: Path) -> None:
     environ = {"STEWARD_HOME": str(home)}
     use_running_system(environ)
     assert environ["KAFKA_BOOTSTRAP_SERVERS"] == "127.0.0.1:1"
+    assert environ["KAFKA_SASL_MECHANISM"] == "PLAIN"
     assert environ["DATABASE_URL"] == "postgresql://h/d"
     assert environ["STEWARD_SECRETS"] == str(home / "secrets")
 

@@ -15,6 +15,7 @@ from shared.local.errors import NotReadyError
 from shared.local.kafka import LocalKafka
 from shared.local.process import Process
 from shared.runtime.secrets import SecretsFolder
+from shared.runtime.settings import SettingsError
 from tests.conftest import ROOT
 
 
@@ -40,13 +41,24 @@ async def test_given_servers_are_migrated_and_none_is_started(
     options = given(tmp_path, secrets_folder, kafka, empty_database)
     async with running_system(options) as running:
         assert running.supervisor.state.processes == ()
-        assert running.bootstrap_servers == kafka
+        assert running.cluster.bootstrap_servers == kafka
         admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
         await admin.start()
         topics = await admin.list_topics()
         await admin.close()
     assert {topic.name for topic in TOPICS} <= set(topics)
     assert not (tmp_path / "kafka").exists()
+
+
+@pytest.mark.parametrize("named", ["", "127.0.0.1:1"])
+async def test_how_to_connect_is_of_no_use_without_where(
+    tmp_path: Path, secrets_folder: SecretsFolder, empty_database: str, named: str
+) -> None:
+    options = given(tmp_path, secrets_folder, named, empty_database)
+    environ = {**options.environ, "KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}
+    with pytest.raises(SettingsError, match="KAFKA_SASL" if named else "KAFKA_BOOTSTRAP_SERVERS"):
+        async with running_system(replace(options, environ=environ)):
+            raise AssertionError("nothing starts")
 
 
 async def test_what_services_are_told_of_the_database_has_no_password(

@@ -15,6 +15,7 @@ from services.cli.send import app
 from shared.contract.codec import decode
 from shared.contract.message import Message
 from shared.contract.topics import TOPICS
+from shared.runtime.cluster import Cluster
 from shared.runtime.topics import create_topics
 
 CANARY = "Kanarialintu-7391"
@@ -90,7 +91,7 @@ def ends(kafka: str) -> dict[TopicPartition, int]:
     """Where the inbound topics end before the test."""
 
     async def find() -> dict[TopicPartition, int]:
-        await create_topics(kafka, TOPICS)
+        await create_topics(Cluster(kafka), TOPICS)
         async with AIOKafkaConsumer(bootstrap_servers=kafka) as consumer:
             found: dict[TopicPartition, int] = await consumer.end_offsets(
                 [

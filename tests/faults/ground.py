@@ -15,6 +15,7 @@ from shared.local.kafka import LocalKafka
 from shared.local.ports import HOST, choose_port
 from shared.local.postgres import LocalPostgres, remove_data
 from shared.local.process import Process
+from shared.runtime.cluster import Cluster
 from shared.runtime.database import without_credentials
 from shared.runtime.secrets import SecretsFolder
 from tests.faults.disks import SmallDisk
@@ -114,7 +115,7 @@ async def open_ground(
         for server in servers:
             stack.push_async_callback(server.stop)
         await asyncio.gather(*(server.start() for server in servers))
-        await migrate_everything(postgres.url, bootstrap_servers, secrets, PLAN)
+        await migrate_everything(postgres.url, Cluster(bootstrap_servers), secrets, PLAN)
         running, last = tuple(servers[:-1]), servers[-1]
         yield Ground(
             folder, running, last, bootstrap_servers, postgres.url, secrets, proxies, disks

@@ -18,6 +18,7 @@ from services.registration.settings import Settings
 from shared.contract.services import SERVICES as SPECS
 from shared.local.ports import HOST, choose_port
 from shared.privacy.plan import load_plan
+from shared.runtime.cluster import Cluster
 from tests.faults.answers import Difference, compare
 from tests.faults.dinner import Desk
 from tests.faults.ground import PLAN, Ground, open_ground
@@ -236,7 +237,7 @@ class World:
     # Comparing
 
     def _books(self) -> AbstractAsyncContextManager[Books]:
-        return open_books(self.ground.database_url, self.ground.bootstrap_servers)
+        return open_books(self.ground.database_url, Cluster(self.ground.bootstrap_servers))
 
     async def compare(self) -> Difference:
         """How far the system at rest is from what the model says; what was known before apart."""

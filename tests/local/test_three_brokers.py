@@ -18,6 +18,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from shared.local.errors import LocalError
 from shared.local.kafka import LocalKafka, missing_from_kafka
 from shared.local.supervisor import Supervisor
+from shared.runtime.cluster import Cluster
 from shared.runtime.topics import TopicError, create_topics
 
 pytestmark = pytest.mark.system
@@ -115,7 +116,7 @@ async def test_one_of_three_dies_the_others_go_on_and_it_returns(tmp_path: Path)
     kafka = LocalKafka(tmp_path / "kafka", brokers=3)
     async with running(tmp_path, kafka) as supervisor:
         servers = kafka.bootstrap_servers
-        await create_topics(servers, [Topic("facts")])
+        await create_topics(Cluster(servers), [Topic("facts")])
         await send(servers, "facts", {b"before"})
         assert await read(servers, "facts", 1, "before") == {b"before"}
 
@@ -144,11 +145,11 @@ async def test_data_of_another_number_of_brokers_is_refused(tmp_path: Path) -> N
 
 
 async def test_a_kafka_answers_as_long_as_one_address_does(kafka: str) -> None:
-    assert await missing_from_kafka(f"127.0.0.1:1,{kafka}") is None
-    assert await missing_from_kafka(kafka, node=7) == "the broker is still fenced"
+    assert await missing_from_kafka(Cluster(f"127.0.0.1:1,{kafka}")) is None
+    assert await missing_from_kafka(Cluster(kafka), node=7) == "the broker is still fenced"
 
 
 async def test_fewer_replicas_than_asked_for_are_told_with_what_to_do(kafka: str) -> None:
-    await create_topics(kafka, [Topic("one-replica")])
+    await create_topics(Cluster(kafka), [Topic("one-replica")])
     with pytest.raises(TopicError, match=r"has 1 replicas and should have 2.*REPLICATION_FACTOR"):
-        await create_topics(kafka, [Topic("one-replica")], replication_factor=2)
+        await create_topics(Cluster(kafka), [Topic("one-replica")], replication_factor=2)

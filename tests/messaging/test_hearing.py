@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shared.messaging.hearing import ANOTHER_LOG, log_ends
+from shared.runtime.cluster import Cluster
 from tests.conftest import TopicFactory
 from tests.support.clusters import KafkaCluster, Sent
 from tests.support.messaging import World
@@ -20,7 +21,7 @@ async def ends(world: World, within_s: float = 0.0) -> dict[int, int]:
     """Of the topic that the service reads; it has four partitions."""
     servers = world.service.settings.kafka_bootstrap_servers
     partitions = [(world.inbound, number) for number in range(4)]
-    found = await log_ends(world.pool, servers, partitions, within_s=within_s)
+    found = await log_ends(world.pool, Cluster(servers), partitions, within_s=within_s)
     return found[world.inbound]
 
 
@@ -57,4 +58,4 @@ async def test_a_log_that_ends_before_the_position_is_another_and_never_heard(
 
 async def test_without_kafka_nobody_knows(world: World) -> None:
     with pytest.raises(ConnectionError, match="nobody knows"):
-        await log_ends(world.pool, "127.0.0.1:1", [(world.inbound, 0)])
+        await log_ends(world.pool, Cluster("127.0.0.1:1"), [(world.inbound, 0)])

@@ -91,7 +91,7 @@ async def flowing(
     open_service: Open, settings: ServiceSettings, make_topic: Callable[[str], Awaitable[str]]
 ) -> AsyncIterator[Flow]:
     """Run the service until the end of the block; what it says goes to its real topics."""
-    await create_topics(settings.kafka_bootstrap_servers, TOPICS)
+    await create_topics(settings.cluster, TOPICS)
     async with open_service(settings) as real:
         own = {one.topic: await make_topic(one.topic) for one in real.subscriptions}
         moved = [replace(one, topic=own[one.topic]) for one in real.subscriptions]

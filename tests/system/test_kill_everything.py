@@ -107,7 +107,7 @@ async def _run(home: Path, parts: Sequence[Path], victims: Sequence[str]) -> Sna
                 await _kill(system, victims[number])
         await _kafka_answers(system)
         await _postgres_answers(system)
-        async with open_books(system.database_url, system.bootstrap_servers) as books:
+        async with open_books(system.database_url, system.cluster) as books:
             await _settled(books)
             assert (await books.reckon()).discrepancies() == []
         await _steward(system, "keys", "check")
@@ -128,7 +128,7 @@ async def _kill(system: System, name: str) -> None:
 
 async def _kafka_answers(system: System) -> None:
     """Upstream systems wait for a broker that is away, as the services do."""
-    host, _, port = system.bootstrap_servers.partition(":")
+    host, _, port = system.cluster.bootstrap_servers.partition(":")
     async with asyncio.timeout(60):
         while True:
             try:

@@ -51,10 +51,10 @@ def run_rebuild(*, confirmed: bool) -> int:
 
 async def _rebuild(settings: Settings, report: Report, progress: Progress) -> None:
     keys = [signing_key(settings).verifier()]
-    servers = settings.kafka_bootstrap_servers
-    topic, folder = TopicLog(servers), folder_log(settings.published_folder)
+    cluster = settings.cluster
+    topic, folder = TopicLog(cluster), folder_log(settings.published_folder)
     await topic.begin()
-    topics = Topics(partial(audit_records, servers), topic.checkpoints)
+    topics = Topics(partial(audit_records, cluster), topic.checkpoints)
     # The administrator's: the service itself may take nothing out of its log.
     secrets = SecretsFolder(settings.secrets)
     async with (

@@ -133,7 +133,7 @@ async def _sink(settings: Settings, request: Request) -> AsyncIterator[Sink]:
     if request.to_topic is not None:
         from services.audit.commands.topic_sink import topic_sink
 
-        async with topic_sink(settings.kafka_bootstrap_servers, request.to_topic) as topic:
+        async with topic_sink(settings.cluster, request.to_topic) as topic:
             yield topic
     elif request.format == "table":
         yield TableSink(Console())

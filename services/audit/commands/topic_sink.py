@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 from services.audit.domain.entries import StoredEntry, published
 from shared.contract import headers
 from shared.contract.topics import TOPICS
+from shared.runtime.cluster import Cluster
 
 
 class Producer(Protocol):
@@ -59,7 +60,7 @@ class TopicSink:
 
 
 @asynccontextmanager
-async def topic_sink(servers: str, name: str) -> AsyncIterator[TopicSink]:
+async def topic_sink(cluster: Cluster, name: str) -> AsyncIterator[TopicSink]:
     """Open the way to a topic that was made for it; typer.BadParameter where it was not.
 
     Raises ConnectionError where Kafka does not answer.
@@ -71,16 +72,16 @@ async def topic_sink(servers: str, name: str) -> AsyncIterator[TopicSink]:
             param_hint="--to-topic",
         )
     try:
-        await _require(servers, name)
-        producer = AIOKafkaProducer(bootstrap_servers=servers, acks="all", enable_idempotence=True)
+        await _require(cluster, name)
+        producer = AIOKafkaProducer(**cluster.client_options(), acks="all", enable_idempotence=True)
         async with producer:
             yield TopicSink(producer, name)
     except KafkaError as error:
         raise ConnectionError("Kafka does not answer") from error
 
 
-async def _require(servers: str, name: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+async def _require(cluster: Cluster, name: str) -> None:
+    admin = AIOKafkaAdminClient(**cluster.client_options())
     await admin.start()
     try:
         if name not in await admin.list_topics():

@@ -98,7 +98,7 @@ async def _verify_all(request: Request, report: Report, progress: Progress) -> N
     keys = [_key(request.public_key), *(key for key, _ in witnesses_of(settings))]
     pool = await open_pool(settings, service="audit", max_size=2)
     try:
-        topic = TopicLog(settings.kafka_bootstrap_servers)
+        topic = TopicLog(settings.cluster)
         if not await topic.begin():
             report.findings.add(Finding("topic", "checkpoints at its beginning were removed"))
         log = DatabaseLog(pool, report.findings)
@@ -107,7 +107,7 @@ async def _verify_all(request: Request, report: Report, progress: Progress) -> N
         await verify_database(log, folder, keys, report, progress)
         await verify_announced(log, topic.checkpoints(), keys, report, folder)
         unsigned = await log.unsigned(report.signed, report.size, next_offset)
-        read = partial(audit_records, settings.kafka_bootstrap_servers)
+        read = partial(audit_records, settings.cluster)
         await UnsignedVerifier(log, read, report.findings).run(unsigned)
     except KafkaError as error:
         raise ConnectionError("Kafka does not answer") from error

@@ -11,19 +11,20 @@ from shared.contract.audit import CHECKPOINTS, CheckpointPublished
 from shared.contract.codec import decode
 from shared.contract.message import Message
 from shared.messaging.offsets import ANSWER_S, bounds_of, open_reader
+from shared.runtime.cluster import Cluster
 
 LAST: Final = 1_000
 """Records at the topic's end among which the newest checkpoint is looked for: what is sent again
 after a failure can stand behind it."""
 
 
-async def last_checkpoints(bootstrap_servers: str) -> list[bytes]:
+async def last_checkpoints(cluster: Cluster) -> list[bytes]:
     """Signed checkpoints at the end of the topic, of whatever log, in order.
 
     Raises aiokafka's KafkaError and TimeoutError when no broker answers.
     """
     place = (CHECKPOINTS, 0)
-    async with open_reader(bootstrap_servers) as reader:
+    async with open_reader(cluster) as reader:
         bounds = (await bounds_of(reader, [place]))[place]
         begin = max(bounds.start, bounds.end - LAST)
         reader.assign([TopicPartition(*place)])

@@ -13,6 +13,7 @@ from shared.contract.codec import decode
 from shared.contract.message import Message, Record
 from shared.messaging.offsets import ANSWER_S, bounds_of, open_reader
 from shared.messaging.places import Partition
+from shared.runtime.cluster import Cluster
 
 AT_ONCE: Final = 500
 RECORDS_AT_ONCE: Final = 4_000
@@ -22,8 +23,8 @@ _PLACE: Final = (CHECKPOINTS, 0)
 class TopicLog:
     """Checkpoints as they were announced, up to the end that the topic had at the beginning."""
 
-    def __init__(self, bootstrap_servers: str) -> None:
-        self._bootstrap_servers = bootstrap_servers
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
         self._span = (0, 0)
 
     async def begin(self) -> bool:
@@ -31,14 +32,14 @@ class TopicLog:
 
         Raises aiokafka's KafkaError and TimeoutError when no broker answers.
         """
-        async with open_reader(self._bootstrap_servers) as reader:
+        async with open_reader(self._cluster) as reader:
             bounds = (await bounds_of(reader, [_PLACE]))[_PLACE]
         self._span = (bounds.start, bounds.end)
         return bounds.start == 0
 
     async def checkpoints(self) -> AsyncIterator[list[tuple[int, bytes]]]:
         """Sizes and signed checkpoints, in order, some hundreds at a time. Raises as `begin`."""
-        async for records in _read(self._bootstrap_servers, _PLACE, self._span, AT_ONCE):
+        async for records in _read(self._cluster, _PLACE, self._span, AT_ONCE):
             part = []
             for record in records:
                 message = decode(record)
@@ -49,27 +50,27 @@ class TopicLog:
 
 
 async def audit_records(
-    bootstrap_servers: str, begin: int = 0, end: int | None = None
+    cluster: Cluster, begin: int = 0, end: int | None = None
 ) -> AsyncIterator[list[Record]]:
     """What was said to the log, up to an offset or to the topic's present end, in order.
 
     Raises as `TopicLog.begin`.
     """
     place = (TOPIC, 0)
-    async with open_reader(bootstrap_servers) as reader:
+    async with open_reader(cluster) as reader:
         bounds = (await bounds_of(reader, [place]))[place]
     last = bounds.end if end is None else min(end, bounds.end)
     first = max(begin, bounds.start)
-    async for records in _read(bootstrap_servers, place, (first, last), RECORDS_AT_ONCE):
+    async for records in _read(cluster, place, (first, last), RECORDS_AT_ONCE):
         yield records
 
 
 async def _read(
-    bootstrap_servers: str, place: Partition, span: tuple[int, int], most: int
+    cluster: Cluster, place: Partition, span: tuple[int, int], most: int
 ) -> AsyncIterator[list[Record]]:
     """Everything of a partition from an offset up to another, so many records at a time."""
     partition, (begin, end) = TopicPartition(*place), span
-    async with open_reader(bootstrap_servers) as reader:
+    async with open_reader(cluster) as reader:
         reader.assign([partition])
         reader.seek(partition, begin)
         while await reader.position(partition) < end:

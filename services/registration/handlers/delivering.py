@@ -47,7 +47,7 @@ async def heard(pool: Pool, settings: Settings) -> LogEnds:
     """Where the logs end that decide about disclosures, once they are read up to there. Raises
     ConnectionError where Kafka does not answer.
     """
-    return await log_ends(pool, settings.kafka_bootstrap_servers, _DECIDE)
+    return await log_ends(pool, settings.cluster, _DECIDE)
 
 
 def csv_of(desk: Desk, delivery: Delivery) -> bytes:

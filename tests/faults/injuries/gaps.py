@@ -14,6 +14,7 @@ from shared.contract.topics import TOPICS, topic
 from shared.messaging.kafka import KafkaTransport
 from shared.messaging.offsets import bounds_of, open_reader
 from shared.messaging.places import Partition
+from shared.runtime.cluster import Cluster
 from shared.runtime.topics import create_topics
 from tests.faults.operator import steward, until_nothing
 from tests.faults.registry import injury
@@ -104,16 +105,16 @@ async def _outlive(world: World, name: str) -> set[Partition]:
     short = replace(topic(name), settings={**topic(name).settings, "retention.ms": "1000"})
     unread = {(name, int(str(row["partition"]))) for row in await _behind(world, "consent", name)}
     servers = world.ground.bootstrap_servers
-    await create_topics(servers, [short])
+    await create_topics(Cluster(servers), [short])
     world.note(f"what is older than a second is deleted from {name}")
-    async with open_reader(servers) as reader:
+    async with open_reader(Cluster(servers)) as reader:
 
         async def left() -> str:
             bounds = await bounds_of(reader, places)
             return ", ".join(str(one) for one, has in bounds.items() if has.start < has.end)
 
         await until_nothing(left)
-    await create_topics(servers, TOPICS)
+    await create_topics(Cluster(servers), TOPICS)
     return unread
 
 
