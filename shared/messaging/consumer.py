@@ -114,6 +114,11 @@ class Consumer:
         return self._positions
 
     @property
+    def settled(self) -> bool:
+        """Whether it is known which partitions this process has, and where to read on in each."""
+        return self._log is not None and (self._settling is None or self._settling.done())
+
+    @property
     def gaps(self) -> Collection[Partition]:
         """Partitions that stand still because their log lacks what is to be read next."""
         return self._gaps
@@ -289,7 +294,7 @@ class Consumer:
     async def check_gaps(self) -> None:
         """See whether an operator has mended a partition that stands still."""
         log = self._log
-        if log is not None and self._gaps and (self._settling is None or self._settling.done()):
+        if log is not None and self._gaps and self.settled:
             found = await self._finder.find(log, list(self._gaps))
             for partition in found.keys() & self._gaps:
                 self._read_on(log, partition, *found[partition])

@@ -34,6 +34,9 @@ from shared.runtime.periodic import TRY_AGAIN_S
 from shared.runtime.quiet import tell_if_loud
 
 FIGURES_EVERY: Final = timedelta(seconds=5)
+NOT_SETTLED_S: Final = 1.0
+"""The same while partitions are shared out: who looks then is to see soon what a process has."""
+
 HOUSEKEEPING_EVERY: Final = timedelta(minutes=10)
 
 INBOUND: Final = frozenset(spec.name for spec in TOPICS if spec.inbound)
@@ -75,7 +78,11 @@ class Maintenance:
                 await loop.pause(TRY_AGAIN_S)
             else:
                 loop.ok()
-                await loop.pause(FIGURES_EVERY.total_seconds())
+                await loop.pause(self._pause_s())
+
+    def _pause_s(self) -> float:
+        settled = all(consumer.settled for consumer in self._consumers)
+        return FIGURES_EVERY.total_seconds() if settled else NOT_SETTLED_S
 
     async def _round(self) -> None:
         if self._now() >= self._next_housekeeping:

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from shared.messaging.consumer import Consumer
-from shared.messaging.maintenance import FIGURES_EVERY, Maintenance
+from shared.messaging.maintenance import FIGURES_EVERY, NOT_SETTLED_S, Maintenance
 from shared.messaging.places import Partition
 from shared.messaging.redrive import Redrive
 from shared.messaging.transport import Bounds
@@ -159,3 +159,23 @@ async def test_what_was_away_is_looked_for_again_before_the_next_figures_are_due
     away, back = pauses
     assert away == (TRY_AGAIN_S, {"maintenance": "Kafka does not answer"})
     assert back == (FIGURES_EVERY.total_seconds(), {})
+
+
+async def test_figures_come_soon_until_it_is_known_what_a_process_has(world: World) -> None:
+    heartbeats, stopping, log = Heartbeats(), asyncio.Event(), StillLog()
+    transport = world.cluster.transport(world.service.settings)
+    consumer = Consumer(world.service, transport, heartbeats, inbox_key=b"k" * 32)
+    seen: list[tuple[float, float | None]] = []
+
+    class HurriedLoop(Loop):
+        async def pause(self, seconds: float) -> None:
+            seen.append((seconds, figure("partitions_assigned")))
+            if len(seen) == 2:
+                stopping.set()
+                return
+            consumer.assigned(log, [(world.inbound, 0)])
+            await log.sought.wait()
+
+    maintenance = Maintenance(world.service, [consumer], transport, now=utc_now)
+    await maintenance.run(HurriedLoop("maintenance", heartbeats, stopping))
+    assert seen == [(NOT_SETTLED_S, 0), (FIGURES_EVERY.total_seconds(), 1)]
