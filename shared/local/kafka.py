@@ -352,10 +352,10 @@ async def _missing_from_all(cluster: Cluster) -> str | None:
     then has it looked at a client's certificate (RFC 8446, section 4.4.2.4).
     """
     places = [server.rpartition(":") for server in cluster.bootstrap_servers.split(",")]
-    hello = HELLOS["kafka"] if cluster.tls else b""
+    hello, tls = (HELLOS["kafka"], cluster.tls.context) if cluster.tls else (b"", None)
     found = await asyncio.gather(
         *(
-            missing_from_port(int(port), host.strip("[]"), hello=hello, tls=cluster.tls)
+            missing_from_port(int(port), host.strip("[]"), hello=hello, tls=tls)
             for host, _, port in places
         )
     )

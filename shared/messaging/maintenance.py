@@ -18,6 +18,7 @@ from shared.messaging.service import Service
 from shared.messaging.transport import Transport
 from shared.runtime.application import Loop
 from shared.runtime.clock import Clock
+from shared.runtime.cluster import CertificateError
 from shared.runtime.database import bounded_transaction, describe
 from shared.runtime.memory import give_back_free_pages
 from shared.runtime.metrics import (
@@ -58,6 +59,7 @@ class Maintenance:
         self._pool = service.pool
         self._limit_s = service.settings.session_timeout_ms / 1000
         self._sealer = service.sealer
+        self._tls = service.settings.cluster.tls
         self._consumers = consumers
         self._transport = transport
         self._now = now
@@ -92,7 +94,18 @@ class Maintenance:
         for consumer in self._consumers:
             await consumer.tell_kafka()
             await consumer.check_gaps()
+        self._renew_certificate()
         give_back_free_pages()
+
+    def _renew_certificate(self) -> None:
+        """A certificate that is replaced before its end is shown from the next connection on."""
+        if self._tls is None:
+            return
+        try:
+            if self._tls.renew():
+                _log.info("another certificate is shown to Kafka from now on")
+        except CertificateError as error:
+            _log.error("a new certificate cannot be used", reason=str(error))
 
     async def keep_house(self) -> None:
         """Prepare and drop partitions of the inbox, destroy the keys of bodies that were kept for

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,14 +30,14 @@ class Cluster:
     """
 
     bootstrap_servers: str
-    tls: ssl.SSLContext | None = None
+    tls: Tls | None = None
     login: Login | None = None
 
     def client_options(self) -> Mapping[str, Any]:
         """The arguments that every client of aiokafka takes."""
         options: dict[str, Any] = {"bootstrap_servers": self.bootstrap_servers}
         if self.tls is not None:
-            options |= {"security_protocol": "SSL", "ssl_context": self.tls}
+            options |= {"security_protocol": "SSL", "ssl_context": self.tls.context}
         if self.login is not None:
             options |= {
                 "security_protocol": "SASL_SSL",
@@ -48,32 +48,74 @@ class Cluster:
         return options
 
 
-def tls_context(
-    *,
-    ca: Path | None = None,
-    certificate: Path | None = None,
-    key: Path | None = None,
-    key_password: str | None = None,
-) -> ssl.SSLContext:
+class Tls:
     """What a client of Kafka trusts, and what it shows of itself; all files are PEM (RFC 7468).
 
     `ca`: authorities that a broker's certificate may be of; None: those of the system. A broker's
     certificate must be for the host that was called (RFC 6125). `key`: None where it stands in the
     file of the certificate. Raises `CertificateError`.
     """
-    try:
-        context = ssl.create_default_context(cafile=ca)
-    except (OSError, ssl.SSLError) as error:
-        raise CertificateError(f"KAFKA_SSL_CA_LOCATION: {_why(error)}") from None
-    if certificate is not None:
+
+    def __init__(
+        self,
+        *,
+        ca: Path | None = None,
+        certificate: Path | None = None,
+        key: Path | None = None,
+        key_password: str | None = None,
+    ) -> None:
+        self._ca = ca
+        self._certificate = certificate
+        self._key = key
+        # Without a password of its own OpenSSL would ask whoever sits at the terminal.
+        self._key_password = key_password or ""
+        self._read = self._stamps()
+        self.context = self._made()
+
+    def renew(self) -> bool:
+        """Read the files again where they are others than before; connections that are made from
+        now on show what they hold then. Whether they were read. Raises `CertificateError`, once,
+        and keeps what was.
+        """
+        stamps = self._stamps()
+        if stamps == self._read:
+            return False
+        self._read = stamps
+        self._made()  # a context that fails half way is left with the one and without the other
+        self._load(self.context)
+        return True
+
+    def _made(self) -> ssl.SSLContext:
         try:
-            # Without a password of its own OpenSSL would ask whoever sits at the terminal.
-            context.load_cert_chain(certificate, key, key_password or "")
+            context = ssl.create_default_context(cafile=self._ca)
+        except (OSError, ssl.SSLError) as error:
+            raise CertificateError(f"KAFKA_SSL_CA_LOCATION: {_why(error)}") from None
+        self._load(context)
+        return context
+
+    def _load(self, context: ssl.SSLContext) -> None:
+        if self._ca is not None:
+            context.load_verify_locations(self._ca)
+        if self._certificate is None:
+            return
+        try:
+            context.load_cert_chain(self._certificate, self._key, self._key_password)
         except (OSError, ssl.SSLError) as error:
             raise CertificateError(
                 f"KAFKA_SSL_CERTIFICATE_LOCATION, KAFKA_SSL_KEY_LOCATION: {_why(error)}"
             ) from None
-    return context
+
+    def _stamps(self) -> Sequence[tuple[int, int] | None]:
+        return [_stamp(file) for file in (self._ca, self._certificate, self._key)]
+
+
+def _stamp(file: Path | None) -> tuple[int, int] | None:
+    """What changes with a file: another one in its place has another number."""
+    try:
+        found = None if file is None else file.stat()
+    except OSError:
+        return None
+    return None if found is None else (found.st_ino, found.st_mtime_ns)
 
 
 def _why(error: OSError) -> str:

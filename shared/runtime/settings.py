@@ -22,7 +22,7 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as UnreadableValueError
 
-from shared.runtime.cluster import Cluster, Login, tls_context
+from shared.runtime.cluster import Cluster, Login, Tls
 
 
 class SettingsError(Exception):
@@ -180,7 +180,7 @@ class KafkaSettings(SettingsBase):
         """Where Kafka is and how to connect. Its files are read once."""
         if self.kafka_security_protocol == "PLAINTEXT":
             return Cluster(self.kafka_bootstrap_servers)
-        tls = tls_context(
+        tls = Tls(
             ca=self.kafka_ssl_ca_location,
             certificate=self.kafka_ssl_certificate_location,
             key=self.kafka_ssl_key_location,

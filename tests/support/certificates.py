@@ -6,7 +6,6 @@ import ipaddress
 import os
 import secrets
 import shutil
-import ssl
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +22,7 @@ from shared.local.kafka import LocalKafka, missing_from_kafka
 from shared.local.ports import HOST, choose_port
 from shared.local.postgres import LocalPostgres
 from shared.local.process import Process
-from shared.runtime.cluster import Cluster, tls_context
+from shared.runtime.cluster import Cluster, Tls
 
 LOGIN = "steward"
 _VALID = timedelta(hours=1)
@@ -131,8 +130,8 @@ class GuardedKafka(LocalKafka):
         lines = "".join(f"{name}={value}\n" for name, value in guarded.items())
         node.configuration.write_text(text + lines, "utf-8")
 
-    def _tls(self) -> ssl.SSLContext:
-        return tls_context(ca=self._authority.ca, certificate=self._own.both)
+    def _tls(self) -> Tls:
+        return Tls(ca=self._authority.ca, certificate=self._own.both)
 
     def _process(self, java: tuple[str, ...], node: Any) -> Process:  # noqa: ANN401 - as above
         cluster = Cluster(f"{HOST}:{node.port}", self._tls())

@@ -20,7 +20,7 @@ from shared.contract.topics import topic
 from shared.local.kafka import missing_from_kafka
 from shared.local.postgres import missing_from_postgres
 from shared.messaging.offsets import bounds_of, open_reader
-from shared.runtime.cluster import Cluster, tls_context
+from shared.runtime.cluster import Cluster, Tls
 from shared.runtime.settings import KafkaSettings
 from tests.conftest import ROOT
 from tests.support.certificates import LOGIN, Authority, Certified, GuardedKafka, GuardedPostgres
@@ -107,13 +107,13 @@ async def test_a_kafka_that_is_not_agreed_with_is_told_apart(guarded: Guarded) -
     stranger = other.certify("stranger").both
     assert await missing_from_kafka(KafkaSettings.load(guarded.environ).cluster) is None
     for tls in (
-        tls_context(ca=authority.ca),
-        tls_context(ca=authority.ca, certificate=stranger),
+        Tls(ca=authority.ca),
+        Tls(ca=authority.ca, certificate=stranger),
     ):
         said = await missing_from_kafka(Cluster(servers, tls))
         assert said is not None
         assert "do not agree on certificates" in said
-    not_trusted = tls_context(ca=other.ca, certificate=guarded.client.both)
+    not_trusted = Tls(ca=other.ca, certificate=guarded.client.both)
     said = await missing_from_kafka(Cluster(servers, not_trusted))
     assert said is not None
     assert "CERTIFICATE_VERIFY_FAILED" in said
