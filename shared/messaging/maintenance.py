@@ -22,6 +22,7 @@ from shared.runtime.cluster import CertificateError
 from shared.runtime.database import bounded_transaction, describe
 from shared.runtime.memory import give_back_free_pages
 from shared.runtime.metrics import (
+    CERTIFICATE_EXPIRY,
     CONSUMER_LAG,
     DEAD_LETTERS_STANDING,
     OUTBOX_OLDEST_SECONDS,
@@ -106,6 +107,8 @@ class Maintenance:
                 _log.info("another certificate is shown to Kafka from now on")
         except CertificateError as error:
             _log.error("a new certificate cannot be used", reason=str(error))
+        if self._tls.expiry is not None:
+            CERTIFICATE_EXPIRY.set(self._tls.expiry.timestamp())
 
     async def keep_house(self) -> None:
         """Prepare and drop partitions of the inbox, destroy the keys of bodies that were kept for

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,7 @@ class Tls:
         self._key = key
         # Without a password of its own OpenSSL would ask whoever sits at the terminal.
         self._key_password = key_password or ""
+        self._expiry: datetime | None = None
         self._read = self._stamps()
         self.context = self._made()
 
@@ -84,6 +86,11 @@ class Tls:
         self._made()  # a context that fails half way is left with the one and without the other
         self._load(self.context)
         return True
+
+    @property
+    def expiry(self) -> datetime | None:
+        """Until when the certificate that is shown is accepted; None without one."""
+        return self._expiry
 
     def _made(self) -> ssl.SSLContext:
         try:
@@ -104,6 +111,11 @@ class Tls:
             raise CertificateError(
                 f"KAFKA_SSL_CERTIFICATE_LOCATION, KAFKA_SSL_KEY_LOCATION: {_why(error)}"
             ) from None
+        # Commands that show none are spared it.
+        from cryptography.x509 import load_pem_x509_certificates
+
+        own = load_pem_x509_certificates(self._certificate.read_bytes())[0]
+        self._expiry = own.not_valid_after_utc
 
     def _stamps(self) -> Sequence[tuple[int, int] | None]:
         return [_stamp(file) for file in (self._ca, self._certificate, self._key)]

@@ -46,6 +46,10 @@ PARKED_MESSAGES = Gauge(
     "steward_parked_messages", "Messages that wait behind a dead letter of their key."
 )
 PARKED_KEYS = Gauge("steward_parked_keys", "Keys whose messages wait behind a dead letter.")
+CERTIFICATE_EXPIRY = Gauge(
+    "steward_certificate_expiry_timestamp_seconds",
+    "Until when Kafka accepts the certificate that it is shown (Unix time); 0 without one.",
+)
 READY = Gauge("steward_ready", "1 while `/readyz` says that nothing is missing, else 0.")
 LOOP_RESTARTS = Counter(
     "steward_loop_restarts", "Loops of this process that failed and were started again.", ["loop"]

@@ -7,6 +7,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from cryptography import x509
+from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from shared.messaging.maintenance import Maintenance
@@ -38,6 +40,9 @@ async def test_it_is_taken_up_and_half_a_one_is_told_of(
             lambda: shutil.copy(other.certificate, shown.certificate),
             lambda: shutil.copy(other.key, shown.key),
         )
+    (own,) = x509.load_pem_x509_certificates(other.certificate.read_bytes())
+    until = REGISTRY.get_sample_value("steward_certificate_expiry_timestamp_seconds")
+    assert until == own.not_valid_after_utc.timestamp()
     assert lines == ["a new certificate cannot be used", "another certificate is shown to Kafka"]
 
 

@@ -134,6 +134,10 @@ async def test_a_certificate_that_was_replaced_is_shown_from_the_next_connection
         assert tls.renew()
         after = await shown_to_server(tls)
         assert before != after
+        assert (
+            tls.expiry
+            == x509.load_pem_x509_certificate(first.certificate.read_bytes()).not_valid_after_utc
+        )
         assert after == serial_of(first.certificate)
 
 
