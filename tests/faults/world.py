@@ -66,6 +66,9 @@ class Options:
     keep_logs: Path | None = None
     """Where the logs of all processes are left at the end."""
 
+    patience: float = 1.0
+    """How many times as long a recovery may take as the injury allows: 1 on a machine of its own."""
+
     say: Say = lambda _: None
 
     def telling(self, say: Say) -> Options:
