@@ -67,7 +67,7 @@ class Options:
     """Where the logs of all processes are left at the end."""
 
     patience: float = 1.0
-    """How many times as long as the injury allows a recovery may take; 1: the machine is its own."""
+    """How many times as long as an injury allows a recovery may take; 1: the machine is its own."""
 
     say: Say = lambda _: None
 
