@@ -214,10 +214,10 @@ def _given_kafka(environ: Mapping[str, str]) -> Cluster | None:
     """The Kafka that exists, and how to connect to it. Raises SettingsError."""
     if environ.get("KAFKA_BOOTSTRAP_SERVERS"):
         return KafkaSettings.load(environ).cluster
-    if environ.get("KAFKA_SECURITY_PROTOCOL", "PLAINTEXT") != "PLAINTEXT":
+    if of_no_use := [name for name in KAFKA_SECURITY if environ.get(name)]:
         raise SettingsError(
-            "KAFKA_SECURITY_PROTOCOL is for a Kafka that exists: set KAFKA_BOOTSTRAP_SERVERS as"
-            " well, or unset it to have Kafka started here"
+            f"{of_no_use[0]} is for a Kafka that exists: set KAFKA_BOOTSTRAP_SERVERS as well, or"
+            " unset it to have Kafka started here"
         )
     return None
 

@@ -50,13 +50,26 @@ async def test_given_servers_are_migrated_and_none_is_started(
     assert not (tmp_path / "kafka").exists()
 
 
-@pytest.mark.parametrize("named", ["", "127.0.0.1:1"])
-async def test_how_to_connect_is_of_no_use_without_where(
-    tmp_path: Path, secrets_folder: SecretsFolder, empty_database: str, named: str
+@pytest.mark.parametrize(
+    ("servers", "variable", "value", "wanted"),
+    [
+        ("", "KAFKA_SECURITY_PROTOCOL", "SSL", "set KAFKA_BOOTSTRAP_SERVERS as well"),
+        ("", "KAFKA_SSL_CA_LOCATION", "ca.pem", "KAFKA_SSL_CA_LOCATION is for a Kafka that exists"),
+        ("127.0.0.1:1", "KAFKA_SECURITY_PROTOCOL", "SASL_SSL", "needs KAFKA_SASL_USERNAME"),
+    ],
+)
+async def test_how_to_connect_and_where_go_together(
+    tmp_path: Path,
+    secrets_folder: SecretsFolder,
+    empty_database: str,
+    servers: str,
+    variable: str,
+    value: str,
+    wanted: str,
 ) -> None:
-    options = given(tmp_path, secrets_folder, named, empty_database)
-    environ = {**options.environ, "KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}
-    with pytest.raises(SettingsError, match="KAFKA_SASL" if named else "KAFKA_BOOTSTRAP_SERVERS"):
+    options = given(tmp_path, secrets_folder, servers, empty_database)
+    environ = {**options.environ, variable: value}
+    with pytest.raises(SettingsError, match=wanted):
         async with running_system(replace(options, environ=environ)):
             raise AssertionError("nothing starts")
 
