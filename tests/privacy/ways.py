@@ -34,8 +34,9 @@ OPENERS: Final = frozenset(
 SIGNATURES: Final = (
     "cryptography.exceptions",
     "cryptography.hazmat.primitives.asymmetric.ed25519",
+    "cryptography.x509",
 )
-"""Of the library that has the ciphers, what signs and verifies."""
+"""Of the library that has the ciphers, what signs and verifies, and what reads certificates."""
 
 _PRIVACY = "shared.privacy."
 _KEYRING = re.compile(r"\bkeyring\.\w+|\b(?:make|open)_(?:record_)?keys?\b|\b(?:data|record)_key\b")
