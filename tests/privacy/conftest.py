@@ -88,6 +88,12 @@ def privacy_of(plan: Plan, secrets_folder: SecretsFolder) -> Callable[[str], Pri
     )
 
 
+@pytest.fixture
+def privacy(privacy_of: Callable[[str], Privacy]) -> Privacy:
+    """The registration service's: it makes people known and seals what they say."""
+    return privacy_of("registration")
+
+
 @pytest.fixture(scope="module")
 def database(postgres: str, template_database: str) -> Iterator[str]:
     """One for all tests of a module, which `connect` empties: cloning is what takes time here."""

@@ -26,11 +26,6 @@ WHO, SOMEBODY = SubjectId(uuid4()), SubjectId(uuid4())
 
 
 @pytest.fixture
-def privacy(privacy_of: Callable[[str], Privacy]) -> Privacy:
-    return privacy_of("registration")
-
-
-@pytest.fixture
 async def registration(connect: Connect) -> Connection:
     return await connect("registration")
 

@@ -43,11 +43,6 @@ CONTACT = {"name": "Äijä Canary", "email": "canary@example.org", "phone": "+35
 
 
 @pytest.fixture
-def privacy(privacy_of: PrivacyOf) -> Privacy:
-    return privacy_of("registration")
-
-
-@pytest.fixture
 async def tx(connect: Connect) -> SpokenTransaction:
     return SpokenTransaction(await connect("registration"))
 

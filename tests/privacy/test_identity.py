@@ -32,11 +32,6 @@ def number(value: str, source: str = "short-courses") -> Alias:
 
 
 @pytest.fixture
-def privacy(privacy_of: PrivacyOf) -> Privacy:
-    return privacy_of("registration")
-
-
-@pytest.fixture
 async def connection(connect: Connect) -> asyncpg.Connection[asyncpg.Record]:
     return await connect("registration")
 

@@ -28,11 +28,6 @@ EVENT = "event:6f1c9c1e-4a43-4a55-9f5c-0a3f4d1f2b11"
 
 
 @pytest.fixture
-def privacy(privacy_of: PrivacyOf) -> Privacy:
-    return privacy_of("registration")
-
-
-@pytest.fixture
 async def connection(connect: Connect) -> Connection:
     return await connect("registration")
 

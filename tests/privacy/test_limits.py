@@ -26,11 +26,6 @@ async def tx(connect: Connect) -> SpokenTransaction:
     return SpokenTransaction(await connect("registration"))
 
 
-@pytest.fixture
-def privacy(privacy_of: Callable[[str], Privacy]) -> Privacy:
-    return privacy_of("registration")
-
-
 async def sealed(privacy: Privacy, tx: SpokenTransaction, who: SubjectId) -> list[ToOpen]:
     """Two categories of one person."""
     contents = {"contact": {"name": "Aino Esimerkki"}, "stay": {"nights": "2"}}
