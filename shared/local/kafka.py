@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from types import TracebackType
 from typing import Self
 
 from shared.local.errors import LocalError
-from shared.local.packages import KAFKA_VERSION, cache_folder, locked, obtain
+from shared.local.packages import KAFKA_VERSION, cache_folder, keep_used, locked, obtain
 from shared.local.ports import HOST, choose_port
 from shared.local.process import Process, plain_environment, run_tool
 from shared.local.readiness import HELLOS, missing_from_port
@@ -295,6 +296,7 @@ async def _java() -> tuple[str, ...]:
     cache = cache_folder() / f"kafka-{KAFKA_VERSION}-{digest}.aot"
     if not cache.exists():
         await _make_class_cache(java, cache)
+    keep_used(cache, "kafka-*.aot", time.time())
     # Without its log, which notes each class that it could not take from the cache.
     return (java[0], f"-XX:AOTCache={cache}", "-Xlog:disable", *java[1:])
 

@@ -8,6 +8,7 @@ With a full cache nothing is fetched.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
@@ -36,6 +37,7 @@ POSTGRES_PLATFORMS = ("linux-amd64", "linux-arm64v8", "darwin-amd64", "darwin-ar
 POSTGRES_PACKAGE = "io.zonky.test.postgres:embedded-postgres-binaries-{platform}:{version}"
 
 _DOWNLOADS_AT_ONCE = 8
+_UNUSED_S = 30 * 86_400
 
 Advance = Callable[[int], None]
 ProgressCallback = Callable[[str, int], AbstractContextManager[Advance]]
@@ -76,6 +78,20 @@ def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
     if os.geteuid() == 0:
         return Path("/var/cache/steward")
     return Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "steward"
+
+
+def keep_used(made: Path, others: str, now: float) -> None:
+    """Note that something that was made into the cache is in use; remove those of its kind that
+    nobody has used for a month: each release, and each folder that Steward is in, makes its own.
+
+    `others`: a pattern of names beside it. `now` in seconds since the epoch.
+    """
+    # A cache that belongs to somebody else is used as it is.
+    with contextlib.suppress(OSError):
+        os.utime(made, (now, now))
+        for one in made.parent.glob(others):
+            if now - one.stat().st_mtime > _UNUSED_S:
+                one.unlink()
 
 
 def postgres_platform() -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 
@@ -7,7 +8,14 @@ import pytest
 
 from shared.local import packages
 from shared.local.errors import PackageError
-from shared.local.packages import LOCK_FILE, POSTGRES_PLATFORMS, Package, cache_folder, obtain
+from shared.local.packages import (
+    LOCK_FILE,
+    POSTGRES_PLATFORMS,
+    Package,
+    cache_folder,
+    keep_used,
+    obtain,
+)
 
 CONTENT = b"a jar"
 
@@ -104,3 +112,17 @@ def test_the_lock_file_has_every_platform_and_no_address() -> None:
 
 def test_the_cache_is_where_the_environment_says(tmp_path: Path) -> None:
     assert cache_folder({"STEWARD_CACHE": str(tmp_path)}) == tmp_path
+
+
+def test_what_nobody_has_used_for_a_month_leaves_the_cache(tmp_path: Path) -> None:
+    day, now = 86_400, 1_800_000_000
+    ours, another, old, of_another_kind = (
+        tmp_path / name for name in ("a.cache", "b.cache", "c.cache", "d.jar")
+    )
+    for file, age in ((ours, 90), (another, 29), (old, 31), (of_another_kind, 90)):
+        file.write_bytes(CONTENT)
+        os.utime(file, (now - age * day, now - age * day))
+    keep_used(ours, "*.cache", now)
+    assert {file.name for file in tmp_path.iterdir()} == {"a.cache", "b.cache", "d.jar"}
+    keep_used(ours, "*.cache", now + 29 * day)
+    assert {file.name for file in tmp_path.iterdir()} == {"a.cache", "d.jar"}
