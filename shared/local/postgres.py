@@ -30,6 +30,10 @@ ADMINISTRATOR = "postgres"
 _MAJOR = POSTGRES_VERSION.split(".", maxsplit=1)[0]
 _UNPRIVILEGED = "nobody"
 _ROOTS_DATA = Path("/var/lib/steward")
+DYING_S = 5.0
+"""So long a process that was killed may take to be gone: it has gigabytes to give back, and on a
+busy machine its turn to wait for."""
+
 _LEAST_BUFFERS_MB = 128
 _MOST_BUFFERS_MB = 4096
 
@@ -235,14 +239,17 @@ class LocalPostgres:
 
         Postgres refuses to start while a process with that number exists: a zombie that nobody
         reaps, or a stranger that got the number. Its children must be gone first: they still write
-        to the same files.
+        to the same files. LocalError where it runs on.
         """
         lock = self._data / "postmaster.pid"
         if not lock.exists():
             return
+        owner = int(lock.read_text("utf-8").split("\n", 1)[0])
+        clock = asyncio.get_running_loop().time
+        began = clock()
         async with asyncio.timeout(30):
             while users := await asyncio.to_thread(_processes_in, self._data):
-                if int(lock.read_text("utf-8").split("\n", 1)[0]) in users:
+                if owner in users and clock() - began > DYING_S:
                     raise LocalError(
                         f"a PostgreSQL (processes {users}) runs on {self._data}; stop it first"
                     )

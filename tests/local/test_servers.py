@@ -8,6 +8,7 @@ import signal
 import stat
 import sys
 import tempfile
+import threading
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from shared.local import postgres as postgres_module
 from shared.local.errors import LocalError
 from shared.local.kafka import LocalKafka, new_cluster_id
 from shared.local.logs import tail
@@ -99,6 +101,38 @@ async def test_postgres_has_its_data_after_kill_9(folder: Path, *, server_too: b
         connection = await asyncpg.connect(postgres.url)
         assert await connection.fetchval("select answer from kept") == 42
         await connection.close()
+
+
+async def test_a_postgres_that_is_dying_is_waited_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked, look = threading.Event(), postgres_module._processes_in
+
+    def seen(data: Path) -> list[int]:
+        found = look(data)
+        looked.set()
+        return found
+
+    monkeypatch.setattr(postgres_module, "_processes_in", seen)
+    async with started_apart("postgres", folder):
+        pass
+    (again,) = await LocalPostgres(folder).prepare()
+    starting = asyncio.ensure_future(again.before_start())
+    await asyncio.to_thread(looked.wait)
+    kill_server(folder)
+    await starting
+    assert again.cwd is not None
+    assert not (again.cwd / "postmaster.pid").exists()
+
+
+async def test_a_postgres_that_runs_on_is_told_of(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_module, "DYING_S", 0.2)
+    async with LocalPostgres(folder):
+        (again,) = await LocalPostgres(folder).prepare()
+        with pytest.raises(LocalError, match=r"runs on .*; stop it first"):
+            await again.before_start()
 
 
 async def test_kafka_has_its_messages_after_kill_9_of_everything(folder: Path) -> None:
