@@ -70,8 +70,7 @@ class KafkaTransport:
     """Reads and writes the topics of one Kafka cluster."""
 
     def __init__(self, settings: ServiceSettings) -> None:
-        self._client_options = settings.cluster.client_options()
-        self._servers = settings.kafka_bootstrap_servers
+        self._cluster = settings.cluster
         self._session_ms = settings.session_timeout_ms
         self._request_ms = int(settings.session_timeout_ms * REQUEST_SHARE)
         self._most = settings.batch_max_records
@@ -88,7 +87,7 @@ class KafkaTransport:
             await broker.connect()
             broker.config.broker_config.builder = partial(
                 _Reader,
-                **self._client_options,
+                **self._cluster.client_options(),
                 request_timeout_ms=self._request_ms,
                 listener=listener,
                 rebalances=rebalances,
@@ -114,7 +113,7 @@ class KafkaTransport:
     ) -> KafkaBroker:
         """FastStream's broker with its one subscriber, which hands records on as they are."""
         broker = KafkaBroker(
-            self._servers,
+            self._cluster.bootstrap_servers,
             consumer_only=True,
             request_timeout_ms=self._request_ms,
             apply_types=False,
@@ -150,7 +149,7 @@ class KafkaTransport:
     async def producer(self) -> Producer:
         """See `Transport`. Idempotent, so a retry inside of it neither doubles nor reorders."""
         producer = AIOKafkaProducer(
-            **self._client_options,
+            **self._cluster.client_options(),
             acks="all",
             enable_idempotence=True,
             max_batch_size=PRODUCER_BATCH_BYTES,
@@ -166,7 +165,9 @@ class KafkaTransport:
 
     async def delete_before(self, offsets: Mapping[Partition, int]) -> None:
         """See `Transport` (Kafka's DeleteRecords)."""
-        admin = AIOKafkaAdminClient(**self._client_options, request_timeout_ms=self._request_ms)
+        admin = AIOKafkaAdminClient(
+            **self._cluster.client_options(), request_timeout_ms=self._request_ms
+        )
         try:
             await admin.start()
             await admin.delete_records(

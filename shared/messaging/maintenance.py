@@ -88,6 +88,8 @@ class Maintenance:
         return FIGURES_EVERY.total_seconds() if settled else NOT_SETTLED_S
 
     async def _round(self) -> None:
+        # First: what comes after it may be out of reach because the certificate has ended.
+        self._renew_certificate()
         if self._now() >= self._next_housekeeping:
             await self.keep_house()
             self._next_housekeeping = self._now() + HOUSEKEEPING_EVERY
@@ -95,7 +97,6 @@ class Maintenance:
         for consumer in self._consumers:
             await consumer.tell_kafka()
             await consumer.check_gaps()
-        self._renew_certificate()
         give_back_free_pages()
 
     def _renew_certificate(self) -> None:

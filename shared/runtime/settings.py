@@ -205,11 +205,13 @@ class KafkaSettings(SettingsBase):
             self.kafka_ssl_ca_location,
             self.kafka_ssl_certificate_location,
             self.kafka_ssl_key_location,
+            self.kafka_ssl_key_password,
         )
+        login = (self.kafka_sasl_username, self.kafka_sasl_password)
         if self.kafka_security_protocol == "PLAINTEXT" and any(certificates):
             raise ValueError("KAFKA_SSL_… needs KAFKA_SECURITY_PROTOCOL=SSL, or SASL_SSL")
-        if self.kafka_security_protocol != "SASL_SSL" and self.kafka_sasl_username:
-            raise ValueError("KAFKA_SASL_USERNAME needs KAFKA_SECURITY_PROTOCOL=SASL_SSL")
+        if self.kafka_security_protocol != "SASL_SSL" and any(login):
+            raise ValueError("KAFKA_SASL_… needs KAFKA_SECURITY_PROTOCOL=SASL_SSL")
         if self.kafka_ssl_key_location and not self.kafka_ssl_certificate_location:
             raise ValueError("KAFKA_SSL_KEY_LOCATION needs KAFKA_SSL_CERTIFICATE_LOCATION")
         _ = self.cluster

@@ -70,11 +70,9 @@ async def _inflict(
         await _ask_where_they_stand(world)
         failures += _ends_of_logs(world)
     fresh = Difference() if found is None else subtract(found, known)
-    if injury.recovers_within_s is not None:
-        limit = injury.recovers_within_s * world.options.patience
-        if world.recovered_s > limit:
-            took = world.recovered_s
-            failures.append(f"it took {took:.1f} s to recover; {limit:.0f} s are allowed")
+    limit = injury.recovers_within_s
+    if limit is not None and world.recovered_s > limit:
+        failures.append(f"it took {world.recovered_s:.1f} s to recover; {limit:.0f} s are allowed")
     row = Row(
         injury=injury.name,
         times=times,

@@ -15,11 +15,6 @@ from tests.faults.world import Options, World, open_world
 from tests.support.topics import read_topic
 
 SEED = 20
-PATIENCE = 3.0
-"""Other tests have the processors as well, and all that services say goes through this process. How
-long a recovery takes is for `make faults`; here, whether there is one.
-"""
-
 SHORT = (
     *("service-dies", "postgres-dies", "stopped-too-long"),
     *("network", "redrive", "duplicates", "hostile-input"),
@@ -37,8 +32,7 @@ async def test_no_injury_loses_doubles_or_reorders_an_effect(
     # That a server is away is what we are here for.
     caplog.set_level(logging.CRITICAL, logger="aiokafka")
     wanted = [(FOUND[name], FOUND[name].short) for name in SHORT]
-    options = Options(seed=SEED, session_ms=2_000, away_s=1.0, patience=PATIENCE)
-    rows = [row async for row in rows_of(wanted, options)]
+    rows = [row async for row in rows_of(wanted, Options(seed=SEED, session_ms=2_000, away_s=1.0))]
     assert [row for row in rows if not row["passed"]] == []
     assert [row["injury"] for row in rows] == list(SHORT)
 

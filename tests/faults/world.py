@@ -66,9 +66,6 @@ class Options:
     keep_logs: Path | None = None
     """Where the logs of all processes are left at the end."""
 
-    patience: float = 1.0
-    """How many times as long as an injury allows a recovery may take; 1: the machine is its own."""
-
     say: Say = lambda _: None
 
     def telling(self, say: Say) -> Options:

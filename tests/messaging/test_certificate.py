@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from cryptography import x509
@@ -12,6 +12,8 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from shared.messaging.maintenance import Maintenance
+from shared.messaging.places import Partition
+from shared.messaging.transport import Bounds
 from shared.runtime.application import Loop
 from shared.runtime.clock import utc_now
 from shared.runtime.health import Heartbeats
@@ -46,10 +48,19 @@ async def test_it_is_taken_up_and_half_a_one_is_told_of(
     assert lines == ["a new certificate cannot be used", "another certificate is shown to Kafka"]
 
 
+class OnceReachedLog(StillLog):
+    """Kafka does not let anybody in any more: the certificate has ended."""
+
+    async def bounds(self, partitions: Collection[Partition]) -> Mapping[Partition, Bounds]:
+        if self.sought.is_set():
+            raise TimeoutError
+        return await super().bounds(partitions)
+
+
 async def rounds(world: World, *before: Callable[[], object]) -> list[str]:
     """Run maintenance, with something done before each round but the first; what it says."""
     transport = world.cluster.transport(world.service.settings)
-    consumer = await reading(world, StillLog())
+    consumer = await reading(world, OnceReachedLog())
     stopping, left = asyncio.Event(), list(before)
 
     class HurriedLoop(Loop):

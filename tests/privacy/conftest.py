@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 
 from shared.contract.registry import MessageData
+from shared.privacy.office import PrivacyOffice
 from shared.privacy.plan import Plan, load_plan
 from shared.privacy.privacy import Privacy
 from shared.privacy.wrapping import KeyWrappers
@@ -123,6 +124,17 @@ async def connect(
     yield make
     for connection in opened:
         await connection.close(timeout=5)
+
+
+@pytest.fixture
+async def intake(connect: Connect) -> asyncpg.Connection[asyncpg.Record]:
+    """Where people are made known."""
+    return await connect("registration")
+
+
+@pytest.fixture
+def office(privacy_of: Callable[[str], Privacy]) -> PrivacyOffice:
+    return PrivacyOffice(privacy_of("retention"), "cli:tester")
 
 
 @pytest.fixture

@@ -33,18 +33,8 @@ SEALED = Sealed(bytes(64))
 
 
 @pytest.fixture
-async def intake(connect: Connect) -> Connection:
-    return await connect("registration")
-
-
-@pytest.fixture
 async def tx(connect: Connect) -> SpokenTransaction:
     return SpokenTransaction(await connect("retention"))
-
-
-@pytest.fixture
-def office(privacy_of: PrivacyOf) -> PrivacyOffice:
-    return PrivacyOffice(privacy_of("retention"), "cli:tester")
 
 
 async def somebody(privacy: Privacy, intake: Connection) -> SubjectId:

@@ -37,18 +37,8 @@ REASONS: tuple[LinkReason, ...] = ("changed-address", "shared-address", "same-pe
 
 
 @pytest.fixture
-async def intake(connect: Connect) -> Connection:
-    return await connect("registration")
-
-
-@pytest.fixture
 async def tx(connect: Connect) -> SpokenTransaction:
     return SpokenTransaction(await connect("retention"))
-
-
-@pytest.fixture
-def office(privacy_of: PrivacyOf) -> PrivacyOffice:
-    return PrivacyOffice(privacy_of("retention"), "cli:tester")
 
 
 async def subject(privacy: Privacy, intake: Connection, alias: Alias) -> SubjectId:
@@ -147,7 +137,10 @@ async def test_a_shared_address_goes_on_leading_to_the_first_and_passes_to_the_n
     assert sorted((one.kind, one.shared) for one in known) == [("email", False), ("email", True)]
     assert await office.unlink(tx, OLD, first, "address-given-up")
     assert await subject(privacy, intake, OLD) == second
-    assert [one.shared for one in await office.known_by(tx.connection, second)] == [False, False]
+    assert [one.shared for one in await office.known_by(tx.connection, second)] == [
+        False,
+        False,
+    ]
     assert await office.known_by(tx.connection, first) == []
 
 

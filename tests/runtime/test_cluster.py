@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import shutil
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,13 +18,14 @@ from shared.runtime.cluster import CertificateError, Cluster, Tls
 from shared.runtime.settings import KafkaSettings, SettingsError
 from tests.support.certificates import Authority
 
+PASSWORD, OTHER = secrets.token_hex(), secrets.token_hex()
 SERVERS = {"KAFKA_BOOTSTRAP_SERVERS": "one:9092"}
 BY_TLS = {**SERVERS, "KAFKA_SECURITY_PROTOCOL": "SSL"}
 LOGIN = {
     **SERVERS,
     "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
     "KAFKA_SASL_USERNAME": "steward",
-    "KAFKA_SASL_PASSWORD": "canary-secret",
+    "KAFKA_SASL_PASSWORD": PASSWORD,
 }
 
 
@@ -66,17 +68,18 @@ def test_a_broker_must_be_who_was_called_and_trusted(authority: Authority) -> No
 
 
 def test_an_encrypted_key_is_opened_by_its_password(authority: Authority) -> None:
-    shown = authority.certify("client", password="canary-password")  # noqa: S106 - of a key made here
+    shown = authority.certify("client", password=PASSWORD)
     environ = {
         **BY_TLS,
         "KAFKA_SSL_CERTIFICATE_LOCATION": str(shown.certificate),
         "KAFKA_SSL_KEY_LOCATION": str(shown.key),
     }
-    KafkaSettings.load({**environ, "KAFKA_SSL_KEY_PASSWORD": "canary-password"})
-    for given in ({}, {"KAFKA_SSL_KEY_PASSWORD": "canary-other"}):
+    KafkaSettings.load({**environ, "KAFKA_SSL_KEY_PASSWORD": PASSWORD})
+    for given in ({}, {"KAFKA_SSL_KEY_PASSWORD": OTHER}):
         with pytest.raises(SettingsError, match="KAFKA_SSL_KEY_PASSWORD") as caught:
             KafkaSettings.load({**environ, **given})
-        assert "canary" not in str(caught.value)
+        assert PASSWORD not in str(caught.value)
+        assert OTHER not in str(caught.value)
 
 
 def test_a_login_goes_by_tls_and_is_not_shown() -> None:
@@ -85,15 +88,17 @@ def test_a_login_goes_by_tls_and_is_not_shown() -> None:
     assert options["security_protocol"] == "SASL_SSL"
     assert options["sasl_mechanism"] == "SCRAM-SHA-512"
     assert options["sasl_plain_username"] == "steward"
-    assert options["sasl_plain_password"] == "canary-secret"  # noqa: S105 - of nothing
-    assert "canary" not in f"{settings!r} {settings.cluster!r}"
+    assert options["sasl_plain_password"] == PASSWORD
+    assert PASSWORD not in f"{settings!r} {settings.cluster!r}"
 
 
 @pytest.mark.parametrize(
     ("environ", "expected"),
     [
         ({**SERVERS, "KAFKA_SSL_CA_LOCATION": "ca.pem"}, "needs KAFKA_SECURITY_PROTOCOL=SSL"),
+        ({**SERVERS, "KAFKA_SSL_KEY_PASSWORD": OTHER}, "needs KAFKA_SECURITY_PROTOCOL=SSL"),
         ({**BY_TLS, "KAFKA_SASL_USERNAME": "steward"}, "needs KAFKA_SECURITY_PROTOCOL=SASL_SSL"),
+        ({**SERVERS, "KAFKA_SASL_PASSWORD": OTHER}, "needs KAFKA_SECURITY_PROTOCOL=SASL_SSL"),
         ({**BY_TLS, "KAFKA_SSL_KEY_LOCATION": "key"}, "needs KAFKA_SSL_CERTIFICATE_LOCATION"),
         ({**LOGIN, "KAFKA_SASL_PASSWORD": ""}, "needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD"),
         ({**SERVERS, "KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT"}, "'PLAINTEXT', 'SSL' or 'SASL"),

@@ -9,7 +9,6 @@ import shutil
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
 import asyncpg
@@ -18,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from shared.local.kafka import LocalKafka, missing_from_kafka
+from shared.local.kafka import LocalKafka, _Node, missing_from_kafka
 from shared.local.ports import HOST, choose_port
 from shared.local.postgres import LocalPostgres
 from shared.local.process import Process
@@ -108,7 +107,7 @@ class GuardedKafka(LocalKafka):
         """Where a password is asked for, of the user `LOGIN`."""
         return f"{HOST}:{self._second}"
 
-    def _configure(self, node: Any) -> None:  # noqa: ANN401 - its type is private
+    def _configure(self, node: _Node) -> None:
         super()._configure(node)
         text = node.configuration.read_text("utf-8")
         second = f"SASL_SSL://{HOST}:{self._second}"
@@ -133,7 +132,7 @@ class GuardedKafka(LocalKafka):
     def _tls(self) -> Tls:
         return Tls(ca=self._authority.ca, certificate=self._own.both)
 
-    def _process(self, java: tuple[str, ...], node: Any) -> Process:  # noqa: ANN401 - as above
+    def _process(self, java: tuple[str, ...], node: _Node) -> Process:
         cluster = Cluster(f"{HOST}:{node.port}", self._tls())
         return replace(super()._process(java, node), ready=lambda: missing_from_kafka(cluster))
 

@@ -5,7 +5,6 @@ The notice promises protection by certificates.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from shared.runtime.cluster import Cluster, Tls
 from shared.runtime.settings import KafkaSettings
 from tests.conftest import ROOT
 from tests.support.certificates import LOGIN, Authority, Certified, GuardedKafka, GuardedPostgres
+from tests.support.messaging import until
 
 DAY = ROOT / "examples" / "day.jsonl"
 MESSAGES = 60
@@ -96,9 +96,12 @@ async def _heard(system: System) -> None:
     """Until facts about people who registered stand in their topic."""
     spec = topic("registration")
     partitions = [(spec.name, number) for number in range(spec.partitions)]
-    async with asyncio.timeout(WITHIN_S), open_reader(system.cluster) as reader:
-        while not any(bounds.end for bounds in (await bounds_of(reader, partitions)).values()):  # noqa: ASYNC110 - nobody announces it
-            await asyncio.sleep(0.1)
+    async with open_reader(system.cluster) as reader:
+
+        async def something_is_there() -> bool:
+            return any(bounds.end for bounds in (await bounds_of(reader, partitions)).values())
+
+        await until(something_is_there, WITHIN_S)
 
 
 async def test_a_kafka_that_is_not_agreed_with_is_told_apart(guarded: Guarded) -> None:
@@ -129,7 +132,7 @@ async def test_a_password_goes_by_tls_alone(guarded: Guarded, right: bool) -> No
             "KAFKA_SSL_CA_LOCATION": str(guarded.authority.ca),
             "KAFKA_SASL_MECHANISM": "PLAIN",
             "KAFKA_SASL_USERNAME": LOGIN,
-            "KAFKA_SASL_PASSWORD": kafka.password if right else "another",
+            "KAFKA_SASL_PASSWORD": kafka.password if right else kafka.password[::-1],
         }
     )
     said = await missing_from_kafka(settings.cluster)
