@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from shared.messaging.consumers import consumers_of
 from shared.messaging.kafka import KafkaTransport
 from shared.messaging.maintenance import Maintenance
@@ -12,13 +14,39 @@ from shared.messaging.transport import Transport
 from shared.runtime.application import Application
 from shared.runtime.secrets import SecretsFolder
 
+if TYPE_CHECKING:
+    from shared.runtime.tracing import SpanSender
+
 
 async def run_service(service: Service) -> None:
     """Run everything that a service's process does until it is told to stop.
 
     Raises `SecretsError`.
     """
-    await compose(service, KafkaTransport(service.settings), Tools()).run()
+    settings = service.settings
+    sender = _span_sender(service)
+    application = compose(service, KafkaTransport(settings), _tools(sender))
+    if sender is not None:
+        application.on_stop("traces", sender.close)
+    await application.run()
+
+
+def _span_sender(service: Service) -> SpanSender | None:
+    """None where nothing takes traces: then OpenTelemetry is not even imported."""
+    endpoint = service.settings.otlp_endpoint
+    if endpoint is None:
+        return None
+    from shared.runtime.tracing import SpanSender
+
+    return SpanSender(service.name, endpoint)
+
+
+def _tools(sender: SpanSender | None) -> Tools:
+    if sender is None:
+        return Tools()
+    from shared.messaging.spans import SpanMaker
+
+    return Tools(traces=SpanMaker(sender.tracer()).begin)
 
 
 def compose(service: Service, transport: Transport, tools: Tools) -> Application:

@@ -31,6 +31,7 @@ from shared.messaging.round import Count, Round
 from shared.messaging.service import Service
 from shared.messaging.steps import Steps, no_steps
 from shared.messaging.subscription import Halted, Handler, Permanent
+from shared.messaging.tracing import Traces, untraced
 from shared.messaging.unit_of_work import Speaker, Transaction
 from shared.runtime.clock import Clock, utc_now
 from shared.runtime.database import (
@@ -74,12 +75,15 @@ class TooManySavepointsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What comes from outside and tests replace: time, ids, the registry, moments to stop at."""
+    """What comes from outside and tests replace: time, ids, the registry, moments to stop at, and
+    who follows messages on their way.
+    """
 
     now: Clock = utc_now
     ids: Callable[[], UUID] = new_id
     decode: Decode = codec.decode
     steps: Steps = no_steps
+    traces: Traces = untraced
 
 
 class Claims(NamedTuple):
@@ -148,10 +152,13 @@ class Processor:
 
     async def _transaction(self, batch: Batch, way: Way) -> None:
         tools = self._tools
+        trace = tools.traces(batch.taken)
         with HANDLER_SECONDS.time():
             # The server has its own, shorter limit; this one is for a server that is silent.
             async with bounded_transaction(self._pool, self._limit_s) as connection:
-                transaction = Transaction(connection, now=tools.now(), speaker=self._speaker)
+                transaction = Transaction(
+                    connection, now=tools.now(), speaker=self._speaker, parents=trace.parents
+                )
                 round_ = Round(transaction)
                 claims = Claims.of(batch.taken)
                 begun = await store.begin(connection, batch.begins, batch.ends, claims.asked)
@@ -167,6 +174,7 @@ class Processor:
                 tools.steps("handled")
                 counts = await self._conclude(round_, batch)
         tools.steps("committed")
+        trace.end(round_)
         _measure(round_, counts, batch)
 
     async def _set_aside(

@@ -70,11 +70,16 @@ class Round:
                 self.condemn(by_place[place], Fault(reason, detail))
             marked.clear()
 
-    def count(self, batch: Sequence[Taken]) -> Counter[Count]:
-        """How many messages of the batch came to which outcome."""
+    def exceptions(self) -> dict[Place, Outcome]:
+        """What became of each message that was neither ignored nor simply accepted."""
         exceptions: dict[Place, Outcome] = dict(self.transaction.outcomes)
         exceptions.update((place_of(one.taken.record), one.outcome) for one in self.buried)
         exceptions.update((place_of(one.record), "duplicate") for one in self.duplicates)
+        return exceptions
+
+    def count(self, batch: Sequence[Taken]) -> Counter[Count]:
+        """How many messages of the batch came to which outcome."""
+        exceptions = self.exceptions()
         counts: Counter[Count] = Counter()
         for taken in batch:
             record = taken.record

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple, Protocol
 from uuid import UUID
 
@@ -100,9 +101,20 @@ class Transaction:
     it; what is rolled back was never said.
     """
 
-    def __init__(self, connection: Connection, *, now: datetime, speaker: Speaker) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        now: datetime,
+        speaker: Speaker,
+        parents: Mapping[Place, str] = MappingProxyType({}),
+    ) -> None:
+        """`parents`: what facts go on from that are said because of the messages that stood there
+        (`tracing`).
+        """
         self.connection = connection
         self.now = now
+        self._parents = parents
         self._speaker = speaker
         self._source = f"{_OUR_SOURCES}{speaker.service}"
         self.said: list[Encoded] = []
@@ -137,7 +149,7 @@ class Transaction:
         """
         if data.topic not in self._speaker.topics:
             raise Unsayable(f"{self._speaker.service} may not say {data.message_type}")
-        trace = None if because is None else because.envelope.traceparent
+        trace = None if because is None else self._trace(because)
         outgoing = Outgoing(
             data,
             key,
@@ -150,6 +162,10 @@ class Transaction:
         if len(encoded.value) > _SURELY_FITS and _size(encoded) > MAX_MESSAGE_BYTES:
             raise Unsayable(f"a {data.message_type} is larger than its topic takes")
         self.said.append(encoded)
+
+    def _trace(self, message: Message[Any]) -> str | None:
+        own = self._parents.get(place_of(message.record)) if self._parents else None
+        return own or message.envelope.traceparent
 
     def _causation(self, message: Message[Any]) -> str | None:
         """An id from upstream is text from upstream, which counts as personal."""

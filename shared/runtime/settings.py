@@ -54,6 +54,15 @@ def _is_vault_address(value: str) -> str:
 
 
 VaultAddress = Annotated[str, AfterValidator(_is_vault_address)]
+
+
+def _takes_traces(value: str) -> str:
+    if re.fullmatch(r"https?://[^/?#@\s]+(/[^?#\s]*)?", value) is None:
+        raise ValueError("expected http://host[:port] or https://host[:port]")
+    return value
+
+
+OtlpEndpoint = Annotated[str, AfterValidator(_takes_traces)]
 BootstrapServers = Annotated[str, AfterValidator(_are_bootstrap_servers)]
 
 
@@ -256,6 +265,16 @@ class ServiceSettings(KafkaSettings):
         default=Path(".local/vault-token"), description="a file with the token for Vault"
     )
     plan: Path = Field(default=Path("plan.toml"), description="the information management plan")
+
+    # As OpenTelemetry's specification names them; its SDK reads what else there is.
+    otlp_endpoint: OtlpEndpoint | None = Field(
+        default=None,
+        validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
+        description="where traces are taken, as http://localhost:4318; else there are none",
+    )
+    otlp_protocol: Literal["http/protobuf"] = Field(
+        default="http/protobuf", validation_alias="OTEL_EXPORTER_OTLP_PROTOCOL"
+    )
 
     log_format: Literal["auto", "json", "console"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

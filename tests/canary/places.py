@@ -29,6 +29,7 @@ HOME: Final = "other files of the system"
 ARGUMENTS: Final = "arguments and environments of processes"
 STRAY_FILES: Final = "files that processes write elsewhere"
 METRICS: Final = "metrics"
+TRACES: Final = "traces"
 PAGES: Final = "pages and error pages"
 OUTPUTS: Final = "outputs of commands"
 LISTS: Final = "lists for recipients"
@@ -37,8 +38,8 @@ _INBOUND_TOPICS: Final = tuple(f"{topic.name}-" for topic in TOPICS if topic.inb
 
 
 async def search_at_rest(stack: Stack, survey: Survey, inbound: May) -> None:
-    """Search all that is on disk, and all that Postgres gives. `inbound`: whose marks may be in
-    segments of inbound topics.
+    """Search all that is on disk, all that Postgres gives, and all spans that were sent. `inbound`:
+    whose marks may be in segments of inbound topics.
     """
     # A checkpoint removes what of the WAL is not needed any more.
     look_at_wal(survey, WAL, stack.postgres_folder / "pg_wal")
@@ -49,6 +50,7 @@ async def search_at_rest(stack: Stack, survey: Survey, inbound: May) -> None:
         await search_sessions(connection, survey, SESSIONS)
     finally:
         await connection.close()
+    survey.look(TRACES, "spans", stack.collector.bodies)
     await asyncio.to_thread(search_files, stack, survey, inbound)
 
 

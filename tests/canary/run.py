@@ -35,6 +35,7 @@ from tests.canary.places import (
     METRICS,
     OUTPUTS,
     PAGES,
+    TRACES,
     search_at_rest,
     segments_of_inbound,
 )
@@ -44,11 +45,19 @@ from tests.canary.stack import Stack, running_stack
 from tests.canary.survey import May, Row, Survey, anyones
 from tests.canary.watch import Watch
 from tests.faults.hostile import Mutant, mutated
+from tests.support.collector import has_way
 from tests.support.waiting import eventually
 
 Say = Callable[[str], None]
 
 SEED: Final = 7
+
+FROM_REGISTRATION_TO_LOG: Final = (
+    ("registration", "process inbound.registrations"),
+    ("consent", "process registration"),
+    ("audit", "process audit"),
+)
+"""Spans, by service and name, of somebody who registers and consents."""
 
 
 @dataclass(slots=True)
@@ -199,9 +208,11 @@ class _Run:
         ]
         self.result.failures += [
             f"blind: there was nothing to be searched in {place}"
-            for place in (METRICS, OUTPUTS, PAGES)
+            for place in (METRICS, OUTPUTS, PAGES, TRACES)
             if not survey.rows[place].bytes
         ]
+        if not has_way(self.stack.collector.spans(), FROM_REGISTRATION_TO_LOG):
+            self.result.failures.append("blind: no trace leads from a registration to the log")
 
     def _judge_people(self, survey: Survey) -> None:
         """Everybody whom we sent came in: else nothing is known of what became of them."""

@@ -21,6 +21,7 @@ from shared.contract.services import SERVICES
 from shared.contract.topics import TOPICS
 from shared.runtime.topics import create_topics
 from tests.faults.ground import PLAN, Ground, open_ground
+from tests.support.collector import Collector, collecting
 
 SETTLES_WITHIN_S: Final = 600.0
 
@@ -54,6 +55,8 @@ class Stack:
     ground: Ground
     system: System
     outside: Path
+    collector: Collector
+    """Has the spans of all services."""
 
     @property
     def folder(self) -> Path:
@@ -110,7 +113,10 @@ async def running_stack() -> AsyncIterator[Stack]:
     """Start it, logging all that it can say; stop it, and remove everything, at the end."""
     outside = Path(tempfile.mkdtemp(prefix="steward-canary-"))
     try:
-        async with open_ground(properties=_DELETE_SOON) as ground:
+        async with (
+            collecting() as (collector, takes_traces),
+            open_ground(properties=_DELETE_SOON) as ground,
+        ):
             await _leave_uncompressed(ground.database_url)
             (ground.folder / "tmp").mkdir()
             options = Options(
@@ -118,13 +124,18 @@ async def running_stack() -> AsyncIterator[Stack]:
                 plan=PLAN,
                 secrets=ground.secrets.path,
                 ports=Ports(any_free=True),
-                environ=_environ(ground) | {"DATABASE_URL": ground.database_url},
+                environ=_environ(ground)
+                | {
+                    "DATABASE_URL": ground.database_url,
+                    "OTEL_EXPORTER_OTLP_ENDPOINT": takes_traces,
+                    "OTEL_BSP_SCHEDULE_DELAY": "100",
+                },
                 ready_within_s=60.0,
             )
             async with running_system(options) as system:
                 if system.not_ready:
                     raise TimeoutError(f"not ready: {dict(system.not_ready)}")
-                yield Stack(ground, system, outside)
+                yield Stack(ground, system, outside, collector)
     finally:
         shutil.rmtree(outside, ignore_errors=True)
 

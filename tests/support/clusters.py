@@ -33,6 +33,7 @@ class Sent:
     id: str | None = None
     body: bytes | None = None
     partition: int | None = None
+    trace: str | None = None
 
     @property
     def value(self) -> bytes:
@@ -43,7 +44,9 @@ class Sent:
     @property
     def headers(self) -> list[tuple[str, bytes]]:
         identity = self.id or f"{self.key}-{self.number}"
+        trace = [] if self.trace is None else [("traceparent", self.trace.encode())]
         return [
+            *trace,
             ("ce_specversion", b"1.0"),
             ("ce_id", identity.encode()),
             ("ce_source", b"https://tests.example.org/"),

@@ -24,6 +24,7 @@ from shared.messaging.relay import Relay, relays
 from shared.messaging.service import Service
 from shared.messaging.steps import Step
 from shared.messaging.subscription import Permanent, Subscription
+from shared.messaging.tracing import Traces, untraced
 from shared.messaging.unit_of_work import Transaction
 from shared.runtime.application import Loop
 from shared.runtime.database import Connection, Pool, open_pool
@@ -190,9 +191,10 @@ class World:
     mended: bool = False
     """Whether what failed would not fail any more."""
     calls: list[list[int]] = field(default_factory=list)
+    traces: Traces = untraced
 
     def tools(self, steps: Callable[[Step], None] | None = None) -> Tools:
-        tools = Tools(decode=Codec(self.types.registry).decode)
+        tools = Tools(decode=Codec(self.types.registry).decode, traces=self.traces)
         return tools if steps is None else replace(tools, steps=steps)
 
     @asynccontextmanager
