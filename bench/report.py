@@ -17,6 +17,9 @@ import typer
 from bench.__main__ import RESULTS
 from bench.registry import Row
 
+QUICKER = RESULTS.with_name("quicker-machine.json")
+"""What the same benchmarks came to on a quicker machine, of an earlier day."""
+
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 _PLACE = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -27,21 +30,25 @@ def main(
     ] = False,
     page: Annotated[Path, typer.Option(help="The page.")] = PAGE,
     results: Annotated[Path, typer.Option(help="What `make bench` wrote.")] = RESULTS,
+    quicker: Annotated[Path, typer.Option(help="Rows to be shown beside.")] = QUICKER,
 ) -> None:
     """Write the tables of the page anew from the results.
 
     For example: python -m bench.report --check
     """
     before = page.read_text("utf-8")
-    after = filled(before, orjson.loads(results.read_bytes()))
+    after = filled(before, orjson.loads(results.read_bytes()), orjson.loads(quicker.read_bytes()))
     if check:
         raise typer.Exit(before != after)
     page.write_text(after, "utf-8")
 
 
-def filled(page: str, rows: Sequence[Row]) -> str:
-    """The page with these figures. KeyError where a place has a name that is none of ours."""
-    return _PLACE.sub(lambda place: place[1] + TABLES[place[2]](rows) + place[3], page)
+def filled(page: str, rows: Sequence[Row], quicker: Sequence[Row] = ()) -> str:
+    """The page with these figures, and those of a quicker machine beside them.
+
+    KeyError where a place has a name that is none of ours.
+    """
+    return _PLACE.sub(lambda place: place[1] + TABLES[place[2]](rows, quicker) + place[3], page)
 
 
 def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
@@ -49,22 +56,35 @@ def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in written)
 
 
-def _all(rows: Sequence[Row]) -> str:
+def _all(rows: Sequence[Row], quicker: Sequence[Row]) -> str:
+    beside = {row["name"]: row for row in quicker}
     lines = [
-        [f"`{row['name']}`", f"{_figure(row['value'])} {row['unit']}", _spread(row), _aim(row)]
+        [
+            f"`{row['name']}`",
+            f"{_figure(row['value'])} {row['unit']}",
+            _spread(row),
+            _aim(row),
+            _beside(beside.get(row["name"])),
+        ]
         for row in rows
     ]
-    return _table(["benchmark", "median", "spread", "aim"], lines)
+    return _table(["benchmark", "median", "spread", "aim", "quicker machine"], lines)
 
 
-def _processes(rows: Sequence[Row]) -> str:
+def _beside(row: Row | None) -> str:
+    if row is None:
+        return ""
+    return _figure(row["value"]) + ("" if row["aim"] is None else f": {_met(row)}")
+
+
+def _processes(rows: Sequence[Row], _: Sequence[Row]) -> str:
     each = _details(rows, "cpu-with-servers")
     total = sum(float(str(value)) for value in each.values())
     lines = [[f"`{name}`", f"{value}"] for name, value in each.items()]
     return _table(["process", "µs for a registration"], [*lines, ["all", f"{total:.1f}"]])
 
 
-def _memory(rows: Sequence[Row]) -> str:
+def _memory(rows: Sequence[Row], _: Sequence[Row]) -> str:
     lines = [
         [f"`{row['name'].removeprefix('memory-')}`", _figure(row["value"]), str(grown)]
         for row in rows
@@ -73,7 +93,7 @@ def _memory(rows: Sequence[Row]) -> str:
     return _table(["service", "MB at most", "MB more for each million"], lines)
 
 
-def _tables(rows: Sequence[Row]) -> str:
+def _tables(rows: Sequence[Row], _: Sequence[Row]) -> str:
     lines = []
     for name, table in (
         ("inbox-size", "inbox"),
@@ -95,7 +115,7 @@ def _tables(rows: Sequence[Row]) -> str:
     return _table(head, lines)
 
 
-TABLES: Mapping[str, Callable[[Sequence[Row]], str]] = {
+TABLES: Mapping[str, Callable[[Sequence[Row], Sequence[Row]], str]] = {
     "all": _all,
     "processes": _processes,
     "memory": _memory,
@@ -120,7 +140,11 @@ def _aim(row: Row) -> str:
     if row["aim"] is None:
         return ""
     sign = "≥" if row["better"] == "higher" else "≤"
-    return f"{sign} {row['aim']:g}: {'met' if row['met'] else '**missed**'}"
+    return f"{sign} {row['aim']:g}: {_met(row)}"
+
+
+def _met(row: Row) -> str:
+    return "met" if row["met"] else "**missed**"
 
 
 if __name__ == "__main__":

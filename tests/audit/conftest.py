@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from tests.conftest import SettingsFactory
+from tests.support.facts import Facts
 from tests.support.work import NO_KAFKA, Work, at_work
 
 
@@ -16,6 +17,11 @@ async def work(service_settings: SettingsFactory) -> AsyncIterator[Work]:
     settings = service_settings("audit", kafka_bootstrap_servers=NO_KAFKA)
     async with at_work(settings, "audit") as work:
         yield work
+
+
+@pytest.fixture
+def facts() -> Facts:
+    return Facts()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from bench.__main__ import RESULTS
 from bench.registry import Row
-from bench.report import PAGE, filled
+from bench.report import PAGE, QUICKER, filled
 
 ROW = Row(
     name="start",
@@ -23,13 +23,20 @@ ROW = Row(
 
 def test_the_page_has_the_figures_that_were_measured() -> None:
     page = PAGE.read_text("utf-8")
-    assert filled(page, orjson.loads(RESULTS.read_bytes())) == page, "run python -m bench.report"
+    measured = [orjson.loads(file.read_bytes()) for file in (RESULTS, QUICKER)]
+    assert filled(page, *measured) == page, "run python -m bench.report"
 
 
 def test_a_table_says_what_was_missed() -> None:
     page = filled("before\n<!-- figures: all -->\nold\n<!-- end -->\nafter\n", [ROW])
-    assert "| `start` | 13.00 s | 15% | ≤ 12: **missed** |\n<!-- end -->\nafter\n" in page
+    assert "| `start` | 13.00 s | 15% | ≤ 12: **missed** |  |\n<!-- end -->\nafter\n" in page
     assert "old" not in page
+
+
+def test_a_row_has_what_a_quicker_machine_came_to_beside_it() -> None:
+    quicker = {**ROW, "value": 4.0, "met": True}
+    page = filled("<!-- figures: all -->\n<!-- end -->", [ROW], [quicker])  # type: ignore[list-item]  # a row with other values
+    assert "| ≤ 12: **missed** | 4.00: met |" in page
 
 
 def test_a_place_for_figures_that_there_are_not_is_a_mistake() -> None:

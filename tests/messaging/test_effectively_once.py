@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
 import pytest
 
 from shared.contract.message import Message
-from shared.messaging.places import Partition
 from shared.messaging.redrive import Redrive
 from shared.messaging.steps import Step
 from shared.messaging.subscription import Halted
 from shared.runtime.unavailable import UnavailableError
 from tests.support.clusters import Sent
-from tests.support.messaging import SCHEMA, CrashAt, World, until
+from tests.support.messaging import SCHEMA, CrashAt, World, until, until_assigned
 
 STEPS: list[Step] = [
     "taken",
@@ -229,107 +228,6 @@ async def test_redrive_while_messages_of_the_key_arrive_keeps_the_order(world: W
     assert await world.said() == {"a": list(range(100))}
 
 
-async def test_two_processes_that_think_they_have_the_same_partitions_do_not_double(
-    world: World,
-) -> None:
-    """Each in a group of its own: both are given every partition, as a stopped process thinks."""
-    async with (
-        world.running(group="one-" + world.inbound),
-        world.running(group="two-" + world.inbound),
-    ):
-        for first in range(0, 200, 20):
-            await world.send(*(Sent(f"key-{n % 5}", n) for n in range(first, first + 20)))
-        await world.settled(200)
-    expected = {f"key-{key}": list(range(key, 200, 5)) for key in range(5)}
-    assert await world.effects() == expected
-    assert await world.said() == expected
-    assert await world.outcomes() == {"accepted": 200}
-
-
-async def test_partitions_move_between_processes_without_loss(world: World) -> None:
-    async def send_on() -> None:
-        for first in range(0, 300, 10):
-            await world.send(*(Sent(f"key-{n % 10}", n) for n in range(first, first + 10)))
-
-    sending = asyncio.create_task(send_on())
-    async with world.running():
-        for _ in range(3):
-            async with world.running() as second:
-                await until_assigned(second.consumer.positions)
-        await sending
-        await world.settled(300)
-    expected = {f"key-{key}": list(range(key, 300, 10)) for key in range(10)}
-    assert await world.effects() == expected
-    assert await world.said() == expected
-
-
-async def until_assigned(positions: Mapping[Partition, int]) -> None:
-    async def some() -> bool:
-        return bool(positions)
-
-    await until(some)
-
-
-async def test_a_gap_stops_its_partition_only_and_is_told(world: World) -> None:
-    await world.send(*(Sent(f"p{n}", n, partition=n % 2) for n in range(4)))
-    async with world.running():
-        await world.taken(4)
-    await world.send(*(Sent(f"p{n}", n, partition=n % 2) for n in range(4, 8)))
-    await world.cluster.delete_before(world.inbound, 1, 4)
-    async with world.running() as process:
-        await world.taken(6)
-        assert list(process.consumer.gaps) == [(world.inbound, 1)]
-        assert f"{world.inbound}[1]" in process.heartbeats.not_ready()
-        await world.admin.execute(
-            "update position set next_offset = 4 where topic = $1 and partition = 1", world.inbound
-        )
-        await process.consumer.check_gaps()
-        assert process.heartbeats.not_ready() == {}
-        await world.send(Sent("p9", 9, partition=1))
-        await world.taken(7)
-    assert sorted(await world.effects()) == ["p0", "p1", "p2", "p3", "p4", "p6", "p9"]
-
-
-async def test_a_gap_in_a_partition_that_was_never_read_stops_that_one_only(world: World) -> None:
-    await world.send(*(Sent(f"p{n}", n, partition=n % 2) for n in range(8)))
-    await world.admin.execute("insert into position values ($1, 1, 0)", world.inbound)
-    await world.cluster.delete_before(world.inbound, 1, 2)
-    async with world.running() as process:
-        await world.taken(4)
-        await world.send(*(Sent(f"p{n}", n, partition=0) for n in range(8, 20, 2)))
-        await world.taken(10)
-        assert list(process.consumer.gaps) == [(world.inbound, 1)]
-    assert sorted(await world.effects()) == sorted(f"p{n}" for n in range(0, 20, 2))
-
-
-async def test_a_gap_that_opens_while_reading_stops_its_partition_only(world: World) -> None:
-    handling, deleted = asyncio.Event(), asyncio.Event()
-
-    async def hold(messages: Sequence[Message[Any]]) -> None:
-        handling.set()
-        await deleted.wait()
-
-    world.before_handling = hold
-    async with world.running() as process:
-        await until_assigned(process.consumer.positions)
-        await world.send(Sent("a", 1, partition=0))
-        await handling.wait()
-        # Beyond what is fetched by now, so that the reader meets it as soon as it goes on.
-        await world.admin.execute("select 1")
-        log = process.consumer.log
-        assert log is not None
-        log.seek((world.inbound, 1), 50)
-        deleted.set()
-
-        async def stands_still() -> bool:
-            return (world.inbound, 1) in process.consumer.gaps
-
-        await until(stands_still)
-        await world.send(Sent("a", 2, partition=0))
-        await world.taken(2)
-    assert await world.effects() == {"a": [1, 2]}
-
-
 async def test_a_batch_waits_for_a_database_that_is_away(world: World) -> None:
     failures = 5
 
@@ -430,7 +328,7 @@ async def test_a_stop_leaves_nothing_half_done(world: World) -> None:
     await world.send(*(Sent(f"key-{n % 10}", n) for n in range(200)))
     for _ in range(3):
         async with world.running() as process:
-            await until_assigned(process.consumer.positions)
+            await until_assigned(process)
     async with world.running():
         await world.settled(200)
     expected = {f"key-{key}": list(range(key, 200, 10)) for key in range(10)}

@@ -133,6 +133,12 @@ async def intake(connect: Connect) -> asyncpg.Connection[asyncpg.Record]:
 
 
 @pytest.fixture
+async def tx(connect: Connect) -> SpokenTransaction:
+    """A unit of work of the registration service."""
+    return SpokenTransaction(await connect("registration"))
+
+
+@pytest.fixture
 def office(privacy_of: Callable[[str], Privacy]) -> PrivacyOffice:
     return PrivacyOffice(privacy_of("retention"), "cli:tester")
 

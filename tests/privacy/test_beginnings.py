@@ -19,15 +19,10 @@ from shared.privacy.privacy import Privacy
 from shared.privacy.values import ToOpen, ToSeal
 from shared.privacy.wrapping import KeyWrappers
 from shared.runtime.secrets import SecretsFolder
-from tests.privacy.conftest import NOW, Connect, SpokenTransaction
+from tests.privacy.conftest import NOW, SpokenTransaction
 
 BEFORE, AFTER = NOW - timedelta(seconds=1), NOW
 Open = Callable[[Beginnings], Privacy]
-
-
-@pytest.fixture
-async def tx(connect: Connect) -> SpokenTransaction:
-    return SpokenTransaction(await connect("registration"))
 
 
 @pytest.fixture

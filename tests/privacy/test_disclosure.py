@@ -1,28 +1,22 @@
+"""What `disclose()` lets out, and what it writes down about it."""
+
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
 from typing import TypeAlias
 from uuid import uuid4
 
 import asyncpg
 import pytest
 
-from shared.contract.audit import (
-    DataDisclosed,
-    DataDisclosedToAuthority,
-    DataTransmitted,
-    DisclosureRefused,
-)
-from shared.contract.retention import ObjectionRecorded, ProcessingRestricted, RestrictionLifted
-from shared.contract.types import EventId, SubjectId
+from shared.contract.audit import DataDisclosed, DataTransmitted, DisclosureRefused
+from shared.contract.types import SubjectId
 from shared.privacy import keyring
-from shared.privacy.disclosure import DisclosureRequest, LogEnds, PersonToDisclose
+from shared.privacy.disclosure import DisclosureRequest, PersonToDisclose
 from shared.privacy.errors import NotGrantedError, NotInPlanError
 from shared.privacy.handover import content_digest
-from shared.privacy.limits import Limit, keep_limits
 from shared.privacy.plan import Plan
 from shared.privacy.privacy import Privacy
 from shared.privacy.sealing import KeyWrapper
@@ -30,54 +24,10 @@ from shared.privacy.values import ToSeal
 from shared.privacy.wrapping import KeyWrappers
 from shared.runtime.secrets import SecretsFolder
 from tests.privacy.conftest import NOW, Connect, SpokenTransaction
+from tests.privacy.disclosing import CONTACT, CONTEXT, EVENT, HEARD, person, reasons, to_caterer
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 PrivacyOf = Callable[[str], Privacy]
-
-EVENT = EventId(uuid4())
-CONTEXT = f"event:{EVENT}"
-HEARD: LogEnds = {"retention": {}, "consent": {}}
-"""Nothing was said to these topics that this service could have missed."""
-
-CONTACT = {"name": "Äijä Canary", "email": "canary@example.org", "phone": "+358401234567"}
-
-
-@pytest.fixture
-async def tx(connect: Connect) -> SpokenTransaction:
-    return SpokenTransaction(await connect("registration"))
-
-
-async def person(
-    privacy: Privacy, tx: SpokenTransaction, *, consented: bool | None = True, **categories: object
-) -> PersonToDisclose:
-    """Somebody with contact data and a diet, or what is given."""
-    who = SubjectId(uuid4())
-    given = categories or {"contact": CONTACT, "diet": {"text": "no nuts (canary)"}}
-    items = [
-        ToSeal(who, category, CONTEXT, dict(content))
-        for category, content in given.items()
-        if isinstance(content, dict)
-    ]
-    sealed = await privacy.seal(tx.connection, items, at=NOW)
-    values = {item.category: value for item, value in zip(items, sealed, strict=True) if value}
-    return PersonToDisclose(who, values, consented=consented)
-
-
-def to_caterer(*people: PersonToDisclose) -> DisclosureRequest:
-    return DisclosureRequest(
-        recipient="caterer",
-        purpose="dietary-needs",
-        fields=("contact.name", "diet.text"),
-        people=people,
-        actor="cli:operator",
-        event_id=EVENT,
-        event_recipients=frozenset({"caterer"}),
-        log_ends=HEARD,
-    )
-
-
-def reasons(tx: SpokenTransaction) -> list[str]:
-    return [entry.reason for entry, _, _ in tx.said if isinstance(entry, DisclosureRefused)]
 
 
 async def test_the_recipient_gets_the_fields_asked_for_and_nothing_else(
@@ -198,44 +148,6 @@ async def test_a_person_who_opted_in_for_some_fields_shares_only_these(
     ]
 
 
-def objected(person: PersonToDisclose, purpose: str = "dietary-needs") -> ObjectionRecorded:
-    return ObjectionRecorded(subject_id=person.subject_id, purpose=purpose, at=NOW)
-
-
-def restricted(person: PersonToDisclose, at: datetime = NOW) -> ProcessingRestricted:
-    return ProcessingRestricted(subject_id=person.subject_id, at=at)
-
-
-def lifted(person: PersonToDisclose, at: datetime = NOW) -> RestrictionLifted:
-    return RestrictionLifted(subject_id=person.subject_id, at=at)
-
-
-async def test_who_objected_to_the_purpose_and_whose_data_is_restricted_is_refused(
-    privacy: Privacy, tx: SpokenTransaction
-) -> None:
-    one, two, other = [await person(privacy, tx) for _ in range(3)]
-    await keep_limits(
-        tx.connection, [objected(one), restricted(two), objected(other, "event-arrangement")]
-    )
-    disclosure = await privacy.disclose(tx, to_caterer(one, two, other))
-    assert disclosure.refused == [(one.subject_id, "objected"), (two.subject_id, "restricted")]
-    assert reasons(tx) == ["objected", "restricted"]
-    assert [who for who, _ in disclosure.released] == [other.subject_id]
-
-
-@pytest.mark.parametrize("together", [True, False])
-async def test_a_restriction_ends_when_it_is_lifted_in_whatever_order_that_is_heard(
-    privacy: Privacy, tx: SpokenTransaction, *, together: bool
-) -> None:
-    free, still = await person(privacy, tx), await person(privacy, tx)
-    later = NOW + timedelta(days=1)
-    facts: list[Limit] = [lifted(free, later), restricted(free), restricted(still), lifted(still)]
-    for part in [facts] if together else [[fact] for fact in facts]:
-        await keep_limits(tx.connection, part)
-    disclosure = await privacy.disclose(tx, to_caterer(free, still))
-    assert disclosure.refused == [(still.subject_id, "restricted")]
-
-
 async def test_who_has_nothing_to_give_and_whose_key_is_destroyed_is_refused(
     privacy: Privacy, tx: SpokenTransaction, connect: Connect
 ) -> None:
@@ -298,100 +210,6 @@ async def test_what_is_disclosed_together_leaves_together(
     await privacy.disclose(tx, replace(second, together_with=first.id))
     left = await administrator.fetch("select delivery_id from registration.handover")
     assert [row["delivery_id"] for row in left] == [first.id, first.id]
-
-
-async def hears(tx: SpokenTransaction, topic: str, position: int) -> None:
-    """The service has read one partition of a topic up to there."""
-    await tx.connection.execute(
-        "insert into position (topic, partition, next_offset) values ($1, 3, $2)"
-        " on conflict (topic, partition) do update set next_offset = $2",
-        topic,
-        position,
-    )
-
-
-@pytest.mark.parametrize(
-    ("log_ends", "reason"),
-    [
-        ({"retention": {3: 7}, "consent": {3: 9}}, None),
-        ({"retention": {3: 8}, "consent": {3: 9}}, "projection-behind"),
-        ({"retention": {3: 7}, "consent": {3: 10}}, "projection-behind"),
-        ({"retention": {3: 7, 4: 1}, "consent": {}}, "projection-behind"),
-        ({"retention": {3: 7}}, "projection-behind"),
-        (None, "projection-behind"),
-    ],
-)
-async def test_who_has_not_heard_all_that_may_decide_discloses_nothing(
-    privacy: Privacy, tx: SpokenTransaction, log_ends: LogEnds | None, reason: str | None
-) -> None:
-    await hears(tx, "retention", 7)
-    await hears(tx, "consent", 9)
-    request = replace(to_caterer(await person(privacy, tx)), log_ends=log_ends)
-    await privacy.disclose(tx, request)
-    assert reasons(tx) == ([] if reason is None else [reason])
-
-
-async def test_consents_that_are_not_heard_hold_up_only_what_rests_on_consent(
-    privacy: Privacy, tx: SpokenTransaction
-) -> None:
-    await hears(tx, "consent", 9)
-    request = replace(
-        to_caterer(await person(privacy, tx)),
-        purpose="catering",
-        fields=("contact.name",),
-        log_ends={"retention": {}, "consent": {3: 10}},
-    )
-    assert len((await privacy.disclose(tx, request)).released) == 1
-
-
-def to_police(*people: PersonToDisclose) -> DisclosureRequest:
-    return DisclosureRequest(
-        recipient="police",
-        purpose="event-arrangement",
-        fields=("contact.name", "contact.phone"),
-        people=people,
-        actor="cli:operator",
-        event_id=EVENT,
-        request_reference="5650/R/1234/26",
-    )
-
-
-async def test_an_authority_gets_by_law_what_it_asks_for_and_the_entry_names_both(
-    privacy: Privacy, tx: SpokenTransaction, plan: Plan
-) -> None:
-    one = await person(privacy, tx, consented=False)
-    await keep_limits(tx.connection, [restricted(one), objected(one, "event-arrangement")])
-    ((_, content),) = (await privacy.disclose(tx, to_police(one))).released
-    assert set(content.reveal()) == {"contact.name", "contact.phone"}
-    ((entry, _, subject),) = tx.said
-    assert isinstance(entry, DataDisclosedToAuthority)
-    assert (subject, entry.subject_id) == (one.subject_id, one.subject_id)
-    assert (entry.recipient, entry.law) == ("police", plan.authorities["police"].law)
-    assert (entry.request_reference, entry.legal_basis) == ("5650/R/1234/26", "legal-obligation")
-
-
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        ({"fields": ("diet.text",), "purpose": "dietary-needs"}, "field-not-of-authority"),
-        ({"purpose": "networking"}, "field-not-of-purpose"),
-    ],
-)
-async def test_an_authority_gets_nothing_beyond_what_the_plan_says(
-    privacy: Privacy, tx: SpokenTransaction, change: dict[str, object], reason: str
-) -> None:
-    request = replace(to_police(await person(privacy, tx)), **change)  # type: ignore[arg-type]  # fields of many types
-    await privacy.disclose(tx, request)
-    assert reasons(tx) == [reason]
-
-
-@pytest.mark.parametrize("recipient", ["caterer", "customs"])
-async def test_only_an_authority_of_the_plan_asks_by_law(
-    privacy: Privacy, tx: SpokenTransaction, recipient: str
-) -> None:
-    request = replace(to_police(await person(privacy, tx)), recipient=recipient)
-    with pytest.raises(NotInPlanError, match="authorities"):
-        await privacy.disclose(tx, request)
 
 
 async def test_where_nobody_is_released_nothing_waits_for_delivery(

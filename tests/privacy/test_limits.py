@@ -21,11 +21,6 @@ from tests.privacy.conftest import NOW, Connect, SpokenTransaction
 ARRANGING, CATERING = "event-arrangement", "catering"
 
 
-@pytest.fixture
-async def tx(connect: Connect) -> SpokenTransaction:
-    return SpokenTransaction(await connect("registration"))
-
-
 async def sealed(privacy: Privacy, tx: SpokenTransaction, who: SubjectId) -> list[ToOpen]:
     """Two categories of one person."""
     contents = {"contact": {"name": "Aino Esimerkki"}, "stay": {"nights": "2"}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 from services.audit.app import make_publisher
 from services.audit.handlers.append import Appender
@@ -15,7 +15,11 @@ from services.audit.handlers.tiles import TileWriter
 from services.audit.settings import Settings
 from services.audit.store.folder import TileFolder
 from services.audit.store.published import Published, ReadTopic
+from shared.contract.audit import DataDisclosed
+from shared.contract.message import Message
 from shared.messaging.subscription import Handler
+from tests.support.entries import make_entry
+from tests.support.facts import Facts
 from tests.support.work import Work
 
 
@@ -30,14 +34,28 @@ def settings_of(work: Work) -> Settings:
 
 def guard_of(work: Work, read_topic: ReadTopic = empty_topic) -> Guard:
     """As a process has it that was started just now."""
-    settings = settings_of(work)
-    folder = TileFolder(settings.published_folder)
-    return Guard(Published(folder, signing_key(settings).verifier(), read_topic))
+    verifier = signing_key(settings_of(work)).verifier()
+    return Guard(Published(folder_of(work), verifier, read_topic))
 
 
 def appending_to(work: Work, read_topic: ReadTopic = empty_topic) -> Handler:
     """The handler of a process that was started just now."""
     return Appender(signing_key(settings_of(work)), guard_of(work, read_topic)).append
+
+
+def entries(facts: Facts, many: int) -> list[Message[Any]]:
+    """So many entries, each of a disclosure of its own."""
+    return [facts.message(make_entry(DataDisclosed)) for _ in range(many)]
+
+
+async def append(work: Work, facts: Facts, many: int) -> None:
+    """Append so many, as a process that was started just now."""
+    await work.do(appending_to(work), entries(facts, many))
+
+
+def folder_of(work: Work) -> TileFolder:
+    """Where the log is published."""
+    return TileFolder(settings_of(work).published_folder)
 
 
 def publisher_of(work: Work, steps: Callable[[Step], None] = no_steps) -> Publisher:
@@ -47,8 +65,7 @@ def publisher_of(work: Work, steps: Callable[[Step], None] = no_steps) -> Publis
 async def publish_all(work: Work, steps: Callable[[Step], None] = no_steps) -> None:
     """What a process that was started just now signs and publishes, until nothing is left."""
     publisher = publisher_of(work, steps)
-    folder = TileFolder(settings_of(work).published_folder)
-    writer = TileWriter(folder, signing_key(settings_of(work)).verifier())
+    writer = TileWriter(folder_of(work), signing_key(settings_of(work)).verifier())
     writer.begin()
     async with work.parts.pool.acquire() as connection:
         publish = partial(publisher.publish_next, connection, writer)

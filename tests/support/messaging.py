@@ -302,6 +302,15 @@ async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 30) -> No
             await asyncio.sleep(0.01)
 
 
+async def until_assigned(process: Process) -> None:
+    """Until a process knows where it reads on."""
+
+    async def some() -> bool:
+        return bool(process.consumer.positions)
+
+    await until(some)
+
+
 @asynccontextmanager
 async def open_world(
     cluster: Cluster, database: str, settings: ServiceSettings

@@ -8,7 +8,7 @@ from uuid import uuid4
 import orjson
 
 from shared.contract.codec import Encoded, decode, encode
-from shared.contract.message import Message, Outgoing
+from shared.contract.message import Message, Outgoing, Undecodable
 from shared.contract.registry import MessageData
 from shared.runtime.clock import utc_now
 
@@ -56,6 +56,14 @@ def record_of(data: MessageData) -> MadeRecord:
 def header_bytes(encoded: Encoded) -> tuple[tuple[str, bytes], ...]:
     """The headers as the broker gets them."""
     return tuple((name, text.encode()) for name, text in encoded.headers.items())
+
+
+def refused(record: MadeRecord) -> tuple[str, str]:
+    """The reason and the sentence of a record that is no message."""
+    result = decode(record)
+    assert isinstance(result, Undecodable)
+    assert result.record is record
+    return result.reason, result.detail
 
 
 def accepted(record: MadeRecord) -> Message[MessageData]:

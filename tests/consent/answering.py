@@ -1,0 +1,46 @@
+"""What people say of their consent in tests, and what holds of it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from shared.contract.inbound import ConsentAnswer, ContactSubmitted, WithdrawalRequested
+from shared.contract.message import Message
+from tests.support.facts import NOON, WEBSITE, Facts
+from tests.support.work import Work
+
+EMAIL = "aino.canary@example.org"
+NAME = "Aino Canary-Öhman"
+HOUR = timedelta(hours=1)
+
+
+def consent(purpose: str = "marketing", *, given: bool = True) -> ConsentAnswer:
+    return ConsentAnswer(purpose=purpose, given=given, wording=f"{purpose}-2026", language="fi")
+
+
+def submitted(
+    *answers: ConsentAnswer, at: datetime = NOON, email: str = EMAIL, facts: Facts | None = None
+) -> Message[Any]:
+    data = ContactSubmitted(
+        contact_number="c-1",
+        email=email,
+        name=NAME,
+        language="fi",
+        consents=answers or (consent(),),
+    )
+    # Received late on purpose: what counts is when it was said.
+    received = NOON + 10 * HOUR
+    return (facts or Facts()).message(data, source=WEBSITE, at=at, received_at=received)
+
+
+def withdrawal(
+    *purposes: str, at: datetime = NOON, email: str = EMAIL
+) -> Message[WithdrawalRequested]:
+    data = WithdrawalRequested(contact_number="c-1", email=email, purposes=purposes)
+    return Facts().message(data, source=WEBSITE, at=at, received_at=NOON + 10 * HOUR)
+
+
+async def states(work: Work) -> dict[str, str]:
+    rows = await work.rows("select purpose, state from consent_state")
+    return {row["purpose"]: row["state"] for row in rows}
