@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Final, NamedTuple, overload
 from uuid import UUID
 
@@ -71,9 +71,14 @@ class Codec:
 
     def __init__(self, registry: Registry) -> None:
         self._types = {registered.name: registered for registered in registry}
-        self._field_names = frozenset(_field_names(registry))
+        self._registry = registry
         self._shared = {registered.name: _shared_fields(registered) for registered in registry}
         self._parts: dict[tuple[type[SharedPart], bytes], SharedPart] = {}
+
+    @cached_property
+    def _field_names(self) -> frozenset[str]:
+        """Names of fields at any depth of the contracts: these may be shown."""
+        return frozenset(_field_names(self._registry))
 
     @overload
     def decode(self, record: Record) -> Message[MessageData] | Undecodable: ...
@@ -178,7 +183,6 @@ def _shared_fields(registered: Registered) -> list[tuple[str, type[SharedPart]]]
 
 
 def _field_names(registry: Registry) -> Iterator[str]:
-    """Names of fields at any depth of the contracts: these may be shown."""
     for registered in registry:
         schema = registered.model.model_json_schema()
         for definition in (schema, *schema.get("$defs", {}).values()):
