@@ -17,6 +17,7 @@ import structlog
 from shared.contract.message import Record
 from shared.messaging.failing import Portion, tell_why
 from shared.messaging.finding import FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S, PositionFinder
+from shared.messaging.gathering import Gathering
 from shared.messaging.manner import ALL_AT_ONCE, Manner
 from shared.messaging.places import Partition, partition_of
 from shared.messaging.planning import Batch, Digests, Taken, decode_all, remaining, sort_out
@@ -36,12 +37,6 @@ DECODED_AT_ONCE: Final = 30
 AT_ONCE: Final = 2
 """Batches at work in one process, of different partitions: while the database is with the one,
 Python is with the other. To the database they are two processes."""
-
-FULL_SHARE: Final = 0.5
-"""Of the records that a batch may have. One with fewer is soon followed by another."""
-
-PATIENCE_S: Final = 1.0
-"""So long the next few records wait for those before them to end."""
 
 REVOKE_SHARE: Final = 0.5
 """Of the session time-out: so long a batch may go on when its partitions are taken away."""
@@ -80,10 +75,9 @@ class Consumer:
         self._digests = Digests(inbox_key)
         self._subscriptions = {one.topic: one for one in service.subscriptions}
         self._session_s = service.settings.session_timeout_ms / 1000
-        self._gather_s = manner.gather_s
+        self._gathering = Gathering(manner.gather_s, service.settings.batch_max_records)
         self._finder = PositionFinder(service.pool, self._session_s)
         self._kafka_told = KafkaTold(manner.tell_kafka_every_s)
-        self._full = int(service.settings.batch_max_records * FULL_SHARE)
         topics = service.topics or topics_said_by(service.name)
         speaker = Speaker(service.name, self._tools.ids, topics, service.sealer.reference)
         self._processor = Processor(service, speaker, self._tools)
@@ -170,6 +164,7 @@ class Consumer:
         self._log = None
         self._assigned = frozenset()
         self._positions.clear()
+        self._gathering.forget()
         self._kafka_told.forget()
         self._epoch += 1
         for partition in list(self._gaps):
@@ -185,21 +180,8 @@ class Consumer:
         Never raises. A batch that is given up takes along what was read behind it.
         """
         await self._begin(records)
-        if len(records) < self._full and self._gather_s:
-            await self._gather()
-
-    async def _gather(self) -> None:
-        """Let more come: for a moment, and for as long as these few are at work and once more.
-
-        So a service whose batches take long, since others need the processors too, has larger ones
-        and is at work for half of the time at most. What does not end is not waited for.
-        """
-        clock = asyncio.get_running_loop().time
-        began = clock()  # they begin now, however long they had to wait for room
-        if working := self._working():
-            await asyncio.wait(working, timeout=PATIENCE_S)
-        took = clock() - began
-        await asyncio.sleep(max(self._gather_s - took, took))
+        if self._gathering.few(records, self._log):
+            await self._gathering.let_come(self._working())
 
     async def _begin(self, records: Sequence[Record]) -> None:
         epoch = self._epoch
@@ -284,6 +266,7 @@ class Consumer:
         if stored in bounds:
             self._close_gap(partition)
             self._positions[partition] = stored
+            self._gathering.reads_on(partition, stored)
             log.seek(partition, stored)
         else:
             # aiokafka 0.14 fetches nothing from a broker while a partition there has no position,

@@ -59,9 +59,9 @@ aiokafka's own 40 s would be the time that it takes to notice."""
 PRODUCER_BATCH_BYTES: Final = 262_144
 """One request at a time goes to a partition: the records of one read of the outbox fit in it."""
 
-FETCH_BYTES: Final = 393_216
-"""Of one partition at once: half a batch, and of each partition so much may lie here untaken. A
-record that is larger comes all the same (KIP-74)."""
+FETCH_BYTES: Final = 393
+"""For each record that a batch may have, of one partition at once: half a batch, and of each
+partition so much may lie here untaken. A record that is larger comes all the same (KIP-74)."""
 
 _log = structlog.get_logger(__name__)
 
@@ -126,7 +126,7 @@ class KafkaTransport:
             group_id=group,
             batch=True,
             max_records=self._most,
-            max_partition_fetch_bytes=FETCH_BYTES,
+            max_partition_fetch_bytes=FETCH_BYTES * self._most,
             batch_timeout_ms=1,
             ack_policy=AckPolicy.MANUAL,
             no_reply=True,
@@ -283,6 +283,15 @@ class _KafkaLog:
             found = await self._reader.offsets_for_times(asked)
             ends = await self._reader.end_offsets(list(asked))
         return {tuple(one): ends[one] if found[one] is None else found[one].offset for one in asked}
+
+    def waiting(self, positions: Mapping[Partition, int]) -> int:
+        reader, ours = self._reader, self._reader.assignment()
+        found = 0
+        for one, position in positions.items():
+            if TopicPartition(*one) in ours:
+                end = reader.last_stable_offset(TopicPartition(*one))
+                found += max(0, (end or 0) - position)
+        return found
 
     def seek(self, partition: Partition, offset: int) -> None:
         if TopicPartition(*partition) in self._reader.assignment():

@@ -258,6 +258,10 @@ class _Member:
         if partition in self.assigned:
             self.offsets[partition] = offset
 
+    def waiting(self, positions: Mapping[Partition, int]) -> int:
+        ends = {one: self._broker.log_of(one).end for one in positions.keys() & self.assigned}
+        return sum(max(0, end - positions[one]) for one, end in ends.items())
+
     def pause(self, partition: Partition) -> None:
         self.offsets.pop(partition, None)
 

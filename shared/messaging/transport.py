@@ -40,6 +40,12 @@ class Log(Protocol):
         """The first offset at or after the moment; the end of the log where there is none."""
         ...
 
+    def waiting(self, positions: Mapping[Partition, int]) -> int:
+        """How many offsets there are from these positions on, as far as the broker has told by now:
+        it is not asked.
+        """
+        ...
+
     def seek(self, partition: Partition, offset: int) -> None:
         """Read on from here; what was fetched from elsewhere is dropped."""
         ...

@@ -262,6 +262,24 @@ async def test_after_a_few_records_more_are_gathered_before_the_next_are_taken(
     assert await world.effects() == {"a": list(range(1 + full))}
 
 
+async def test_a_few_of_many_that_wait_are_followed_at_once(world: World) -> None:
+    """One fetch brings so many bytes, which can be far from half a batch."""
+    full = world.service.settings.batch_max_records // 2
+    await world.send(*(Sent("a", number, partition=0) for number in range(3)))
+    records = await world.cluster.read(world.inbound)
+    log = StillLog()
+    consumer = await reading(world, log, manner=Manner(gather_s=3600))
+    consumer.polled()
+    log.end = 1 + full
+    await consumer.take(records[:1])  # half a batch is left
+    log.end = full
+    resting = asyncio.create_task(consumer.take(records[1:2]))  # one less than that
+    await world.taken(2)
+    assert not resting.done()
+    resting.cancel()
+    await consumer.revoked()
+
+
 async def test_a_few_records_wait_for_the_few_before_them_to_end(world: World) -> None:
     """So who takes long, since others need the processors too, has fewer and larger batches."""
     await world.send(Sent("a", 0, partition=0))
@@ -282,7 +300,7 @@ async def test_what_does_not_end_is_not_waited_for(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may have to wait for the database for hours, and polls tell that the process lives."""
-    monkeypatch.setattr("shared.messaging.consumer.PATIENCE_S", 0.0)
+    monkeypatch.setattr("shared.messaging.gathering.PATIENCE_S", 0.0)
     await world.send(Sent("a", 0, partition=0))
     records = await world.cluster.read(world.inbound)
     consumer = await reading(world, StillLog(), manner=Manner(gather_s=1e-6))
@@ -309,12 +327,12 @@ async def test_who_waited_for_room_does_not_rest_as_long_as_that(
         await sleep(0)
 
     async with held(world, 0):
-        monkeypatch.setattr("shared.messaging.consumer.PATIENCE_S", 0.0)
+        monkeypatch.setattr("shared.messaging.gathering.PATIENCE_S", 0.0)
         await consumer.take([first])
         monkeypatch.undo()
         waiting = asyncio.create_task(consumer.take([second]))
         await until(world.somebody_waits)
-        monkeypatch.setattr("shared.messaging.consumer.asyncio.sleep", rest)
+        monkeypatch.setattr("shared.messaging.gathering.asyncio.sleep", rest)
         released = clock()
     await waiting
     monkeypatch.undo()

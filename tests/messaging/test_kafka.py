@@ -32,7 +32,8 @@ async def on_kafka(
 async def test_records_larger_than_a_fetch_come_all_the_same(on_kafka: World) -> None:
     """In every partition, with small ones before and behind."""
     many = 3 * PARTITIONS
-    large = orjson.dumps({"number": 1, "do": "write", "more": "x" * (FETCH_BYTES + 1)})
+    fetched = FETCH_BYTES * on_kafka.service.settings.batch_max_records
+    large = orjson.dumps({"number": 1, "do": "write", "more": "x" * (fetched + 1)})
     await on_kafka.send(
         *(
             Sent(

@@ -45,6 +45,18 @@ async def test_partitions_move_between_processes_without_loss(world: World) -> N
     assert await world.said() == expected
 
 
+async def test_what_waits_is_known_without_asking(world: World) -> None:
+    await world.send(*(Sent("a", number, partition=0) for number in range(5)))
+    async with world.running() as process:
+        await world.taken(5)
+        log = process.consumer.log
+        assert log is not None
+        here, elsewhere = (world.inbound, 0), ("another topic", 0)
+        assert log.waiting({here: 2, elsewhere: 0}) == 3
+        assert log.waiting({here: 7}) == 0
+        assert log.waiting({}) == 0
+
+
 async def test_a_gap_stops_its_partition_only_and_is_told(world: World) -> None:
     await world.send(*(Sent(f"p{n}", n, partition=n % 2) for n in range(4)))
     async with world.running():

@@ -40,6 +40,8 @@ class StillLog:
     def __init__(self) -> None:
         self.sought = asyncio.Event()
         self.committed: list[Mapping[Partition, int]] = []
+        self.end = 0
+        """What is known of each partition's end."""
 
     async def bounds(self, partitions: Collection[Partition]) -> Mapping[Partition, Bounds]:
         return {partition: Bounds(0, 100) for partition in partitions}
@@ -48,6 +50,9 @@ class StillLog:
         self, moment: datetime, partitions: Collection[Partition]
     ) -> Mapping[Partition, int]:
         return dict.fromkeys(partitions, 0)
+
+    def waiting(self, positions: Mapping[Partition, int]) -> int:
+        return sum(max(0, self.end - position) for position in positions.values())
 
     def seek(self, partition: Partition, offset: int) -> None:
         self.sought.set()

@@ -1,0 +1,58 @@
+"""While few messages come, those of a moment make one batch: it costs as much as dozens of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from shared.contract.message import Record
+from shared.messaging.places import Partition, partition_of
+from shared.messaging.transport import Log
+
+FULL_SHARE: Final = 0.5
+"""Of the records that a batch may have. One with fewer is soon followed by another."""
+
+PATIENCE_S: Final = 1.0
+"""So long the next few records wait for those before them to end."""
+
+
+class Gathering:
+    """Knows whether few come to one consumer, and lets more of them come."""
+
+    def __init__(self, at_least_s: float, most_records: int) -> None:
+        """`at_least_s`: so long, or not at all (0)."""
+        self._at_least_s = at_least_s
+        self._full = int(most_records * FULL_SHARE)
+        self._taken_to: dict[Partition, int] = {}
+
+    def reads_on(self, partition: Partition, offset: int) -> None:
+        """The next record to be taken of the partition is this one."""
+        self._taken_to[partition] = offset
+
+    def forget(self) -> None:
+        """The partitions are another's, or are read anew."""
+        self._taken_to.clear()
+
+    def few(self, records: Sequence[Record], log: Log | None) -> bool:
+        """Whether these, taken now, and all that is known to wait in the log would not be half a
+        batch. A poll brings no more than was fetched at once: few of many that wait are not few.
+        """
+        self._taken_to.update((partition_of(one), one.offset + 1) for one in records)
+        if not self._at_least_s or len(records) >= self._full:
+            return False
+        waiting = 0 if log is None else log.waiting(self._taken_to)
+        return len(records) + waiting < self._full
+
+    async def let_come(self, working: Collection[asyncio.Task[None]]) -> None:
+        """Return after a moment, and after as long as these few are at work and once more.
+
+        So a service whose batches take long, since others need the processors too, has larger ones
+        and is at work for half of the time at most. What does not end is not waited for.
+        """
+        clock = asyncio.get_running_loop().time
+        began = clock()  # they begin now, however long they had to wait for room
+        if working:
+            await asyncio.wait(working, timeout=PATIENCE_S)
+        took = clock() - began
+        await asyncio.sleep(max(self._at_least_s - took, took))
