@@ -291,6 +291,7 @@ class Consumer:
                     )
 
     def _open_gap(self, partition: Partition) -> None:
+        self._gathering.stands_still(partition)
         if self._log is not None:
             self._log.pause(partition)
         if partition not in self._gaps:

@@ -30,8 +30,12 @@ class Gathering:
         """The next record to be taken of the partition is this one."""
         self._taken_to[partition] = offset
 
+    def stands_still(self, partition: Partition) -> None:
+        """Nothing is taken of the partition, whatever waits in it."""
+        self._taken_to.pop(partition, None)
+
     def forget(self) -> None:
-        """The partitions are another's, or are read anew."""
+        """The partitions are another's."""
         self._taken_to.clear()
 
     def few(self, records: Sequence[Record], log: Log | None) -> bool:

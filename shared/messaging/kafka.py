@@ -59,9 +59,10 @@ aiokafka's own 40 s would be the time that it takes to notice."""
 PRODUCER_BATCH_BYTES: Final = 262_144
 """One request at a time goes to a partition: the records of one read of the outbox fit in it."""
 
-FETCH_BYTES: Final = 393
-"""For each record that a batch may have, of one partition at once: half a batch, and of each
-partition so much may lie here untaken. A record that is larger comes all the same (KIP-74)."""
+FETCH_BYTES_A_RECORD: Final = 393
+"""Of one partition so much is fetched at once for each record that a batch may have: half a batch;
+and of each partition so much may lie here untaken. A record that is larger comes all the same
+(KIP-74)."""
 
 _log = structlog.get_logger(__name__)
 
@@ -126,7 +127,7 @@ class KafkaTransport:
             group_id=group,
             batch=True,
             max_records=self._most,
-            max_partition_fetch_bytes=FETCH_BYTES * self._most,
+            max_partition_fetch_bytes=FETCH_BYTES_A_RECORD * self._most,
             batch_timeout_ms=1,
             ack_policy=AckPolicy.MANUAL,
             no_reply=True,

@@ -270,11 +270,26 @@ async def test_a_few_of_many_that_wait_are_followed_at_once(world: World) -> Non
     log = StillLog()
     consumer = await reading(world, log, manner=Manner(gather_s=3600))
     consumer.polled()
-    log.end = 1 + full
+    log.ends[world.inbound, 0] = 1 + full
     await consumer.take(records[:1])  # half a batch is left
-    log.end = full
+    log.ends[world.inbound, 0] = full
     resting = asyncio.create_task(consumer.take(records[1:2]))  # one less than that
     await world.taken(2)
+    assert not resting.done()
+    resting.cancel()
+    await consumer.revoked()
+
+
+async def test_what_waits_in_a_partition_that_stands_still_is_not_waited_for(world: World) -> None:
+    await world.send(Sent("a", 0, partition=0))
+    records = await world.cluster.read(world.inbound)
+    log = StillLog()
+    consumer = await reading(world, log, partitions=2, manner=Manner(gather_s=3600))
+    consumer.polled()
+    log.ends[world.inbound, 1] = 2 * world.service.settings.batch_max_records
+    consumer.out_of_range((world.inbound, 1))
+    resting = asyncio.create_task(consumer.take(records))
+    await world.taken(1)
     assert not resting.done()
     resting.cancel()
     await consumer.revoked()

@@ -14,7 +14,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.fetcher import Fetcher
 
 from shared.contract.message import Message
-from shared.messaging.kafka import FETCH_BYTES
+from shared.messaging.kafka import FETCH_BYTES_A_RECORD
 from tests.conftest import SettingsFactory, TopicFactory
 from tests.support.clusters import PARTITIONS, KafkaCluster, Sent
 from tests.support.messaging import SCHEMA, World, open_world
@@ -32,7 +32,7 @@ async def on_kafka(
 async def test_records_larger_than_a_fetch_come_all_the_same(on_kafka: World) -> None:
     """In every partition, with small ones before and behind."""
     many = 3 * PARTITIONS
-    fetched = FETCH_BYTES * on_kafka.service.settings.batch_max_records
+    fetched = FETCH_BYTES_A_RECORD * on_kafka.service.settings.batch_max_records
     large = orjson.dumps({"number": 1, "do": "write", "more": "x" * (fetched + 1)})
     await on_kafka.send(
         *(

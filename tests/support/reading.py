@@ -40,8 +40,8 @@ class StillLog:
     def __init__(self) -> None:
         self.sought = asyncio.Event()
         self.committed: list[Mapping[Partition, int]] = []
-        self.end = 0
-        """What is known of each partition's end."""
+        self.ends: dict[Partition, int] = {}
+        """What is known of ends of partitions."""
 
     async def bounds(self, partitions: Collection[Partition]) -> Mapping[Partition, Bounds]:
         return {partition: Bounds(0, 100) for partition in partitions}
@@ -52,7 +52,7 @@ class StillLog:
         return dict.fromkeys(partitions, 0)
 
     def waiting(self, positions: Mapping[Partition, int]) -> int:
-        return sum(max(0, self.end - position) for position in positions.values())
+        return sum(max(0, self.ends.get(one, 0) - at) for one, at in positions.items())
 
     def seek(self, partition: Partition, offset: int) -> None:
         self.sought.set()
