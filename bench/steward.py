@@ -16,13 +16,13 @@ import psutil
 from bench.stage import PLAN, Stage
 from services.registration.app import open_service
 from services.registration.settings import Settings
-from shared.local.ports import choose_port
 from shared.local.readiness import missing_from_service
 from shared.messaging.application import compose
 from shared.messaging.kafka import KafkaTransport
 from shared.messaging.processing import Tools
 from shared.messaging.steps import Step
 from shared.runtime.database import without_credentials
+from shared.runtime.ids import new_id
 
 READY_WITHIN_S = 60.0
 ROOT = Path(__file__).parents[1]
@@ -79,8 +79,13 @@ async def facts_per_second(stage: Stage, expected: int, **over: int) -> float:
 
 @asynccontextmanager
 async def service_process(stage: Stage, service: str, **over: str) -> AsyncIterator[psutil.Process]:
-    """A service as a process of its own, ready; `over` are variables of its environment."""
-    port = choose_port(None, option="STEWARD_HTTP_PORT")
+    """A service as a process of its own, ready; `over` are variables of its environment.
+
+    It chooses its port itself: of several that start at once two could be given the same one, and
+    who cannot have it would be taken for ready, since the other answers. RuntimeError where it ends
+    instead.
+    """
+    port_file = stage.folder / f"{service}-{new_id()}.port"
     environment = {
         **os.environ,
         "KAFKA_BOOTSTRAP_SERVERS": stage.bootstrap_servers,
@@ -88,7 +93,8 @@ async def service_process(stage: Stage, service: str, **over: str) -> AsyncItera
         "STEWARD_SECRETS": str(stage.secrets.path),
         "STEWARD_PLAN": str(PLAN),
         "STEWARD_LOG_LEVEL": "warning",
-        "STEWARD_HTTP_PORT": str(port),
+        "STEWARD_HTTP_PORT": "0",
+        "STEWARD_HTTP_PORT_FILE": str(port_file),
         **over,
     }
     process = await asyncio.create_subprocess_exec(
@@ -96,10 +102,16 @@ async def service_process(stage: Stage, service: str, **over: str) -> AsyncItera
     )
     try:
         async with asyncio.timeout(READY_WITHIN_S):
-            while await missing_from_service(port) is not None:  # noqa: ASYNC110 - it tells nobody
+            while (port := _port_in(port_file)) is None or await missing_from_service(port):
+                if process.returncode is not None:
+                    raise RuntimeError(f"{service} ended with exit code {process.returncode}")
                 await asyncio.sleep(0.1)
         yield psutil.Process(process.pid)
     finally:
         if process.returncode is None:
             process.terminate()
         await process.wait()
+
+
+def _port_in(file: Path) -> int | None:
+    return int(file.read_text("ascii")) if file.exists() else None
