@@ -180,7 +180,8 @@ class Consumer:
         Never raises. A batch that is given up takes along what was read behind it.
         """
         await self._begin(records)
-        if self._gathering.few(records, self._log):
+        self._gathering.took(records)
+        if self._gathering.few(len(records), self._log):
             await self._gathering.let_come(self._working())
 
     async def _begin(self, records: Sequence[Record]) -> None:

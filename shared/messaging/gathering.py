@@ -38,15 +38,19 @@ class Gathering:
         """The partitions are another's."""
         self._taken_to.clear()
 
-    def few(self, records: Sequence[Record], log: Log | None) -> bool:
-        """Whether these, taken now, and all that is known to wait in the log would not be half a
-        batch. A poll brings no more than was fetched at once: few of many that wait are not few.
+    def took(self, records: Sequence[Record]) -> None:
+        """These were taken, those of a partition in order."""
+        if self._at_least_s:
+            self._taken_to.update((partition_of(one), one.offset + 1) for one in records)
+
+    def few(self, taken: int, log: Log | None) -> bool:
+        """Whether so many, and all that is known to wait in the log behind what was taken, would
+        not be half a batch. A poll brings what was fetched at once: a few of many are not few.
         """
-        self._taken_to.update((partition_of(one), one.offset + 1) for one in records)
-        if not self._at_least_s or len(records) >= self._full:
+        if not self._at_least_s or taken >= self._full:
             return False
         waiting = 0 if log is None else log.waiting(self._taken_to)
-        return len(records) + waiting < self._full
+        return taken + waiting < self._full
 
     async def let_come(self, working: Collection[asyncio.Task[None]]) -> None:
         """Return after a moment, and after as long as these few are at work and once more.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from services.audit.domain.checkpoints import Checkpoint
@@ -16,7 +14,7 @@ from tests.support.work import Work
 
 
 async def test_a_database_that_is_behind_what_is_published_takes_nothing(
-    work: Work, facts: Facts, tmp_path: Path
+    work: Work, facts: Facts
 ) -> None:
     await publish_all(work)
     larger = Checkpoint(settings_of(work).audit_origin, 5, root_of([b"lost"] * 5))
@@ -70,7 +68,7 @@ async def test_the_topic_alone_is_enough_to_know_that_a_database_is_behind(
 
 
 async def test_a_checkpoint_that_another_key_has_signed_stops_everything(
-    work: Work, facts: Facts, caplog: pytest.LogCaptureFixture
+    work: Work, facts: Facts
 ) -> None:
     key = signing_key(settings_of(work))
     stranger = type(key)(key.name, bytes(32))

@@ -8,6 +8,8 @@ from itertools import permutations
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
 from services.consent.handlers import Handlers, answers_something
 from services.consent.subscribers import subscriptions
 from shared.contract import registration
@@ -95,12 +97,9 @@ async def withdraw_for(work: Work, handlers: Handlers, subject: SubjectId, at: d
     async def identify(connection: object, people: Sequence[object]) -> list[SubjectId]:
         return [subject for _ in people]
 
-    original = work.parts.privacy.people.identify
-    work.parts.privacy.people.identify = identify  # type: ignore[method-assign]  # a stand-in
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(work.parts.privacy.people, "identify", identify)
         await work.do(handlers.record_withdrawals, [withdrawal(at=at)])
-    finally:
-        work.parts.privacy.people.identify = original  # type: ignore[method-assign]  # and back
 
 
 def test_registration_facts_are_taken_from_their_topic(handlers: Handlers) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -129,9 +130,9 @@ async def test_an_authority_gets_by_law_what_it_asks_for_and_the_entry_names_bot
     ],
 )
 async def test_an_authority_gets_nothing_beyond_what_the_plan_says(
-    privacy: Privacy, tx: SpokenTransaction, change: dict[str, object], reason: str
+    privacy: Privacy, tx: SpokenTransaction, change: dict[str, Any], reason: str
 ) -> None:
-    request = replace(to_police(await person(privacy, tx)), **change)  # type: ignore[arg-type]  # fields of many types
+    request = replace(to_police(await person(privacy, tx)), **change)
     await privacy.disclose(tx, request)
     assert reasons(tx) == [reason]
 

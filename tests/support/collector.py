@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -43,8 +42,6 @@ class Collector:
     async def take(self, request: Request) -> Response:
         self.asked += 1
         body = await request.body()
-        if request.headers.get("content-encoding") == "gzip":
-            body = gzip.decompress(body)
         if self.status == 200:
             self.bodies.append(body)
         return Response(status_code=self.status, media_type="application/x-protobuf")
