@@ -42,6 +42,9 @@ PACE: Mapping[str, str] = {
     # of people every digest is on a page of its own: the rarer checkpoints are, the less of that.
     "checkpoint_timeout": "15min",
     "max_wal_size": "4GB",
+    # A new segment of the log, 16 MB, is not written full of zeros first, while whoever commits
+    # waits: a young system needs one every second. Later on they are used again, and full already.
+    "wal_init_zero": "off",
     # The outbox is written and emptied all the time: its dead rows must not fill the buffers first.
     "autovacuum_naptime": "5s",
     # What is vacuumed and counted beside that is in no hurry: others are to have the processors.
