@@ -17,8 +17,8 @@ import typer
 from bench.__main__ import RESULTS
 from bench.registry import Row
 
-QUICKER = RESULTS.with_name("quicker-machine.json")
-"""What the same benchmarks came to on a quicker machine, of an earlier day."""
+SLOWER = RESULTS.with_name("slower-machine.json")
+"""What the same benchmarks came to on a slower machine."""
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 _PLACE = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -30,25 +30,25 @@ def main(
     ] = False,
     page: Annotated[Path, typer.Option(help="The page.")] = PAGE,
     results: Annotated[Path, typer.Option(help="What `make bench` wrote.")] = RESULTS,
-    quicker: Annotated[Path, typer.Option(help="Rows to be shown beside.")] = QUICKER,
+    slower: Annotated[Path, typer.Option(help="Rows to be shown beside.")] = SLOWER,
 ) -> None:
     """Write the tables of the page anew from the results.
 
     For example: python -m bench.report --check
     """
     before = page.read_text("utf-8")
-    after = filled(before, orjson.loads(results.read_bytes()), orjson.loads(quicker.read_bytes()))
+    after = filled(before, orjson.loads(results.read_bytes()), orjson.loads(slower.read_bytes()))
     if check:
         raise typer.Exit(before != after)
     page.write_text(after, "utf-8")
 
 
-def filled(page: str, rows: Sequence[Row], quicker: Sequence[Row] = ()) -> str:
-    """The page with these figures, and those of a quicker machine beside them.
+def filled(page: str, rows: Sequence[Row], slower: Sequence[Row] = ()) -> str:
+    """The page with these figures, and those of a slower machine beside them.
 
     KeyError where a place has a name that is none of ours.
     """
-    return _PLACE.sub(lambda place: place[1] + TABLES[place[2]](rows, quicker) + place[3], page)
+    return _PLACE.sub(lambda place: place[1] + TABLES[place[2]](rows, slower) + place[3], page)
 
 
 def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
@@ -56,8 +56,8 @@ def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in written)
 
 
-def _all(rows: Sequence[Row], quicker: Sequence[Row]) -> str:
-    beside = {row["name"]: row for row in quicker}
+def _all(rows: Sequence[Row], slower: Sequence[Row]) -> str:
+    beside = {row["name"]: row for row in slower}
     lines = [
         [
             f"`{row['name']}`",
@@ -68,7 +68,7 @@ def _all(rows: Sequence[Row], quicker: Sequence[Row]) -> str:
         ]
         for row in rows
     ]
-    return _table(["benchmark", "median", "spread", "aim", "quicker machine"], lines)
+    return _table(["benchmark", "median", "spread", "aim", "slower machine"], lines)
 
 
 def _beside(row: Row | None) -> str:
