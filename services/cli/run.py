@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
 
 import typer
 import uvloop
@@ -24,6 +25,7 @@ def run_service(name: str) -> None:
         )
     settings = importlib.import_module(f"services.{name}.settings").Settings.load()
     configure_logging(name, settings.log_format, settings.log_level)
+    os.nice(settings.niceness)  # before there is a thread: each has its own
     service = importlib.import_module(f"services.{name}.app")
     spare_the_collector()
     give_back_large_blocks()

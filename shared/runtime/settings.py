@@ -293,5 +293,10 @@ class ServiceSettings(KafkaSettings):
     # Clear text from upstream that has been processed is deleted from its topic after so long: long
     # enough to look into a fault of the same day.
     inbound_kept_hours: float = Field(default=6.0, gt=0, le=168)
+    # How far the process gives way to others on the same processors, as nice(2) counts it. Nobody
+    # waits for most services; for what somebody waits for, PostgreSQL and Kafka work as well.
+    niceness: int = Field(
+        default=10, ge=0, le=19, description="0: as others; 19: others go first as far as can be"
+    )
     # A stop takes no longer than this: then what still runs is cancelled and rolled back.
     stop_timeout_s: float = Field(default=10.0, gt=0, le=60)

@@ -37,6 +37,16 @@ def kill_everything(found: dict[str, Any]) -> list[int]:
     return pids
 
 
+def givers_of_way(found: dict[str, Any]) -> set[str]:
+    """The services behind all processes that let this one go first."""
+    mine = psutil.Process().nice()
+    return {
+        process["name"].partition("-")[0]
+        for process in found["processes"]
+        if psutil.Process(process["pid"]).nice() > mine
+    }
+
+
 @pytest.mark.usefixtures("stopped_after")
 def test_up_stays_shows_itself_survives_kill_9_and_goes_down(steward: Steward, home: Path) -> None:
     first = steward("up", "--detach", "--replicas", "audit=2")
@@ -50,6 +60,7 @@ def test_up_stays_shows_itself_survives_kill_9_and_goes_down(steward: Steward, h
         name: (2, 2) if name == "audit" else (1, 1) for name in SERVICES
     }
     assert all(one["lag"] == one["dead_letters"] == 0 for one in told.values())
+    assert givers_of_way(found) == set(SERVICES) - {"consent"}
 
     second = steward("up")
     assert second.returncode == 1

@@ -24,3 +24,13 @@ async def test_a_service_subscribes_to_what_the_table_says(
     settings = service_settings(name, kafka_bootstrap_servers="localhost:1")
     async with importlib.import_module(f"services.{name}.app").open_service(settings) as service:
         assert {subscription.topic for subscription in service.subscriptions} == set(hears)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+async def test_who_has_nothing_urgent_gives_way_to_who_has(
+    name: str, service_settings: SettingsFactory
+) -> None:
+    settings = service_settings(name, kafka_bootstrap_servers="localhost:1")
+    async with importlib.import_module(f"services.{name}.app").open_service(settings) as service:
+        urgent = any(subscription.urgent for subscription in service.subscriptions)
+    assert (settings.niceness == 0) is urgent
