@@ -64,6 +64,9 @@ def _takes_traces(value: str) -> str:
 
 OtlpEndpoint = Annotated[str, AfterValidator(_takes_traces)]
 BootstrapServers = Annotated[str, AfterValidator(_are_bootstrap_servers)]
+Niceness = Annotated[
+    int, Field(ge=0, le=19, description="0: as others; 19: others go first as far as can be")
+]
 
 
 class SettingsBase(BaseSettings):
@@ -295,8 +298,6 @@ class ServiceSettings(KafkaSettings):
     inbound_kept_hours: float = Field(default=6.0, gt=0, le=168)
     # How far the process gives way to others on the same processors, as nice(2) counts it. Nobody
     # waits for most services; for what somebody waits for, PostgreSQL and Kafka work as well.
-    niceness: int = Field(
-        default=10, ge=0, le=19, description="0: as others; 19: others go first as far as can be"
-    )
+    niceness: Niceness = 10
     # A stop takes no longer than this: then what still runs is cancelled and rolled back.
     stop_timeout_s: float = Field(default=10.0, gt=0, le=60)
