@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from uuid import UUID
 
 from services.consent import store
@@ -42,7 +42,6 @@ from shared.runtime.database import Connection
 from shared.runtime.turns import in_turns
 
 Contact = ContactSubmitted | WithdrawalRequested
-C = TypeVar("C", ContactSubmitted, WithdrawalRequested)
 Participation = ParticipantRegistered | RegistrationWaitlisted
 
 SAID_AT_ONCE: Final = 20
@@ -107,28 +106,20 @@ class Handlers:
         places = [place_of(message.record) for message in valid]
         tx.made_ready = dict(zip(places, subjects, strict=True))
 
-    async def record_contacts(
-        self, tx: Transaction, messages: Sequence[Message[ContactSubmitted]]
-    ) -> None:
-        """Record the answers of people who gave their e-mail outside any event."""
-        said = [
-            self._answers(message, subject_id, self._collected(message, "contact"))
-            for message, subject_id in await self._people(tx, messages)
-        ]
-        news = await self._record(tx, said)
-        await store.keep_contacts(tx.connection, await self._sealed_contacts(tx, news))
+    async def record_contacts(self, tx: Transaction, messages: Sequence[Message[Contact]]) -> None:
+        """Record answers of people who gave their e-mail outside any event, and withdrawals, also
+        of what was never given; none later than it came.
 
-    async def record_withdrawals(
-        self, tx: Transaction, messages: Sequence[Message[WithdrawalRequested]]
-    ) -> None:
-        """Record withdrawals, also of what was never given; never later than they came."""
+        Both at once: what holds of people is locked in one order, whatever they say. Else a batch
+        of registrations could hold one of them, wait for another, and be waited for.
+        """
         said = []
         for message, subject_id in await self._people(tx, messages):
             collected = self._collected(message, "contact")
-            purposes = withdrawn_purposes(message.data.purposes, self._asked)
-            statements = withdrawals(subject_id, purposes, collected)
+            statements = self._statements(message.data, subject_id, collected)
             said.append(Said(message, subject_id, collected, statements))
-        await self._record(tx, said)
+        news = await self._record(tx, said)
+        await store.keep_contacts(tx.connection, await self._sealed_contacts(tx, news))
 
     async def record_participants(
         self, tx: Transaction, messages: Sequence[Message[Participation]]
@@ -182,8 +173,8 @@ class Handlers:
         return None
 
     async def _people(
-        self, tx: Transaction, messages: Sequence[Message[C]]
-    ) -> list[tuple[Message[C], SubjectId]]:
+        self, tx: Transaction, messages: Sequence[Message[Contact]]
+    ) -> list[tuple[Message[Contact], SubjectId]]:
         """What something can be recorded of, and who sent it; the others are at fault."""
         valid = []
         for message in messages:
@@ -211,11 +202,13 @@ class Handlers:
         origin = self._privacy.reference(f"contact\0{source}\0{envelope.id}".encode())
         return Collected(by, source, origin, moment_of(envelope.time, _received_at(message)))
 
-    def _answers(
-        self, message: Message[ContactSubmitted], subject_id: SubjectId, collected: Collected
-    ) -> Said:
-        statements = statements_of(subject_id, message.data.consents, collected, self._asked)
-        return Said(message, subject_id, collected, statements)
+    def _statements(
+        self, data: Contact, subject_id: SubjectId, collected: Collected
+    ) -> Sequence[Statement]:
+        if isinstance(data, ContactSubmitted):
+            return statements_of(subject_id, data.consents, collected, self._asked)
+        purposes = withdrawn_purposes(data.purposes, self._asked)
+        return withdrawals(subject_id, purposes, collected)
 
     async def _record(self, tx: Transaction, said: Sequence[Said]) -> Sequence[Said]:
         """Record and say what is new; that alone. By it alone whom to write to may be kept: until

@@ -58,6 +58,8 @@ async def record(
 
 async def keep_contacts(connection: Connection, contacts: Collection[Contact]) -> None:
     """Keep the contacts of people whose consent holds; one per person."""
+    if not contacts:
+        return
     await _sql.keep_contacts(
         connection,
         subject_ids=[contact.subject_id for contact in contacts],

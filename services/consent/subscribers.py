@@ -11,6 +11,10 @@ from shared.messaging.subscription import Subscription
 from shared.privacy.limits import LIMITS, record_limits
 from shared.privacy.privacy import Privacy
 
+CONTACTS: Final[tuple[type[MessageData], ...]] = (
+    inbound.WithdrawalRequested,
+    inbound.ContactSubmitted,
+)
 PARTICIPATIONS: Final[tuple[type[MessageData], ...]] = (
     registration.RegistrationWaitlisted,
     registration.ParticipantRegistered,
@@ -23,10 +27,7 @@ def subscriptions(privacy: Privacy) -> list[Subscription]:
     return [
         Subscription(
             topic=inbound.CONTACTS,
-            handlers={
-                inbound.WithdrawalRequested: handlers.record_withdrawals,
-                inbound.ContactSubmitted: handlers.record_contacts,
-            },
+            handlers=dict.fromkeys(CONTACTS, handlers.record_contacts),
             never_waits=frozenset({inbound.WithdrawalRequested}),
             prepare=handlers.prepare,
             admit=privacy.admit,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 from shared.contract.inbound import ConsentAnswer, ContactSubmitted, WithdrawalRequested
 from shared.contract.message import Message
-from tests.support.facts import NOON, WEBSITE, Facts
+from shared.contract.registration import ParticipantRegistered
+from shared.contract.types import RegistrationId, SubjectId
+from tests.support.facts import NOON, WEBSITE, Facts, event_state
 from tests.support.work import Work
 
 EMAIL = "aino.canary@example.org"
@@ -39,6 +42,25 @@ def withdrawal(
 ) -> Message[WithdrawalRequested]:
     data = WithdrawalRequested(contact_number="c-1", email=email, purposes=purposes)
     return Facts().message(data, source=WEBSITE, at=at, received_at=NOON + 10 * HOUR)
+
+
+def participation(
+    subject: SubjectId, kind: type[Any] = ParticipantRegistered, **over: object
+) -> Message[Any]:
+    given: dict[str, object] = {
+        "registration_id": RegistrationId(uuid4()),
+        "subject_id": subject,
+        "event": event_state(),
+        "language": "fi",
+        "source": "short-courses",
+        "personal": {},
+        "consents": (consent(), consent("dietary-needs", given=False)),
+        "registered_at": NOON,
+        "waitlisted_at": NOON,
+        "position": 1,
+        **over,
+    }
+    return Facts().message(kind.model_validate(given), key=subject, received_at=NOON + 10 * HOUR)
 
 
 async def states(work: Work) -> dict[str, str]:

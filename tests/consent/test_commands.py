@@ -48,7 +48,7 @@ async def test_the_exit_code_says_whether_data_may_be_used(
     later = NOON + timedelta(days=1)
     withdrawal = WithdrawalRequested(contact_number="c", email=EMAIL)
     message = Facts().message(withdrawal, source=WEBSITE, at=later)
-    await work.do(handlers.record_withdrawals, [message])
+    await work.do(handlers.record_contacts, [message])
     withdrawn = await command(app, settings, "check", EMAIL, "marketing", "--json")
     assert withdrawn.code == 1
     assert orjson.loads(withdrawn.out) == {

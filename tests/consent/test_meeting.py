@@ -8,8 +8,13 @@ from itertools import pairwise
 from typing import Any
 
 from services.consent.handlers import SAID_AT_ONCE, Handlers
+from services.consent.subscribers import subscriptions
 from shared.contract.inbound import ConsentAnswer, ContactSubmitted, WithdrawalRequested
 from shared.contract.message import Message
+from shared.contract.types import SubjectId
+from shared.messaging.subscription import Handler
+from shared.privacy.subjects import Alias
+from tests.consent.answering import participation
 from tests.support.facts import NOON, WEBSITE, Facts
 from tests.support.messaging import until
 from tests.support.work import Work
@@ -28,7 +33,7 @@ async def test_two_batches_with_the_same_people_take_turns(work: Work, handlers:
     ) -> None:
         async with work.parts.work(now=NOON) as tx:
             await handlers.prepare(tx, batch)
-            await handlers.record_withdrawals(tx, batch[:1])
+            await handlers.record_contacts(tx, batch[:1])
             await between()
             await handlers.record_contacts(tx, batch[1:])
 
@@ -40,8 +45,7 @@ async def test_two_batches_with_the_same_people_take_turns(work: Work, handlers:
         pass
 
     async def somebody_waits() -> bool:
-        query = "select count(*) from pg_stat_activity where datname = current_database()"
-        return bool(await work.value(f"{query} and wait_event_type = 'Lock'"))
+        return await _somebody_waits(work)
 
     first = [_withdrawal(facts, AINO), _contact(facts, EERO)]
     second = [_withdrawal(facts, EERO), _contact(facts, AINO)]
@@ -55,6 +59,40 @@ async def test_two_batches_with_the_same_people_take_turns(work: Work, handlers:
     assert people == {"withdrawn": 2, "given": 2}
 
 
+async def test_a_withdrawal_and_an_answer_do_not_hold_what_registrations_wait_for(
+    work: Work, handlers: Handlers
+) -> None:
+    """Registrations of both hold what is known of the one and go on to the other, as what they are
+    sorted by tells; whoever holds the other already must not wait for the one.
+    """
+    facts = Facts()
+    await work.do(handlers.record_contacts, [_contact(facts, email) for email in (AINO, EERO)])
+    known = await work.rows("select subject_id from consent_state order by subject_id")
+    ahead, behind = [SubjectId(row["subject_id"]) for row in known]
+    async with work.parts.pool.acquire() as connection:
+        (aino,) = await work.parts.privacy.people.find(connection, [Alias("email", AINO)])
+    first, second = (AINO, EERO) if aino == ahead else (EERO, AINO)
+    batch: list[Message[Any]] = [_withdrawal(facts, second), _contact(facts, first)]
+
+    async def say() -> None:
+        handled_by = subscriptions(handlers._privacy)[0].handlers
+        groups: dict[Handler, list[Message[Any]]] = {}
+        for message in batch:
+            groups.setdefault(handled_by[type(message.data)], []).append(message)
+        async with work.parts.work(now=NOON) as tx:
+            await handlers.prepare(tx, batch)
+            for handler, messages in groups.items():
+                await handler(tx, messages)
+
+    async with work.parts.work(now=NOON) as tx:
+        await handlers.record_participants(tx, [participation(ahead)])
+        saying = asyncio.create_task(say())
+        await until(lambda: _somebody_waits(work))
+        await handlers.record_participants(tx, [participation(behind)])
+    await saying
+    assert await work.value("select count(*) from consent_record where state = 'withdrawn'") == 3
+
+
 async def test_what_is_told_again_while_a_withdrawal_commits_brings_back_nobody_to_write_to(
     work: Work, handlers: Handlers
 ) -> None:
@@ -66,14 +104,13 @@ async def test_what_is_told_again_while_a_withdrawal_commits_brings_back_nobody_
 
     async def withdraw() -> None:
         async with work.parts.work(now=NOON) as tx:
-            await handlers.record_withdrawals(tx, [_withdrawal(facts, AINO)])
+            await handlers.record_contacts(tx, [_withdrawal(facts, AINO)])
             withdrawn.set()
             await begun.wait()
             await until(again_or_waiting)
 
     async def again_or_waiting() -> bool:
-        query = "select count(*) from pg_stat_activity where datname = current_database()"
-        return again.done() or bool(await work.value(f"{query} and wait_event_type = 'Lock'"))
+        return again.done() or await _somebody_waits(work)
 
     withdrawing = asyncio.create_task(withdraw())
     await withdrawn.wait()
@@ -82,6 +119,11 @@ async def test_what_is_told_again_while_a_withdrawal_commits_brings_back_nobody_
     await asyncio.gather(withdrawing, again)
     assert await work.value("select count(*) from contact") == 0
     assert await work.value("select state from consent_state") == "withdrawn"
+
+
+async def _somebody_waits(work: Work) -> bool:
+    query = "select count(*) from pg_stat_activity where datname = current_database()"
+    return bool(await work.value(f"{query} and wait_event_type = 'Lock'"))
 
 
 def _contact(facts: Facts, email: str) -> Message[ContactSubmitted]:

@@ -65,9 +65,7 @@ async def test_the_log_gets_a_keyed_digest_that_proves_the_record_and_nothing_pe
 ) -> None:
     """As whoever has a copy of the record proves it, when the record itself is erased."""
     given = await work.do(handlers.record_contacts, [submitted()])
-    withdrawn = await work.do(
-        handlers.record_withdrawals, [withdrawal("marketing", at=NOON + HOUR)]
-    )
+    withdrawn = await work.do(handlers.record_contacts, [withdrawal("marketing", at=NOON + HOUR)])
     rows = await work.rows("select * from consent_record order by at")
     entries = [given.said[1], withdrawn.said[1]]
     for row, entry in zip(rows, entries, strict=True):
@@ -108,7 +106,7 @@ async def test_whom_to_write_to_is_gone_once_nothing_allows_it_in_every_order(
         steps: list[tuple[Handler, Message[Any]]] = [
             (handlers.record_contacts, submitted(at=NOON, email=email)),
             (handlers.record_contacts, submitted(at=NOON + HOUR, email=email)),
-            (handlers.record_withdrawals, withdrawal(at=NOON + 2 * HOUR, email=email)),
+            (handlers.record_contacts, withdrawal(at=NOON + 2 * HOUR, email=email)),
         ]
         for step in order:
             await work.do(steps[step][0], [steps[step][1]])
@@ -122,7 +120,7 @@ async def test_every_order_of_a_yes_a_withdrawal_and_a_new_yes_ends_the_same(
         email = f"person{number}@example.org"
         steps: list[tuple[Handler, Message[Any]]] = [
             (handlers.record_contacts, submitted(at=NOON, email=email)),
-            (handlers.record_withdrawals, withdrawal("marketing", at=NOON + HOUR, email=email)),
+            (handlers.record_contacts, withdrawal("marketing", at=NOON + HOUR, email=email)),
             (handlers.record_contacts, submitted(at=NOON + 2 * HOUR, email=email)),
         ]
         for step in order:
@@ -145,7 +143,7 @@ async def subject_of(work: Work, email: str) -> SubjectId:
 async def test_a_yes_that_comes_after_a_later_withdrawal_keeps_nothing_to_write_to(
     work: Work, handlers: Handlers
 ) -> None:
-    await work.do(handlers.record_withdrawals, [withdrawal(at=NOON + HOUR)])
+    await work.do(handlers.record_contacts, [withdrawal(at=NOON + HOUR)])
     await work.do(handlers.record_contacts, [submitted(at=NOON)])
     assert (await states(work))["marketing"] == "withdrawn"
     assert await work.value("select count(*) from contact") == 0
@@ -156,8 +154,8 @@ async def test_of_one_moment_the_withdrawal_wins_in_either_order(
     work: Work, handlers: Handlers
 ) -> None:
     await work.do(handlers.record_contacts, [submitted(), submitted(consent("networking"))])
-    await work.do(handlers.record_withdrawals, [withdrawal("marketing")])
-    await work.do(handlers.record_withdrawals, [withdrawal("marketing", email="b@example.org")])
+    await work.do(handlers.record_contacts, [withdrawal("marketing")])
+    await work.do(handlers.record_contacts, [withdrawal("marketing", email="b@example.org")])
     await work.do(handlers.record_contacts, [submitted(email="b@example.org")])
     held = await work.rows("select state from consent_state where purpose = 'marketing'")
     assert [row["state"] for row in held] == ["withdrawn", "withdrawn"]
@@ -213,7 +211,7 @@ async def recorded(work: Work, said: Sequence[Statement]) -> int:
 async def test_a_withdrawal_that_names_nothing_takes_back_all_that_rests_on_consent(
     work: Work, handlers: Handlers
 ) -> None:
-    effect = await work.do(handlers.record_withdrawals, [withdrawal()])
+    effect = await work.do(handlers.record_contacts, [withdrawal()])
     assert await states(work) == dict.fromkeys(
         ("marketing", "networking", "dietary-needs"), "withdrawn"
     )
@@ -224,7 +222,7 @@ async def test_a_withdrawal_of_what_does_not_rest_on_consent_is_a_dead_letter(
     work: Work, handlers: Handlers
 ) -> None:
     messages = [withdrawal("invoicing"), withdrawal("marketing", "invoicing")]
-    effect = await work.do(handlers.record_withdrawals, messages)
+    effect = await work.do(handlers.record_contacts, messages)
     assert effect.at_fault == ["purpose_unknown"]
     assert await states(work) == {"marketing": "withdrawn"}
 
@@ -248,7 +246,7 @@ async def test_an_address_that_only_the_keyring_finds_wrong_is_a_dead_letter_tha
     )
     assert effect.at_fault == ["field_invalid"]
     effect = await work.do(
-        handlers.record_withdrawals,
+        handlers.record_contacts,
         [
             withdrawal("marketing", email=wrong),
             withdrawal("marketing", email=right, at=NOON + HOUR),

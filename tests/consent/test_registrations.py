@@ -13,31 +13,11 @@ import pytest
 from services.consent.handlers import Handlers, answers_something
 from services.consent.subscribers import subscriptions
 from shared.contract import registration
-from shared.contract.message import Message
-from shared.contract.registration import ParticipantRegistered, RegistrationWaitlisted
+from shared.contract.registration import RegistrationWaitlisted
 from shared.contract.types import RegistrationId, Sealed, SubjectId
-from tests.consent.answering import HOUR, consent, states, withdrawal
-from tests.support.facts import NOON, Facts, event_state
+from tests.consent.answering import HOUR, consent, participation, states, withdrawal
+from tests.support.facts import NOON
 from tests.support.work import Work
-
-
-def participation(
-    subject: SubjectId, kind: type[Any] = ParticipantRegistered, **over: object
-) -> Message[Any]:
-    given: dict[str, object] = {
-        "registration_id": RegistrationId(uuid4()),
-        "subject_id": subject,
-        "event": event_state(),
-        "language": "fi",
-        "source": "short-courses",
-        "personal": {},
-        "consents": (consent(), consent("dietary-needs", given=False)),
-        "registered_at": NOON,
-        "waitlisted_at": NOON,
-        "position": 1,
-        **over,
-    }
-    return Facts().message(kind.model_validate(given), key=subject, received_at=NOON + 10 * HOUR)
 
 
 def test_of_registrations_only_those_with_an_answer_concern_it() -> None:
@@ -99,7 +79,7 @@ async def withdraw_for(work: Work, handlers: Handlers, subject: SubjectId, at: d
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(work.parts.privacy.people, "identify", identify)
-        await work.do(handlers.record_withdrawals, [withdrawal(at=at)])
+        await work.do(handlers.record_contacts, [withdrawal(at=at)])
 
 
 def test_registration_facts_are_taken_from_their_topic(handlers: Handlers) -> None:
