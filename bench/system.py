@@ -1,4 +1,4 @@
-"""All services at once, each a process of its own: rate, processor time, memory, tables."""
+"""All services at once, each a process of its own or two: rate, processor time, memory, tables."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from bench.registry import Measured, benchmark
 from bench.stage import WITHIN_S, Stage
 from bench.steward import service_process
 from bench.tables import Tables, tables_of
+from services.cli.processes import PROCESSES
 from services.cli.reckoning import Books, open_books
 from shared.contract.services import SERVICES
 from shared.runtime.clock import utc_now
@@ -30,6 +31,7 @@ WARM = 2_000
 
 SAMPLE_S = 0.5
 
+_PROCESSES = {spec.name: spec for spec in PROCESSES}
 _HEARD = {service.name: service.hears for service in SERVICES}
 
 
@@ -46,12 +48,15 @@ class Run:
 
 @asynccontextmanager
 async def all_services(stage: Stage) -> AsyncIterator[Mapping[str, psutil.Process]]:
-    """Every service as a process of its own, ready."""
+    """All processes of services, as `steward up` runs them, ready."""
     async with AsyncExitStack() as stack:
         opened = await asyncio.gather(
-            *(stack.enter_async_context(service_process(stage, name)) for name in _HEARD)
+            *(
+                stack.enter_async_context(service_process(stage, spec.service, **spec.environment))
+                for spec in PROCESSES
+            )
         )
-        yield dict(zip(_HEARD, opened, strict=True))
+        yield dict(zip(_PROCESSES, opened, strict=True))
 
 
 async def run(ground: Ground) -> Run:
@@ -108,7 +113,7 @@ async def _sample(
     try:
         while True:
             for name, process in services.items():
-                memory[name].add(await taken(connection, name), process)
+                memory[name].add(await taken(connection, _PROCESSES[name].service), process)
             await asyncio.sleep(SAMPLE_S)
     finally:
         await connection.close()
@@ -134,7 +139,7 @@ async def rate(ground: Ground) -> Measured:
 async def cpu_services(ground: Ground) -> Measured:
     """Processor time of every process but Kafka and Postgres."""
     one = await run(ground)
-    each = {name: one.cpu[name] / one.registrations * 1e6 for name in _HEARD}
+    each = {name: one.cpu[name] / one.registrations * 1e6 for name in _PROCESSES}
     return Measured([sum(each.values())], _rounded(each))
 
 
@@ -146,22 +151,22 @@ async def cpu_with_servers(ground: Ground) -> Measured:
     return Measured([sum(each.values())], _rounded(each))
 
 
-def _register_memory(service: str) -> None:
-    @benchmark(f"memory-{service}", unit="MB", aim=150, better="lower", needs=(RATE,))
+def _register_memory(process: str) -> None:
+    @benchmark(f"memory-{process}", unit="MB", aim=150, better="lower", needs=(RATE,))
     async def most(ground: Ground) -> Measured:
         one = await run(ground)
-        growth = slope(one.memory[service].second_half()) * 1e6
+        growth = slope(one.memory[process].second_half()) * 1e6
         details = {"registrations": one.registrations, "mb_per_million": round(growth, 2)}
-        return Measured([one.memory[service].most], details)
+        return Measured([one.memory[process].most], details)
 
 
-for _service in _HEARD:
-    _register_memory(_service)
+for _process in _PROCESSES:
+    _register_memory(_process)
 
 
 @benchmark("memory-growth", unit="MB/million", aim=5, better="lower", needs=(RATE,))
 async def memory_growth(ground: Ground) -> Measured:
-    """How much the service that grows most grows over the second half of the run."""
+    """How much the process that grows most grows over the second half of the run."""
     one = await run(ground)
     each = {name: slope(seen.second_half()) * 1e6 for name, seen in one.memory.items()}
     return Measured([max(each.values())], _rounded(each))

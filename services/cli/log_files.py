@@ -9,11 +9,11 @@ from pathlib import Path
 import typer
 
 from services.cli.environment import home_folder
-from services.cli.schemas import SERVICES
+from services.cli.processes import NAMES
 from shared.local.logs import tail
 
 _POLL_S = 0.2
-_ALWAYS_KNOWN = (*SERVICES, "kafka", "postgres", "up")
+_ALWAYS_KNOWN = (*NAMES, "kafka", "postgres", "up")
 
 
 def print_log(name: str, *, lines: int, follow: bool) -> None:

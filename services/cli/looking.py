@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from services.cli.figures import Figures, Sample, Span, figures_of, read_sample
+from services.cli.processes import service_of
 from services.cli.schemas import SERVICES
-from services.cli.system import service_of
 from shared.local.ports import HOST
 from shared.local.readiness import HELLOS, missing_from_port, missing_from_service
 from shared.local.state import Entry, State, read_state

@@ -73,8 +73,8 @@ Brokers = Annotated[
 Replicas = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="SERVICE=NUMBER",
-        help="Processes of a service, which share its work; may be repeated.",
+        metavar="PROCESS=NUMBER",
+        help="So many of a service, or of consent-urgent, which share its work; may be repeated.",
     ),
 ]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from services.cli.environment import ADDRESSES, KAFKA_SECURITY
 from services.cli.migration import loud_services, migrate_everything, warning_of
+from services.cli.processes import PROCESSES, ProcessSpec, replica_name
 from services.cli.schemas import SERVICES
 from shared.local import administrator
 from shared.local import kafka as local_kafka
@@ -54,7 +54,7 @@ class Options:
     secrets: Path | None = None
     services: Sequence[str] = SERVICES
     replicas: Mapping[str, int] = field(default_factory=dict)
-    """How many processes a service has; one where it is not named."""
+    """How many processes there are of each; one where it is not named."""
     ports: Ports = Ports()
     brokers: int | None = None
     """Of Kafka; None for as many as the data is of, or one."""
@@ -76,24 +76,14 @@ class Options:
         return SecretsFolder((self.secrets or self.home / "secrets").absolute())
 
     @property
-    def processes(self) -> dict[str, str]:
-        """The names of all processes of services, and of which service each is."""
+    def processes(self) -> dict[str, ProcessSpec]:
+        """The names of all processes of services, and what each is."""
         return {
-            replica_name(service, number): service
-            for service in self.services
-            for number in range(1, self.replicas.get(service, 1) + 1)
+            replica_name(spec.name, number): spec
+            for spec in PROCESSES
+            if spec.service in self.services
+            for number in range(1, self.replicas.get(spec.name, 1) + 1)
         }
-
-
-def replica_name(service: str, number: int) -> str:
-    """The process of a service: the first has the service's name, the second ends with -2."""
-    return service if number == 1 else f"{service}-{number}"
-
-
-def service_of(process: str) -> str | None:
-    """The service that a process of this name is of; None for a server."""
-    name = re.sub(r"-\d+$", "", process)
-    return name if name in SERVICES else None
 
 
 @dataclass(frozen=True)
@@ -136,8 +126,8 @@ async def running_system(options: Options) -> AsyncIterator[System]:
         ports = _service_ports(options)
         options.say(f"starting {', '.join(options.processes)}")
         processes = (
-            _service(options, name, service, ports[name], environment)
-            for name, service in options.processes.items()
+            _service(options, name, spec, ports[name], environment)
+            for name, spec in options.processes.items()
         )
         not_ready = await supervisor.start(*processes)
         supervisor.note(phase="running")
@@ -286,18 +276,19 @@ def _service_ports(options: Options) -> dict[str, int]:
 
 
 def _service(
-    options: Options, name: str, service: str, port: int, environment: Mapping[str, str]
+    options: Options, name: str, spec: ProcessSpec, port: int, environment: Mapping[str, str]
 ) -> Process:
     """A service as a process of its own. It stops by itself within 10 s, finishing its batch."""
     sources = str(Path(__file__).parents[2])
     inherited = options.environ.get("PYTHONPATH")
     return Process(
         name=name,
-        argv=(sys.executable, "-m", "services.cli", "run", service),
+        argv=(sys.executable, "-m", "services.cli", "run", spec.service),
         env={
             "STEWARD_LOG_FORMAT": "json",
             **options.environ,
             **environment,
+            **spec.environment,
             "STEWARD_HTTP_HOST": HOST,
             "STEWARD_HTTP_PORT": str(port),
             "PYTHONPATH": f"{sources}{os.pathsep}{inherited}" if inherited else sources,

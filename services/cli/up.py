@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from services.cli.environment import home_folder, plan_path, secrets_path
-from services.cli.schemas import SERVICES
+from services.cli.processes import NAMES
 from services.cli.system import Options, Ports, System, running_system
 from shared.local.logs import tail
 from shared.local.state import State, read_state
@@ -31,14 +31,14 @@ _console = Console(highlight=False)
 
 @dataclass(frozen=True)
 class Asked:
-    """What the command line asks for. `replicas` is of the form `service=number`."""
+    """What the command line asks for. `replicas` is of the form `process=number`."""
 
     ports: Ports
     brokers: int | None = None
     replicas: tuple[str, ...] = ()
 
     def options(self) -> Options:
-        """With what the environment says. Raises BadParameter for an unknown service or number."""
+        """With what the environment says. Raises BadParameter for an unknown process or number."""
         return Options(
             home=home_folder(),
             plan=plan_path(),
@@ -62,13 +62,13 @@ class Asked:
 
 
 def _replicas(text: str) -> tuple[str, int]:
-    service, _, number = text.partition("=")
-    if service not in SERVICES or not number.isdecimal() or not 1 <= int(number) <= _MOST_REPLICAS:
+    name, _, number = text.partition("=")
+    if name not in NAMES or not number.isdecimal() or not 1 <= int(number) <= _MOST_REPLICAS:
         raise typer.BadParameter(
-            f"--replicas {text!r}: expected SERVICE=NUMBER, a service of {', '.join(SERVICES)} and "
+            f"--replicas {text!r}: expected PROCESS=NUMBER, one of {', '.join(NAMES)} and "
             f"a number from 1 to {_MOST_REPLICAS}"
         )
-    return service, int(number)
+    return name, int(number)
 
 
 def run_here(asked: Asked) -> int:

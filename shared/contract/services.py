@@ -8,12 +8,15 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class ServiceSpec:
-    """A service by the topics that it reads (`hears`) and writes (`says`)."""
+    """A service by the topics that it reads (`hears`) and writes (`says`). What people wait for is
+    `urgent`: topics of those that it hears.
+    """
 
     name: str
     hears: tuple[str, ...]
     says: tuple[str, ...]
     does: str
+    urgent: tuple[str, ...] = ()
 
 
 SERVICES: Final[tuple[ServiceSpec, ...]] = (
@@ -28,6 +31,8 @@ SERVICES: Final[tuple[ServiceSpec, ...]] = (
         hears=("inbound.contacts", "registration", "retention"),
         says=("consent", "audit"),
         does="consents: given, refused, withdrawn",
+        # A withdrawal counts at once (article 7(3)), whatever crowd registers meanwhile.
+        urgent=("inbound.contacts",),
     ),
     ServiceSpec(
         "finance",

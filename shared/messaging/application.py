@@ -63,8 +63,10 @@ def compose(service: Service, transport: Transport, tools: Tools) -> Application
     maintenance = Maintenance(service, list(consumers.values()), transport, now=tools.now)
     for name, consumer in consumers.items():
         application.loop(f"{name} consumer".lstrip(), consumer.run)
-    for relay in relays(service.name, settings, transport, tools.steps):
-        application.loop(f"relay {relay.lane}", relay.run)
+    if settings.hears != "urgent":
+        # What is said by who hears nothing but that is published by who hears the rest.
+        for relay in relays(service.name, settings, transport, tools.steps):
+            application.loop(f"relay {relay.lane}", relay.run)
     application.loop("maintenance", maintenance.run)
     for name, run in service.loops.items():
         application.loop(name, run)

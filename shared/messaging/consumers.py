@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -12,9 +13,16 @@ from shared.messaging.service import Service
 from shared.messaging.told import EVERY_S
 from shared.messaging.transport import Transport
 from shared.runtime.health import Heartbeats
+from shared.runtime.settings import Hears
 
 URGENT: Final = "urgent"
 """Names the consumer of topics that people wait for; the other one has no name."""
+
+_HEARD_BY: Final[Mapping[Hears, Sequence[str]]] = {
+    "all": (URGENT, ""),
+    "urgent": (URGENT,),
+    "rest": ("",),
+}
 
 GATHER_S: Final = 0.08
 """A batch costs as much as dozens of messages. While few come, those of so long make one: the
@@ -34,7 +42,7 @@ def consumers_of(
 
     One alone fetches nothing while it has records of a broker that are not at work yet, and has
     its batches at work whatever comes meanwhile: behind a crowd that registers, a withdrawal would
-    wait for the crowd.
+    wait for the crowd. Only what this process is to hear has one.
     """
     parts = {
         URGENT: [one for one in service.subscriptions if one.urgent],
@@ -50,6 +58,6 @@ def consumers_of(
             group=group and f"{group}{name}",
             manner=Manner(name, 0.0 if name == URGENT else GATHER_S, EVERY_S),
         )
-        for name, part in parts.items()
-        if part
+        for name in _HEARD_BY[service.settings.hears]
+        if (part := parts[name])
     }

@@ -67,6 +67,8 @@ BootstrapServers = Annotated[str, AfterValidator(_are_bootstrap_servers)]
 Niceness = Annotated[
     int, Field(ge=0, le=19, description="0: as others; 19: others go first as far as can be")
 ]
+Hears = Literal["all", "urgent", "rest"]
+"""What a process hears of all that its service does: also or only what people wait for, or not."""
 
 
 class SettingsBase(BaseSettings):
@@ -296,8 +298,10 @@ class ServiceSettings(KafkaSettings):
     # Clear text from upstream that has been processed is deleted from its topic after so long: long
     # enough to look into a fault of the same day.
     inbound_kept_hours: float = Field(default=6.0, gt=0, le=168)
-    # How far the process gives way to others on the same processors, as nice(2) counts it. Nobody
-    # waits for most services; for what somebody waits for, PostgreSQL and Kafka work as well.
-    niceness: Niceness = 10
+    # What people wait for has a process of its own where another one of the service hears the rest.
+    hears: Hears = "all"
+    # How far the process gives way to others on the same processors, as nice(2) counts it. None:
+    # not at all where people wait for something that it hears, else so that those go first.
+    niceness: Niceness | None = None
     # A stop takes no longer than this: then what still runs is cancelled and rolled back.
     stop_timeout_s: float = Field(default=10.0, gt=0, le=60)

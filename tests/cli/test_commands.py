@@ -54,7 +54,7 @@ def test_help_imports_nothing_that_only_a_command_needs() -> None:
         (["up", "--kafka-port", "many"], "valid integer"),
         (["up", "--kafka-port", "70000"], "65535"),
         (["up", "--brokers", "0"], "greater than or equal to 1"),
-        (["up", "--replicas", "nobody=2"], "a service of registration"),
+        (["up", "--replicas", "nobody=2"], "one of registration"),
         (["up", "--replicas", "audit=none", "--detach"], "a number from 1 to 8"),
         (["logs"], "Missing argument 'service'"),
         (["logs", "nobody"], "choose one of registration"),

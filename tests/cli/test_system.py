@@ -38,10 +38,10 @@ def kill_everything(found: dict[str, Any]) -> list[int]:
 
 
 def givers_of_way(found: dict[str, Any]) -> set[str]:
-    """The services behind all processes that let this one go first."""
+    """The processes that let this one go first."""
     mine = psutil.Process().nice()
     return {
-        process["name"].partition("-")[0]
+        process["name"]
         for process in found["processes"]
         if psutil.Process(process["pid"]).nice() > mine
     }
@@ -57,10 +57,15 @@ def test_up_stays_shows_itself_survives_kill_9_and_goes_down(steward: Steward, h
     assert "password" not in json.dumps(found)
     told = {service["name"]: service for service in found["services"]}
     assert {name: (one["replicas"], one["ready"]) for name, one in told.items()} == {
-        name: (2, 2) if name == "audit" else (1, 1) for name in SERVICES
+        name: (2, 2) if name in {"audit", "consent"} else (1, 1) for name in SERVICES
     }
     assert all(one["lag"] == one["dead_letters"] == 0 for one in told.values())
-    assert givers_of_way(found) == set(SERVICES) - {"consent"}
+    assert givers_of_way(found) == {*SERVICES, "audit-2"}
+    assert {p["name"] for p in found["processes"]} - givers_of_way(found) == {
+        "kafka",
+        "postgres",
+        "consent-urgent",
+    }
 
     second = steward("up")
     assert second.returncode == 1

@@ -6,9 +6,12 @@ import importlib
 
 import pytest
 
+from services.cli.processes import PROCESSES
+from services.cli.run import GIVES_WAY, niceness_of
 from services.cli.schemas import SERVICES
 from shared.contract.services import SERVICES as SPECS
 from shared.contract.services import ServiceSpec
+from shared.runtime.settings import SettingsError
 from tests.conftest import SettingsFactory
 
 
@@ -20,17 +23,37 @@ def test_the_table_knows_every_service() -> None:
 async def test_a_service_subscribes_to_what_the_table_says(
     spec: ServiceSpec, service_settings: SettingsFactory
 ) -> None:
-    name, hears = spec.name, spec.hears
+    name, hears, urgent = spec.name, spec.hears, spec.urgent
     settings = service_settings(name, kafka_bootstrap_servers="localhost:1")
     async with importlib.import_module(f"services.{name}.app").open_service(settings) as service:
-        assert {subscription.topic for subscription in service.subscriptions} == set(hears)
+        assert {one.topic for one in service.subscriptions} == set(hears)
+        assert {one.topic for one in service.subscriptions if one.urgent} == set(urgent)
 
 
-@pytest.mark.parametrize("name", SERVICES)
-async def test_who_has_nothing_urgent_gives_way_to_who_has(
-    name: str, service_settings: SettingsFactory
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+def test_who_hears_nothing_urgent_gives_way_to_who_does(
+    spec: ServiceSpec, service_settings: SettingsFactory
 ) -> None:
-    settings = service_settings(name, kafka_bootstrap_servers="localhost:1")
-    async with importlib.import_module(f"services.{name}.app").open_service(settings) as service:
-        urgent = any(subscription.urgent for subscription in service.subscriptions)
-    assert (settings.niceness == 0) is urgent
+    rest = service_settings(spec.name, hears="rest")
+    everything = service_settings(spec.name, hears="all")
+    assert niceness_of(spec, rest) == GIVES_WAY
+    assert niceness_of(spec, everything) == (0 if spec.urgent else GIVES_WAY)
+    assert niceness_of(spec, rest.model_copy(update={"niceness": 3})) == 3
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+def test_only_who_hears_something_urgent_can_hear_that_alone(
+    spec: ServiceSpec, service_settings: SettingsFactory
+) -> None:
+    settings = service_settings(spec.name, hears="urgent")
+    if spec.urgent:
+        assert niceness_of(spec, settings) == 0
+    else:
+        with pytest.raises(SettingsError, match=f"STEWARD_HEARS: nothing that the {spec.name} "):
+            niceness_of(spec, settings)
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+def test_everything_that_a_service_hears_is_heard_by_a_process(spec: ServiceSpec) -> None:
+    heard = {one.hears for one in PROCESSES if one.service == spec.name}
+    assert heard == ({"urgent", "rest"} if spec.urgent else {"all"})

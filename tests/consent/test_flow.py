@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,8 +19,9 @@ from shared.local.administrator import connected
 from shared.privacy.putting_in_force import load
 from shared.runtime.secrets import SecretsFolder
 from tests.conftest import SettingsFactory, TopicFactory
+from tests.consent.answering import participation
 from tests.support.facts import WEBSITE, Facts, event_state
-from tests.support.flow import all_metrics, assert_silent, everything_kept, flowing
+from tests.support.flow import all_metrics, assert_silent, everything_kept, flowing, process_of
 from tests.support.plans import PLAN, TEXT, changed, written
 from tests.support.records import MadeRecord
 
@@ -124,6 +126,33 @@ async def test_a_changed_plan_is_used_from_the_next_batch_on_without_a_restart(
         await flow.until("select min(number)::int from plan_follower", 3)
     assert [row["reason"] for row in reasons] == ["type_not_allowed"]
     assert {row["plan_digest"] for row in digests} == {load(f)[0].digest for f in (PLAN, again)}
+
+
+async def test_of_two_processes_one_hears_what_people_wait_for_and_the_other_publishes_it(
+    service_settings: SettingsFactory, topic_factory: TopicFactory
+) -> None:
+    facts, participant = Facts(), participation(SubjectId(uuid4()))
+    settings = service_settings("consent", hears="urgent")
+    async with flowing(open_service, settings, topic_factory) as flow:
+        await flow.send(registration.TOPIC, [participant.record])
+        await flow.send(inbound.CONTACTS, [contact(facts, marketing())])
+        await flow.until("select sum(messages)::int from outcome_count", 1)
+        assert await flow.outcomes() == {(inbound.CONTACTS, "accepted"): 1}
+        assert await flow.service.pool.fetchval("select count(*) from outbox") == 2
+        # It follows the plan in force, whatever it hears.
+        await flow.until("select count(*)::int from plan_follower", 1)
+        subject = await flow.service.pool.fetchval("select subject_id from consent_state")
+        rest = replace(flow.service, settings=settings.model_copy(update={"hears": "rest"}))
+        async with process_of(rest):
+            await flow.until("select sum(messages)::int from outcome_count", 2)
+            (said,) = await flow.facts("consent", [subject], 1)
+            await flow.send(inbound.CONTACTS, [contact(facts, marketing())])
+            await flow.until("select sum(messages)::int from outcome_count", 3)
+            assert await flow.outcomes() == {
+                (inbound.CONTACTS, "accepted"): 2,
+                (registration.TOPIC, "accepted"): 1,
+            }
+    assert dict(said.headers)["ce_type"] == b"ConsentGiven"
 
 
 async def _apply(database: str, secrets: Path, file: Path) -> None:

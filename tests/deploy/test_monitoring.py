@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from services.audit.handlers import witnesses
-from services.cli.schemas import SERVICES
+from services.cli.processes import PROCESSES
 from tests.conftest import ROOT
 from tests.support.metrics import exposed_names
 
@@ -116,14 +116,26 @@ def test_panels_stand_beside_each_other() -> None:
     assert len({panel["id"] for panel in panels()}) == len(panels())
 
 
-def test_the_targets_in_containers_are_the_services_of_the_compose_file() -> None:
+def test_the_targets_in_containers_are_the_processes_of_the_compose_file() -> None:
     targets = json.loads((PROMETHEUS / "targets.compose.json").read_text("utf-8"))
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"]
-    assert [target["labels"]["service"] for target in targets] == list(SERVICES)
-    for target in targets:
+    assert [target["labels"] for target in targets] == [
+        {"service": spec.service, "process": spec.name} for spec in PROCESSES
+    ]
+    for target, spec in zip(targets, PROCESSES, strict=True):
         name, _, port = target["targets"][0].partition(":")
-        assert compose[name]["command"] == ["run", target["labels"]["service"]]
+        assert name == spec.name
+        assert compose[name]["command"] == ["run", spec.service]
+        assert compose[name]["environment"].get("STEWARD_HEARS", "all") == spec.hears
         assert any(published.endswith(f":{port}") for published in compose[name]["ports"])
+
+
+def test_in_containers_whatever_people_wait_for_has_the_larger_share() -> None:
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"]
+    usual = 1024
+    shares = {name: one.get("cpu_shares", usual) for name, one in compose.items()}
+    gives_way = {spec.name for spec in PROCESSES if spec.hears != "urgent"}
+    assert {name for name, share in shares.items() if share < usual} == gives_way
 
 
 def test_the_scrape_reads_these_rules() -> None:

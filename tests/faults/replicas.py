@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
+from services.cli.processes import ProcessSpec
 from shared.local.readiness import missing_from_service
 from tests.faults.life import Death, live
 
@@ -70,12 +71,12 @@ class Life:
 
 
 class Replica:
-    """One process of a service, through all its lives."""
+    """One process of a service, through all its lives. Its name is that of all that are alike."""
 
     def __init__(
-        self, context: ForkServerContext, service: str, environ: Mapping[str, str], log: Path
+        self, context: ForkServerContext, spec: ProcessSpec, environ: Mapping[str, str], log: Path
     ) -> None:
-        self.service = service
+        self.spec = spec
         self.port = int(environ["STEWARD_HTTP_PORT"])
         self.deaths = 0
         self.next_death: NextDeath = lambda: None
@@ -88,6 +89,10 @@ class Replica:
         self._stopping = False
         self._present: Life | None = None
         self._keeper: asyncio.Task[None] | None = None
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
 
     @property
     def present(self) -> Life | None:
@@ -132,7 +137,7 @@ class Replica:
         told, telling = self._context.Pipe(duplex=False)
         process = self._context.Process(
             target=live,
-            args=(self.service, self._environ, self._log, telling, self.next_death()),
+            args=(self.spec.service, self._environ, self._log, telling, self.next_death()),
         )
         process.start()
         telling.close()

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 import psutil
 
-from services.cli.reckoning import SERVICES
+from services.cli.processes import NAMES
 from shared.local.logs import tail
 from tests.faults.answers import Difference, subtract
 from tests.faults.registry import Injury, Row
@@ -119,4 +119,4 @@ async def _ask_where_they_stand(world: World) -> None:
 
 
 def _ends_of_logs(world: World) -> list[str]:
-    return [f"{service}: {line}" for service in SERVICES for line in tail(world.log_of(service), 3)]
+    return [f"{name}: {line}" for name in NAMES for line in tail(world.log_of(name), 3)]

@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 
-from services.cli.reckoning import SERVICES, Books, Progress, open_books
+from services.cli.processes import PROCESSES
+from services.cli.reckoning import Books, Progress, open_books
 from services.registration.settings import Settings
 from shared.contract.services import SERVICES as SPECS
 from shared.local.ports import HOST, choose_port
@@ -28,6 +29,7 @@ from tests.faults.observed import Witness
 from tests.faults.replicas import Replica, fork_server
 from tests.faults.upstream import Sender
 
+_SPECS = {spec.name: spec for spec in PROCESSES}
 HEARD = {spec.name: spec.hears for spec in SPECS}
 SETTLES_WITHIN_S = 300.0
 PULSE_S = 0.1
@@ -117,29 +119,31 @@ class World:
     def all_replicas(self) -> list[Replica]:
         return [replica for replicas in self.replicas.values() for replica in replicas]
 
-    def log_of(self, service: str) -> Path:
-        return self.ground.folder / "logs" / f"{service}.log"
+    def log_of(self, process: str) -> Path:
+        return self.ground.folder / "logs" / f"{process}.log"
 
     # Services
 
-    def add_replica(self, service: str) -> Replica:
-        """One more process of a service."""
+    def add_replica(self, process: str) -> Replica:
+        """One more process of this name."""
+        spec = _SPECS[process]
         port = choose_port(None, option="--http-port")
         environ = {
             **self.ground.environ,
+            **spec.environment,
             "STEWARD_LOG_FORMAT": "json",
             "STEWARD_HTTP_HOST": HOST,
             "STEWARD_HTTP_PORT": str(port),
             "STEWARD_SESSION_TIMEOUT_MS": str(self.options.session_ms),
         }
-        replica = Replica(self._context, service, environ, self.log_of(service))
-        self.replicas.setdefault(service, []).append(replica)
+        replica = Replica(self._context, spec, environ, self.log_of(process))
+        self.replicas.setdefault(process, []).append(replica)
         replica.start()
         return replica
 
     async def remove_replica(self, replica: Replica) -> None:
         """End it as an operator would."""
-        self.replicas[replica.service].remove(replica)
+        self.replicas[replica.name].remove(replica)
         await replica.stop()
 
     async def close(self) -> None:
@@ -231,7 +235,11 @@ class World:
         return took
 
     async def _missing(self, service: str) -> str:
-        missing = [await replica.missing() for replica in self.replicas[service]]
+        missing = [
+            await replica.missing()
+            for replica in self.all_replicas()
+            if replica.spec.service == service
+        ]
         return "; ".join(filter(None, missing))
 
     # Comparing
@@ -263,8 +271,8 @@ async def open_world(options: Options) -> AsyncIterator[World]:
     ) as ground:
         world = World(options, ground)
         try:
-            for service in SERVICES:
-                world.add_replica(service)
+            for spec in PROCESSES:
+                world.add_replica(spec.name)
             await world.send(world.load.prelude())
             await world.settle()
             yield world

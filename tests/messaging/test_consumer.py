@@ -19,6 +19,7 @@ from shared.messaging.subscription import Subscription
 from shared.messaging.unit_of_work import Transaction
 from shared.runtime.application import Loop
 from shared.runtime.health import Heartbeats
+from shared.runtime.settings import Hears
 from tests.conftest import SettingsFactory
 from tests.support.clusters import MemoryCluster, Sent
 from tests.support.messaging import SCHEMA, Process, World, open_world, until
@@ -393,6 +394,25 @@ async def test_what_is_urgent_does_not_wait_behind_a_crowd(world: World) -> None
         await world.taken(1)
         released.set()
         await world.taken(1 + AT_ONCE)
+
+
+@pytest.mark.parametrize(
+    ("hears", "names"), [("all", {"urgent", ""}), ("urgent", {"urgent"}), ("rest", {""})]
+)
+async def test_a_process_reads_what_it_is_to_hear(
+    world: World, hears: Hears, names: set[str]
+) -> None:
+    settings = world.service.settings.model_copy(update={"hears": hears})
+    (usual,) = world.service.subscriptions
+    both = [replace(usual, urgent=True), replace(usual, topic=f"{usual.topic}-crowd")]
+    consumers = consumers_of(
+        replace(world.service, settings=settings, subscriptions=both),
+        world.cluster.transport(settings),
+        Heartbeats(),
+        inbox_key=b"k" * 32,
+        tools=world.tools(),
+    )
+    assert set(consumers) == names
 
 
 @asynccontextmanager

@@ -96,13 +96,20 @@ async def flowing(
         own = {one.topic: await make_topic(one.topic) for one in real.subscriptions}
         moved = [replace(one, topic=own[one.topic]) for one in real.subscriptions]
         service = replace(real, subscriptions=moved)
-        application = compose(service, KafkaTransport(settings), Tools())
-        running = asyncio.create_task(application.run())
-        try:
+        async with process_of(service):
             yield Flow(service, own)
-        finally:
-            application.stop()
-            await running
+
+
+@asynccontextmanager
+async def process_of(service: Service) -> AsyncIterator[None]:
+    """What a process of the service does, until the end of the block."""
+    application = compose(service, KafkaTransport(service.settings), Tools())
+    running = asyncio.create_task(application.run())
+    try:
+        yield
+    finally:
+        application.stop()
+        await running
 
 
 async def everything_kept(database: str, schema: str) -> str:

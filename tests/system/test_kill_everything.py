@@ -19,7 +19,8 @@ import orjson
 import pytest
 
 from examples.day import Day
-from services.cli.reckoning import SERVICES, Books, open_books
+from services.cli.processes import NAMES
+from services.cli.reckoning import Books, open_books
 from services.cli.system import Options, Ports, System, running_system
 from shared.contract.services import SERVICES as SPECS
 from shared.local.postgres import missing_from_postgres
@@ -150,7 +151,7 @@ async def _postgres_answers(system: System) -> None:
 
 
 async def test_killing_every_process_once_changes_no_table(tmp_path: Path) -> None:
-    victims = [*SERVICES, "kafka", "postgres"]
+    victims = [*NAMES, "kafka", "postgres"]
     parts = _parts_of_a_day(tmp_path, len(victims) + 1)
     undisturbed = await _run(tmp_path / "undisturbed", parts, [])
     killed = await _run(tmp_path / "killed", parts, victims)

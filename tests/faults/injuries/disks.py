@@ -42,7 +42,7 @@ async def disk_full(world: World, times: int) -> None:
         took = await world.recovered()
         world.note(f"all went on after {took:.1f} s")
         for replica, life in lives.items():
-            assert replica.present is life, f"{replica.service} died of the disk of {server.name}"
+            assert replica.present is life, f"{replica.name} died of the disk of {server.name}"
 
 
 async def _use_up_segments(database_url: str) -> None:

@@ -22,7 +22,10 @@ from tests.faults.replicas import Replica
 from tests.faults.world import World
 
 READERS = ("consent", "finance", "retention")
-"""Services that hear what the registration service says."""
+"""Processes that hear what the registration service says."""
+
+URGENT = ("consent-urgent",)
+"""The one that hears what people say outside of events."""
 
 MANY = 200
 Row = dict[str, object]
@@ -66,14 +69,15 @@ async def _log_start_is_moved(world: World) -> None:
 
 
 async def _retention_deletes(world: World) -> None:
-    await _stop(world, ("consent",))
+    await _stop(world, URGENT)
     contacts = world.load.contacts(MANY)
     await world.send(contacts)
     places = await _outlive(world, CONTACTS)
-    world.add_replica("consent")
-    await _stand_still(world, ("consent",), places)
+    for name in URGENT:
+        world.add_replica(name)
+    await _stand_still(world, URGENT, places)
     await world.send(world.load.newcomers(MANY))
-    await _others_go_on(world, ("consent",))
+    await _others_go_on(world, URGENT)
     lost = [row["lost"] for row in await _listed(world, "consent", CONTACTS)]
     world.deleted[CONTACTS] += sum(int(str(one)) for one in lost)
     assert world.deleted[CONTACTS] == MANY, f"{lost} are lost of {MANY}"
@@ -82,10 +86,10 @@ async def _retention_deletes(world: World) -> None:
     await world.send(contacts)
 
 
-async def _stop(world: World, services: Sequence[str]) -> None:
+async def _stop(world: World, names: Sequence[str]) -> None:
     await world.settle()
-    for service in services:
-        (replica,) = world.replicas[service]
+    for name in names:
+        (replica,) = world.replicas[name]
         await world.remove_replica(replica)
 
 
@@ -118,30 +122,29 @@ async def _outlive(world: World, name: str) -> set[Partition]:
     return unread
 
 
-async def _stand_still(
-    world: World, services: Sequence[str], places: Collection[Partition]
-) -> None:
-    """Each service says of these partitions that they stand still, and of no others."""
-    names = {f"{name}[{number}]" for name, number in places}
-    for service in services:
-        (replica,) = world.replicas[service]
+async def _stand_still(world: World, names: Sequence[str], places: Collection[Partition]) -> None:
+    """Each process says of these partitions that they stand still, and of no others."""
+    standing = {f"{topic}[{number}]" for topic, number in places}
+    for name in names:
+        (replica,) = world.replicas[name]
 
         async def untold(replica: Replica = replica) -> str:
             missing = str(await replica.missing())
-            left = [name for name in names if f"{name}: stands still" not in missing]
-            return f"{replica.service} says {missing}, not {left}" if left else ""
+            left = [place for place in standing if f"{place}: stands still" not in missing]
+            return f"{replica.name} says {missing}, not {left}" if left else ""
 
         await until_nothing(untold)
-        rows = await _listed(world, service)
+        rows = await _listed(world, replica.spec.service)
         gaps = {(row["topic"], row["partition"]) for row in rows if row["gap"]}
-        assert gaps == set(places), f"{service} stands still at {gaps}, not at {places}"
-    world.note(f"of {', '.join(services)} stand still: {', '.join(sorted(names))}")
+        assert gaps == set(places), f"{name} stands still at {gaps}, not at {places}"
+    world.note(f"of {', '.join(names)} stand still: {', '.join(sorted(standing))}")
 
 
-async def _others_go_on(world: World, services: Sequence[str]) -> None:
+async def _others_go_on(world: World, names: Sequence[str]) -> None:
     """What comes meanwhile is taken, but in the partitions that stand still."""
     await _said(world)
-    for service in services:
+    for name in names:
+        service = world.replicas[name][0].spec.service
 
         async def behind(service: str = service) -> str:
             rows = [row for row in await _behind(world, service) if not row["gap"]]

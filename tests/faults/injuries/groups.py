@@ -7,7 +7,7 @@ import signal
 
 import asyncpg
 
-from services.cli.reckoning import SERVICES
+from services.cli.processes import NAMES
 from tests.faults.registry import injury
 from tests.faults.world import World
 
@@ -24,46 +24,46 @@ async def stopped_too_long(world: World, times: int) -> None:
 
     The one that wakes up must not write, nor may it hold a lock that others wait for.
     """
-    for replicas in [list(world.replicas[service]) for service in SERVICES]:
-        world.add_replica(replicas[0].service)
+    for name in NAMES:
+        world.add_replica(name)
     await world.recovered()
     session_s = world.options.session_ms / 1000
     for number in range(times):
         await asyncio.sleep(BETWEEN_S)
-        service = SERVICES[number % len(SERVICES)]
-        replica = world.random.choice(world.replicas[service])
+        name = NAMES[number % len(NAMES)]
+        replica = world.random.choice(world.replicas[name])
         life = replica.present
-        assert life is not None, f"{service} does not live"
-        world.note(f"a process of {service} is stopped")
+        assert life is not None, f"{name} does not live"
+        world.note(f"a process of {name} is stopped")
         life.kill(signal.SIGSTOP)
         await asyncio.sleep(session_s * STOPPED_SESSIONS)
-        held = await _locks_waited_for(world, service)
-        assert not held, f"others wait for a lock of the stopped {service}: {held}"
+        held = await _locks_waited_for(world, replica.spec.service)
+        assert not held, f"others wait for a lock of the stopped {name}: {held}"
         life.kill(signal.SIGCONT)
-        world.note(f"the process of {service} goes on")
+        world.note(f"the process of {name} goes on")
         await world.recovered()
-        assert replica.present is life, f"{service} did not live through it"
-    for service in SERVICES:
-        await world.remove_replica(world.replicas[service][-1])
+        assert replica.present is life, f"{name} did not live through it"
+    for name in NAMES:
+        await world.remove_replica(world.replicas[name][-1])
 
 
 @injury("rebalance", long=100, short=4)
 async def rebalance(world: World, times: int) -> None:
     """Replicas of every service join and leave, in order and by `kill -9`."""
     for _ in range(times):
-        service = world.random.choice(SERVICES)
-        replicas = world.replicas[service]
+        name = world.random.choice(NAMES)
+        replicas = world.replicas[name]
         joins = len(replicas) == 1 or (
             len(replicas) < MOST_REPLICAS and world.random.random() < 0.5
         )
         if joins:
-            world.note(f"a replica of {service} joins")
-            world.add_replica(service)
+            world.note(f"a replica of {name} joins")
+            world.add_replica(name)
         elif world.random.random() < 0.5:
-            world.note(f"a replica of {service} leaves")
+            world.note(f"a replica of {name} leaves")
             await world.remove_replica(world.random.choice(replicas))
         else:
-            world.note(f"a replica of {service} is killed and comes again")
+            world.note(f"a replica of {name} is killed and comes again")
             life = world.random.choice(replicas).present
             if life is not None:
                 life.kill(signal.SIGKILL)

@@ -96,7 +96,7 @@ async def _tells_nothing(world: World) -> None:
         assert found is None, f"{log.name} has a value of a message"
     for replica in world.all_replicas():
         text = await fetched(f"http://127.0.0.1:{replica.port}/metrics")
-        assert not canary.search(text), f"metrics of {replica.service} have a value of a message"
+        assert not canary.search(text), f"metrics of {replica.name} have a value of a message"
     connection = await asyncpg.connect(world.ground.database_url)
     try:
         for service in SERVICES:

@@ -73,7 +73,7 @@ async def broker_dies(world: World, times: int) -> None:
         world.note(f"all went on after {took:.1f} s")
         await _in_step(world)
         for replica, life in lives.items():
-            assert replica.present is life, f"{replica.service} died without {broker.name}"
+            assert replica.present is life, f"{replica.name} died without {broker.name}"
 
 
 async def _in_step(world: World) -> None:
@@ -132,7 +132,7 @@ async def _kill_and_return(world: World, server: Server, named: str) -> None:
     took = await world.recovered()
     world.note(f"all went on after {took:.1f} s")
     for replica, life in lives.items():
-        assert replica.present is life, f"{replica.service} died while {server.name} was away"
+        assert replica.present is life, f"{replica.name} died while {server.name} was away"
 
 
 async def all_tell(world: World, named: str) -> None:
@@ -148,7 +148,7 @@ async def all_tell(world: World, named: str) -> None:
         await asyncio.sleep(0.2)  # nothing announces that it is missed
     for replica in silent:
         raise AssertionError(
-            f"{replica.service} does not say that it misses {named}, but: {told[replica]}"
+            f"{replica.name} does not say that it misses {named}, but: {told[replica]}"
         )
     world.note(f"every service says that it misses {named}")
 
@@ -160,7 +160,7 @@ def _processor_time(world: World) -> dict[str, float]:
         life = replica.present
         if life is not None and life.process.pid is not None:
             times = psutil.Process(life.process.pid).cpu_times()
-            used[replica.service] = times.user + times.system
+            used[replica.name] = times.user + times.system
     return used
 
 

@@ -7,7 +7,7 @@ import signal
 from random import Random
 from typing import get_args
 
-from services.cli.reckoning import SERVICES
+from services.cli.processes import NAMES
 from shared.messaging.steps import Step
 from tests.faults.life import Death
 from tests.faults.registry import injury
@@ -16,9 +16,9 @@ from tests.faults.world import World
 
 STEPS: tuple[Step, ...] = get_args(Step)
 TAKING: tuple[Step, ...] = ("taken", "claimed", "handled", "committed", "offset_committed")
-"""Steps of a service that says nothing, as yet."""
+"""Steps of a process that publishes nothing."""
 
-SILENT = frozenset({"retention", "audit"})
+SILENT = frozenset({"retention", "audit", "consent-urgent"})
 LIVES_AT_MOST_S = 6.0
 
 
@@ -31,8 +31,8 @@ async def service_dies(world: World, times: int) -> None:
     """
     left = iter(range(times))
     async with asyncio.TaskGroup() as tasks:
-        for service in SERVICES:
-            (replica,) = world.replicas[service]
+        for name in NAMES:
+            (replica,) = world.replicas[name]
             random = Random(world.random.random())  # noqa: S311 - repeatable on purpose
             tasks.create_task(_keep_killing(world, replica, random, left))
     await world.recovered()
@@ -41,11 +41,11 @@ async def service_dies(world: World, times: int) -> None:
 
 
 async def _keep_killing(world: World, replica: Replica, random: Random, left: object) -> None:
-    steps = TAKING if replica.service in SILENT else STEPS
+    steps = TAKING if replica.name in SILENT else STEPS
 
     def next_death() -> Death | None:
         death = random.choice([*(Death(step, random.randint(1, 3)) for step in steps), None])
-        world.note(f"{replica.service} lives until {death or 'a moment'}")
+        world.note(f"{replica.name} lives until {death or 'a moment'}")
         return death
 
     replica.next_death = next_death
