@@ -106,6 +106,14 @@ class Handlers:
         places = [place_of(message.record) for message in valid]
         tx.made_ready = dict(zip(places, subjects, strict=True))
 
+    async def rehearse(self, connection: Connection) -> None:
+        """All that a withdrawal asks of the database, about nobody."""
+        await self._privacy.people.rehearse(connection)
+        await store.record(
+            connection, {}, plan_digest="", recorded_at=datetime.fromtimestamp(0, UTC)
+        )
+        await store.drop_contacts(connection, (), self._contact_categories)
+
     async def record_contacts(self, tx: Transaction, messages: Sequence[Message[Contact]]) -> None:
         """Record answers of people who gave their e-mail outside any event, and withdrawals, also
         of what was never given; none later than it came.

@@ -33,6 +33,7 @@ def subscriptions(privacy: Privacy) -> list[Subscription]:
             admit=privacy.admit,
             # A withdrawal counts at once (article 7(3)), whatever crowd registers meanwhile.
             urgent=True,
+            rehearse=handlers.rehearse,
         ),
         Subscription(
             topic=registration.TOPIC,

@@ -120,6 +120,7 @@ class Consumer:
     async def run(self, loop: Loop) -> None:
         """Read until the process is to stop."""
         self._loop = loop
+        await self._rehearse()
         back_off_s = FIRST_BACK_OFF_S
         while not loop.stopping:
             try:
@@ -129,6 +130,12 @@ class Consumer:
                 loop.missing("Kafka cannot be used")
                 await loop.pause(back_off_s)
                 back_off_s = min(back_off_s * 2, LONGEST_BACK_OFF_S)
+
+    async def _rehearse(self) -> None:
+        try:
+            await self._processor.rehearse(AT_ONCE)
+        except Exception as error:  # noqa: BLE001 - what is missing, the first batch will say
+            _log.warning("the first batch takes longer: no rehearsal", **describe(error))
 
     # What the transport tells
 

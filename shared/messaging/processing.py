@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from uuid import UUID
@@ -121,6 +122,21 @@ class Processor:
         if self._plan is not None:
             async with bounded_transaction(self._pool, self._limit_s) as connection:
                 await self._plan.hold(connection)
+
+    async def rehearse(self, at_once: int) -> None:
+        """Open connections for so many batches at once, and let each know the statements of a batch
+        where people wait for it. Raises what connecting and asking do.
+        """
+        rehearse = [one.rehearse for one in self._subscriptions if one.rehearse is not None]
+        if not rehearse:
+            return
+        async with AsyncExitStack() as stack:
+            for _ in range(at_once):
+                connection = await stack.enter_async_context(self._pool.acquire())
+                await store.begin(connection, {}, {}, {})
+                for ask in rehearse:
+                    await ask(connection)
+                await store.conclude(connection, (), (), self._tools.now())
 
     async def process(self, batch: Batch, done: Callable[[Batch], None]) -> None:
         """Bring a batch to its end; `done` is called after each commit, with what it was for.

@@ -86,17 +86,13 @@ from unnest(:topics::text[], :partitions::int[], :offsets::bigint[], :statuses::
             :holds::boolean[], :types::text[], :type_references::bytea[], :key_references::bytea[],
             :reasons::text[], :details::text[], :sealed::bytea[]) as d;
 
--- name: conclude(lanes, topics, partitions, outcomes, messages, said_topics, keys, headers, bodies, said_at)!
+-- name: conclude(topics, partitions, outcomes, messages, says, said_topics, keys, headers, bodies, said_at)!
 -- What every transaction ends with, in one round trip: outcomes are counted, and what it says goes
--- into the outbox. The lanes are locked before that, until the commit, so that in a lane a smaller
--- id is never committed after a larger one: a reader that has seen an id has seen all before it.
--- One order of lanes, hence no deadlock. Without lanes nothing is said.
+-- into the outbox. An id is given last, so that of two transactions that wait for each other the one
+-- that commits first has the smaller ids. Of others a larger id may be committed before a smaller
+-- one: nobody waits for somebody who has nothing to do with him, and the relay looks back for it.
 -- The channel is the schema's own; PostgreSQL sends equal notifications of a transaction once.
-with turn as materialized (
-  select pg_advisory_xact_lock(hashtext(current_schema() || ' outbox'), lane),
-         pg_notify(current_schema() || ' outbox', '')
-  from unnest(:lanes::int[]) as lane
-), counted as (
+with counted as (
   insert into outcome_count (topic, partition, outcome, messages)
   select t, p, o, m
   from unnest(:topics::text[], :partitions::int[], :outcomes::text[], :messages::bigint[])
@@ -104,23 +100,24 @@ with turn as materialized (
   order by t, p, o
   on conflict (topic, partition, outcome)
   do update set messages = outcome_count.messages + excluded.messages
+  returning topic
 ), said as (
   insert into outbox (topic, key, headers, value, said_at)
   select fact.topic, fact.key, fact.headers::json, fact.body, :said_at::timestamptz
-  -- An id is given to a row of this join, and so after the turn was taken.
-  from (select count(*) from turn) as taken
+  -- An id is given to a row of this join, and so after whatever counting waited for.
+  from (select count(*) from counted) as before
   cross join unnest(:said_topics::text[], :keys::bytea[], :headers::text[], :bodies::bytea[])
     with ordinality as fact (topic, key, headers, body, place)
   order by fact.place
 )
-select count(*) from turn;
+select pg_notify(current_schema() || ' outbox', '') where :says;
 
 -- name: take_lane(lane)$
 -- A session lock: it ends with the connection, whatever becomes of its holder.
 select pg_try_advisory_lock(hashtext(current_schema() || ' relay'), :lane::int);
 
 -- name: read_lane(lane, after, most)
--- `after` spares the scan the rows that were deleted and not yet vacuumed.
+-- `after` spares the scan most rows that were deleted and not yet vacuumed.
 select id, topic, key, headers, value
 from outbox
 where lane = :lane and id > :after

@@ -15,6 +15,7 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from shared.messaging import store
+from shared.messaging.cursor import Cursor
 from shared.messaging.steps import Steps, no_steps
 from shared.messaging.store import LANES, OutboxRow
 from shared.messaging.transport import Producer, Transport
@@ -28,6 +29,12 @@ POLL_S: Final = 1.0
 
 PING_SHARE: Final = 0.25
 """Of the session time-out. A holder that is silent for all of it loses lane and connection."""
+
+DECIDED_S: Final = 60.0
+"""A transaction that gave ids is over after so long, or after a session time-out if that is longer:
+the server ends it before that, and it is at its end when it gives them. What was read since is
+looked through each time, so it is not longer.
+"""
 
 FIRST_BACK_OFF_S: Final = 0.1
 LONGEST_BACK_OFF_S: Final = 5.0
@@ -59,6 +66,7 @@ class Relay:
         transport: Transport,
         *,
         ping_s: float,
+        decided_s: float,
         steps: Steps = no_steps,
     ) -> None:
         self.lane = lane
@@ -66,8 +74,8 @@ class Relay:
         self._connect = connect
         self._transport = transport
         self._ping_s = ping_s
+        self._decided_s = decided_s
         self._steps = steps
-        self._after = 0
         self._said = asyncio.Event()
 
     async def run(self, loop: Loop) -> None:
@@ -108,12 +116,15 @@ class Relay:
 
     async def _publish(self, connection: Connection, loop: Loop) -> None:
         producer: Producer | None = None
-        self._after = 0
+        cursor, clock = Cursor(self._decided_s), asyncio.get_running_loop().time
         try:
             while not loop.stopping:
                 loop.beat()
                 self._said.clear()
-                rows = await store.read_lane(connection, self.lane, self._after, MOST_ROWS)
+                began = clock()
+                rows = await store.read_lane(connection, self.lane, cursor.after, MOST_ROWS)
+                last = rows[-1].id if rows else None
+                cursor.saw(began, clock(), last, everything=len(rows) < MOST_ROWS)
                 if rows:
                     if producer is None:
                         producer = await self._transport.producer()
@@ -154,7 +165,6 @@ class Relay:
         self._steps("deleted")
         if failures:
             raise NotDeliveredError(failures[min(failures)])
-        self._after = rows[-1].id
 
     async def _wait(self, loop: Loop) -> None:
         stop = asyncio.create_task(loop.wait_for_stop())
@@ -214,5 +224,6 @@ def relays(
             synchronous_commit=False,
         )
 
-    ping_s = session_ms / 1000 * PING_SHARE
-    return [Relay(lane, service, connect, transport, ping_s=ping_s, steps=steps) for lane in LANES]
+    session_s = session_ms / 1000
+    times = {"ping_s": session_s * PING_SHARE, "decided_s": max(DECIDED_S, session_s)}
+    return [Relay(lane, service, connect, transport, steps=steps, **times) for lane in LANES]

@@ -191,16 +191,14 @@ async def conclude(
     for topic, partition, outcome, count in counts:
         place = (topic, partition, outcome)
         total[place] = total.get(place, 0) + count
-    if not total and not said:
-        return
     few = said if len(said) <= FEW else ()
     await _sql.conclude(
         connection,
-        lanes=LANES if said else (),
         topics=[topic for topic, _, _ in total],
         partitions=[partition for _, partition, _ in total],
         outcomes=[outcome for _, _, outcome in total],
         messages=list(total.values()),
+        says=bool(said),
         said_topics=[fact.topic for fact in few],
         keys=[fact.key for fact in few],
         headers=[orjson.dumps(fact.headers).decode() for fact in few],

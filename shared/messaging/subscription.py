@@ -10,6 +10,7 @@ from shared.contract.codec import PassesOver
 from shared.contract.message import Fault, Message
 from shared.contract.registry import MessageData
 from shared.messaging.unit_of_work import Transaction
+from shared.runtime.database import Connection
 
 Handler = Callable[[Transaction, Sequence[Message[Any]]], Awaitable[None]]
 """A use case: many messages of one type, no key twice, and the transaction they belong to.
@@ -51,7 +52,9 @@ class Subscription:
     `admit` is pure and says whether a message may come from where it comes. `knows_its_own`: of
     these types the handlers know for ever what they have had, by what it is about, and say so
     (`Transaction.had`); the inbox, which forgets, is not asked. `urgent`: people wait for it, so it
-    is read beside the other topics, by a consumer of its own.
+    is read beside the other topics, by a consumer of its own. `rehearse` asks all that the handlers
+    need of the database about nothing at all: then a connection knows their statements, and whoever
+    comes first is not kept waiting for that.
     """
 
     topic: str
@@ -64,3 +67,4 @@ class Subscription:
     admit: Callable[[Message[Any]], Fault | None] | None = None
     knows_its_own: frozenset[type[MessageData]] = frozenset()
     urgent: bool = False
+    rehearse: Callable[[Connection], Awaitable[None]] | None = None

@@ -229,7 +229,9 @@ class Transaction:
 
     async def close(self) -> None:
         """Count outcomes and write to the outbox what was said; the last before the commit."""
-        await store.conclude(self.connection, self.outcome_counts(), self.said, self.now)
+        counts = self.outcome_counts()
+        if counts or self.said:
+            await store.conclude(self.connection, counts, self.said, self.now)
 
 
 class Mark(NamedTuple):

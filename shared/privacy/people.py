@@ -39,6 +39,14 @@ class People:
         )
         if not batch.persons:
             return []
+        identified = await self._identify(connection, batch)
+        return [identified[person] for person in batch.person_of]
+
+    async def rehearse(self, connection: Connection) -> None:
+        """Let a connection know what identifying asks, about nobody."""
+        await self._identify(connection, subjects.batch((), peppers=self._peppers, region=""))
+
+    async def _identify(self, connection: Connection, batch: subjects.Batch) -> list[SubjectId]:
         candidates = random_ids(self._random(SHARED_BYTES + OWN_BYTES * len(batch.rounds)))
         found = _sql.identify(
             connection,
@@ -56,7 +64,7 @@ class People:
         identified = [SubjectId(candidate) for candidate in candidates]
         async for person, subject_id in found:
             identified[person - 1] = subject_id
-        return [identified[person] for person in batch.person_of]
+        return identified
 
     async def find(
         self, connection: Connection, aliases: Sequence[Alias]

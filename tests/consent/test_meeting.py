@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from itertools import pairwise
 from typing import Any
 
@@ -12,8 +13,12 @@ from services.consent.subscribers import subscriptions
 from shared.contract.inbound import ConsentAnswer, ContactSubmitted, WithdrawalRequested
 from shared.contract.message import Message
 from shared.contract.types import SubjectId
+from shared.messaging.consumer import AT_ONCE
+from shared.messaging.processing import Processor, Tools
 from shared.messaging.subscription import Handler
+from shared.messaging.unit_of_work import Speaker, Transaction
 from shared.privacy.subjects import Alias
+from shared.runtime.ids import new_id
 from tests.consent.answering import participation
 from tests.support.facts import NOON, WEBSITE, Facts
 from tests.support.messaging import until
@@ -119,6 +124,27 @@ async def test_what_is_told_again_while_a_withdrawal_commits_brings_back_nobody_
     await asyncio.gather(withdrawing, again)
     assert await work.value("select count(*) from contact") == 0
     assert await work.value("select state from consent_state") == "withdrawn"
+
+
+async def test_who_is_first_to_withdraw_does_not_wait_until_statements_are_known(
+    work: Work, handlers: Handlers
+) -> None:
+    """On each connection of a process that has rehearsed, as on any that had a withdrawal."""
+    settings = work.settings
+    service = work.parts.service(settings, subscriptions(handlers._privacy))
+    speaker = Speaker("consent", new_id, ("consent", "audit"))
+    await Processor(service, speaker, Tools()).rehearse(AT_ONCE)
+    known = "select count(*)::int from pg_prepared_statements where statement not like '%prepared%'"
+    async with AsyncExitStack() as stack:
+        for _ in range(AT_ONCE):
+            connection = await stack.enter_async_context(work.parts.pool.acquire())
+            before = await connection.fetchval(known)
+            async with connection.transaction():
+                tx = Transaction(connection, now=NOON, speaker=speaker)
+                await handlers.record_contacts(tx, [_withdrawal(Facts(), AINO)])
+                await tx.close()
+            assert len(tx.said) == 6, "it is a withdrawal"
+            assert await connection.fetchval(known) == before
 
 
 async def _somebody_waits(work: Work) -> bool:

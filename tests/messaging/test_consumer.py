@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+import asyncpg
 import pytest
 
 from shared.contract.message import Message
@@ -18,6 +19,7 @@ from shared.messaging.manner import Manner
 from shared.messaging.subscription import Subscription
 from shared.messaging.unit_of_work import Transaction
 from shared.runtime.application import Loop
+from shared.runtime.database import Connection
 from shared.runtime.health import Heartbeats
 from shared.runtime.settings import Hears
 from tests.conftest import SettingsFactory
@@ -394,6 +396,19 @@ async def test_what_is_urgent_does_not_wait_behind_a_crowd(world: World) -> None
         await world.taken(1)
         released.set()
         await world.taken(1 + AT_ONCE)
+
+
+async def test_a_rehearsal_that_fails_stops_nothing(
+    world: World, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def fail(connection: Connection) -> None:
+        raise asyncpg.CannotConnectNowError("told to")
+
+    (usual,) = world.service.subscriptions
+    async with both_consumers(world, [replace(usual, rehearse=fail)]):
+        await world.send(Sent("a", 1))
+        await world.taken(1)
+    assert "no rehearsal" in capfd.readouterr().out
 
 
 @pytest.mark.parametrize(

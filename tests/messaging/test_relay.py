@@ -166,52 +166,62 @@ async def test_lanes_are_those_that_the_tables_know(world: World) -> None:
     assert sorted(row["lane"] for row in dealt) == sorted(LANES)
 
 
-@pytest.mark.parametrize("few", [0, store.FEW], ids=["copied", "inserted"])
-async def test_ids_follow_commits_within_a_lane(
-    world: World, monkeypatch: pytest.MonkeyPatch, few: int
+@pytest.fixture(params=[0, store.FEW], ids=["copied", "inserted"])
+def _either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "FEW", request.param)
+
+
+async def say_and_wait(
+    world: World, number: int, key: str, said: asyncio.Event, may_commit: asyncio.Event
 ) -> None:
-    """A reader that has seen an id has seen all smaller ones: who says later waits its turn."""
-    monkeypatch.setattr(store, "FEW", few)
+    """A transaction that has written what it says, and takes its time."""
+    async with unit_of_work(
+        world.pool, service=SCHEMA, now=utc_now(), ids=uuid4, topics={world.facts}
+    ) as tx:
+        await tx.connection.execute("select pg_advisory_xact_lock(hashtext($1))", f"about {key}")
+        tx.say(world.types.written(number=number, key=key), key=None)
+        await tx.close()
+        tx.said.clear()
+        said.set()
+        await may_commit.wait()
 
-    async def say_slowly(number: int, committing: asyncio.Event) -> None:
-        async with unit_of_work(
-            world.pool, service=SCHEMA, now=utc_now(), ids=uuid4, topics={world.facts}
-        ) as tx:
-            tx.say(world.types.written(number=number, key="a"), key=None)
-            await tx.close()
-            tx.said.clear()
-            await committing.wait()
 
-    async def one_waits() -> bool:
-        return bool(
-            await world.admin.fetchval(
-                "select count(*) from pg_locks where locktype = 'advisory' and not granted"
-            )
-        )
-
-    first, second = asyncio.Event(), asyncio.Event()
-    second.set()
-    early = asyncio.create_task(say_slowly(1, first))
-    await until_locked(world)
-    late = asyncio.create_task(say_slowly(2, second))
-    await until(one_waits)
-    assert not late.done()
-    first.set()
-    await asyncio.gather(early, late)
+@pytest.mark.usefixtures("_either_way")
+async def test_nobody_waits_for_who_says_something_else_and_what_commits_late_is_published_too(
+    world: World,
+) -> None:
+    said, may_commit, at_once = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    at_once.set()
     async with world.running():
+        slow = asyncio.create_task(say_and_wait(world, 1, "a", said, may_commit))
+        await said.wait()
+        await say_and_wait(world, 2, "b", asyncio.Event(), at_once)
+        await world.published()
+        assert await world.said() == {"b": [2]}
+        may_commit.set()
+        await slow
+        await world.published()
+    assert await world.said() == {"b": [2], "a": [1]}
+
+
+@pytest.mark.usefixtures("_either_way")
+async def test_what_is_about_the_same_is_published_in_the_order_of_commits(world: World) -> None:
+    said, may_commit, at_once = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    at_once.set()
+    async with world.running():
+        slow = asyncio.create_task(say_and_wait(world, 1, "a", said, may_commit))
+        await said.wait()
+        later = asyncio.create_task(say_and_wait(world, 2, "a", asyncio.Event(), at_once))
+        await until(lambda: one_waits(world))
+        may_commit.set()
+        await asyncio.gather(slow, later)
         await world.published()
     assert await world.said() == {"a": [1, 2]}
 
 
-async def until_locked(world: World) -> None:
-    async def locked() -> bool:
-        return bool(
-            await world.admin.fetchval(
-                "select count(*) from pg_locks where locktype = 'advisory' and granted"
-            )
-        )
-
-    await until(locked)
+async def one_waits(world: World) -> bool:
+    query = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+    return bool(await world.admin.fetchval(query))
 
 
 async def test_a_lane_is_published_by_one_process_at_a_time(
