@@ -120,7 +120,7 @@ class Consumer:
     async def run(self, loop: Loop) -> None:
         """Read until the process is to stop."""
         self._loop = loop
-        await self._rehearse()
+        await loop.unless_stopped(self._rehearse())
         back_off_s = FIRST_BACK_OFF_S
         while not loop.stopping:
             try:

@@ -132,7 +132,8 @@ class Processor:
             return
         async with AsyncExitStack() as stack:
             for _ in range(at_once):
-                connection = await stack.enter_async_context(self._pool.acquire())
+                acquired = self._pool.acquire(timeout=self._limit_s)
+                connection = await stack.enter_async_context(acquired)
                 await store.begin(connection, {}, {}, {})
                 for ask in rehearse:
                     await ask(connection)

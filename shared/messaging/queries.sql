@@ -88,8 +88,8 @@ from unnest(:topics::text[], :partitions::int[], :offsets::bigint[], :statuses::
 
 -- name: conclude(topics, partitions, outcomes, messages, says, said_topics, keys, headers, bodies, said_at)!
 -- What every transaction ends with, in one round trip: outcomes are counted, and what it says goes
--- into the outbox. An id is given last, so that of two transactions that wait for each other the one
--- that commits first has the smaller ids. Of others a larger id may be committed before a smaller
+-- into the outbox. An id is given last, so that of two transactions of which one waits for the other
+-- the one that commits first has the smaller ids. Of others a larger id may be committed before a smaller
 -- one: nobody waits for somebody who has nothing to do with him, and the relay looks back for it.
 -- The channel is the schema's own; PostgreSQL sends equal notifications of a transaction once.
 with counted as (

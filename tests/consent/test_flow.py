@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
@@ -14,13 +13,13 @@ from services.cli.plan.applying import apply_plan, plan_in_force
 from services.consent.app import open_service
 from shared.contract import inbound, registration
 from shared.contract.inbound import ConsentAnswer, ContactSubmitted, WithdrawalRequested
-from shared.contract.types import RegistrationId, SubjectId
+from shared.contract.types import SubjectId
 from shared.local.administrator import connected
 from shared.privacy.putting_in_force import load
 from shared.runtime.secrets import SecretsFolder
 from tests.conftest import SettingsFactory, TopicFactory
 from tests.consent.answering import participation
-from tests.support.facts import WEBSITE, Facts, event_state
+from tests.support.facts import WEBSITE, Facts
 from tests.support.flow import all_metrics, assert_silent, everything_kept, flowing, process_of
 from tests.support.plans import PLAN, TEXT, changed, written
 from tests.support.records import MadeRecord
@@ -58,19 +57,7 @@ async def test_what_people_say_becomes_facts_and_says_nothing_personal(
         source=WEBSITE,
     ).record
     subject = SubjectId(uuid4())
-    participant: dict[str, Any] = {
-        "registration_id": RegistrationId(uuid4()),
-        "subject_id": subject,
-        "event": event_state(),
-        "language": "fi",
-        "source": "short-courses",
-        "personal": {},
-        "consents": (marketing(),),
-        "registered_at": event_state().starts_at,
-    }
-    registered = facts.message(
-        registration.ParticipantRegistered.model_validate(participant), key=subject
-    ).record
+    registered = participation(subject, consents=(marketing(),)).record
     broken = MadeRecord(f'{{"email": "{CANARY}@'.encode(), yes.headers)
     settings = service_settings("consent")
     async with flowing(open_service, settings, topic_factory) as flow:
