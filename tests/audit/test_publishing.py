@@ -18,14 +18,12 @@ from services.audit.api.published import routes
 from services.audit.domain.checkpoints import Checkpoint, open_checkpoint
 from services.audit.domain.growth import Signed
 from services.audit.domain.merkle import EMPTY_ROOT, root_of
-from services.audit.domain.tiles import (
-    Bundle,
-)
+from services.audit.domain.tiles import Bundle, Tile
 from services.audit.handlers.identity import signing_key
 from services.audit.handlers.publish import Step
 from services.audit.handlers.tiles import TileWriter
 from services.audit.store import tree
-from services.audit.store.folder import FolderError, checkpoint_path
+from services.audit.store.folder import CHECKPOINT, FolderError, checkpoint_path
 from shared.messaging.subscription import Halted
 from shared.runtime.http import HttpServer
 from tests.support.facts import NOON, Facts
@@ -116,6 +114,21 @@ async def test_partial_files_stay_until_the_full_one_is_there(work: Work, facts:
     assert folder.read(Bundle(0, 10).path) is None
     assert folder.read(Bundle(0).path) is not None
     await assert_whole(work)
+
+
+async def test_who_read_the_checkpoint_before_still_finds_its_tree(
+    work: Work, facts: Facts
+) -> None:
+    await append(work, facts, 30)
+    await publish_all(work)
+    folder = folder_of(work)
+    read_before = folder.checkpoint()
+    assert read_before is not None
+    await append(work, facts, 300)
+    await publish_all(work)
+    folder.write({CHECKPOINT: read_before})
+    assert folder.read(Tile(0, 0, 30).path) is None
+    assert list(faults_of(folder.path, await stored_bodies(work), [30])) == []
 
 
 async def test_nothing_new_is_published_as_nothing_new(work: Work, facts: Facts) -> None:

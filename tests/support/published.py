@@ -20,29 +20,33 @@ from services.audit.domain.tiles import (
     encode_bundle,
     hashes_from,
 )
-from services.audit.store.folder import CHECKPOINT, TileFolder, checkpoint_path
+from services.audit.store.folder import CHECKPOINT, checkpoint_path
+from services.audit.store.sources import folder_log
 
 
 def faults_of(folder: Path, bodies: Sequence[bytes], signed: Sequence[int]) -> Iterator[str]:
-    """In which way the folder is not of a log of these entries with checkpoints of these sizes."""
-    published = TileFolder(folder)
-    note = published.checkpoint()
-    if note is None:
+    """In which way the folder is not of a log of these entries with checkpoints of these sizes.
+
+    It may grow meanwhile, as under any reader: a partial file that is gone is in the full one.
+    """
+    published = folder_log(folder)
+    kept_newest = published.newest()
+    if kept_newest is None:
         yield "nothing is published"
         return
-    newest = parse_checkpoint(parse_note(note).text)
+    newest = parse_checkpoint(parse_note(kept_newest.note).text)
     for size in (one for one in signed if one <= newest.size):
-        kept = published.read(checkpoint_path(size))
+        kept = published.checkpoint_of(size)
         if kept is None:
             yield f"the checkpoint of {size} is missing"
         elif parse_checkpoint(parse_note(kept).text).root != root_of(bodies[:size]):
             yield f"the checkpoint of {size} is of another log"
-    tiles = {tile: published.read(tile.path) or b"" for tile in all_tiles(newest.size)}
+    tiles = {tile: published.read(tile) or b"" for tile in all_tiles(newest.size)}
     if root_hash(newest.size, hashes_from(tiles.__getitem__, newest.size)) != newest.root:
         yield "the tiles are not of the checkpoint"
     entries: list[bytes] = []
     for bundle in bundles(0, newest.size):
-        entries += decode_bundle(published.read(bundle.path) or b"")
+        entries += decode_bundle(published.read(bundle) or b"")
     if entries != list(bodies[: newest.size]):
         yield "the entries are not those of the database"
 
