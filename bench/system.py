@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -36,14 +36,38 @@ _HEARD = {service.name: service.hears for service in SERVICES}
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """What one long run came to. Processor times are in seconds, over all registrations."""
+class Part:
+    """What one part of a long run came to. Processor times are in seconds, of each process."""
 
     registrations: int
     took_s: float
     cpu: Mapping[str, float]
+
+    def cost(self, processes: Collection[str]) -> float:
+        """What a registration took of these processes, in µs."""
+        return sum(self.cpu[name] for name in processes) / self.registrations * 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one long run came to: each part of it is a run of what is measured more than once."""
+
+    parts: Sequence[Part]
     memory: Mapping[str, Memory]
     tables: Tables
+
+    @property
+    def registrations(self) -> int:
+        """In all parts."""
+        return sum(part.registrations for part in self.parts)
+
+    def costs(self, processes: Collection[str]) -> Measured:
+        """What a registration took of these processes, in µs, part by part; and each over all."""
+        each = {
+            name: sum(part.cpu[name] for part in self.parts) / self.registrations * 1e6
+            for name in processes
+        }
+        return Measured([part.cost(processes) for part in self.parts], _rounded(each))
 
 
 @asynccontextmanager
@@ -71,18 +95,27 @@ async def _run(ground: Ground, stage: Stage) -> Run:
         await stage.once("events", lambda: stage.produce(announcements(utc_now())))
         await take(stage, books, WARM)
         processes = {**services, **server_processes(stage)}
-        before = {name: cpu_of([process]) for name, process in processes.items()}
         memory = {name: Memory() for name in services}
-        began = time.perf_counter()
         sampling = asyncio.create_task(_sample(stage, services, memory))
         try:
-            await take(stage, books, many)
+            parts = [
+                await _part(stage, books, processes, many // ground.sizes.rounds)
+                for _ in range(ground.sizes.rounds)
+            ]
         finally:
             sampling.cancel()
-        took_s = time.perf_counter() - began
-        after = {name: cpu_of([process]) for name, process in processes.items()}
-        cpu = {name: after[name] - before[name] for name in processes}
-        return Run(many, took_s, cpu, memory, await tables_of(stage.database_url))
+        return Run(parts, memory, await tables_of(stage.database_url))
+
+
+async def _part(
+    stage: Stage, books: Books, processes: Mapping[str, psutil.Process], many: int
+) -> Part:
+    before = {name: cpu_of([process]) for name, process in processes.items()}
+    began = time.perf_counter()
+    await take(stage, books, many)
+    took_s = time.perf_counter() - began
+    after = {name: cpu_of([process]) for name, process in processes.items()}
+    return Part(many, took_s, {name: after[name] - before[name] for name in processes})
 
 
 def _books(stage: Stage) -> AbstractAsyncContextManager[Books]:
@@ -132,23 +165,21 @@ async def taken(connection: asyncpg.Connection[asyncpg.Record], service: str) ->
 async def rate(ground: Ground) -> Measured:
     """Registrations a second until the last service has heard the last fact of them."""
     one = await run(ground)
-    return Measured([one.registrations / one.took_s], {"registrations": one.registrations})
+    rates = [part.registrations / part.took_s for part in one.parts]
+    return Measured(rates, {"registrations": one.registrations})
 
 
 @benchmark("cpu-services", unit="µs/registration", aim=250, better="lower", needs=(RATE,))
 async def cpu_services(ground: Ground) -> Measured:
     """Processor time of every process but Kafka and Postgres."""
-    one = await run(ground)
-    each = {name: one.cpu[name] / one.registrations * 1e6 for name in _PROCESSES}
-    return Measured([sum(each.values())], _rounded(each))
+    return (await run(ground)).costs(_PROCESSES)
 
 
 @benchmark("cpu-with-servers", unit="µs/registration", aim=500, better="lower", needs=(RATE,))
 async def cpu_with_servers(ground: Ground) -> Measured:
     """The same with Kafka and Postgres, all of its processes."""
     one = await run(ground)
-    each = {name: seconds / one.registrations * 1e6 for name, seconds in one.cpu.items()}
-    return Measured([sum(each.values())], _rounded(each))
+    return one.costs(one.parts[0].cpu)
 
 
 def _register_memory(process: str) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from services.audit.domain.checkpoints import Checkpoint
+from services.audit.domain.columns import named
 from services.audit.domain.entries import log_entry
 from services.audit.domain.growth import Head
 from services.audit.domain.merkle import EMPTY_ROOT, Frontier, leaf_hash, leaf_hashes, root_of
@@ -51,8 +53,8 @@ def log_of(files: dict[str, bytes]) -> PublishedLog:
 def row(sequence: int, **over: object) -> dict[str, Any]:
     """The entry as the database has it: arrays are lists there."""
     entry = ENTRIES[sequence]
-    columns = {**entry._asdict(), "categories": list(entry.categories)}
-    return {"sequence": sequence, **columns, **over}
+    columns = {"body": entry.body, "at": entry.at, "categories": list(entry.categories)}
+    return {"sequence": sequence, **columns, "named": named(entry), **over}
 
 
 def kept(size: int, root: bytes | None = None, key: SigningKey = KEY) -> KeptCheckpoint:
@@ -95,7 +97,14 @@ def spoil(path: str) -> Callable[[dict[str, bytes]], None]:
         ({"body": BODIES[8].replace(b"diet.text", b"diet.all_")}, "columns|not what was signed"),
         ({"body": BODIES[9]}, "columns do not say"),
         ({"body": b"{}"}, "its bytes are no entry"),
-        ({"recipient": "hotel"}, "columns do not say what its bytes say: recipient"),
+        (
+            {"named": named(ENTRIES[8]._replace(recipient="hotel", purpose=None))},
+            "columns do not say what its bytes say: recipient, purpose",
+        ),
+        (
+            {"at": ENTRIES[8].at + timedelta(seconds=1), "categories": ["else"]},
+            "columns do not say what its bytes say: at, categories",
+        ),
     ],
 )
 def test_an_entry_that_the_database_changed_is_wrong(
