@@ -98,7 +98,10 @@ async def service_process(stage: Stage, service: str, **over: str) -> AsyncItera
         **over,
     }
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.cli", "run", service, env=environment, cwd=ROOT
+        *(sys.executable, "-m", "services.cli", "run", service),
+        env=environment,
+        cwd=ROOT,
+        start_new_session=True,  # as `steward up` does: Linux shares processors out by session
     )
     try:
         async with asyncio.timeout(READY_WITHIN_S):

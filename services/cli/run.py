@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import os
-from typing import Final
 
 import typer
 import uvloop
 
 from services.cli.environment import plan_path, secrets_path
+from services.cli.niceness import give_way, niceness_of
 from services.cli.schemas import SERVICES
 from shared.contract.services import SERVICES as SPECS
 from shared.contract.services import ServiceSpec
 from shared.runtime.logging import configure_logging
 from shared.runtime.memory import give_back_large_blocks, spare_the_collector
 from shared.runtime.secrets import SecretsFolder
-from shared.runtime.settings import ServiceSettings, SettingsError, TopicSettings
-
-GIVES_WAY: Final = 10
-"""Added to the `nice` value of a process that hears nothing that people wait for."""
+from shared.runtime.settings import ServiceSettings, TopicSettings
 
 
 def run_service(name: str) -> None:
@@ -31,25 +27,11 @@ def run_service(name: str) -> None:
         )
     settings = importlib.import_module(f"services.{name}.settings").Settings.load()
     configure_logging(name, settings.log_format, settings.log_level)
-    os.nice(niceness_of(_spec(name), settings))  # before there is a thread: each has its own
+    give_way(niceness_of(_spec(name), settings))
     service = importlib.import_module(f"services.{name}.app")
     spare_the_collector()
     give_back_large_blocks()
     uvloop.run(service.run(settings))
-
-
-def niceness_of(service: ServiceSpec, settings: ServiceSettings) -> int:
-    """How far a process of the service gives way to others. Raises SettingsError where it is to
-    hear what people wait for, and they wait for nothing that the service hears.
-    """
-    if settings.hears == "urgent" and not service.urgent:
-        raise SettingsError(
-            f"STEWARD_HEARS: nothing that the {service.name} service hears is urgent; expected"
-            " 'all' or 'rest'"
-        )
-    if settings.niceness is not None:
-        return settings.niceness
-    return 0 if service.urgent and settings.hears != "rest" else GIVES_WAY
 
 
 def _spec(name: str) -> ServiceSpec:

@@ -6,8 +6,8 @@ import importlib
 
 import pytest
 
+from services.cli.niceness import GIVES_WAY, niceness_of
 from services.cli.processes import PROCESSES
-from services.cli.run import GIVES_WAY, niceness_of
 from services.cli.schemas import SERVICES
 from shared.contract.services import SERVICES as SPECS
 from shared.contract.services import ServiceSpec
