@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
+from services.cli.niceness import SESSION
 from services.cli.schemas import SERVICES
 from tests.cli.conftest import Steward
 
@@ -38,13 +39,24 @@ def kill_everything(found: dict[str, Any]) -> list[int]:
 
 
 def givers_of_way(found: dict[str, Any]) -> set[str]:
-    """The processes that let this one go first."""
+    """The processes that let this one go first, wherever Linux looks for that."""
     mine = psutil.Process().nice()
-    return {
+    givers = {
         process["name"]
         for process in found["processes"]
         if psutil.Process(process["pid"]).nice() > mine
     }
+    if SESSION.exists():
+        assert givers == {
+            process["name"]
+            for process in found["processes"]
+            if niceness_of_the_session(process["pid"])
+        }
+    return givers
+
+
+def niceness_of_the_session(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/autogroup").read_text("ascii").split()[-1])
 
 
 @pytest.mark.usefixtures("stopped_after")
