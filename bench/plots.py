@@ -68,7 +68,7 @@ def _latency(curves: Curves) -> Figure:
     for color, name, values, aim in (("C0", "p50", p50, 15), ("C1", "p99", p99, 50)):
         axes.plot(rates, values, "o-", color=color, label=name)
         axes.axhline(aim, color=color, linewidth=0.9, linestyle=":", label=f"{name}, aim")
-    axes.set_yscale("log")
+    axes.set_ylim(bottom=0)
     axes.set_xlim(left=0)
     axes.legend(frameon=False)
     return figure
