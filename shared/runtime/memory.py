@@ -26,7 +26,7 @@ def collect_rarely() -> None:
 
 
 def spare_the_collector() -> None:
-    """And never look at what is imported; called once, when everything is."""
+    """The same, and never look at what is imported: called once, when everything is."""
     gc.collect()
     gc.freeze()
     collect_rarely()

@@ -19,7 +19,13 @@ from shared.contract.codec import decode
 from shared.contract.message import Message
 
 NAMED: Final = (
-    *("id", "type", "actor", "recipient", "purpose", "subject_id", "event_id"),
+    "id",
+    "type",
+    "actor",
+    "recipient",
+    "purpose",
+    "subject_id",
+    "event_id",
     "disclosure_id",
 )
 """The columns that a row has as text, or null, in the array `named`, in this order."""
