@@ -6,19 +6,20 @@ import asyncio
 import errno
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from services.cli.niceness import AGAIN_S, SESSION, TRIES, let_session_give_way
+from tests.support.sessions import UNGROUPED, niceness_of_session
 
-GIVE_WAY = f"""
+GIVE_WAY = """
 import os
-from pathlib import Path
-from services.cli.niceness import give_way
+from services.cli.niceness import SESSION, give_way
+from tests.support.sessions import niceness_of_session
 before = os.nice(0)
 give_way(7)
-group = Path({str(SESSION)!r})
-print(os.nice(0) - before, group.read_text().split()[-1] if group.exists() else "ungrouped")
+print(os.nice(0) - before, niceness_of_session(SESSION))
 """
 
 
@@ -39,12 +40,26 @@ async def niceness_of_a_process(*, own_session: bool) -> list[str]:
 async def test_a_process_with_a_session_of_its_own_gives_way_to_other_sessions() -> None:
     nice, group = await niceness_of_a_process(own_session=True)
     assert nice == "7"
-    assert group == ("7" if SESSION.exists() else "ungrouped")
+    assert group == ("7" if SESSION.exists() else UNGROUPED)
 
 
 async def test_a_process_in_somebody_elses_session_leaves_that_alone() -> None:
-    before = SESSION.read_text("ascii").split()[-1] if SESSION.exists() else "ungrouped"
+    before = niceness_of_session(SESSION)
     assert await niceness_of_a_process(own_session=False) == ["7", before]
+
+
+@pytest.mark.parametrize(
+    ("said", "niceness"),
+    [("/autogroup-7 nice 10\n", "10"), ("", UNGROUPED), (None, UNGROUPED)],
+    ids=["grouped", "in the first session of the machine", "a kernel without groups"],
+)
+def test_what_a_kernel_says_of_a_session_is_understood(
+    said: str | None, niceness: str, tmp_path: Path
+) -> None:
+    group = tmp_path / "autogroup"
+    if said is not None:
+        group.write_text(said, "ascii")
+    assert niceness_of_session(group) == niceness
 
 
 def answers(*errors: OSError | None) -> tuple[list[str], Callable[[str], None]]:

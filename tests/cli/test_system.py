@@ -15,6 +15,7 @@ import pytest
 from services.cli.niceness import SESSION
 from services.cli.schemas import SERVICES
 from tests.cli.conftest import Steward
+from tests.support.sessions import niceness_of_session
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
@@ -50,13 +51,9 @@ def givers_of_way(found: dict[str, Any]) -> set[str]:
         assert givers == {
             process["name"]
             for process in found["processes"]
-            if niceness_of_the_session(process["pid"])
+            if niceness_of_session(Path(f"/proc/{process['pid']}/autogroup")) != "0"
         }
     return givers
-
-
-def niceness_of_the_session(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/autogroup").read_text("ascii").split()[-1])
 
 
 @pytest.mark.usefixtures("stopped_after")
