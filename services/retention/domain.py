@@ -91,7 +91,10 @@ class DueGroup:
 
 def event_anchor(event: EventState) -> EventAnchor:
     """The day on which the event ends, in its own time zone: that is the day people know."""
-    ends_on = event.ends_at.astimezone(ZoneInfo(event.time_zone)).date()
+    try:
+        ends_on = event.ends_at.astimezone(ZoneInfo(event.time_zone)).date()
+    except OverflowError:  # in the first or the last hours that there are: nobody knows that day
+        ends_on = event.ends_at.date()
     return EventAnchor(event.event_id, event.version, event.unit, ends_on)
 
 
@@ -111,8 +114,11 @@ def end_of_calendar_year(day: date) -> date:
 
 
 def due_on(anchor: date, period: Period) -> date:
-    """The first day on which what is kept for the period may be kept no longer."""
-    return period.after(anchor) + timedelta(days=1)
+    """The first day on which what is kept for the period may be kept no longer. `date.max`, which
+    PostgreSQL keeps as infinity, where there is no such day.
+    """
+    last = period.after(anchor)
+    return last if last == date.max else last + timedelta(days=1)
 
 
 def anchor_date(anchor: str, start: date) -> date:

@@ -50,6 +50,12 @@ def test_the_ledger_is_kept_from_the_end_of_the_financial_year() -> None:
         (date(2026, 6, 1), Period(days=14), date(2026, 6, 16)),
         (date(2026, 6, 1), Period(), date(2026, 6, 2)),
         (date(2024, 2, 29), Period(years=1), date(2025, 3, 1)),
+        # Who knows no end writes the last day that there is: it is due then, or never.
+        (date(9999, 12, 31), Period(), date.max),
+        (date(9999, 12, 30), Period(), date.max),
+        (date(9999, 12, 1), Period(days=14), date(9999, 12, 16)),
+        (date(9999, 12, 20), Period(days=14), date.max),
+        (date(9999, 12, 31), Period(months=6), date.max),
     ],
 )
 def test_what_is_kept_for_a_period_is_due_on_the_day_after_its_last(
@@ -73,6 +79,19 @@ def test_an_event_ends_on_the_day_that_its_own_place_has() -> None:
     late = event_state(ends_at=datetime(2026, 10, 1, 22, 30, tzinfo=UTC))
     assert event_anchor(late).ends_on == date(2026, 10, 2)
     assert event_anchor(late.model_copy(update={"time_zone": "UTC"})).ends_on == date(2026, 10, 1)
+
+
+@pytest.mark.parametrize(
+    ("ends_at", "zone", "day"),
+    [
+        (datetime(9999, 12, 31, 23, 59, tzinfo=UTC), "Europe/Helsinki", date.max),
+        (datetime(1, 1, 1, tzinfo=UTC), "America/New_York", date.min),
+    ],
+)
+def test_an_event_that_was_told_of_with_no_day_that_anybody_knows_stops_nobody(
+    ends_at: datetime, zone: str, day: date
+) -> None:
+    assert event_anchor(event_state(ends_at=ends_at, time_zone=zone)).ends_on == day
 
 
 @given(st.permutations([1, 2, 3, 4]))

@@ -36,11 +36,15 @@ class Period:
         """The day on which the period that begins at `anchor` is over.
 
         A day that its month lacks becomes the month's last one, as 31 August + P6M is 28 February.
+        What would be over after the last day that there is (`date.max`) is over then.
         """
         months = anchor.year * 12 + anchor.month - 1 + self.years * 12 + self.months
         year, month = divmod(months, 12)
+        if year > date.max.year:
+            return date.max
         day = min(anchor.day, calendar.monthrange(year, month + 1)[1])
-        return date.fromordinal(date(year, month + 1, day).toordinal() + self.days)
+        ordinal = date(year, month + 1, day).toordinal() + self.days
+        return date.fromordinal(min(ordinal, date.max.toordinal()))
 
     def __str__(self) -> str:
         parts = ((self.years, "Y"), (self.months, "M"), (self.days, "D"))
