@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -32,7 +33,11 @@ from shared.contract.types import InvoiceId, RegistrationId, Sealed, SubjectId
 from shared.messaging.unit_of_work import Transaction
 from shared.privacy.plan import Plan
 from shared.privacy.privacy import Privacy
-from shared.privacy.values import ToOpen, ToSeal
+from shared.privacy.values import Disclosed, ToOpen, ToSeal
+from shared.runtime.database import Connection
+
+Door = Callable[[Connection, str, Sequence[ToOpen]], Awaitable[list[Disclosed | None]]]
+"""By which personal data is opened for a purpose: `use()` or `amend()`."""
 
 INVOICING: Final = "invoicing"
 ACCOUNTING: Final = "accounting"
@@ -86,14 +91,14 @@ class Handlers:
         self, tx: Transaction, messages: Sequence[Message[ParticipantRegistered]]
     ) -> None:
         """Invoice every registration with a fee, once."""
-        charges = self._charges(tx, messages)
+        charges = _charges(messages)
         if not charges:
             return
         year = self._year(tx.now)
         last = await store.lock_series(tx.connection, year)
         told = {message.data.registration_id: message for message in messages}
         known = await store.invoiced(tx.connection, [charge.registration_id for charge in charges])
-        fresh = uncharged(charges, known)
+        fresh = self._chargeable(tx, uncharged(charges, known), told)
         invoices = issue(
             fresh,
             year=year,
@@ -106,31 +111,24 @@ class Handlers:
         named = {one.registration_id: (one.invoice_id, year.context) for one in invoices}
         # Of data that was restricted then, and is told of again.
         named |= await store.nameless(tx.connection, known)
-        await self._keep_told(
-            tx, [_told(told[registration].data, *named[registration]) for registration in named]
-        )
+        registered = [_told(told[one].data, *named[one]) for one in named]
+        await self._keep_told(tx, registered, self._door(tx))
         _say(tx, invoices, told)
 
     async def correct_buyers(
         self, tx: Transaction, messages: Sequence[Message[ParticipantUpdated]]
     ) -> None:
-        """Let an invoice that stands name its buyer as the person has corrected it."""
+        """Let an invoice that stands name its buyer as the person has corrected it.
+
+        To correct a name is to store it, which a restriction leaves alone (docs/adr/0056); to name
+        who was not named is a use of it.
+        """
         told = {message.data.registration_id: message.data for message in messages}
         standing = await store.correctable(tx.connection, list(told))
-        corrected = []
-        for registration_id, (invoice_id, context) in standing.items():
-            data = told[registration_id]
-            corrected.append(
-                Told(
-                    invoice_id,
-                    data.subject_id,
-                    context,
-                    data.personal,
-                    data.updated_at,
-                    data.collected_at,
-                )
-            )
-        await self._keep_told(tx, corrected)
+        named = [_corrected(told[one.registration_id], one) for one in standing if one.names]
+        nameless = [_corrected(told[one.registration_id], one) for one in standing if not one.names]
+        await self._keep_told(tx, named, self._privacy.amend)
+        await self._keep_told(tx, nameless, self._door(tx))
 
     async def credit_invoices(
         self, tx: Transaction, messages: Sequence[Message[RegistrationCancelled]]
@@ -147,24 +145,35 @@ class Handlers:
         await self._copy_buyers(tx, notes)
         _say(tx, notes, told)
 
-    def _charges(
-        self, tx: Transaction, messages: Sequence[Message[ParticipantRegistered]]
+    def _chargeable(
+        self,
+        tx: Transaction,
+        charges: Sequence[Charge],
+        told: Mapping[RegistrationId, Message[Any]],
     ) -> list[Charge]:
-        charges = []
-        for message in messages:
-            charge = _charge(message.data)
-            if charge is None:
-                continue
+        """Those whose VAT class the plan has. What was invoiced before is not asked: it has its
+        invoice, whatever the plan has renamed since.
+        """
+        chargeable = []
+        for charge in charges:
             if charge.vat_class in self._percents:
-                charges.append(charge)
+                chargeable.append(charge)
             else:
                 tx.dead_letter(
-                    message, "vat_class_unknown", "event.vat_class is no VAT class of the plan"
+                    told[charge.registration_id],
+                    "vat_class_unknown",
+                    "event.vat_class is no VAT class of the plan",
                 )
-        return charges
+        return chargeable
 
-    async def _keep_told(self, tx: Transaction, told: Sequence[Told]) -> None:
-        contents = await self._open(tx, told)
+    def _door(self, tx: Transaction) -> Door:
+        """Personal data as a new use of it: what is restricted or objected to stays sealed."""
+        return partial(self._privacy.use, tx=tx)
+
+    async def _keep_told(self, tx: Transaction, told: Sequence[Told], door: Door) -> None:
+        if not told:
+            return
+        contents = await self._open(tx, told, door)
         named = [
             Named(one.invoice_id, one.subject_id, one.context, one.as_of, content)
             for one, content in zip(told, contents, strict=True)
@@ -196,41 +205,24 @@ class Handlers:
             ],
         )
 
-    async def _open(self, tx: Transaction, told: Sequence[Told]) -> list[dict[str, JsonValue]]:
+    async def _open(
+        self, tx: Transaction, told: Sequence[Told], door: Door
+    ) -> list[dict[str, JsonValue]]:
         """Billing data, with contact data for what they lack, as far as the plan lets us."""
-        billing = await self._use(tx, BILLING, told)
+        billing = await _opened(tx, BILLING, told, door)
         may_open = self._privacy.plan.services["finance"].grants.get(INVOICING, ())
         incomplete = [
             one
             for one in told
             if "name" not in billing.get(one.invoice_id, {}) and CONTACT in may_open
         ]
-        contact = await self._use(tx, CONTACT, incomplete)
+        contact = await _opened(tx, CONTACT, incomplete, door)
         return [
             accounting_content(
                 {**contact.get(one.invoice_id, {}), **billing.get(one.invoice_id, {})}
             )
             for one in told
         ]
-
-    async def _use(
-        self, tx: Transaction, category: str, told: Sequence[Told]
-    ) -> dict[InvoiceId, Mapping[str, JsonValue]]:
-        present = [one for one in told if category in one.personal]
-        opened = await self._privacy.use(
-            tx.connection,
-            INVOICING,
-            [
-                ToOpen(one.subject_id, category, one.personal[category], one.collected_at)
-                for one in present
-            ],
-            tx=tx,
-        )
-        return {
-            one.invoice_id: disclosed.reveal()
-            for one, disclosed in zip(present, opened, strict=True)
-            if disclosed is not None
-        }
 
     async def _copy_buyers(self, tx: Transaction, notes: Sequence[Invoice]) -> None:
         """Name the buyer in credit notes too, under the key of the year that they are issued in."""
@@ -259,6 +251,33 @@ class Handlers:
         plan = self._privacy.plan
         today = now.astimezone(ZoneInfo(plan.organisation.time_zone)).date()
         return FinancialYear(plan.financial_year.end(today))
+
+
+async def _opened(
+    tx: Transaction, category: str, told: Sequence[Told], door: Door
+) -> dict[InvoiceId, Mapping[str, JsonValue]]:
+    present = [one for one in told if category in one.personal]
+    items = [
+        ToOpen(one.subject_id, category, one.personal[category], one.collected_at)
+        for one in present
+    ]
+    opened = await door(tx.connection, INVOICING, items)
+    return {
+        one.invoice_id: disclosed.reveal()
+        for one, disclosed in zip(present, opened, strict=True)
+        if disclosed is not None
+    }
+
+
+def _corrected(data: ParticipantUpdated, standing: store.Standing) -> Told:
+    return Told(
+        invoice_id=standing.invoice_id,
+        subject_id=data.subject_id,
+        context=standing.context,
+        personal=data.personal,
+        as_of=data.updated_at,
+        collected_at=data.collected_at,
+    )
 
 
 def _told(data: ParticipantRegistered, invoice_id: InvoiceId, context: str) -> Told:
@@ -295,6 +314,11 @@ def is_free(envelope: Envelope) -> bool:
     Facts of before that was told are read.
     """
     return envelope.no_fee
+
+
+def _charges(messages: Sequence[Message[ParticipantRegistered]]) -> list[Charge]:
+    charges = (_charge(message.data) for message in messages)
+    return [charge for charge in charges if charge is not None]
 
 
 def _charge(data: ParticipantRegistered) -> Charge | None:

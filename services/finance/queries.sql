@@ -72,7 +72,8 @@ where
 
 -- name: correctable(registration_ids)
 -- Invoices whose buyer may still be corrected, with the context their data are sealed in.
-select invoice.registration_id, invoice.invoice_id, buyer.context
+select
+    invoice.registration_id, invoice.invoice_id, buyer.context, buyer.sealed is not null as names
 from invoice
 inner join buyer on buyer.invoice_id = invoice.invoice_id
 where

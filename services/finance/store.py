@@ -35,6 +35,18 @@ class Buyer:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """An invoice that was not taken back, the context of its buyer's key, and whether it names the
+    buyer.
+    """
+
+    registration_id: RegistrationId
+    invoice_id: InvoiceId
+    context: str
+    names: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SealedBuyer:
     """What is known of who an invoice names."""
 
@@ -128,10 +140,10 @@ async def buyers_of(connection: Connection, invoices: Collection[InvoiceId]) -> 
 
 async def correctable(
     connection: Connection, registrations: Collection[RegistrationId]
-) -> dict[RegistrationId, tuple[InvoiceId, str]]:
-    """Invoices whose buyer may still be corrected, with the context of their keys."""
+) -> list[Standing]:
+    """Invoices whose buyer may still be corrected."""
     rows = _sql.correctable(connection, registration_ids=list(registrations))
-    return {row["registration_id"]: (row["invoice_id"], row["context"]) async for row in rows}
+    return [Standing(**dict(row)) async for row in rows]
 
 
 async def nameless(

@@ -21,7 +21,7 @@ from shared.contract.registration import (
     RegistrationCancelled,
 )
 from shared.contract.registry import REGISTRY
-from shared.contract.retention import ProcessingRestricted, RestrictionLifted
+from shared.contract.retention import ObjectionRecorded, ProcessingRestricted, RestrictionLifted
 from shared.contract.types import Sealed, SubjectId
 from shared.messaging.unit_of_work import Transaction
 from shared.privacy.limits import LIMITS, record_limits
@@ -57,6 +57,14 @@ def cancelled(of: Message[Any], **over: object) -> Message[Any]:
         by="person",
     )
     return Facts().message(data)
+
+
+def updated(of: Message[Any], personal: Mapping[str, Sealed], *, hours: int = 1) -> Message[Any]:
+    data = of.data.model_dump(exclude={"registered_at"}) | {
+        "personal": personal,
+        "updated_at": NOON + timedelta(hours=hours),
+    }
+    return Facts().message(ParticipantUpdated.model_validate(data))
 
 
 async def numbers(work: Work) -> list[str]:
@@ -143,6 +151,19 @@ async def test_a_vat_class_that_the_plan_has_not_is_a_dead_letter(
     assert await numbers(work) == ["2026000001"]
 
 
+async def test_what_was_invoiced_stays_so_whatever_the_plan_calls_its_vat_class_now(
+    work: Work, handlers: Handlers
+) -> None:
+    event, registration, subject = event_state(), uuid4(), uuid4()
+    known = registered(event, registration_id=registration, subject_id=subject)
+    await work.do(handlers.issue_invoices, [known])
+    renamed = event.model_copy(update={"vat_class": "of-an-older-plan"})
+    again = registered(renamed, registration_id=registration, subject_id=subject)
+    effect = await work.do(handlers.issue_invoices, [again])
+    assert effect.said == []
+    assert effect.at_fault == []
+
+
 async def test_who_is_invoiced_is_sealed_again_as_accounting_data_of_the_year(
     work: Work, registration_at_work: Work, handlers: Handlers
 ) -> None:
@@ -217,13 +238,42 @@ async def test_a_correction_reaches_the_invoice_and_older_news_does_not(
     message = registered(event, subject_id=subject)
     effect = await work.do(handlers.issue_invoices, [message])
     for name, hours in (("New Canary Oy", 2), ("Old Canary Oy", 1)):
-        data = message.data.model_dump(exclude={"registered_at"}) | {
-            "personal": await seal(registration_at_work, subject, event, billing={"name": name}),
-            "updated_at": NOON + timedelta(hours=hours),
-        }
-        update = Facts().message(ParticipantUpdated.model_validate(data))
-        await work.do(handlers.correct_buyers, [update])
+        personal = await seal(registration_at_work, subject, event, billing={"name": name})
+        await work.do(handlers.correct_buyers, [updated(message, personal, hours=hours)])
     assert await buyer(work, invoice_id_of(effect)) == {"name": "New Canary Oy"}
+
+
+@pytest.mark.parametrize("limit", [ProcessingRestricted, ObjectionRecorded])
+async def test_a_correction_reaches_the_invoice_though_the_data_may_not_be_used(
+    limit: type[ProcessingRestricted | ObjectionRecorded],
+    work: Work,
+    registration_at_work: Work,
+    handlers: Handlers,
+) -> None:
+    event, subject = event_state(), SubjectId(uuid4())
+    personal = await seal(registration_at_work, subject, event, billing=BILLING)
+    message = registered(event, subject_id=subject, personal=personal)
+    invoice = invoice_id_of(await work.do(handlers.issue_invoices, [message]))
+    limited = limit.model_validate({"subject_id": subject, "purpose": "invoicing", "at": NOON})
+    await work.do(record_limits, [Facts().message(limited, source="/steward/retention")])
+    corrected = await seal(registration_at_work, subject, event, billing={"name": "Right Oy"})
+    effect = await work.do(handlers.correct_buyers, [updated(message, corrected)])
+    assert effect.said == [], "to correct is to store, which nobody has to be told of"
+    assert await buyer(work, invoice) == {"name": "Right Oy"}
+
+
+async def test_who_was_not_named_is_not_named_by_a_correction_while_data_is_restricted(
+    work: Work, registration_at_work: Work, handlers: Handlers
+) -> None:
+    event, subject = event_state(), SubjectId(uuid4())
+    personal = await seal(registration_at_work, subject, event, billing=BILLING)
+    message = registered(event, subject_id=subject, personal=personal)
+    restricted = ProcessingRestricted(subject_id=subject, at=NOON)
+    await work.do(record_limits, [Facts().message(restricted, source="/steward/retention")])
+    issued = await work.do(handlers.issue_invoices, [message])
+    effect = await work.do(handlers.correct_buyers, [updated(message, personal)])
+    assert [said.type for said in effect.said] == ["UseRefused"]
+    assert await buyer(work, UUID(issued.said[1].data["invoice_id"])) is None
 
 
 async def test_a_cancellation_is_credited_once_with_the_very_amounts(
