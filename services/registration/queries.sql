@@ -145,12 +145,13 @@ update registration
 returning registration.id, registration.subject_id, registration.event_id,
           chosen.status = 'registered' as had_place;
 
--- name: move_up(event_ids, people, times)
+-- name: move_up(event_ids, people, charges, times)
 -- The first of each waiting list get a place.
 with chosen as materialized (
-    select waiting.id, free.at
-      from unnest(:event_ids::uuid[], :people::integer[], :times::timestamptz[])
-               as free (event_id, people, at)
+    select waiting.id, free.charge, free.at
+      from unnest(
+               :event_ids::uuid[], :people::integer[], :charges::text[], :times::timestamptz[])
+               as free (event_id, people, charge, at)
      cross join lateral (
         select id
           from registration
@@ -160,8 +161,8 @@ with chosen as materialized (
      ) as waiting
 )
 update registration
-   set status = 'registered', in_line = null, waited_since = registered_at,
-       registered_at = chosen.at, updated_at = chosen.at, version = version + 1
+   set status = 'registered', in_line = null, charge = chosen.charge::jsonb,
+       waited_since = registered_at, registered_at = chosen.at, updated_at = chosen.at, version = version + 1
   from chosen
  where registration.id = chosen.id
 returning registration.id, registration.subject_id, registration.event_id, registration.source,
@@ -288,11 +289,23 @@ select subject_id, purpose, given
   from consent
  where subject_id = any(:subject_ids::uuid[]) and purpose = any(:purposes::text[]);
 
--- name: registrations_after(after, most)
+-- name: events_after(after, most)
+-- The events that the next registrations are for: to be locked.
+select id, reference
+  from event
+ where id in (
+    select event_id
+      from (select event_id
+              from registration
+             where :after::uuid is null or id > :after::uuid
+             order by id
+             limit :most::integer) as page);
+
+-- name: registrations_after(after, most, events)
 -- `position` counts those who wait, up to and with this one; null where the person does not.
 with page as (
     select * from registration
-     where :after::uuid is null or id > :after::uuid
+     where (:after::uuid is null or id > :after::uuid) and event_id = any(:events::uuid[])
      order by id
      limit :most::integer
 ), line as (
@@ -301,7 +314,7 @@ with page as (
      where status = 'waitlisted'
        and event_id in (select event_id from page where status = 'waitlisted'))
 select id, subject_id, event_id, source, language, personal::text as personal,
-       consents::text as consents, registered_at, waited_since, cancelled_at, cancelled_by,
-       position
+       consents::text as consents, charge::text as charge, registered_at, waited_since,
+       cancelled_at, cancelled_by, position
   from page left join line using (id)
  order by id;

@@ -31,6 +31,7 @@ from shared.contract.registration import (
     EventState,
     ParticipantRegistered,
     ParticipantUpdated,
+    RegistrationCancelled,
     RegistrationWaitlisted,
 )
 from shared.contract.types import EventId
@@ -39,7 +40,9 @@ from shared.privacy.in_force import Derived, InForce
 from shared.privacy.office import PrivacyOffice
 from shared.privacy.plan import Plan
 
-Participation = ParticipantRegistered | ParticipantUpdated | RegistrationWaitlisted
+Participation = (
+    ParticipantRegistered | ParticipantUpdated | RegistrationWaitlisted | RegistrationCancelled
+)
 ConsentFact = ConsentGiven | ConsentRefused | ConsentWithdrawn | ConsentExpired
 
 MOST_ATTEMPTS: Final = 500
@@ -89,18 +92,31 @@ class Handlers:
         for message in messages:
             data = message.data
             event_id = data.event.event_id
-            alike = (event_id, tuple(data.personal))
+            alike = (event_id, _categories(data))
             if alike not in terms:
-                if data.personal.keys() - self._plan.categories.keys():
+                if set(alike[1]) - self._plan.categories.keys():
                     tx.dead_letter(
                         message,
                         "category_unknown",
                         "personal: has a category that the plan has not",
                     )
                     continue
-                terms[alike] = tuple(self._terms(data.personal, anchors[event_id]))
+                terms[alike] = tuple(self._terms(alike[1], anchors[event_id]))
             items.append(Item(terms[alike], data.registration_id, data.subject_id, _as_of(data)))
         await store.put(tx.connection, items)
+
+    async def schedule_cancelled(
+        self, tx: Transaction, messages: Sequence[Message[RegistrationCancelled]]
+    ) -> None:
+        """Schedule what is kept of a cancelled registration where the fact tells of it.
+
+        What was given to register is kept until the event is over, also by who cancels. Mostly it
+        is in the schedule already, by the registration's own fact.
+        """
+        await self.learn_events(tx, messages)
+        telling = [message for message in messages if message.data.categories]
+        if telling:
+            await self.schedule_registrations(tx, telling)
 
     async def schedule_invoices(
         self, tx: Transaction, messages: Sequence[Message[InvoiceIssued]]
@@ -206,7 +222,13 @@ def _events(messages: Sequence[Message[Any]]) -> Collection[EventState]:
     return {id(event): event for event in events if type(event) is EventState}.values()
 
 
+def _categories(data: Participation) -> tuple[str, ...]:
+    return data.categories if isinstance(data, RegistrationCancelled) else tuple(data.personal)
+
+
 def _as_of(data: Participation) -> datetime:
     if isinstance(data, ParticipantRegistered):
         return data.registered_at
+    if isinstance(data, RegistrationCancelled):
+        return data.cancelled_at
     return data.updated_at if isinstance(data, ParticipantUpdated) else data.waitlisted_at

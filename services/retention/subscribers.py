@@ -19,8 +19,7 @@ def subscriptions(privacy: Privacy) -> list[Subscription]:
                 registration.EventChanged: handlers.learn_events,
                 registration.EventCancelled: handlers.learn_events,
                 registration.EventEnded: handlers.learn_events,
-                # What was given to register is kept, also by who cancels: until the event is over.
-                registration.RegistrationCancelled: handlers.learn_events,
+                registration.RegistrationCancelled: handlers.schedule_cancelled,
                 registration.ParticipantRegistered: handlers.schedule_registrations,
                 registration.ParticipantUpdated: handlers.schedule_registrations,
                 registration.RegistrationWaitlisted: handlers.schedule_registrations,

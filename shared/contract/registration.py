@@ -39,6 +39,7 @@ class EventState(SharedPart):
     ends_at: Moment
     time_zone: str
     fee: Money | None = None
+    """In what is said of a person: what their own place cost."""
     vat_class: PlanName | None = None
     status: Literal["open", "cancelled", "ended"] = "open"
 
@@ -152,6 +153,10 @@ class RegistrationCancelled(MessageData):
     event: EventState
     cancelled_at: Moment
     by: Literal["person", "organiser"]
+    categories: tuple[PlanName, ...] = ()
+    """Of what is kept of the person all the same; told where this stands for the registration too,
+    which the reader may never have heard of.
+    """
 
 
 @message(topic=TOPIC)

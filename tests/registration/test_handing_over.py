@@ -13,7 +13,6 @@ from services.registration.commands.counter import (
     NotDeliveredError,
     Wish,
     list_events,
-    republish_all,
 )
 from services.registration.handlers.handover import NothingToDiscloseError
 from shared.contract.audit import (
@@ -22,12 +21,6 @@ from shared.contract.audit import (
     DisclosureDelivered,
     DisclosureFailed,
     DisclosureRefused,
-)
-from shared.contract.registration import (
-    EventOpened,
-    ParticipantRegistered,
-    RegistrationCancelled,
-    RegistrationWaitlisted,
 )
 from tests.registration.conftest import NOW, Front
 from tests.registration.handing import Given, say_consent, say_objection, three_people
@@ -206,28 +199,3 @@ async def test_events_are_listed_with_their_counts(counter: Counter) -> None:
     assert "E-1" in table
     line = await list_events(counter, as_json=True)
     assert '"registered":3' in line
-
-
-async def test_everything_can_be_said_again(given: Given, counter: Counter) -> None:
-    assert await republish_all(counter) == 4
-    facts = await given.front.facts()
-    assert isinstance(facts[0], EventOpened)
-    assert facts[1:] == given.people
-
-
-async def test_who_waits_and_who_cancelled_is_said_again_too(
-    given: Given, counter: Counter
-) -> None:
-    front = given.front
-    full = front.event(event_number="E-2", capacity=1, waiting_list=True)
-    await front.take(full, *(front.submitted(n, event_number="E-2") for n in (11, 12, 13)))
-    await front.take(front.taken_back(1))
-    before = await front.facts()
-    gone = [fact for fact in before if isinstance(fact, RegistrationCancelled)]
-    waiting = [fact for fact in before if isinstance(fact, RegistrationWaitlisted)]
-    assert [len(waiting), len(gone)] == [2, 1]
-    await republish_all(counter)
-    again = await front.facts()
-    assert [fact for fact in again if isinstance(fact, RegistrationWaitlisted)] == waiting
-    assert [fact for fact in again if isinstance(fact, RegistrationCancelled)] == gone
-    assert len([fact for fact in again if isinstance(fact, ParticipantRegistered)]) == 3

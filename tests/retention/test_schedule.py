@@ -17,7 +17,7 @@ from services.retention.subscribers import subscriptions
 from shared.contract.consent import ConsentGiven, ConsentWithdrawn
 from shared.contract.finance import InvoiceIssued
 from shared.contract.message import Message
-from shared.contract.registration import EventChanged, EventState
+from shared.contract.registration import EventChanged, EventState, RegistrationCancelled
 from shared.contract.registry import REGISTRY, MessageData
 from shared.contract.types import InvoiceId, Money, RegistrationId, Sealed, SubjectId
 from shared.messaging.subscription import Handler
@@ -202,6 +202,28 @@ async def test_a_category_that_the_plan_has_not_is_a_dead_letter(
     effect = await work.do(handlers.schedule_registrations, messages)
     assert effect.at_fault == ["category_unknown"]
     assert set(await due_dates(work)) == {"diet", "registration"}
+
+
+async def test_of_a_cancelled_registration_that_was_missed_what_is_kept_is_scheduled(
+    work: Work, handlers: Handlers
+) -> None:
+    event = event_state()
+    gone = RegistrationCancelled(
+        registration_id=RegistrationId(uuid4()),
+        subject_id=SubjectId(uuid4()),
+        event=event,
+        cancelled_at=NOON,
+        by="person",
+    )
+    await work.do(handlers.schedule_cancelled, [said(gone)])
+    assert await due_dates(work) == {}, "it is in the schedule by the registration's own fact"
+    told = gone.model_copy(update={"categories": ("contact", "diet")})
+    await work.do(handlers.schedule_cancelled, [said(told)])
+    assert await due_dates(work) == {
+        "contact": date(2027, 4, 2),
+        "diet": date(2026, 10, 16),
+        "registration": date(2027, 4, 2),
+    }
 
 
 async def test_what_is_due_is_grouped_by_event_and_class(work: Work, handlers: Handlers) -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from shared.contract.inbound import EventAnnounced
 from shared.contract.registration import EventState
-from shared.contract.types import EventId
+from shared.contract.types import Contract, EventId, Money, PlanName
 
 Status = Literal["open", "cancelled", "ended"]
 
@@ -23,6 +23,13 @@ Reason = Literal[
     "already_registered",
 ]
 """Why a valid request is declined; the codes of `RegistrationRejected`."""
+
+
+class Charge(Contract):
+    """What a place costs whoever gets it, without value-added tax."""
+
+    fee: Money
+    vat_class: PlanName | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,14 @@ class Event:
         """Whether a newcomer has nowhere to go: no place and no waiting list."""
         return self.free == 0 and not self.offer.waiting_list
 
+    @property
+    def charge(self) -> Charge | None:
+        """What a place costs now; None where it is free."""
+        fee, vat_class = self.offer.fee, self.offer.vat_class
+        if fee is None or fee.minor_units <= 0:
+            return None
+        return Charge(fee=fee, vat_class=vat_class)
+
     def state(self) -> EventState:
         """What the readers of a fact need to know of the event."""
         offer = self.offer
@@ -70,6 +85,12 @@ class Event:
             vat_class=offer.vat_class,
             status=self.status,
         )
+
+
+def state_for(event: Event, charge: Charge | None) -> EventState:
+    """The state of an event as it concerns somebody whose place cost this."""
+    fee, vat_class = (None, None) if charge is None else (charge.fee, charge.vat_class)
+    return event.state().model_copy(update={"fee": fee, "vat_class": vat_class})
 
 
 def opened(offer: EventAnnounced, *, event_id: EventId, source: str) -> Event:

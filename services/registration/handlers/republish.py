@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from services.registration import store
-from services.registration.domain.events import Event
+from services.registration.domain.events import Charge, Event, state_for
 from services.registration.handlers.participation import participation
 from shared.contract.registration import (
     EventCancelled,
@@ -15,7 +15,7 @@ from shared.contract.registration import (
     RegistrationCancelled,
 )
 from shared.contract.registry import MessageData
-from shared.contract.types import RegistrationId
+from shared.contract.types import EventId, RegistrationId
 from shared.messaging.unit_of_work import Transaction
 
 MOST_AT_ONCE: Final = 1_000
@@ -46,14 +46,26 @@ def _facts(event: Event) -> list[MessageData]:
 async def republish_registrations(
     tx: Transaction, after: RegistrationId | None
 ) -> tuple[int, RegistrationId | None]:
-    """Say some registrations as they stand, by id from `after` on; how many, and the last one."""
-    standing = await store.registrations_after(tx.connection, after, MOST_AT_ONCE)
-    rows = [one.registration for one in standing]
-    events = await store.events_by_id(tx.connection, {row.event_id for row in rows})
-    for one, row in zip(standing, rows, strict=True):
-        fact = _as_it_stands(one, events[row.event_id].event.state())
+    """Say some registrations as they stand, by id from `after` on; how many, and the last one.
+
+    Their events are locked: what a cancellation says meanwhile must come behind what is said here.
+    A place is told with what it cost, whatever the event costs now.
+    """
+    connection = tx.connection
+    references = await store.events_after(connection, after, MOST_AT_ONCE)
+    await store.lock_events(connection, references.values())
+    standing = await store.registrations_after(connection, after, MOST_AT_ONCE, references)
+    events = await store.events_by_id(connection, references)
+    states: dict[tuple[EventId, Charge | None], EventState] = {}
+    for one in standing:
+        row = one.registration
+        known = (row.event_id, one.charge)
+        if known not in states:
+            states[known] = state_for(events[row.event_id].event, one.charge)
+        fact = _as_it_stands(one, states[known])
         tx.say(fact, key=row.subject_id, subject=row.subject_id, snapshot=True)
-    return len(rows), rows[-1].id if len(rows) == MOST_AT_ONCE else None
+    last = standing[-1].registration.id if len(standing) == MOST_AT_ONCE else None
+    return len(standing), last
 
 
 def _as_it_stands(one: store.Standing, event: EventState) -> MessageData:
@@ -65,5 +77,6 @@ def _as_it_stands(one: store.Standing, event: EventState) -> MessageData:
             event=event,
             cancelled_at=one.cancelled_at,
             by=one.cancelled_by,
+            categories=tuple(sorted(row.personal)),
         )
     return participation(row, event, one.position)

@@ -14,7 +14,9 @@ from shared.messaging.unit_of_work import Transaction
 async def fill_places(tx: Transaction, events: Iterable[tuple[Event, datetime]]) -> list[Event]:
     """Move people up where an event has room, as of a moment; the events afterwards, written."""
     given = [(event, at, to_move_up(event)) for event, at in events]
-    moving = [(event.id, people, at) for event, at, people in given if people]
+    moving = [
+        store.MoveUp(event.id, people, event.charge, at) for event, at, people in given if people
+    ]
     after = [moved_up(event, people) for event, _, people in given]
     if moving:
         states = {event.id: event.state() for event in after}

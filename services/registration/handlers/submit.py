@@ -172,6 +172,8 @@ async def _find_places(intake: _Intake, candidates: Sequence[_Candidate]) -> lis
 
 
 async def _register(tx: Transaction, placed: Sequence[_Candidate]) -> None:
+    events = {candidate.known.event.id: candidate.known.event for candidate in placed}
+    charges = {event_id: event.charge for event_id, event in events.items()}
     rows = [
         store.NewRegistration(
             id=RegistrationId(tx.new_id()),
@@ -184,6 +186,9 @@ async def _register(tx: Transaction, placed: Sequence[_Candidate]) -> None:
             consents=candidate.ready.answered.consents,
             share_fields=candidate.ready.answered.shared,
             in_line=candidate.place.in_line if isinstance(candidate.place, InLine) else None,
+            charge=(
+                charges[candidate.known.event.id] if isinstance(candidate.place, Seated) else None
+            ),
             at=candidate.request.at,
         )
         for candidate in placed

@@ -18,6 +18,7 @@ from services.registration.store.events import (
 )
 from services.registration.store.registrations import (
     Declined,
+    MoveUp,
     NewRegistration,
     Participant,
     Personal,
@@ -30,6 +31,7 @@ from services.registration.store.registrations import (
     cancel_registrations,
     cancel_some_of_events,
     change_registrations,
+    events_after,
     events_of_registrations,
     move_up,
     people_at_events,
@@ -55,6 +57,7 @@ __all__ = [
     "Declined",
     "Expired",
     "KnownEvent",
+    "MoveUp",
     "NewRegistration",
     "Participant",
     "Personal",
@@ -72,6 +75,7 @@ __all__ = [
     "cancel_some_of_events",
     "change_registrations",
     "consents_of",
+    "events_after",
     "events_by_id",
     "events_by_reference",
     "events_named",

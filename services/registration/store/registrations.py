@@ -11,9 +11,10 @@ from typing import Final, Literal
 import asyncpg
 import orjson
 
+from services.registration.domain.events import Charge
 from services.registration.store.sql import SQL
 from shared.contract.inbound import ConsentAnswer
-from shared.contract.serialise import list_to_json, sealed_to_json
+from shared.contract.serialise import list_to_json, sealed_to_json, to_json
 from shared.contract.types import EventId, RegistrationId, Sealed, SubjectId
 from shared.contract.value_type import value_type
 from shared.runtime.database import Connection
@@ -25,7 +26,9 @@ Personal = Mapping[str, Sealed]
 
 @value_type
 class NewRegistration:
-    """A registration to be added. `in_line` is its place in the waiting list, if it waits."""
+    """A registration to be added. `in_line` is its place in the waiting list, if it waits; `charge`
+    is what the place cost, if it has one.
+    """
 
     id: RegistrationId
     source: str
@@ -37,6 +40,7 @@ class NewRegistration:
     consents: Sequence[ConsentAnswer]
     share_fields: Sequence[str]
     in_line: int | None
+    charge: Charge | None
     at: datetime
 
 
@@ -77,12 +81,25 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A registration as it stands. `position` (from 1) is that of one who waits."""
+    """A registration as it stands. `position` (from 1) is that of one who waits; `charge` is what
+    the place cost, None where it was free.
+    """
 
     registration: Placed
+    charge: Charge | None
     position: int | None
     cancelled_at: datetime | None
     cancelled_by: Literal["person", "organiser"] | None
+
+
+@dataclass(frozen=True, slots=True)
+class MoveUp:
+    """So many people of an event's waiting list get a place, which costs this, at this moment."""
+
+    event_id: EventId
+    people: int
+    charge: Charge | None
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +153,7 @@ _COLUMNS: Final = (
     "consents",
     "share_fields",
     "in_line",
+    "charge",
     "registered_at",
     "updated_at",
 )
@@ -147,16 +165,18 @@ async def add_registrations(connection: Connection, new: Sequence[NewRegistratio
     Raises a serialization failure, which is transient, where another batch was first with a
     number: two partitions had it. Done again, this one finds it answered.
     """
+    # Those of one event and one batch have got their places at one price.
+    charges = {(row.event_id, row.in_line is None): row.charge for row in new}
+    texts = {event: _charge_text(charge) for event, charge in charges.items()}
+    records = (_new(row, texts[row.event_id, row.in_line is None]) for row in new)
     try:
         # COPY takes half the time of an insert from arrays, here and in the server.
-        await connection.copy_records_to_table(
-            "registration", records=map(_new, new), columns=_COLUMNS
-        )
+        await connection.copy_records_to_table("registration", records=records, columns=_COLUMNS)
     except asyncpg.UniqueViolationError:
         raise asyncpg.SerializationError("a registration number came twice at once") from None
 
 
-def _new(row: NewRegistration) -> tuple[object, ...]:
+def _new(row: NewRegistration, charge: str | None) -> tuple[object, ...]:
     return (
         row.id,
         row.source,
@@ -170,6 +190,7 @@ def _new(row: NewRegistration) -> tuple[object, ...]:
         _consents_text(row.consents),
         "[]" if not row.share_fields else orjson.dumps(row.share_fields).decode(),
         row.in_line,
+        charge,
         row.at,
         row.at,
     )
@@ -260,27 +281,43 @@ async def cancel_some_of_events(
     return sorted(found)
 
 
-async def move_up(
-    connection: Connection, people: Sequence[tuple[EventId, int, datetime]]
-) -> list[Placed]:
+async def move_up(connection: Connection, moves: Sequence[MoveUp]) -> list[Placed]:
     """Give so many people of each waiting list a place, the first ones first."""
     rows = SQL.move_up(
         connection,
-        event_ids=[event_id for event_id, _, _ in people],
-        people=[count for _, count, _ in people],
-        times=[at for _, _, at in people],
+        event_ids=[one.event_id for one in moves],
+        people=[one.people for one in moves],
+        charges=[_charge_text(one.charge) for one in moves],
+        times=[one.at for one in moves],
     )
     moved = [_placed(row) async for row in rows]
     return sorted(moved, key=lambda row: row.id)
 
 
-async def registrations_after(
+async def events_after(
     connection: Connection, after: RegistrationId | None, most: int
+) -> dict[EventId, bytes]:
+    """The events of up to `most` registrations, by id, from after this one on; their references."""
+    rows = SQL.events_after(connection, after=after, most=most)
+    return {EventId(row["id"]): row["reference"] async for row in rows}
+
+
+async def registrations_after(
+    connection: Connection,
+    after: RegistrationId | None,
+    most: int,
+    events: Collection[EventId],
 ) -> list[Standing]:
-    """Up to `most` registrations as they stand, by id, from after this one on."""
-    rows = SQL.registrations_after(connection, after=after, most=most)
+    """Up to `most` registrations for these events as they stand, by id, from after this one on."""
+    rows = SQL.registrations_after(connection, after=after, most=most, events=list(events))
     return [
-        Standing(_placed(row), row["position"], row["cancelled_at"], row["cancelled_by"])
+        Standing(
+            _placed(row),
+            _charge(row["charge"]),
+            row["position"],
+            row["cancelled_at"],
+            row["cancelled_by"],
+        )
         async for row in rows
     ]
 
@@ -327,6 +364,14 @@ def _registration(row: asyncpg.Record) -> Registration:
         cancelled_by=row["cancelled_by"],
         collected_at=row["collected_at"],
     )
+
+
+def _charge(text: str | None) -> Charge | None:
+    return None if text is None else Charge.model_validate_json(text)
+
+
+def _charge_text(charge: Charge | None) -> str | None:
+    return None if charge is None else to_json(charge).decode()
 
 
 def _personal(text: str) -> Personal:
