@@ -77,6 +77,21 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class Scheduled:
+    """One part of one thing as it stands in the schedule."""
+
+    kind: Kind
+    item_id: UUID
+    part: str
+    subject_id: SubjectId
+    event_id: EventId | None
+    retention_class: str
+    anchor: str
+    anchor_date: date | None
+    due_on: date | None
+
+
+@dataclass(frozen=True, slots=True)
 class DueGroup:
     """How much of one event and class is due: items, the people they are of, the first day."""
 

@@ -71,6 +71,52 @@ where
     and item.anchor = 'event_end'
     and item.due_on is distinct from moved.due_on;
 
+-- name: begin_rescheduling(plan)!
+insert into rescheduling as known (plan, done) values (:plan, false)
+on conflict (one) do update set plan = excluded.plan, through = null, done = false
+where known.plan <> excluded.plan;
+
+-- name: rescheduling()^
+select through, done from rescheduling for update;
+
+-- name: scheduled_after(after, most)
+-- The primary key begins with the person. Nobody's rows are cut in two.
+with page as (
+    select subject_id
+    from schedule_item
+    where :after::uuid is null or subject_id > :after::uuid
+    order by subject_id
+    limit :most::integer
+)
+select
+    kind, item_id, part, subject_id, event_id, retention_class, anchor, anchor_date, due_on
+from schedule_item
+where
+    (:after::uuid is null or subject_id > :after::uuid)
+    and subject_id <= (select subject_id from page order by subject_id desc limit 1)
+order by subject_id, item_id, kind, part;
+
+-- name: reschedule(subject_ids, item_ids, kinds, parts, due_before, classes, anchor_dates, due_ons)!
+-- Whoever has changed a row since it was read has done so by the same plan: his date holds.
+update schedule_item as item
+set
+    retention_class = told.retention_class,
+    anchor_date = told.anchor_date,
+    due_on = told.due_on
+from unnest(
+    :subject_ids::uuid[], :item_ids::uuid[], :kinds::text[], :parts::text[],
+    :due_before::date[], :classes::text[], :anchor_dates::date[], :due_ons::date[]
+) as told (
+    subject_id, item_id, kind, part, due_before, retention_class, anchor_date, due_on
+)
+where
+    (item.subject_id, item.item_id, item.kind, item.part)
+    = (told.subject_id, told.item_id, told.kind, told.part)
+    and item.due_on is not distinct from told.due_before;
+
+-- name: rescheduled_through(through, done)!
+update rescheduling set through = :through, done = :done;
+
 -- name: due(on_date)
 select
     item.event_id,

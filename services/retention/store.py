@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from services.retention.domain import DueGroup, EventAnchor, Item, Move
-from shared.contract.types import EventId
+from services.retention.domain import DueGroup, EventAnchor, Item, Move, Scheduled
+from shared.contract.types import EventId, SubjectId
 from shared.runtime.database import Connection, queries
 
 _sql = queries("queries.sql", __file__)
@@ -73,6 +74,53 @@ async def move(connection: Connection, moves: Collection[Move]) -> None:
         anchor_dates=[move.anchor_date for move in moves],
         due_ons=[move.due_on for move in moves],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Rescheduling:
+    """How far the schedule has followed a plan: through this person, or to its end."""
+
+    through: SubjectId | None
+    done: bool
+
+
+async def rescheduling(connection: Connection, plan: int) -> Rescheduling:
+    """How far the schedule has followed the plan of this number; locked for whoever goes on."""
+    await _sql.begin_rescheduling(connection, plan=plan)
+    row = await _sql.rescheduling(connection)
+    return Rescheduling(row["through"], row["done"])
+
+
+async def scheduled_after(
+    connection: Connection, after: SubjectId | None, most: int
+) -> list[Scheduled]:
+    """All that is scheduled of the next people, who have about so many rows."""
+    rows = _sql.scheduled_after(connection, after=after, most=most)
+    return [Scheduled(**dict(row)) async for row in rows]
+
+
+async def reschedule(
+    connection: Connection, changed: Collection[tuple[Scheduled, Scheduled]]
+) -> None:
+    """Give rows their new class and date, where they are still as they were before."""
+    await _sql.reschedule(
+        connection,
+        subject_ids=[before.subject_id for before, _ in changed],
+        item_ids=[before.item_id for before, _ in changed],
+        kinds=[before.kind for before, _ in changed],
+        parts=[before.part for before, _ in changed],
+        due_before=[before.due_on for before, _ in changed],
+        classes=[after.retention_class for _, after in changed],
+        anchor_dates=[after.anchor_date for _, after in changed],
+        due_ons=[after.due_on for _, after in changed],
+    )
+
+
+async def rescheduled_through(
+    connection: Connection, through: SubjectId | None, *, done: bool
+) -> None:
+    """Note how far it is."""
+    await _sql.rescheduled_through(connection, through=through, done=done)
 
 
 async def due(connection: Connection, on: date) -> list[DueGroup]:
