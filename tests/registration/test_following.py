@@ -212,6 +212,28 @@ async def test_more_room_moves_people_up(front: Front) -> None:
         assert fact.event.version == 2
 
 
+@pytest.mark.parametrize("capacity", [3, None])
+async def test_more_room_at_an_event_that_is_over_moves_nobody_up(
+    front: Front, capacity: int | None
+) -> None:
+    await front.take(
+        front.event(capacity=1, waiting_list=True), *(front.submitted(n) for n in range(3))
+    )
+    front.now += timedelta(days=31)
+    assert await front.work(periodic.end_events) == 1
+    await front.facts()
+    late = "2026-10-02T00:00:00Z"
+    roomy = {**EVENT, "sequence": 2, "capacity": capacity, "waiting_list": True}
+    await front.take(front.message("EventAnnounced", roomy, time=late))
+    assert [type(fact) for fact in await front.facts()] == [EventChanged]
+    (event,) = await front.rows("select places_taken, waitlisted from registration.event")
+    assert tuple(event) == (1, 2)
+    moved = roomy | {"sequence": 3, "ends_at": "2026-11-01T14:00:00Z"}
+    await front.take(front.message("EventAnnounced", moved, time=late))
+    facts = await front.facts()
+    assert [type(fact) for fact in facts] == [EventChanged, *[ParticipantRegistered] * 2]
+
+
 async def test_old_news_of_an_event_changes_nothing(front: Front) -> None:
     await front.take(front.event(sequence=3))
     await front.facts()

@@ -12,6 +12,7 @@ from services.registration.domain.events import (
     cancelled,
     changed,
     given_back,
+    is_over,
     opened,
 )
 from services.registration.handlers.desk import About, Desk, Request, accept, decline
@@ -57,7 +58,9 @@ async def offer_events(
     if touched:
         written = {reference: now[reference] for reference in touched}
         await store.keep_events(tx.connection, written, tx.now)
-        await fill_places(tx, [(now[reference], at) for reference, at in touched.items()])
+        # What is said of an event that is over seats nobody: they would be invoiced for it.
+        roomy = [(now[reference], at) for reference, at in touched.items()]
+        await fill_places(tx, [(event, at) for event, at in roomy if not is_over(event, at)])
     return set(touched) - set(known)
 
 
@@ -123,7 +126,7 @@ async def cancel_events(
             waiting.append(Waits(request, event=request.reference))
         elif row.event.status == "cancelled" or request.reference in gone:
             accept(tx, request)
-        elif request.at >= row.event.offer.ends_at:
+        elif is_over(row.event, request.at):
             decline(tx, request, "event_ended", About(row.event.id))
         else:
             event = gone[request.reference] = cancelled(row.event)
