@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.contract.message import Message
-from shared.contract.registration import ParticipantRegistered
+from shared.contract.registration import ParticipantRegistered, ParticipantUpdated
 from shared.messaging.unit_of_work import Transaction
 from shared.privacy.office import PrivacyOffice, Scope
 from tests.conftest import SettingsFactory
@@ -84,3 +84,26 @@ async def test_of_a_class_that_was_erased_older_facts_lack_the_categories_alone(
     assert await kept(front) == {"contact"}
     await front.take(front.submitted(2, time=AFTER, answers=DIET, consents=CONSENTS))
     assert await kept(front) == {"contact", "diet"}
+
+
+async def test_a_correction_brings_nothing_back_that_rested_on_a_consent(
+    front: Front, retention: Work
+) -> None:
+    yes = [consent("marketing")]
+    await front.take(front.event(), front.event(event_number="E-2"))
+    await front.take(front.submitted(1, time=BEFORE, consents=yes))
+    assert await kept(front) == {"contact", "marketing"}
+    await destroy(retention, Scope(retention_class="marketing"))
+    await front.take(front.changed(1, {"email": "p1@example.net"}, time=AFTER))
+    (updated,) = await front.said(ParticipantUpdated)
+    assert set(updated.personal) == {"contact"}, "and the correction itself is kept"
+    alive = "select from keyring.data_key where category = 'marketing' and wrapped is not null"
+    assert await front.rows(alive) == []
+    same = {"name": "Person 1", "email": "p1@example.org"}
+    await front.take(
+        front.submitted(11, answers=same, event_number="E-2", time=AFTER, consents=yes)
+    )
+    assert await kept(front) == {"contact", "marketing"}, "a later yes is for what came with it"
+    await front.take(front.changed(1, {"name": "Person One"}, time=AFTER))
+    (updated,) = await front.said(ParticipantUpdated)
+    assert set(updated.personal) == {"contact"}

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from services.registration.handlers import events, periodic, waiting
+from services.registration.handlers.consents import keep_consents
 from services.registration.subscribers import subscriptions
 from shared.contract.consent import ConsentWithdrawn
 from shared.contract.registration import (
@@ -38,6 +39,48 @@ async def test_a_change_merges_into_what_is_kept(front: Front) -> None:
     assert updated.personal["diet"] == before.personal["diet"], "untouched, so not even opened"
     assert updated.personal["marketing"] != before.personal["marketing"]
     assert updated.registration_id == before.registration_id
+
+
+async def take_back(front: Front, subject_id: SubjectId, *purposes: str) -> None:
+    """The consent service says that the person does not consent any more."""
+    facts = Facts()
+    gone = [
+        ConsentWithdrawn(subject_id=subject_id, purpose=purpose, at=NOW, plan_digest="0")
+        for purpose in purposes
+    ]
+    async with front.transaction() as tx:
+        await keep_consents(tx, [facts.message(fact) for fact in gone])
+
+
+async def test_a_change_keeps_nothing_that_rests_on_a_consent_that_was_withdrawn(
+    front: Front,
+) -> None:
+    shared = front.submitted(
+        1,
+        answers={"diet": "nuts"},
+        consents=[consent("dietary-needs")],
+        share_with_participants=["networking.name"],
+    )
+    await front.take(front.event(), shared)
+    (before,) = await front.said(ParticipantRegistered)
+    await take_back(front, before.subject_id, "dietary-needs", "networking")
+    await front.take(front.changed(1, {"diet": "no fish", "name": "B"}))
+    (updated,) = await front.said(ParticipantUpdated)
+    assert updated.personal["contact"] != before.personal["contact"]
+    for category in ("diet", "networking"):
+        assert updated.personal[category] == before.personal[category]
+    await front.take(front.changed(1, {"diet": "no fish"}))
+    assert await front.facts() == []
+
+
+async def test_what_rests_on_a_consent_that_was_withdrawn_can_be_taken_away(front: Front) -> None:
+    yes = [consent("dietary-needs")]
+    await front.take(front.event(), front.submitted(1, answers={"diet": "nuts"}, consents=yes))
+    (before,) = await front.said(ParticipantRegistered)
+    await take_back(front, before.subject_id, "dietary-needs")
+    await front.take(front.changed(1, {"diet": ""}))
+    (updated,) = await front.said(ParticipantUpdated)
+    assert set(updated.personal) == {"contact"}
 
 
 def test_only_consents_to_what_the_service_opens_data_for_concern_it(front: Front) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from services.registration import store
-from services.registration.handlers.desk import SERVICE, Desk
+from services.registration.handlers.desk import Desk
 from shared.contract.consent import (
     ConsentExpired,
     ConsentGiven,
@@ -25,7 +25,7 @@ def may_be_asked_of(desk: Desk, message: Message[Consent]) -> bool:
     """Whether the consent is to a purpose that the plan lets this service open data for. Of any
     other it is never asked, and if a later plan has it asked, what is not known here is no consent.
     """
-    return message.data.purpose in desk.plan.services[SERVICE].grants
+    return message.data.purpose in desk.purposes
 
 
 async def keep_consents(tx: Transaction, messages: Sequence[Message[Consent]]) -> None:

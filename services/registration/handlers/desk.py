@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -73,6 +73,13 @@ class Desk:
     @property
     def plan(self) -> Plan:
         return self.privacy.plan
+
+    @property
+    def purposes(self) -> Collection[str]:
+        """What this service may open data for. Of these purposes alone it keeps consents, where
+        they rest on any (ADR 59).
+        """
+        return self.plan.services[SERVICE].grants
 
     def request(self, message: Message[D_co], since: datetime | None = None) -> Request[D_co]:
         """The message as a request. Its source is one of the plan's: `admit` has seen to it."""

@@ -28,5 +28,7 @@ async def consents_of(
     connection: Connection, subjects: Sequence[SubjectId], purposes: Sequence[str]
 ) -> dict[tuple[SubjectId, str], bool]:
     """Whether each person consents to each purpose; no entry where nothing is known of it."""
+    if not subjects:
+        return {}
     rows = SQL.consents_of(connection, subject_ids=subjects, purposes=purposes)
     return {(row["subject_id"], row["purpose"]): row["given"] async for row in rows}
