@@ -93,9 +93,10 @@ class Front:
     def message(
         self, kind: str, data: object, *, key: str | None = None, source: str = FORMS, **more: str
     ) -> MadeRecord:
-        """A message with a name of its own, as upstream sends it."""
+        """A message with a name of its own, as upstream sends it and the broker takes it now."""
         record = binary(kind, data, source=source, **{"id": f"m-{next(self.numbers)}", **more})
-        return replace(record, key=None if key is None else key.encode())
+        taken_at = int(self.now.timestamp() * 1000)
+        return replace(record, key=None if key is None else key.encode(), timestamp=taken_at)
 
     def event(self, **over: object) -> MadeRecord:
         data = {**EVENT, **over}

@@ -16,7 +16,8 @@ from tests.conftest import SettingsFactory
 from tests.registration.conftest import NOW, Front, consent
 from tests.support.work import NO_KAFKA, Work, at_work
 
-BEFORE, AFTER = (str(NOW + timedelta(seconds=n)).replace(" ", "T") for n in (-60, 60))
+MINUTE = timedelta(minutes=1)
+BEFORE, AFTER, AHEAD = (str(NOW + n * MINUTE).replace(" ", "T") for n in (-1, 1, 180))
 DIET = {"diet": "no nuts"}
 CONSENTS = [consent("dietary-needs")]
 
@@ -57,6 +58,7 @@ async def test_a_registration_from_before_an_erasure_adds_nothing_wherever_it_is
     same = {"name": "Person 1", "email": "p1@example.org"}
     await front.take(front.submitted(11, answers=same, event_number="E-2", time=BEFORE))
     assert await kept(front) == set()
+    front.now = NOW + 2 * MINUTE
     await front.take(front.submitted(12, answers=same, event_number="E-3", time=AFTER))
     (again,) = await front.said(ParticipantRegistered)
     assert (again.subject_id, set(again.personal)) == (fact.subject_id, {"contact"})
@@ -82,6 +84,7 @@ async def test_of_a_class_that_was_erased_older_facts_lack_the_categories_alone(
     await destroy(retention, Scope(retention_class="diet"))
     await front.take(front.submitted(1, time=BEFORE, answers=DIET, consents=CONSENTS))
     assert await kept(front) == {"contact"}
+    front.now = NOW + 2 * MINUTE
     await front.take(front.submitted(2, time=AFTER, answers=DIET, consents=CONSENTS))
     assert await kept(front) == {"contact", "diet"}
 
@@ -94,6 +97,7 @@ async def test_a_correction_brings_nothing_back_that_rested_on_a_consent(
     await front.take(front.submitted(1, time=BEFORE, consents=yes))
     assert await kept(front) == {"contact", "marketing"}
     await destroy(retention, Scope(retention_class="marketing"))
+    front.now = NOW + 2 * MINUTE
     await front.take(front.changed(1, {"email": "p1@example.net"}, time=AFTER))
     (updated,) = await front.said(ParticipantUpdated)
     assert set(updated.personal) == {"contact"}, "and the correction itself is kept"
@@ -107,3 +111,30 @@ async def test_a_correction_brings_nothing_back_that_rested_on_a_consent(
     await front.take(front.changed(1, {"name": "Person One"}, time=AFTER))
     (updated,) = await front.said(ParticipantUpdated)
     assert set(updated.personal) == {"contact"}
+
+
+async def test_a_clock_that_runs_ahead_brings_no_registration_past_an_erasure(
+    front: Front, retention: Work
+) -> None:
+    front.now = NOW - MINUTE
+    await front.take(front.submitted(1, time=AHEAD, answers=DIET, consents=CONSENTS))
+    await destroy(retention, Scope(retention_class="diet"))
+    front.now = NOW + MINUTE
+    await front.take(front.event())
+    (fact,) = await front.said(ParticipantRegistered)
+    assert set(fact.personal) == {"contact"}
+    assert fact.registered_at == NOW - MINUTE, "when the broker took it"
+
+
+async def test_a_clock_that_runs_ahead_brings_no_correction_past_an_erasure(
+    front: Front, retention: Work
+) -> None:
+    front.now = NOW - MINUTE
+    await front.take(front.event(), front.submitted(1))
+    correction = front.changed(1, {"name": "Person One"}, time=AHEAD)
+    await destroy(retention, Scope(retention_class="event-data"))
+    front.now = NOW + MINUTE
+    await front.take(correction)
+    (updated,) = await front.said(ParticipantUpdated)
+    assert set(updated.personal) == set()
+    assert updated.updated_at == NOW - MINUTE

@@ -45,7 +45,7 @@ class _Edit:
         """
         if self.form.rests_on_agreement(category):
             return self.found.registration.collected_at
-        return self.found.request.at
+        return self.found.request.said_at
 
 
 async def change(
@@ -70,7 +70,7 @@ async def change(
     await _seal(desk, tx, edits)
     await store.change_registrations(
         tx.connection,
-        [(edit.found.registration.id, edit.personal, edit.found.request.at) for edit in edits],
+        [(edit.found.registration.id, edit.personal, edit.found.request.said_at) for edit in edits],
     )
     for edit in edits:
         _say(tx, edit)
@@ -176,7 +176,7 @@ def _say(tx: Transaction, edit: _Edit) -> None:
                 source=row.source,
                 personal=edit.personal,
                 consents=row.consents,
-                updated_at=request.at,
+                updated_at=request.said_at,
                 collected_at=row.collected_at,
             ),
             key=row.subject_id,

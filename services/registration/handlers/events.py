@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
 from typing import Final
 
 from services.registration import store
@@ -43,7 +42,7 @@ async def offer_events(
     references = {request.reference for request in requests}
     known = await store.events_by_reference(tx.connection, references)
     now = {reference: row.event for reference, row in known.items()}
-    touched: dict[bytes, datetime] = {}
+    touched: dict[bytes, Request[EventAnnounced]] = {}
     for request in requests:
         before = now.get(request.reference)
         wrong = _wrong(desk.plan, request, before)
@@ -53,14 +52,18 @@ async def offer_events(
         after = _after(tx, request, before)
         if after != before:
             now[request.reference] = after
-            touched[request.reference] = request.at
+            touched[request.reference] = request
         accept(tx, request)
     if touched:
         written = {reference: now[reference] for reference in touched}
         await store.keep_events(tx.connection, written, tx.now)
         # What is said of an event that is over seats nobody: they would be invoiced for it.
-        roomy = [(now[reference], at) for reference, at in touched.items()]
-        await fill_places(tx, [(event, at) for event, at in roomy if not is_over(event, at)])
+        going_on = [
+            (now[reference], request.said_at)
+            for reference, request in touched.items()
+            if not is_over(now[reference], request.at)
+        ]
+        await fill_places(tx, going_on)
     return set(touched) - set(known)
 
 

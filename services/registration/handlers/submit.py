@@ -184,7 +184,7 @@ async def _register(tx: Transaction, placed: Sequence[_Candidate]) -> None:
             consents=candidate.ready.answered.consents,
             share_fields=candidate.ready.answered.shared,
             in_line=candidate.place.in_line if isinstance(candidate.place, InLine) else None,
-            at=candidate.request.at,
+            at=candidate.request.said_at,
         )
         for candidate in placed
     ]
