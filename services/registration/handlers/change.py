@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from services.registration import store
+from services.registration.domain.consents import Consent
 from services.registration.domain.forms import (
     Agreed,
     Content,
@@ -80,7 +81,7 @@ def _read(
     desk: Desk,
     tx: Transaction,
     found: Found[RegistrationChanged],
-    consents: Mapping[tuple[SubjectId, str], bool],
+    consents: Mapping[tuple[SubjectId, str], Consent],
 ) -> _Edit | FormFault | None:
     """What of the change is kept, or what is wrong with it; None where nothing is kept.
 
@@ -90,7 +91,10 @@ def _read(
     form = desk.form(found.event, row.source)
     given = {answer.purpose for answer in row.consents if answer.given}
     taken_back = {
-        purpose for purpose in desk.purposes if not consents.get((row.subject_id, purpose), True)
+        purpose
+        for purpose in desk.purposes
+        if (known := consents.get((row.subject_id, purpose))) is not None
+        and not known.covers(row.collected_at)
     }
     agreed = Agreed(given, row.share_fields, taken_back)
     kept = read_changes(form, found.request.data.answers, agreed)
