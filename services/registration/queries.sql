@@ -232,14 +232,33 @@ select distinct waiting_message.awaits_registration as reference
        )
  limit :most::integer;
 
+-- name: any_waited_since(before)$
+select exists (select from waiting_message where waits_since <= :before::timestamptz);
+
 -- name: take_expired(before, most)
+-- What is known by now was not waited for in vain: `handle_ready` comes to it. Nor is a registration
+-- that waits itself. Each is looked up by index, as above.
 delete from waiting_message
  where id in (
-    select id from waiting_message
-     where waits_since <= :before::timestamptz
-     order by waits_since, id
+    select waiting.id
+      from waiting_message as waiting
+      left join lateral (
+        (select true as found from event where event.reference = waiting.awaits_event limit 1)
+         union all
+        (select true from registration
+          where registration.reference = waiting.awaits_registration limit 1)
+         union all
+        (select true from declined
+          where declined.reference = waiting.awaits_registration limit 1)
+         union all
+        (select true from waiting_message as own
+          where own.registration = waiting.awaits_registration limit 1)
+         limit 1
+     ) as known on true
+     where waiting.waits_since <= :before::timestamptz and known.found is null
+     order by waiting.waits_since, waiting.id
      limit :most::integer
-     for update skip locked
+     for update of waiting skip locked
  )
 returning id, topic, partition, request, source, registration, awaits_event is null as knows_event;
 

@@ -215,15 +215,38 @@ async def test_a_message_of_a_registration_that_comes_later_waits_for_it(front: 
 
 async def test_who_waits_for_a_day_is_declined(front: Front) -> None:
     await front.take(front.submitted(1), front.taken_back(9))
-    assert await front.work(periodic.expire_waiting) == 0
+    assert await front.expire() == 0
     front.now += timedelta(days=1)
-    assert await front.work(periodic.expire_waiting) == 2
+    assert await front.expire() == 2
     rejected = await front.said(RegistrationRejected)
     assert {fact.reason for fact in rejected} == {"event_unknown", "registration_unknown"}
     assert await front.outcomes() == {"refused": 2}
     await front.take(front.event(), front.submitted(1), front.changed(1, {"name": "A"}))
     (answer,) = await front.said(RegistrationRejected)
     assert answer.reason == "registration_unknown", "an answered number stays answered"
+
+
+async def test_nobody_is_declined_while_what_they_wait_for_may_be_unread(front: Front) -> None:
+    await front.take(front.submitted(1), front.taken_back(9))
+    front.now += timedelta(days=3)
+    assert await front.expire(unread=2) == 0
+    await front.take(front.event(), front.submitted(9))
+    assert await front.expire() == 0
+    assert await front.outcomes() == {"accepted": 4}
+
+
+async def test_what_is_known_by_now_is_handled_however_long_it_waited(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "MOST_AT_ONCE", 1)
+    await front.take(front.submitted(1), front.submitted(2), front.taken_back(3))
+    front.now += timedelta(days=3)
+    await front.take(front.event(), front.submitted(3))
+    assert await front.outcomes() == {"accepted": 2, "waiting": 3}
+    assert await front.expire() == 0
+    while await front.work(periodic.handle_ready):
+        pass
+    assert await front.outcomes() == {"accepted": 5}
 
 
 async def test_who_comes_new_waits_behind_those_who_wait(
