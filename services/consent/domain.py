@@ -69,14 +69,6 @@ class Answer:
     since: datetime | None = None
 
 
-def moment_of(said_at: datetime | None, received_at: datetime) -> datetime:
-    """When something was said: what the source says, but never later than it reached us.
-
-    A source whose clock runs ahead could else give a consent that no withdrawal overtakes.
-    """
-    return received_at if said_at is None else min(said_at, received_at)
-
-
 def check_answers(answers: Sequence[ConsentAnswer], asked: Asked) -> Fault | None:
     """None where every answer is to something that the plan lets one ask, in words it knows."""
     for index, answer in enumerate(answers):

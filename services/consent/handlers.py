@@ -17,7 +17,6 @@ from services.consent.domain import (
     answer,
     check_answers,
     fact_of,
-    moment_of,
     provable,
     record_bytes,
     statements_of,
@@ -26,7 +25,7 @@ from services.consent.domain import (
 )
 from shared.contract.audit import ConsentRecorded
 from shared.contract.inbound import ContactSubmitted, WithdrawalRequested
-from shared.contract.message import Fault, Message
+from shared.contract.message import Fault, Message, moment_of
 from shared.contract.registration import ParticipantRegistered, RegistrationWaitlisted
 from shared.contract.types import Sealed, SubjectId
 from shared.contract.value_type import value_type
@@ -144,7 +143,7 @@ class Handlers:
                 by="registration",
                 source=data.source,
                 origin=data.registration_id.bytes,
-                at=moment_of(_answered_at(data), _received_at(message)),
+                at=moment_of(_answered_at(data), message.received_at),
             )
             answers = provable(data.consents, self._asked)
             tx.dropped(["consents"] * (len(data.consents) - len(answers)))
@@ -208,7 +207,7 @@ class Handlers:
             raise LookupError("a message of a source that the plan does not have was admitted")
         # Upstream's own id, as personal as any text from upstream: a keyed digest stands for it.
         origin = self._privacy.reference(f"contact\0{source}\0{envelope.id}".encode())
-        return Collected(by, source, origin, moment_of(envelope.time, _received_at(message)))
+        return Collected(by, source, origin, moment_of(envelope.time, message.received_at))
 
     def _statements(
         self, data: Contact, subject_id: SubjectId, collected: Collected
@@ -357,7 +356,3 @@ def contact_categories(plan: Plan) -> dict[str, str]:
 
 def _answered_at(data: Participation) -> datetime:
     return data.registered_at if isinstance(data, ParticipantRegistered) else data.waitlisted_at
-
-
-def _received_at(message: Message[Any]) -> datetime:
-    return datetime.fromtimestamp(message.received_at_ms / 1000, UTC)

@@ -13,6 +13,7 @@ from services.registration.handlers import periodic
 from services.registration.handlers.by_hand import ByHand
 from services.registration.handlers.delivering import deliveries_of
 from services.registration.handlers.desk import SERVICE, Desk
+from services.registration.handlers.expiring import Expiry, heard
 from services.registration.settings import Settings
 from services.registration.subscribers import subscriptions
 from shared.assembly import open_parts
@@ -33,7 +34,6 @@ _WORK: Final[dict[str, Work]] = {
     "end-events": periodic.end_events,
     "clear-cancelled": periodic.clear_cancelled,
     "handle-ready": periodic.handle_ready,
-    "expire-waiting": periodic.expire_waiting,
 }
 
 
@@ -48,6 +48,8 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             )
             for name, work in _WORK.items()
         }
+        expiry = Expiry(parts.work, partial(heard, parts.pool, settings.cluster))
+        loops["expire-waiting"] = partial(expiry.run, settings.periodic_interval_s)
         deliveries = deliveries_of(parts, settings, actor=f"service:{NAME}")
         loops["deliveries"] = partial(deliveries.run, settings.periodic_interval_s)
         yield parts.service(settings, subscriptions(desk), loops)

@@ -233,14 +233,33 @@ select distinct waiting_message.awaits_registration as reference
        )
  limit :most::integer;
 
+-- name: any_waited_since(before)$
+select exists (select from waiting_message where waits_since <= :before::timestamptz);
+
 -- name: take_expired(before, most)
+-- What is known by now was not waited for in vain: `handle_ready` comes to it. Nor is a registration
+-- that waits itself. Each is looked up by index, as above.
 delete from waiting_message
  where id in (
-    select id from waiting_message
-     where waits_since <= :before::timestamptz
-     order by waits_since, id
+    select waiting.id
+      from waiting_message as waiting
+      left join lateral (
+        (select true as found from event where event.reference = waiting.awaits_event limit 1)
+         union all
+        (select true from registration
+          where registration.reference = waiting.awaits_registration limit 1)
+         union all
+        (select true from declined
+          where declined.reference = waiting.awaits_registration limit 1)
+         union all
+        (select true from waiting_message as own
+          where own.registration = waiting.awaits_registration limit 1)
+         limit 1
+     ) as known on true
+     where waiting.waits_since <= :before::timestamptz and known.found is null
+     order by waiting.waits_since, waiting.id
      limit :most::integer
-     for update skip locked
+     for update of waiting skip locked
  )
 returning id, topic, partition, request, source, registration, awaits_event is null as knows_event;
 
@@ -255,14 +274,19 @@ select reference from event
  where status = 'cancelled' and (places_taken > 0 or waitlisted > 0)
  limit :most::integer;
 
--- name: keep_consents(subjects, purposes, given, times)!
+-- name: keep_consents(subjects, purposes, given, times, last_noes)!
 -- The latest answer counts, in whatever order they come; of two at one time, the one that says no.
-insert into consent (subject_id, purpose, given, at)
+-- The last no stays beside a later yes, and is learnt also where a later answer is known already.
+insert into consent as known (subject_id, purpose, given, at, last_no_at)
 select * from unnest(:subjects::uuid[], :purposes::text[], :given::boolean[],
-                     :times::timestamptz[])
+                     :times::timestamptz[], :last_noes::timestamptz[])
     on conflict (subject_id, purpose) do update
-   set given = excluded.given, at = excluded.at
- where (excluded.at, not excluded.given) >= (consent.at, not consent.given);
+   set given = case when (excluded.at, not excluded.given) >= (known.at, not known.given)
+                    then excluded.given else known.given end,
+       at = greatest(excluded.at, known.at),
+       last_no_at = greatest(excluded.last_no_at, known.last_no_at)
+ where (excluded.at, not excluded.given) >= (known.at, not known.given)
+    or greatest(excluded.last_no_at, known.last_no_at) is distinct from known.last_no_at;
 
 -- name: event_list()
 select id, source, number, reference, version, sequence, status, offer::text as offer,
@@ -285,7 +309,7 @@ select id, subject_id, personal::text as personal, share_fields::text as share_f
  order by id;
 
 -- name: consents_of(subject_ids, purposes)
-select subject_id, purpose, given
+select subject_id, purpose, given, at, last_no_at
   from consent
  where subject_id = any(:subject_ids::uuid[]) and purpose = any(:purposes::text[]);
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
@@ -64,9 +64,18 @@ class Message(Generic[D_co]):
     where a contract has a field of that name, else `unregistered`, once per field."""
 
     @property
-    def received_at_ms(self) -> int:
-        """When the broker appended it, in milliseconds since 1970 (topics use LogAppendTime)."""
-        return self.record.timestamp
+    def received_at(self) -> datetime:
+        """When the broker appended it, in UTC (topics use LogAppendTime)."""
+        return datetime.fromtimestamp(self.record.timestamp / 1000, UTC)
+
+
+def moment_of(said_at: datetime | None, received_at: datetime) -> datetime:
+    """When something was said: what the source says, but never later than it reached us.
+
+    A source whose clock runs ahead could else give a consent that no withdrawal overtakes, and
+    bring data past an erasure that came after it.
+    """
+    return received_at if said_at is None else min(said_at, received_at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 from aiokafka.errors import KafkaError
 
@@ -12,10 +12,13 @@ from shared.messaging import store
 from shared.messaging.offsets import bounds_of, open_reader
 from shared.messaging.places import Partition
 from shared.runtime.cluster import Cluster
-from shared.runtime.database import Pool
+from shared.runtime.database import Connection, Pool
 
 LISTENS_FOR_S: Final = 5.0
 LOOK_EVERY_S: Final = 0.05
+
+LogEnds: TypeAlias = Mapping[str, Mapping[int, int]]
+"""Where logs end, by topic and partition."""
 
 ANOTHER_LOG: Final = 2**63 - 1
 """Stands for the end of a log that ends before our position: whatever is said there now, we are not
@@ -47,20 +50,29 @@ async def log_ends(
         partition: found.end if before.get(partition, 0) <= found.end else ANOTHER_LOG
         for partition, found in bounds.items()
     }
-    await _heard(pool, ends, within_s)
     by_topic: dict[str, dict[int, int]] = {}
     for (topic, number), end in ends.items():
         by_topic.setdefault(topic, {})[number] = end
+    await _heard(pool, by_topic, within_s)
     return by_topic
 
 
-async def _heard(pool: Pool, ends: Mapping[Partition, int], within_s: float) -> None:
+async def has_heard(connection: Connection, log_ends: LogEnds) -> bool:
+    """Whether the service of the connection has read these logs up to there."""
+    ends = {
+        (topic, number): end for topic, logs in log_ends.items() for number, end in logs.items()
+    }
+    positions = await store.positions(connection, ends.keys())
+    return all(positions.get(partition, 0) >= end for partition, end in ends.items())
+
+
+async def _heard(pool: Pool, log_ends: LogEnds, within_s: float) -> None:
     running = asyncio.get_running_loop()
     until = running.time() + within_s
     while running.time() < until:
-        positions = await _positions(pool, ends.keys())
-        if all(positions.get(partition, 0) >= end for partition, end in ends.items()):
-            return
+        async with pool.acquire() as connection:
+            if await has_heard(connection, log_ends):
+                return
         await asyncio.sleep(LOOK_EVERY_S)
 
 

@@ -13,7 +13,6 @@ from services.consent.domain import (
     answer,
     check_answers,
     fact_of,
-    moment_of,
     provable,
     statements_of,
     withdrawals,
@@ -21,6 +20,7 @@ from services.consent.domain import (
 )
 from shared.contract.consent import ConsentGiven, ConsentRefused, ConsentWithdrawn
 from shared.contract.inbound import ConsentAnswer
+from shared.contract.message import moment_of
 from shared.contract.types import SubjectId
 from tests.support.facts import NOON
 

@@ -17,6 +17,7 @@ from pydantic import JsonValue
 
 from services.registration.handlers import delivering
 from services.registration.handlers.desk import SERVICE, Desk
+from services.registration.handlers.periodic import expire_waiting
 from services.registration.subscribers import subscriptions
 from shared.contract.codec import decode
 from shared.contract.message import Message
@@ -93,9 +94,10 @@ class Front:
     def message(
         self, kind: str, data: object, *, key: str | None = None, source: str = FORMS, **more: str
     ) -> MadeRecord:
-        """A message with a name of its own, as upstream sends it."""
+        """A message with a name of its own, as upstream sends it and the broker takes it now."""
         record = binary(kind, data, source=source, **{"id": f"m-{next(self.numbers)}", **more})
-        return replace(record, key=None if key is None else key.encode())
+        taken_at = int(self.now.timestamp() * 1000)
+        return replace(record, key=None if key is None else key.encode(), timestamp=taken_at)
 
     def event(self, **over: object) -> MadeRecord:
         data = {**EVENT, **over}
@@ -152,6 +154,12 @@ class Front:
         """One round of something periodic."""
         async with unit_of_work(self.pool, service=SERVICE, now=self.now, ids=new_id) as tx:
             return await work(self.desk, tx)
+
+    async def expire(self, *, unread: int = 0) -> int:
+        """Decline what has waited in vain, while so many messages of the log are not taken yet."""
+        ends = {"inbound.registrations": {0: self.offset + unread}}
+        async with self.transaction() as tx:
+            return await expire_waiting(tx, ends)
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         return unit_of_work(self.pool, service=SERVICE, now=self.now, ids=new_id)

@@ -100,19 +100,7 @@ async def three_people(front: Front, folder: Path) -> Given:
 async def say_consent(given: Given, *, withdrawn: int | None = None, at: datetime = LATER) -> None:
     """The consent service says what people answered; and that one of them took it back."""
     messages: list[Message[ConsentGiven | ConsentWithdrawn]] = []
-    for person in given.people[:2]:
-        base = {"subject_id": person.subject_id, "purpose": "dietary-needs", "plan_digest": "0"}
-        fact = ConsentGiven.model_validate(
-            {
-                **base,
-                "at": NOW,
-                "wording": "dietary-needs-2026",
-                "language": "en",
-                "collected_by": "registration",
-                "source": "event-forms",
-            }
-        )
-        messages.append(Message(MadeRecord(b""), Envelope("1", "/steward/consent", "", 1), fact))
+    messages += [_yes(person, NOW) for person in given.people[:2]]
     if withdrawn is not None:
         gone = ConsentWithdrawn.model_validate(
             {
@@ -125,6 +113,28 @@ async def say_consent(given: Given, *, withdrawn: int | None = None, at: datetim
         messages.insert(0, Message(MadeRecord(b""), Envelope("2", "/steward/consent", "", 1), gone))
     async with given.front.transaction() as tx:
         await keep_consents(tx, messages)
+
+
+async def say_yes_again(given: Given, person: int, at: datetime) -> None:
+    """The consent service says that somebody consented anew."""
+    async with given.front.transaction() as tx:
+        await keep_consents(tx, [_yes(given.people[person], at)])
+
+
+def _yes(person: ParticipantRegistered, at: datetime) -> Message[ConsentGiven]:
+    fact = ConsentGiven.model_validate(
+        {
+            "subject_id": person.subject_id,
+            "purpose": "dietary-needs",
+            "plan_digest": "0",
+            "at": at,
+            "wording": "dietary-needs-2026",
+            "language": "en",
+            "collected_by": "registration",
+            "source": "event-forms",
+        }
+    )
+    return Message(MadeRecord(b""), Envelope("1", "/steward/consent", "", 1), fact)
 
 
 async def say_objection(given: Given, person: int) -> None:

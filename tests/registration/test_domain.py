@@ -263,6 +263,21 @@ class TestForms:
         assert merge({"name": "A", "email": "a"}, result.content["contact"]) == {"name": "A"}
         assert isinstance(read_changes(FORM, {"name": None}, Agreed()), FormFault)
 
+    def test_what_was_taken_back_is_kept_no_more_and_can_still_be_taken_away(self) -> None:
+        agreed = Agreed({"dietary-needs"}, {"networking.email"}, {"dietary-needs", "networking"})
+        answers: dict[str, JsonValue] = {"email": "b@example.org", "diet": "nuts"}
+        result = kept(read_changes(FORM, answers, agreed))
+        assert result.content == {"contact": {"email": "b@example.org"}}
+        assert sorted(result.dropped) == ["diet.text", "marketing.email", "networking.email"]
+        result = kept(read_changes(FORM, {"diet": " "}, agreed))
+        assert (result.content, result.dropped) == ({"diet": {"text": None}}, [])
+
+    def test_a_category_rests_on_agreement_where_nothing_else_fills_it(self) -> None:
+        rests = {name for name in ("contact", "marketing", "diet") if FORM.rests_on_agreement(name)}
+        assert rests == {"marketing", "diet"}
+        both = Form.of([EMAIL, FieldRule("x", "contact.x", "p", "text", only_with="consent")])
+        assert not both.rests_on_agreement("contact")
+
     def test_a_category_is_filled_again_from_the_same_inputs(self) -> None:
         content: Content = {"contact": {"name": "A", "email": "b@example.org"}}
         assert refill(FORM, "marketing", content, Agreed({"marketing"})) == {
@@ -289,7 +304,10 @@ class TestForms:
             for category, content in result.content.items():
                 for name, value in content.items():
                     rule = rules[f"{category}.{name}"]
-                    assert value is None or value == answers[rule.input]
+                    if value is None:
+                        assert reading is read_changes, "what is taken away is not kept"
+                        continue
+                    assert value == answers[rule.input]
                     assert rule.only_with != "consent" or rule.purpose in purposes
                     assert rule.only_with != "sharing" or shared
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from services.registration.handlers import events, periodic, waiting
+from services.registration.handlers.consents import keep_consents
 from services.registration.subscribers import subscriptions
 from shared.contract.consent import ConsentWithdrawn
 from shared.contract.registration import (
@@ -38,6 +39,48 @@ async def test_a_change_merges_into_what_is_kept(front: Front) -> None:
     assert updated.personal["diet"] == before.personal["diet"], "untouched, so not even opened"
     assert updated.personal["marketing"] != before.personal["marketing"]
     assert updated.registration_id == before.registration_id
+
+
+async def take_back(front: Front, subject_id: SubjectId, *purposes: str) -> None:
+    """The consent service says that the person does not consent any more."""
+    facts = Facts()
+    gone = [
+        ConsentWithdrawn(subject_id=subject_id, purpose=purpose, at=NOW, plan_digest="0")
+        for purpose in purposes
+    ]
+    async with front.transaction() as tx:
+        await keep_consents(tx, [facts.message(fact) for fact in gone])
+
+
+async def test_a_change_keeps_nothing_that_rests_on_a_consent_that_was_withdrawn(
+    front: Front,
+) -> None:
+    shared = front.submitted(
+        1,
+        answers={"diet": "nuts"},
+        consents=[consent("dietary-needs")],
+        share_with_participants=["networking.name"],
+    )
+    await front.take(front.event(), shared)
+    (before,) = await front.said(ParticipantRegistered)
+    await take_back(front, before.subject_id, "dietary-needs", "networking")
+    await front.take(front.changed(1, {"diet": "no fish", "name": "B"}))
+    (updated,) = await front.said(ParticipantUpdated)
+    assert updated.personal["contact"] != before.personal["contact"]
+    for category in ("diet", "networking"):
+        assert updated.personal[category] == before.personal[category]
+    await front.take(front.changed(1, {"diet": "no fish"}))
+    assert await front.facts() == []
+
+
+async def test_what_rests_on_a_consent_that_was_withdrawn_can_be_taken_away(front: Front) -> None:
+    yes = [consent("dietary-needs")]
+    await front.take(front.event(), front.submitted(1, answers={"diet": "nuts"}, consents=yes))
+    (before,) = await front.said(ParticipantRegistered)
+    await take_back(front, before.subject_id, "dietary-needs")
+    await front.take(front.changed(1, {"diet": ""}))
+    (updated,) = await front.said(ParticipantUpdated)
+    assert set(updated.personal) == {"contact"}
 
 
 def test_only_consents_to_what_the_service_opens_data_for_concern_it(front: Front) -> None:
@@ -172,15 +215,38 @@ async def test_a_message_of_a_registration_that_comes_later_waits_for_it(front: 
 
 async def test_who_waits_for_a_day_is_declined(front: Front) -> None:
     await front.take(front.submitted(1), front.taken_back(9))
-    assert await front.work(periodic.expire_waiting) == 0
+    assert await front.expire() == 0
     front.now += timedelta(days=1)
-    assert await front.work(periodic.expire_waiting) == 2
+    assert await front.expire() == 2
     rejected = await front.said(RegistrationRejected)
     assert {fact.reason for fact in rejected} == {"event_unknown", "registration_unknown"}
     assert await front.outcomes() == {"refused": 2}
     await front.take(front.event(), front.submitted(1), front.changed(1, {"name": "A"}))
     (answer,) = await front.said(RegistrationRejected)
     assert answer.reason == "registration_unknown", "an answered number stays answered"
+
+
+async def test_nobody_is_declined_while_what_they_wait_for_may_be_unread(front: Front) -> None:
+    await front.take(front.submitted(1), front.taken_back(9))
+    front.now += timedelta(days=3)
+    assert await front.expire(unread=2) == 0
+    await front.take(front.event(), front.submitted(9))
+    assert await front.expire() == 0
+    assert await front.outcomes() == {"accepted": 4}
+
+
+async def test_what_is_known_by_now_is_handled_however_long_it_waited(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "MOST_AT_ONCE", 1)
+    await front.take(front.submitted(1), front.submitted(2), front.taken_back(3))
+    front.now += timedelta(days=3)
+    await front.take(front.event(), front.submitted(3))
+    assert await front.outcomes() == {"accepted": 2, "waiting": 3}
+    assert await front.expire() == 0
+    while await front.work(periodic.handle_ready):
+        pass
+    assert await front.outcomes() == {"accepted": 5}
 
 
 async def test_who_comes_new_waits_behind_those_who_wait(
@@ -210,6 +276,28 @@ async def test_more_room_moves_people_up(front: Front) -> None:
     for fact in facts:
         assert isinstance(fact, EventChanged | ParticipantRegistered)
         assert fact.event.version == 2
+
+
+@pytest.mark.parametrize("capacity", [3, None])
+async def test_more_room_at_an_event_that_is_over_moves_nobody_up(
+    front: Front, capacity: int | None
+) -> None:
+    await front.take(
+        front.event(capacity=1, waiting_list=True), *(front.submitted(n) for n in range(3))
+    )
+    front.now += timedelta(days=31)
+    assert await front.work(periodic.end_events) == 1
+    await front.facts()
+    late = "2026-10-02T00:00:00Z"
+    roomy = {**EVENT, "sequence": 2, "capacity": capacity, "waiting_list": True}
+    await front.take(front.message("EventAnnounced", roomy, time=late))
+    assert [type(fact) for fact in await front.facts()] == [EventChanged]
+    (event,) = await front.rows("select places_taken, waitlisted from registration.event")
+    assert tuple(event) == (1, 2)
+    moved = roomy | {"sequence": 3, "ends_at": "2026-11-01T14:00:00Z"}
+    await front.take(front.message("EventAnnounced", moved, time=late))
+    facts = await front.facts()
+    assert [type(fact) for fact in facts] == [EventChanged, *[ParticipantRegistered] * 2]
 
 
 async def test_old_news_of_an_event_changes_nothing(front: Front) -> None:

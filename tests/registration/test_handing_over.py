@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,15 @@ from shared.contract.audit import (
     DisclosureRefused,
 )
 from tests.registration.conftest import NOW, Front
-from tests.registration.handing import Given, say_consent, say_objection, three_people
+from tests.registration.handing import (
+    DIETS,
+    LATER,
+    Given,
+    say_consent,
+    say_objection,
+    say_yes_again,
+    three_people,
+)
 
 
 @pytest.fixture
@@ -99,6 +108,24 @@ async def test_a_consent_withdrawn_in_the_moment_it_was_given_is_none(
     await say_consent(given)
     await given.hand_over(output=tmp_path / "list.csv")
     assert [row[0] for row in lines(tmp_path / "list.csv")[1:]] == ["Person 2"]
+
+
+async def test_a_later_yes_releases_nothing_that_was_given_before_a_no(
+    given: Given, tmp_path: Path
+) -> None:
+    await say_consent(given, withdrawn=0, at=LATER)
+    front, same = given.front, {"name": "Maija", "email": "p1@example.org", "diet": "no nuts"}
+    front.now = LATER + timedelta(hours=1)
+    again = front.submitted(
+        11, answers=same, event_number="E-2", consents=[DIETS], time=front.now.isoformat()
+    )
+    await front.take(front.event(event_number="E-2"), again)
+    await say_yes_again(given, 0, front.now)
+    first, second = tmp_path / "first.csv", tmp_path / "second.csv"
+    await given.hand_over(output=first)
+    await given.ask(Wish("E-2", "caterer", second))
+    assert [row[0] for row in lines(first)[1:]] == ["Person 2"]
+    assert [row[0] for row in lines(second)[1:]] == ["Maija"]
 
 
 async def test_a_consent_that_nobody_confirmed_is_none(given: Given, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ HOT: dict[str, tuple[Any, ...]] = {
     "move_up": (ID, [1], [NOON]),
     "take_waiting_for_events": (DIGEST, 100),
     "take_waiting_for_registrations": (DIGEST, 100),
+    "any_waited_since": (NOON,),
     "take_expired": (NOON, 100),
     "events_to_end": (NOON, 10),
     "events_to_clear": (10,),

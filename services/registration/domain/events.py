@@ -136,6 +136,11 @@ def ended(event: Event, now: datetime) -> Event:
     return replace(event, version=event.version + 1, status="ended")
 
 
+def is_over(event: Event, at: datetime) -> bool:
+    """Whether the event's end has passed at a moment, whether or not that was said yet."""
+    return at >= event.offer.ends_at
+
+
 def refusal(event: Event, at: datetime) -> Reason | None:
     """Why a registration made at `at` is declined, whatever places there are; None: it is not.
 
@@ -143,7 +148,7 @@ def refusal(event: Event, at: datetime) -> Reason | None:
     """
     if event.status == "cancelled":
         return "event_cancelled"
-    if at >= event.offer.ends_at:
+    if is_over(event, at):
         return "event_ended"
     closes_at = event.offer.registration_closes_at
     if closes_at is not None and at > closes_at:
@@ -155,7 +160,7 @@ def change_refusal(event: Event, at: datetime) -> Reason | None:
     """Why a change or a cancellation made at `at` is declined; both may come after closing."""
     if event.status == "cancelled":
         return "event_cancelled"
-    return "event_ended" if at >= event.offer.ends_at else None
+    return "event_ended" if is_over(event, at) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +219,7 @@ def given_back(event: Event, *, places: int, in_line: int) -> Event:
 def to_move_up(event: Event) -> int:
     """How many of the waiting list get a place now.
 
-    Whether the event is over is for the request that frees the place to say, by its own time.
+    Whether the event is over is for the request that makes the room to say, by its own time.
     """
     if event.status == "cancelled":
         return 0

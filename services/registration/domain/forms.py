@@ -50,15 +50,21 @@ class FieldRule:
 
 @value_type
 class Agreed:
-    """What the person agreed to in the registration itself: purposes, and fields to be shared."""
+    """What the person agreed to in the registration itself: purposes, and fields to be shared.
+
+    `taken_back` are purposes that what was agreed to then does not hold for any more.
+    """
 
     purposes: Collection[str] = frozenset()
     shared_fields: Collection[str] = frozenset()
+    taken_back: Collection[str] = frozenset()
 
     def allows(self, rule: FieldRule, siblings: Iterable[FieldRule]) -> bool:
         """Whether the rule's condition is met. Sharing an input shares all that it fills."""
         if rule.only_with == "nothing":
             return True
+        if rule.purpose in self.taken_back:
+            return False
         if rule.only_with == "consent":
             return rule.purpose in self.purposes
         return any(sibling.field in self.shared_fields for sibling in siblings)
@@ -82,7 +88,7 @@ class Form:
     """Names of inputs that the plan or the event registers; only these are counted by name."""
     _asked_for: frozenset[str] = frozenset()
     """Purposes and fields that something depends on; whatever else one agrees to is no matter."""
-    _inputs: dict[tuple[frozenset[str], frozenset[str]], Mapping[str, Input]] = dataclasses.field(
+    _inputs: dict[tuple[frozenset[str], ...], Mapping[str, Input]] = dataclasses.field(
         default_factory=dict, compare=False, repr=False
     )
 
@@ -100,6 +106,7 @@ class Form:
         alike = (
             self._asked_for.intersection(agreed.purposes),
             self._asked_for.intersection(agreed.shared_fields),
+            self._asked_for.intersection(agreed.taken_back),
         )
         found = self._inputs.get(alike)
         if found is None:
@@ -109,6 +116,15 @@ class Form:
                 name: _input(rules, agreed) for name, rules in self.rules.items()
             }
         return found
+
+    def rests_on_agreement(self, category: str) -> bool:
+        """Whether all that the form puts into the category is kept only with the person's yes."""
+        return all(
+            rule.only_with != "nothing"
+            for rules in self.rules.values()
+            for rule in rules
+            if rule.category == category
+        )
 
 
 _MOST_ALIKE: Final = 256
@@ -165,7 +181,7 @@ def read(form: Form, answers: Mapping[str, JsonValue], agreed: Agreed) -> Kept |
 
 def read_changes(form: Form, answers: Mapping[str, JsonValue], agreed: Agreed) -> Kept | FormFault:
     """Decide on the answers of a change: only those given. A blank one takes its value away (None),
-    which a required one does not allow.
+    which a required one does not allow, and for which nothing has to be agreed to.
     """
     kept = Kept()
     inputs = form.inputs(agreed)
@@ -177,7 +193,10 @@ def read_changes(form: Form, answers: Mapping[str, JsonValue], agreed: Agreed) -
         blank = _is_blank(value)
         if blank and asked.required:
             return FormFault("field_missing", f"answers.{name} is missing")
-        fault = _put(kept, asked.fills, None if blank else value)
+        if blank:
+            _put(kept, form.rules[name], None)
+            continue
+        fault = _put(kept, asked.fills, value)
         if fault is not None:
             return fault
         kept.dropped.extend(asked.denied)

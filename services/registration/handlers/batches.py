@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from services.registration import store
 from services.registration.handlers.backlog import work_off
-from services.registration.handlers.consents import Consent, keep_consents
+from services.registration.handlers.consents import ConsentFact, keep_consents
 from services.registration.handlers.desk import Desk
 from services.registration.handlers.events import cancel_events, offer_events
 from services.registration.handlers.followups import follow_up
@@ -82,6 +82,8 @@ class Handlers:
         """Cancel events, with all their registrations."""
         await cancel_events(self._desk, tx, self._desk.requests(messages))
 
-    async def keep_consents(self, tx: Transaction, messages: Sequence[Message[Consent]]) -> None:
+    async def keep_consents(
+        self, tx: Transaction, messages: Sequence[Message[ConsentFact]]
+    ) -> None:
         """Keep what people consent to."""
         await keep_consents(tx, messages)

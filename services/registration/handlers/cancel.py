@@ -24,7 +24,7 @@ async def cancel(
     if not found:
         return
     await store.cancel_registrations(
-        tx.connection, [(one.registration.id, one.request.at) for one in found]
+        tx.connection, [(one.registration.id, one.request.said_at) for one in found]
     )
     for one in found:
         _say(tx, one)
@@ -35,10 +35,10 @@ def _left(found: Sequence[Found[CancellationRequested]]) -> list[tuple[Event, da
     """Each event after its places were given back, and the latest moment of that."""
     left: dict[EventId, tuple[Event, datetime]] = {}
     for one in found:
-        event, at = left.get(one.event.id, (one.event, one.request.at))
+        event, at = left.get(one.event.id, (one.event, one.request.said_at))
         had_place = one.registration.status == "registered"
         after = given_back(event, places=int(had_place), in_line=int(not had_place))
-        left[event.id] = (after, max(at, one.request.at))
+        left[event.id] = (after, max(at, one.request.said_at))
     return list(left.values())
 
 
@@ -49,7 +49,7 @@ def _say(tx: Transaction, one: Found[CancellationRequested]) -> None:
             registration_id=row.id,
             subject_id=row.subject_id,
             event=one.event.state(),
-            cancelled_at=one.request.at,
+            cancelled_at=one.request.said_at,
             by="person",
         ),
         key=row.subject_id,

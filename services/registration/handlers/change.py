@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from services.registration import store
+from services.registration.domain.consents import Consent
 from services.registration.domain.forms import (
     Agreed,
     Content,
@@ -22,7 +24,7 @@ from services.registration.handlers.waiting import condemn
 from shared.contract.inbound import RegistrationChanged
 from shared.contract.message import Fault
 from shared.contract.registration import ParticipantUpdated
-from shared.contract.types import Sealed
+from shared.contract.types import Sealed, SubjectId
 from shared.messaging.unit_of_work import Transaction
 from shared.privacy.values import ToOpen, ToSeal
 
@@ -38,6 +40,14 @@ class _Edit:
     merged: Content = field(default_factory=dict)
     personal: dict[str, Sealed] = field(default_factory=dict)
 
+    def as_of(self, category: str) -> datetime:
+        """When what the category holds came about. What rests on a yes came with it: once its key
+        is destroyed, a correction makes no new one.
+        """
+        if self.form.rests_on_agreement(category):
+            return self.found.registration.collected_at
+        return self.found.request.said_at
+
 
 async def change(
     desk: Desk, tx: Transaction, requests: Sequence[Request[RegistrationChanged]]
@@ -45,8 +55,11 @@ async def change(
     """Correct answers, no registration twice. The events are locked."""
     edits: list[_Edit] = []
     faults: list[tuple[Request[RegistrationChanged], Fault]] = []
-    for found in await look_up(desk, tx, requests):
-        edit = _read(desk, tx, found)
+    named = await look_up(desk, tx, requests)
+    people = [found.registration.subject_id for found in named]
+    consents = await store.consents_of(tx.connection, people, list(desk.purposes))
+    for found in named:
+        edit = _read(desk, tx, found, consents)
         if isinstance(edit, FormFault):
             faults.append((found.request, Fault(edit.reason, edit.detail)))
         elif edit is not None:
@@ -58,19 +71,32 @@ async def change(
     await _seal(desk, tx, edits)
     await store.change_registrations(
         tx.connection,
-        [(edit.found.registration.id, edit.personal, edit.found.request.at) for edit in edits],
+        [(edit.found.registration.id, edit.personal, edit.found.request.said_at) for edit in edits],
     )
     for edit in edits:
         _say(tx, edit)
 
 
 def _read(
-    desk: Desk, tx: Transaction, found: Found[RegistrationChanged]
+    desk: Desk,
+    tx: Transaction,
+    found: Found[RegistrationChanged],
+    consents: Mapping[tuple[SubjectId, str], Consent],
 ) -> _Edit | FormFault | None:
-    """What of the change is kept, or what is wrong with it; None where nothing is kept."""
+    """What of the change is kept, or what is wrong with it; None where nothing is kept.
+
+    Of purposes that `consents` says nothing of, the registration alone tells what was agreed to.
+    """
     row = found.registration
     form = desk.form(found.event, row.source)
-    agreed = Agreed({answer.purpose for answer in row.consents if answer.given}, row.share_fields)
+    given = {answer.purpose for answer in row.consents if answer.given}
+    taken_back = {
+        purpose
+        for purpose in desk.purposes
+        if (known := consents.get((row.subject_id, purpose))) is not None
+        and not known.covers(row.collected_at)
+    }
+    agreed = Agreed(given, row.share_fields, taken_back)
     kept = read_changes(form, found.request.data.answers, agreed)
     if isinstance(kept, FormFault):
         return kept
@@ -115,7 +141,13 @@ async def _merge(desk: Desk, tx: Transaction, edits: Sequence[_Edit]) -> None:
 
 
 async def _seal(desk: Desk, tx: Transaction, edits: Sequence[_Edit]) -> None:
-    items = [(edit, category) for edit in edits for category in edit.merged]
+    """Nothing is left of a category that became empty, or whose key is destroyed."""
+    for edit in edits:
+        for category in edit.merged:
+            edit.personal.pop(category, None)
+    items = [
+        (edit, category) for edit in edits for category, content in edit.merged.items() if content
+    ]
     sealed = await desk.privacy.seal(
         tx.connection,
         [
@@ -124,16 +156,14 @@ async def _seal(desk: Desk, tx: Transaction, edits: Sequence[_Edit]) -> None:
                 category,
                 desk.context(category, edit.found.event.id),
                 edit.merged[category],
-                edit.found.request.at,
+                edit.as_of(category),
             )
             for edit, category in items
         ],
         at=tx.now,
     )
     for (edit, category), value in zip(items, sealed, strict=True):
-        if value is None or not edit.merged[category]:
-            edit.personal.pop(category, None)
-        else:
+        if value is not None:
             edit.personal[category] = value
 
 
@@ -150,7 +180,7 @@ def _say(tx: Transaction, edit: _Edit) -> None:
                 source=row.source,
                 personal=edit.personal,
                 consents=row.consents,
-                updated_at=request.at,
+                updated_at=request.said_at,
                 collected_at=row.collected_at,
             ),
             key=row.subject_id,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import TypeAlias
 
 from services.registration import store
-from services.registration.handlers.desk import SERVICE, Desk
+from services.registration.domain.consents import Consent, together
+from services.registration.handlers.desk import Desk
 from shared.contract.consent import (
     ConsentExpired,
     ConsentGiven,
@@ -18,24 +18,25 @@ from shared.contract.message import Message
 from shared.contract.types import SubjectId
 from shared.messaging.unit_of_work import Transaction
 
-Consent: TypeAlias = ConsentGiven | ConsentRefused | ConsentWithdrawn | ConsentExpired
+ConsentFact: TypeAlias = ConsentGiven | ConsentRefused | ConsentWithdrawn | ConsentExpired
 
 
-def may_be_asked_of(desk: Desk, message: Message[Consent]) -> bool:
+def may_be_asked_of(desk: Desk, message: Message[ConsentFact]) -> bool:
     """Whether the consent is to a purpose that the plan lets this service open data for. Of any
     other it is never asked, and if a later plan has it asked, what is not known here is no consent.
     """
-    return message.data.purpose in desk.plan.services[SERVICE].grants
+    return message.data.purpose in desk.purposes
 
 
-async def keep_consents(tx: Transaction, messages: Sequence[Message[Consent]]) -> None:
-    """Keep the latest answer of each person to each purpose, in whatever order they come."""
-    latest: dict[tuple[SubjectId, str], tuple[bool, datetime]] = {}
+async def keep_consents(tx: Transaction, messages: Sequence[Message[ConsentFact]]) -> None:
+    """Keep the latest answer of each person to each purpose, and the latest no, in whatever order
+    they come.
+    """
+    heard: dict[tuple[SubjectId, str], Consent] = {}
     for message in messages:
         data = message.data
         given = isinstance(data, ConsentGiven)
-        kept = latest.get((data.subject_id, data.purpose))
-        # Of two answers at one time the one that says no: nobody is used by a coincidence.
-        if kept is None or (kept[1], not kept[0]) <= (data.at, not given):
-            latest[data.subject_id, data.purpose] = (given, data.at)
-    await store.keep_consents(tx.connection, latest)
+        said = Consent(given, data.at, None if given else data.at)
+        before = heard.get((data.subject_id, data.purpose), said)
+        heard[data.subject_id, data.purpose] = together(before, said)
+    await store.keep_consents(tx.connection, heard)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, Generic, Literal, TypeVar
 from uuid import UUID
@@ -20,7 +20,7 @@ from shared.contract.inbound import (
     RegistrationChanged,
     RegistrationSubmitted,
 )
-from shared.contract.message import Message
+from shared.contract.message import Message, moment_of
 from shared.contract.registration import RegistrationRejected
 from shared.contract.registry import MessageData
 from shared.contract.types import EventId, RegistrationId, SubjectId
@@ -47,13 +47,16 @@ OF_REGISTRATION: Final = frozenset(
 class Request(Generic[D_co]):
     """A message as use cases meet it.
 
-    `at` is its own time, which decides whatever depends on time. `reference` stands for the number
-    of the event or registration that it is about. `since` is when it began to wait, if it waited.
+    `at` is its own time, which decides whether it comes too late. `said_at` is the same, but never
+    later than the broker took it: since when what it says holds, and how old its data is.
+    `reference` stands for the number of the event or registration that it is about. `since` is when
+    it began to wait, if it waited.
     """
 
     message: Message[D_co]
     source: str
     at: datetime
+    said_at: datetime
     reference: bytes
     since: datetime | None = None
 
@@ -74,6 +77,13 @@ class Desk:
     def plan(self) -> Plan:
         return self.privacy.plan
 
+    @property
+    def purposes(self) -> Collection[str]:
+        """What this service may open data for. Of these purposes alone it keeps consents, where
+        they rest on any (ADR 59).
+        """
+        return self.plan.services[SERVICE].grants
+
     def request(self, message: Message[D_co], since: datetime | None = None) -> Request[D_co]:
         """The message as a request. Its source is one of the plan's: `admit` has seen to it."""
         source = self.plan.source_name(message.envelope.source)
@@ -87,7 +97,9 @@ class Desk:
             reference = self.event_reference(data.event_number)
         else:
             raise TypeError(f"{kind.__name__} is no request")
-        return Request(message, source, time_of(message), reference, since)
+        own_time, received_at = message.envelope.time, message.received_at
+        said_at = moment_of(own_time, received_at)
+        return Request(message, source, own_time or received_at, said_at, reference, since)
 
     def requests(self, messages: Sequence[Message[D_co]]) -> list[Request[D_co]]:
         return [self.request(message) for message in messages]
@@ -198,12 +210,6 @@ class About:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "key", self.subject_id or self.event_id)
-
-
-def time_of(message: Message[Any]) -> datetime:
-    """The message's own time, else when the broker took it."""
-    own = message.envelope.time
-    return own or datetime.fromtimestamp(message.received_at_ms / 1000, UTC)
 
 
 def accept(tx: Transaction, request: Request[Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
 from typing import Final
 
 from services.registration import store
@@ -12,6 +11,7 @@ from services.registration.domain.events import (
     cancelled,
     changed,
     given_back,
+    is_over,
     opened,
 )
 from services.registration.handlers.desk import About, Desk, Request, accept, decline
@@ -42,7 +42,7 @@ async def offer_events(
     references = {request.reference for request in requests}
     known = await store.events_by_reference(tx.connection, references)
     now = {reference: row.event for reference, row in known.items()}
-    touched: dict[bytes, datetime] = {}
+    touched: dict[bytes, Request[EventAnnounced]] = {}
     for request in requests:
         before = now.get(request.reference)
         wrong = _wrong(desk.plan, request, before)
@@ -52,12 +52,18 @@ async def offer_events(
         after = _after(tx, request, before)
         if after != before:
             now[request.reference] = after
-            touched[request.reference] = request.at
+            touched[request.reference] = request
         accept(tx, request)
     if touched:
         written = {reference: now[reference] for reference in touched}
         await store.keep_events(tx.connection, written, tx.now)
-        await fill_places(tx, [(now[reference], at) for reference, at in touched.items()])
+        # What is said of an event that is over seats nobody: they would be invoiced for it.
+        going_on = [
+            (now[reference], request.said_at)
+            for reference, request in touched.items()
+            if not is_over(now[reference], request.at)
+        ]
+        await fill_places(tx, going_on)
     return set(touched) - set(known)
 
 
@@ -123,7 +129,7 @@ async def cancel_events(
             waiting.append(Waits(request, event=request.reference))
         elif row.event.status == "cancelled" or request.reference in gone:
             accept(tx, request)
-        elif request.at >= row.event.offer.ends_at:
+        elif is_over(row.event, request.at):
             decline(tx, request, "event_ended", About(row.event.id))
         else:
             event = gone[request.reference] = cancelled(row.event)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from services.registration import store
+from services.registration.domain.consents import Consent
 from services.registration.domain.events import Event
 from services.registration.domain.forms import FieldRule
 from services.registration.domain.lists import Part, each_field_once, parts
@@ -175,11 +176,18 @@ async def _to_disclose(
         PersonToDisclose(
             person.subject_id,
             {name: value for name, value in person.personal.items() if name in categories},
-            consented=consents.get(
-                (person.subject_id, part.purpose),
-                True if opted_for and person.share_fields else None,
+            consented=_consented(
+                consents.get((person.subject_id, part.purpose)), person, opted_for=opted_for
             ),
             collected_at=person.collected_at,
         )
         for person in people
     ]
+
+
+def _consented(
+    consent: Consent | None, person: store.Participant, *, opted_for: bool
+) -> bool | None:
+    if consent is not None:
+        return consent.covers(person.collected_at)
+    return True if opted_for and person.share_fields else None

@@ -16,6 +16,7 @@ from services.registration.handlers.events import clear_registrations, known_eve
 from services.registration.handlers.followups import follow_up
 from services.registration.handlers.waiting import take_for_registrations
 from shared.contract.registration import EventEnded, RegistrationRejected
+from shared.messaging.hearing import LogEnds, has_heard
 from shared.messaging.unit_of_work import Transaction
 
 LONGEST_WAIT: Final = timedelta(days=1)
@@ -70,9 +71,19 @@ async def handle_ready(desk: Desk, tx: Transaction) -> int:
     return len(requests)
 
 
-async def expire_waiting(desk: Desk, tx: Transaction) -> int:
-    """Decline what has waited for a day: nobody announced the event, nobody registered."""
-    del desk
+async def anything_waited_long_enough(tx: Transaction) -> bool:
+    """Whether `expire_waiting` may have anything to do."""
+    return await store.any_waited_since(tx.connection, tx.now - LONGEST_WAIT)
+
+
+async def expire_waiting(tx: Transaction, log_ends: LogEnds) -> int:
+    """Decline what has waited for a day: nobody announced the event, nobody registered.
+
+    `log_ends` are those of the topic that would say it, as they were a moment ago. While this
+    service has not read up to there, it may only not have heard of it: an answer is for good.
+    """
+    if not await has_heard(tx.connection, log_ends):
+        return 0
     expired = await store.take_expired(tx.connection, tx.now - LONGEST_WAIT, MOST_EXPIRED)
     numbers = []
     for row in expired:

@@ -147,7 +147,7 @@ async def make_ready(
             category,
             desk.context(category, one.event_id),
             content,
-            one.request.at,
+            one.request.said_at,
         )
         for one, subject_id in zip(people, subjects, strict=True)
         for category, content in one.kept.content.items()

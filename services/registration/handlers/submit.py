@@ -189,7 +189,7 @@ async def _register(tx: Transaction, placed: Sequence[_Candidate]) -> None:
             charge=(
                 charges[candidate.known.event.id] if isinstance(candidate.place, Seated) else None
             ),
-            at=candidate.request.at,
+            at=candidate.request.said_at,
         )
         for candidate in placed
     ]

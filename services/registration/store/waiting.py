@@ -100,8 +100,16 @@ async def _taken_out(rows: AsyncIterator[asyncpg.Record]) -> list[TakenOut]:
     return sorted(taken, key=lambda row: row.id)
 
 
+async def any_waited_since(connection: Connection, before: datetime) -> bool:
+    """Whether a message has waited since `before` or longer."""
+    waited: bool = await SQL.any_waited_since(connection, before=before)
+    return waited
+
+
 async def take_expired(connection: Connection, before: datetime, most: int) -> list[Expired]:
-    """Take out up to `most` messages that have waited since `before` or longer."""
+    """Take out up to `most` messages that have waited since `before` or longer, and still do not
+    have what they wait for.
+    """
     rows = SQL.take_expired(connection, before=before, most=most)
     expired = [
         Expired(
