@@ -315,21 +315,18 @@ select subject_id, purpose, given, at, last_no_at
 
 -- name: events_after(after, most)
 -- The events that the next registrations are for: to be locked.
-select id, reference
-  from event
- where id in (
-    select event_id
-      from (select event_id
-              from registration
-             where :after::uuid is null or id > :after::uuid
-             order by id
-             limit :most::integer) as page);
+select distinct event_id
+  from (select event_id
+          from registration
+         where :after::uuid is null or id > :after::uuid
+         order by id
+         limit :most::integer) as page;
 
--- name: registrations_after(after, most, events)
+-- name: registrations_after(after, most)
 -- `position` counts those who wait, up to and with this one; null where the person does not.
 with page as (
     select * from registration
-     where (:after::uuid is null or id > :after::uuid) and event_id = any(:events::uuid[])
+     where :after::uuid is null or id > :after::uuid
      order by id
      limit :most::integer
 ), line as (

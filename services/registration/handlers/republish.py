@@ -52,17 +52,20 @@ async def republish_registrations(
     A place is told with what it cost, whatever the event costs now.
     """
     connection = tx.connection
-    references = await store.events_after(connection, after, MOST_AT_ONCE)
-    await store.lock_events(connection, references.values())
-    standing = await store.registrations_after(connection, after, MOST_AT_ONCE, references)
-    events = await store.events_by_id(connection, references)
+    concerned = await store.events_after(connection, after, MOST_AT_ONCE)
+    known = await store.events_by_id(connection, concerned)
+    await store.lock_events(connection, (event.reference for event in known.values()))
+    events = await store.events_by_id(connection, concerned)
+    standing = await store.registrations_after(connection, after, MOST_AT_ONCE)
     states: dict[tuple[EventId, Charge | None], EventState] = {}
     for one in standing:
         row = one.registration
-        known = (row.event_id, one.charge)
-        if known not in states:
-            states[known] = state_for(events[row.event_id].event, one.charge)
-        fact = _as_it_stands(one, states[known])
+        if row.event_id not in events:
+            continue  # it was committed a moment ago, and so was what was said of it
+        alike = (row.event_id, one.charge)
+        if alike not in states:
+            states[alike] = state_for(events[row.event_id].event, one.charge)
+        fact = _as_it_stands(one, states[alike])
         tx.say(fact, key=row.subject_id, subject=row.subject_id, snapshot=True)
     last = standing[-1].registration.id if len(standing) == MOST_AT_ONCE else None
     return len(standing), last

@@ -296,20 +296,17 @@ async def move_up(connection: Connection, moves: Sequence[MoveUp]) -> list[Place
 
 async def events_after(
     connection: Connection, after: RegistrationId | None, most: int
-) -> dict[EventId, bytes]:
-    """The events of up to `most` registrations, by id, from after this one on; their references."""
+) -> list[EventId]:
+    """The events of up to `most` registrations, by id, from after this one on."""
     rows = SQL.events_after(connection, after=after, most=most)
-    return {EventId(row["id"]): row["reference"] async for row in rows}
+    return [EventId(row["event_id"]) async for row in rows]
 
 
 async def registrations_after(
-    connection: Connection,
-    after: RegistrationId | None,
-    most: int,
-    events: Collection[EventId],
+    connection: Connection, after: RegistrationId | None, most: int
 ) -> list[Standing]:
-    """Up to `most` registrations for these events as they stand, by id, from after this one on."""
-    rows = SQL.registrations_after(connection, after=after, most=most, events=list(events))
+    """Up to `most` registrations as they stand, by id, from after this one on."""
+    rows = SQL.registrations_after(connection, after=after, most=most)
     return [
         Standing(
             _placed(row),
