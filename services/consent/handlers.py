@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,7 +18,10 @@ from services.consent.domain import (
     answer,
     check_answers,
     fact_of,
+    latest,
     moment_of,
+    noes_of,
+    of_all,
     provable,
     record_bytes,
     statements_of,
@@ -50,7 +54,7 @@ SAID_AT_ONCE: Final = 20
 
 @value_type
 class Said:
-    """A message and the statements that are in it."""
+    """A message, whose it is, and the statements that are in it: a no may be of others too."""
 
     message: Message[Any]
     subject_id: SubjectId
@@ -102,9 +106,9 @@ class Handlers:
         that meet the same people would wait for each other.
         """
         valid = [message for message in messages if self._fault(message) is None]
-        subjects = await self._identify(tx.connection, valid)
+        people = await self._identify(tx.connection, valid)
         places = [place_of(message.record) for message in valid]
-        tx.made_ready = dict(zip(places, subjects, strict=True))
+        tx.made_ready = dict(zip(places, people, strict=True))
 
     async def rehearse(self, connection: Connection) -> None:
         """All that a withdrawal asks of the database, about nobody."""
@@ -116,16 +120,17 @@ class Handlers:
 
     async def record_contacts(self, tx: Transaction, messages: Sequence[Message[Contact]]) -> None:
         """Record answers of people who gave their e-mail outside any event, and withdrawals, also
-        of what was never given; none later than it came.
+        of what was never given; none later than it came. A yes is of the person whom the address
+        leads to. A no is of everybody whom it stands for: who of them said it, nobody can tell.
 
         Both at once: what holds of people is locked in one order, whatever they say. Else a batch
         of registrations could hold one of them, wait for another, and be waited for.
         """
         said = []
-        for message, subject_id in await self._people(tx, messages):
+        for message, subject_ids in await self._people(tx, messages):
             collected = self._collected(message, "contact")
-            statements = self._statements(message.data, subject_id, collected)
-            said.append(Said(message, subject_id, collected, statements))
+            statements = self._statements(message.data, subject_ids, collected)
+            said.append(Said(message, subject_ids[0], collected, statements))
         news = await self._record(tx, said)
         await store.keep_contacts(tx.connection, await self._sealed_contacts(tx, news))
 
@@ -155,17 +160,21 @@ class Handlers:
         await store.keep_contacts(tx.connection, self._registered_contacts(news))
 
     async def check(self, connection: Connection, email: str, purpose: str) -> Answer:
-        """Whether a person's data may be used for a purpose that rests on consent.
+        """Whether data may be used for a purpose that rests on consent: that of everybody whom the
+        address stands for.
 
-        Who is not known was never asked: the answer does not tell the two apart. AliasInvalid for
+        Who is not known was never asked: the answer does not tell the two apart. AliasError for
         what is no e-mail.
         """
-        (subject_id,) = await self._privacy.people.find(connection, [Alias("email", email)])
-        if subject_id is None:
-            return answer(purpose, self._asked, None)
-        held = await store.state_of(connection, subject_id, purpose)
-        limits = await limits_of(connection, [subject_id], purpose)
-        return answer(purpose, self._asked, held, limits.get(subject_id))
+        (people,) = await self._privacy.people.everybody(connection, [Alias("email", email)])
+        subject_ids = [subject_id for person in people for subject_id in person]
+        held = await store.states_of(connection, subject_ids, purpose)
+        limits = await limits_of(connection, subject_ids, purpose)
+        answers = []
+        for person in people or [()]:
+            limit = next((limits[one] for one in person if one in limits), None)
+            answers.append(answer(purpose, self._asked, latest(held, person), limit))
+        return of_all(answers)
 
     def _fault(self, message: Message[Contact]) -> Fault | None:
         """Why nothing can be recorded. By its form the contract lets more pass than is one."""
@@ -182,8 +191,8 @@ class Handlers:
 
     async def _people(
         self, tx: Transaction, messages: Sequence[Message[Contact]]
-    ) -> list[tuple[Message[Contact], SubjectId]]:
-        """What something can be recorded of, and who sent it; the others are at fault."""
+    ) -> list[tuple[Message[Contact], Sequence[SubjectId]]]:
+        """What something can be recorded of, and of whom; the others are at fault."""
         valid = []
         for message in messages:
             fault = self._fault(message)
@@ -197,9 +206,22 @@ class Handlers:
 
     async def _identify(
         self, connection: Connection, messages: Sequence[Message[Contact]]
-    ) -> list[SubjectId]:
-        people = [[Alias("email", message.data.email)] for message in messages]
-        return await self._privacy.people.identify(connection, people)
+    ) -> list[Sequence[SubjectId]]:
+        """Who sent each message, and of a no everybody else whom its address stands for."""
+        people = self._privacy.people
+        senders = [Alias("email", message.data.email) for message in messages]
+        subject_ids = await people.identify(connection, [[sender] for sender in senders])
+        said_no = [
+            sender
+            for sender, message in zip(senders, messages, strict=True)
+            if _says_no(message.data)
+        ]
+        found = await people.everybody(connection, said_no) if said_no else []
+        meant = dict(zip(said_no, found, strict=True))
+        return [
+            list(dict.fromkeys([subject_id, *chain.from_iterable(meant.get(sender, ()))]))
+            for sender, subject_id in zip(senders, subject_ids, strict=True)
+        ]
 
     def _collected(self, message: Message[Any], by: CollectedBy) -> Collected:
         envelope = message.envelope
@@ -211,12 +233,21 @@ class Handlers:
         return Collected(by, source, origin, moment_of(envelope.time, _received_at(message)))
 
     def _statements(
-        self, data: Contact, subject_id: SubjectId, collected: Collected
+        self, data: Contact, subject_ids: Sequence[SubjectId], collected: Collected
     ) -> Sequence[Statement]:
+        """What whoever sent it said (the first subject), and each no also of the others."""
+        sender, *others = subject_ids
         if isinstance(data, ContactSubmitted):
-            return statements_of(subject_id, data.consents, collected, self._asked)
-        purposes = withdrawn_purposes(data.purposes, self._asked)
-        return withdrawals(subject_id, purposes, collected)
+            said = statements_of(sender, data.consents, collected, self._asked)
+        else:
+            purposes = withdrawn_purposes(data.purposes, self._asked)
+            said = withdrawals(sender, purposes, collected)
+        origins = {other: self._origin_of(other, collected) for other in others}
+        return [*said, *noes_of(origins, said)]
+
+    def _origin_of(self, other: SubjectId, collected: Collected) -> bytes:
+        """One origin says one thing of a purpose, so each further subject has one of its own."""
+        return self._privacy.reference(b"contact of another\0" + other.bytes + collected.origin)
 
     async def _record(self, tx: Transaction, said: Sequence[Said]) -> Sequence[Said]:
         """Record and say what is new; that alone. By it alone whom to write to may be kept: until
@@ -353,6 +384,11 @@ def contact_categories(plan: Plan) -> dict[str, str]:
         for category in purpose.categories
         if category in seals
     }
+
+
+def _says_no(data: Contact) -> bool:
+    """Whether there is a no in it: a withdrawal always is one."""
+    return isinstance(data, WithdrawalRequested) or not all(one.given for one in data.consents)
 
 
 def _answered_at(data: Participation) -> datetime:

@@ -92,7 +92,7 @@ where
             )
     );
 
--- name: state_of(subject_id, purpose)^
-select state, at
+-- name: states_of(subject_ids, purpose)
+select subject_id, state, at
 from consent_state
-where subject_id = :subject_id and purpose = :purpose;
+where subject_id = any(:subject_ids::uuid[]) and purpose = :purpose;

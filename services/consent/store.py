@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from uuid import UUID
 
-from services.consent.domain import State, Statement
+from services.consent.domain import Held, Statement
 from shared.contract.types import Sealed, SubjectId
 from shared.contract.value_type import value_type
 from shared.runtime.database import Connection, queries
@@ -78,9 +78,9 @@ async def drop_contacts(
     await _sql.drop_contacts(connection, subject_ids=list(subject_ids), purposes=list(purposes))
 
 
-async def state_of(
-    connection: Connection, subject_id: SubjectId, purpose: str
-) -> tuple[State, datetime] | None:
-    """What one person said last of one purpose; None where nothing."""
-    row = await _sql.state_of(connection, subject_id=subject_id, purpose=purpose)
-    return None if row is None else (row["state"], row["at"])
+async def states_of(
+    connection: Connection, subject_ids: Collection[SubjectId], purpose: str
+) -> dict[SubjectId, Held]:
+    """What these people said last of one purpose; without those who said nothing."""
+    rows = _sql.states_of(connection, subject_ids=list(subject_ids), purpose=purpose)
+    return {SubjectId(row["subject_id"]): (row["state"], row["at"]) async for row in rows}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from shared.contract.types import SubjectId
 from shared.privacy import subjects
 from shared.privacy.in_force import InForce
-from shared.privacy.subjects import Alias, Pepper
+from shared.privacy.subjects import Alias, Pepper, Person
 from shared.privacy.wrapping import Random
 from shared.runtime.database import Connection, queries
 from shared.runtime.ids import OWN_BYTES, SHARED_BYTES, random_ids
@@ -43,8 +44,9 @@ class People:
         return [identified[person] for person in batch.person_of]
 
     async def rehearse(self, connection: Connection) -> None:
-        """Let a connection know what identifying asks, about nobody."""
+        """Let a connection know what identifying and finding everybody ask, about nobody."""
         await self._identify(connection, subjects.batch((), peppers=self._peppers, region=""))
+        await self.everybody(connection, ())
 
     async def _identify(self, connection: Connection, batch: subjects.Batch) -> list[SubjectId]:
         candidates = random_ids(self._random(SHARED_BYTES + OWN_BYTES * len(batch.rounds)))
@@ -80,6 +82,25 @@ class People:
             next((known[digest] for digest in versions if digest in known), None)
             for versions in asked
         ]
+
+    async def everybody(
+        self, connection: Connection, aliases: Sequence[Alias]
+    ) -> list[tuple[Person, ...]]:
+        """The people whom each alias stands for, whom it leads to first; none where nobody is
+        known by it. Several have one address where their numbers tell them apart. Makes nothing.
+        """
+        asked = [self.digests_of(alias) for alias in aliases]
+        digests = [digest for versions in asked for digest in versions]
+        known: dict[bytes, dict[UUID, list[SubjectId]]] = {}
+        async for digest, person, subject_id in _sql.find_everybody(connection, digests=digests):
+            known.setdefault(digest, {}).setdefault(person, []).append(SubjectId(subject_id))
+        found = []
+        for versions in asked:
+            people: dict[UUID, list[SubjectId]] = {}
+            for digest in versions:
+                people |= known.get(digest, {})
+            found.append(tuple(tuple(subject_ids) for subject_ids in people.values()))
+        return found
 
     async def find_history(self, connection: Connection, alias: Alias) -> list[SubjectId]:
         """Whom an alias leads to, to whom it led before an erasure, and who is the same person.

@@ -53,6 +53,9 @@ from keyring.identify(
 -- name: find_subjects(digests)
 select digest, subject_id from keyring.find_subjects(:digests);
 
+-- name: find_everybody(digests)
+select digest, person, subject_id from keyring.find_everybody(:digests);
+
 -- name: find_history(digests)
 select subject_id from keyring.find_history(:digests);
 

@@ -104,6 +104,7 @@ async def test_two_subjects_that_prove_to_be_one_person_are_covered_together(
     audit = await connect("audit")
     assert await privacy_of("audit").people.find_history(audit, OTHER) == [who, other]
     assert await privacy_of("audit").people.same_people(audit, who) == (who, other)
+    assert await privacy.people.everybody(intake, [NEW]) == [((who, other),)]
     people = await office.people(tx.connection, OLD)
     assert await office.destroy(tx, Scope(people), NOW) == {"contact": 2}
     assert [about for entry, _, about in tx.said if isinstance(entry, KeysDestroyed)] == [*people]
@@ -135,6 +136,10 @@ async def test_a_shared_address_goes_on_leading_to_the_first_and_passes_to_the_n
     assert await subject(privacy, intake, OLD) == first
     known = await office.known_by(tx.connection, second)
     assert sorted((one.kind, one.shared) for one in known) == [("email", False), ("email", True)]
+    assert await privacy.people.everybody(intake, [OLD, NEW]) == [
+        ((first,), (second,)),
+        ((second,),),
+    ]
     assert await office.unlink(tx, OLD, first, "address-given-up")
     assert await subject(privacy, intake, OLD) == second
     assert [one.shared for one in await office.known_by(tx.connection, second)] == [
@@ -193,6 +198,7 @@ async def test_what_was_known_under_an_older_pepper_is_linked_under_the_newest(
     assert await office.unlink(tx, NEW, who, "address-given-up")
     for peppers in ((b"n" * 32,), (b"o" * 32,)):
         assert await plan_office(*peppers).people.find(intake, [NEW]) == [None]
+    assert await both.people.everybody(intake, [OLD, NEW]) == [((who, other),), ()]
 
 
 @pytest.fixture
@@ -265,6 +271,7 @@ async def test_when_no_older_fact_can_come_whoever_comes_with_the_address_is_som
     await office.link(tx, OTHER, who, "changed-address")
     await office.link(tx, OTHER, sharer, "shared-address")
     await erased(office, tx, who)
+    assert await privacy.people.everybody(intake, [OTHER, OLD]) == [((sharer,),), ()]
     assert await retire(office, tx, administrator, NOW - RETIRED_AFTER) == 0
     before = NOW - RETIRED_AFTER - timedelta(seconds=1)
     assert await retire(office, tx, administrator, before) == 2
