@@ -110,13 +110,10 @@ class People:
         rows = _sql.find_history(connection, digests=self.digests_of(alias))
         return [SubjectId(row["subject_id"]) async for row in rows]
 
-    async def same_people(
-        self, connection: Connection, subject_id: SubjectId
-    ) -> tuple[SubjectId, ...]:
-        """The subject, and behind it those that proved to be the same person."""
+    async def same_people(self, connection: Connection, subject_id: SubjectId) -> Person:
+        """The person whose subject it is, by whichever of several that proved to be the same."""
         rows = _sql.same_people(connection, subject_ids=[subject_id])
-        others = {SubjectId(row["subject_id"]) async for row in rows} - {subject_id}
-        return (subject_id, *sorted(others))
+        return tuple([SubjectId(row["subject_id"]) async for row in rows])
 
     def digests_of(self, alias: Alias) -> list[bytes]:
         """What the keyring may know the alias by: under each pepper, the newest first.

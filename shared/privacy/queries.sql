@@ -63,7 +63,7 @@ select subject_id from keyring.find_history(:digests);
 select subject_id from keyring.same_people(:subject_ids);
 
 -- name: aliases_of(subject_id)
-select kind, source, shared, made_at from keyring.aliases_of(:subject_id);
+select kind, source, shared, made_at, shared_with from keyring.aliases_of(:subject_id);
 
 -- name: link_alias(digests, kind, made_with, subject_id, reason)^
 select outcome, led_to
