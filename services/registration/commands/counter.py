@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from uuid import UUID
 
 import orjson
 
@@ -30,10 +31,10 @@ from shared.messaging.unit_of_work import Transaction, unit_of_work
 from shared.privacy.deliveries import Deliveries, Port, Result, told
 from shared.privacy.disclosure import BEHIND, Disclosure, Way
 from shared.privacy.errors import AliasError
-from shared.privacy.subjects import Alias
+from shared.privacy.subjects import Alias, Person
 from shared.runtime.actor import actor
 from shared.runtime.clock import utc_now
-from shared.runtime.database import Pool
+from shared.runtime.database import Connection, Pool
 from shared.runtime.ids import new_id
 
 
@@ -104,13 +105,17 @@ def _table(facts: Sequence[dict[str, object]]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Which list of which event somebody at the counter wants; `output` None: into the folder."""
+    """Which list of which event somebody at the counter wants; `output` None: into the folder.
+
+    `subject` tells which of those is meant who have the address.
+    """
 
     event_name: str
     recipient: str
     output: Path | None = None
     email: str | None = None
     request_reference: str | None = None
+    subject: UUID | None = None
 
 
 class NotDeliveredError(Exception):
@@ -149,16 +154,32 @@ async def _asked(counter: Counter, wish: Wish) -> Asked:
             raise NothingToDiscloseError(
                 "No event has this number or id; `steward registration events` lists them."
             )
-        person = None
-        if wish.email is not None:
-            try:
-                alias = Alias("email", wish.email)
-                (person,) = await counter.desk.privacy.people.find(connection, [alias])
-            except AliasError:
-                raise NothingToDiscloseError("That is no e-mail address.") from None
-            if person is None:
-                raise NothingToDiscloseError("Nobody is known by that address.")
+        person = await _person(counter, connection, wish)
     return Asked(found[0].event, wish.recipient, actor(), wish.request_reference, person)
+
+
+async def _person(counter: Counter, connection: Connection, wish: Wish) -> Person | None:
+    """Whom an authority asks about, which has to be one person; None: a list of everybody.
+
+    Of several who have the address none is picked: nobody gets one person's data for another's.
+    """
+    if wish.email is None:
+        return None
+    try:
+        alias = Alias("email", wish.email)
+        (people,) = await counter.desk.privacy.people.everybody(connection, [alias])
+    except AliasError:
+        raise NothingToDiscloseError("That is no e-mail address.") from None
+    meant = [person for person in people if wish.subject is None or wish.subject in person]
+    if not meant:
+        raise NothingToDiscloseError("Nobody is known by that address.")
+    if len(meant) > 1:
+        names = ", ".join(str(person[0]) for person in meant)
+        raise NothingToDiscloseError(
+            f"Several people have that address: name one by --subject ID. They are {names};"
+            " `steward subjects show` tells how each is known."
+        )
+    return meant[0]
 
 
 def _as_delivered(disclosures: Sequence[Disclosure], result: Result | None) -> list[Disclosure]:
