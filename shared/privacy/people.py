@@ -102,13 +102,16 @@ class People:
             found.append(tuple(tuple(subject_ids) for subject_ids in people.values()))
         return found
 
-    async def find_history(self, connection: Connection, alias: Alias) -> list[SubjectId]:
-        """Whom an alias leads to, to whom it led before an erasure, and who is the same person.
+    async def everybody_ever(self, connection: Connection, alias: Alias) -> tuple[Person, ...]:
+        """The people whom an alias stands for, erased or not, and stood for before an erasure.
 
         Only for the service that keeps the log: that one can answer for as long as it is kept.
         """
-        rows = _sql.find_history(connection, digests=self.digests_of(alias))
-        return [SubjectId(row["subject_id"]) async for row in rows]
+        people: dict[UUID, list[SubjectId]] = {}
+        digests = self.digests_of(alias)
+        async for person, subject_id in _sql.find_everybody_ever(connection, digests=digests):
+            people.setdefault(person, []).append(SubjectId(subject_id))
+        return tuple(tuple(subject_ids) for subject_ids in people.values())
 
     async def same_people(self, connection: Connection, subject_id: SubjectId) -> Person:
         """The person whose subject it is, by whichever of several that proved to be the same."""

@@ -56,8 +56,8 @@ select digest, subject_id from keyring.find_subjects(:digests);
 -- name: find_everybody(digests)
 select digest, person, subject_id from keyring.find_everybody(:digests);
 
--- name: find_history(digests)
-select subject_id from keyring.find_history(:digests);
+-- name: find_everybody_ever(digests)
+select person, subject_id from keyring.find_everybody_ever(:digests);
 
 -- name: same_people(subject_ids)
 select subject_id from keyring.same_people(:subject_ids);

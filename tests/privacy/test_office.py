@@ -102,7 +102,7 @@ async def test_two_subjects_that_prove_to_be_one_person_are_covered_together(
     for alias in (OLD, NEW, OTHER):
         assert await office.people(tx.connection, alias) == (who, other)
     audit = await connect("audit")
-    assert await privacy_of("audit").people.find_history(audit, OTHER) == [who, other]
+    assert await privacy_of("audit").people.everybody_ever(audit, OTHER) == ((who, other),)
     assert await privacy_of("audit").people.same_people(audit, who) == (who, other)
     assert await privacy.people.everybody(intake, [NEW]) == [((who, other),)]
     people = await office.people(tx.connection, OLD)
@@ -234,10 +234,10 @@ async def test_the_erased_are_found_by_the_audit_service_alone(
     for service in ("registration", "consent", "retention"):
         assert await privacy_of(service).people.find(await connect(service), [OLD]) == [None]
     audit = await connect("audit")
-    assert await privacy_of("audit").people.find_history(audit, OLD) == [who]
+    assert await privacy_of("audit").people.everybody_ever(audit, OLD) == ((who,),)
     for service in ("registration", "retention"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await privacy_of(service).people.find_history(await connect(service), OLD)
+            await privacy_of(service).people.everybody_ever(await connect(service), OLD)
     # A fact from before that comes late still belongs to the subject that was erased, and adds
     # nothing; a fact of somebody who comes back makes a person of the subject again.
     assert await subject(privacy, intake, OLD) == who
@@ -270,6 +270,8 @@ async def test_when_no_older_fact_can_come_whoever_comes_with_the_address_is_som
     who, sharer = await subject(privacy, intake, OLD), await subject(privacy, intake, NEW)
     await office.link(tx, OTHER, who, "changed-address")
     await office.link(tx, OTHER, sharer, "shared-address")
+    audit = await connect("audit")
+    assert await privacy_of("audit").people.everybody_ever(audit, OTHER) == ((who,), (sharer,))
     await erased(office, tx, who)
     assert await privacy.people.everybody(intake, [OTHER, OLD]) == [((sharer,),), ()]
     assert await retire(office, tx, administrator, NOW - RETIRED_AFTER) == 0
@@ -279,8 +281,8 @@ async def test_when_no_older_fact_can_come_whoever_comes_with_the_address_is_som
     assert await privacy.people.find(intake, [OTHER]) == [sharer]
     again = await subject(privacy, intake, OLD)
     assert again != who
-    audit = await connect("audit")
-    assert await privacy_of("audit").people.find_history(audit, OLD) == [again, who]
+    assert await privacy_of("audit").people.everybody_ever(audit, OLD) == ((again,), (who,))
+    assert await privacy_of("audit").people.everybody_ever(audit, OTHER) == ((sharer,), (who,))
 
 
 async def test_after_the_period_nothing_leads_from_an_address_to_old_entries(
@@ -310,8 +312,8 @@ async def test_after_the_period_nothing_leads_from_an_address_to_old_entries(
     assert isinstance(entry, AliasesForgotten)
     assert (entry.aliases, entry.erased_before) == (1, longest + timedelta(days=1))
     audit = await connect("audit")
-    assert await privacy_of("audit").people.find_history(audit, OLD) == []
-    assert await privacy_of("audit").people.find_history(audit, NEW) == [stays]
+    assert await privacy_of("audit").people.everybody_ever(audit, OLD) == ()
+    assert await privacy_of("audit").people.everybody_ever(audit, NEW) == ((stays,),)
     assert await privacy.people.find(intake, [OLD]) == [None]
     assert await traces(administrator, digests) == []
     assert await subject(privacy, intake, OLD) != who
