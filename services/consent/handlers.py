@@ -31,7 +31,7 @@ from services.consent.domain import (
 from shared.contract.audit import ConsentRecorded
 from shared.contract.inbound import ContactSubmitted, WithdrawalRequested
 from shared.contract.message import Fault, Message
-from shared.contract.registration import ParticipantRegistered, RegistrationWaitlisted
+from shared.contract.registration import ParticipantRegistered, RegistrationWaitlisted, collected_at
 from shared.contract.types import Sealed, SubjectId
 from shared.contract.value_type import value_type
 from shared.messaging.places import place_of
@@ -392,7 +392,7 @@ def _says_no(data: Contact) -> bool:
 
 
 def _answered_at(data: Participation) -> datetime:
-    return data.registered_at if isinstance(data, ParticipantRegistered) else data.waitlisted_at
+    return collected_at(data) if isinstance(data, ParticipantRegistered) else data.waitlisted_at
 
 
 def _received_at(message: Message[Any]) -> datetime:
