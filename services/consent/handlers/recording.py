@@ -1,8 +1,8 @@
-"""What the consent service does: it records what people say, and knows what holds."""
+"""What people say of a purpose is recorded, proven and told, and what holds is known."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, Final
@@ -28,12 +28,17 @@ from services.consent.domain import (
     withdrawals,
     withdrawn_purposes,
 )
+from services.consent.handlers.contacts import Contacts, Said
 from shared.contract.audit import ConsentRecorded
 from shared.contract.inbound import ContactSubmitted, WithdrawalRequested
 from shared.contract.message import Fault, Message
-from shared.contract.registration import ParticipantRegistered, RegistrationWaitlisted, collected_at
-from shared.contract.types import Sealed, SubjectId
-from shared.contract.value_type import value_type
+from shared.contract.registration import (
+    ParticipantRegistered,
+    ParticipantUpdated,
+    RegistrationWaitlisted,
+    collected_at,
+)
+from shared.contract.types import SubjectId
 from shared.messaging.places import place_of
 from shared.messaging.unit_of_work import Transaction
 from shared.privacy.errors import AliasError
@@ -41,7 +46,6 @@ from shared.privacy.limits import limits_of
 from shared.privacy.plan import Plan
 from shared.privacy.privacy import Privacy
 from shared.privacy.subjects import Alias, normalise_email
-from shared.privacy.values import ToSeal
 from shared.runtime.database import Connection
 from shared.runtime.turns import in_turns
 
@@ -52,52 +56,17 @@ SAID_AT_ONCE: Final = 20
 """Records that are said before whoever waits for a withdrawal has his turn: half a millisecond."""
 
 
-@value_type
-class Said:
-    """A message, whose it is, and the statements that are in it: a no may be of others too."""
-
-    message: Message[Any]
-    subject_id: SubjectId
-    collected: Collected
-    statements: Sequence[Statement]
-
-
-@value_type
-class Consented:
-    """A yes to a purpose, and the category of data that the person is then written to with."""
-
-    said: Said
-    purpose: str
-    category: str
-
-    def contact(self, sealed: Sealed) -> store.Contact:
-        """Whom to write to, as the store keeps it."""
-        language: str = self.said.message.data.language
-        return store.Contact(
-            subject_id=self.said.subject_id,
-            purpose=self.purpose,
-            category=self.category,
-            language=language,
-            sealed=sealed,
-            at=self.said.collected.at,
-        )
-
-
 class Handlers:
     """The use cases, with the plan and the door to personal data that they need."""
 
     def __init__(self, privacy: Privacy) -> None:
         self._privacy = privacy
         self._asked_by_plan = privacy.derived(asked_by)
-        self._categories_of_plan = privacy.derived(contact_categories)
+        self._contacts = Contacts(privacy)
 
     @property
     def _asked(self) -> Asked:
         return self._asked_by_plan()
-
-    @property
-    def _contact_categories(self) -> Mapping[str, str]:
-        return self._categories_of_plan()
 
     async def prepare(self, tx: Transaction, messages: Sequence[Message[Contact]]) -> None:
         """Before a batch: find everybody who is in it, at once.
@@ -116,7 +85,7 @@ class Handlers:
         await store.record(
             connection, {}, plan_digest="", recorded_at=datetime.fromtimestamp(0, UTC)
         )
-        await store.drop_contacts(connection, (), self._contact_categories)
+        await store.drop_contacts(connection, (), self._contacts.categories)
 
     async def record_contacts(self, tx: Transaction, messages: Sequence[Message[Contact]]) -> None:
         """Record answers of people who gave their e-mail outside any event, and withdrawals, also
@@ -131,8 +100,7 @@ class Handlers:
             collected = self._collected(message, "contact")
             statements = self._statements(message.data, subject_ids, collected)
             said.append(Said(message, subject_ids[0], collected, statements))
-        news = await self._record(tx, said)
-        await store.keep_contacts(tx.connection, await self._sealed_contacts(tx, news))
+        await self._contacts.keep_submitted(tx, await self._record(tx, said))
 
     async def record_participants(
         self, tx: Transaction, messages: Sequence[Message[Participation]]
@@ -157,7 +125,27 @@ class Handlers:
             if statements:
                 said.append(Said(message, data.subject_id, collected, statements))
         news = await self._record(tx, said)
-        await store.keep_contacts(tx.connection, self._registered_contacts(news))
+        await self._contacts.keep_registered(tx, news)
+        new = {id(one.message) for one in news}
+        # Corrected while waiting for a place, or told again because something was missed.
+        told = [
+            (one.message.data, one.collected.at)
+            for one in said
+            if id(one.message) not in new and isinstance(one.message.data, ParticipantRegistered)
+        ]
+        await self._contacts.correct(tx, told)
+
+    async def correct_contacts(
+        self, tx: Transaction, messages: Sequence[Message[ParticipantUpdated]]
+    ) -> None:
+        """Write to people as they have corrected it. What they agreed to is not corrected here: a
+        consent is withdrawn, or given anew.
+        """
+        told = [
+            (message.data, moment_of(message.data.updated_at, _received_at(message)))
+            for message in messages
+        ]
+        await self._contacts.correct(tx, told)
 
     async def check(self, connection: Connection, email: str, purpose: str) -> Answer:
         """Whether data may be used for a purpose that rests on consent: that of everybody whom the
@@ -269,7 +257,7 @@ class Handlers:
             said = _news(tx, said, [statement for statement, _ in told.values()])
         no_more = {one.subject_id for one, _ in told.values() if one.state != "given"}
         if no_more:
-            await store.drop_contacts(tx.connection, no_more, self._contact_categories)
+            await store.drop_contacts(tx.connection, no_more, self._contacts.categories)
         async for some in in_turns(list(told.items()), SAID_AT_ONCE):
             for record_id, (statement, message) in some:
                 about = statement.subject_id
@@ -295,55 +283,8 @@ class Handlers:
             }
         )
 
-    async def _sealed_contacts(self, tx: Transaction, said: Sequence[Said]) -> list[store.Contact]:
-        """What people left who said yes; of those who did not, nothing is sealed or kept."""
-        consented = self._consented(said)
-        items = [
-            ToSeal(
-                one.said.subject_id,
-                one.category,
-                "",
-                self._content(one.said.message.data, one.category),
-                at=one.said.collected.at,
-            )
-            for one in consented
-        ]
-        sealed = await self._privacy.seal(tx.connection, items, at=tx.now)
-        return [
-            one.contact(value)
-            for one, value in zip(consented, sealed, strict=True)
-            if value is not None
-        ]
 
-    def _registered_contacts(self, said: Sequence[Said]) -> list[store.Contact]:
-        """The same of people who registered: registration has sealed it already."""
-        return [
-            one.contact(one.said.message.data.personal[one.category])
-            for one in self._consented(said)
-            if one.category in one.said.message.data.personal
-        ]
-
-    def _consented(self, said: Sequence[Said]) -> list[Consented]:
-        """Of each person the newest yes to a purpose that we keep whom to write to for."""
-        newest: dict[SubjectId, Consented] = {}
-        for one in sorted(said, key=lambda one: one.collected.at):
-            for statement in one.statements:
-                category = self._contact_categories.get(statement.purpose)
-                if statement.state == "given" and category is not None:
-                    newest[one.subject_id] = Consented(one, statement.purpose, category)
-        return list(newest.values())
-
-    def _content(self, data: ContactSubmitted, category: str) -> dict[str, str]:
-        fields = self._privacy.plan.fields
-        told = {"name": data.name, "email": data.email}
-        return {
-            name: value
-            for name, value in told.items()
-            if value is not None and f"{category}.{name}" in fields
-        }
-
-
-def answers_something(message: Message[Participation]) -> bool:
+def answers_something(message: Message[Participation | ParticipantUpdated]) -> bool:
     """False for a registration that came without any answer: there is nothing to record."""
     return bool(message.data.consents)
 
@@ -372,18 +313,6 @@ def asked_by(plan: Plan) -> Asked:
             for name in (wording.id, wording.digest)
         },
     )
-
-
-def contact_categories(plan: Plan) -> dict[str, str]:
-    """For which purposes this service keeps whom to write to, and as which category."""
-    seals = plan.services["consent"].seals
-    return {
-        name: category
-        for name, purpose in plan.purposes.items()
-        if purpose.needs_consent
-        for category in purpose.categories
-        if category in seals
-    }
 
 
 def _says_no(data: Contact) -> bool:
