@@ -17,13 +17,13 @@ class AliasError(PrivacyError, ValueError):
 
 
 class SeveralPeopleError(PrivacyError, LookupError):
-    """An address stands for several people, or has, and one of them has to be named."""
+    """An address stands for several people, or has, and one of them has to be named. The text has
+    an id of each.
+    """
 
     def __init__(self, subject_ids: Iterable[SubjectId]) -> None:
         names = ", ".join(map(str, subject_ids))
-        super().__init__(
-            f"several people have this address, or had it: name one by its id, {names}"
-        )
+        super().__init__(f"This address is several people's: name one of them by the id, {names}")
 
 
 class NotGrantedError(PrivacyError):

@@ -182,7 +182,7 @@ async def test_an_authority_is_told_of_one_of_several_who_have_an_address(
     seventh, eighth = [registered.subject_id for registered in of_office]
     assert seventh != eighth
     wish = Wish("E-1", "police", tmp_path / "answer.csv", office, "5650/R/1234/26")
-    with pytest.raises(NothingToDiscloseError, match=r"Several people.*--subject") as refused:
+    with pytest.raises(NothingToDiscloseError, match=r"several people.*--subject") as refused:
         await given.ask(wish)
     assert all(str(one) in str(refused.value) for one in (seventh, eighth))
     assert not await given.front.said(DataDisclosedToAuthority)

@@ -44,6 +44,10 @@ Output = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="The summary as JSON.")]
+Subject = Annotated[
+    UUID | None,
+    typer.Option(metavar="ID", help="Which data subject, of several who have the address."),
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before handing over.")]
 
 
@@ -83,10 +87,7 @@ def disclose_to_authority(  # noqa: PLR0913 - one for each option
     reference: Annotated[
         str, typer.Option(metavar="NUMBER", help="The authority's own number of its request.")
     ],
-    subject: Annotated[
-        UUID | None,
-        typer.Option(metavar="ID", help="Which data subject, of several who have the address."),
-    ] = None,
+    subject: Subject = None,
     output: Output = None,
     as_json: Json = False,
     yes: Yes = False,
@@ -155,19 +156,21 @@ def show(
     ],
     purpose: Annotated[str, typer.Argument(help="What you need it for: a purpose of the plan.")],
     *,
+    subject: Subject = None,
     as_json: Annotated[bool, _AS_JSON] = False,
 ) -> None:
     """Show what a person gave for an event, as far as your purpose needs it.
 
     That you read it is in the audit log before you see it, and told to the person who asks.
 
-    Exit code 1: nobody of this address has registered for the event. 2: wrong arguments.
+    Exit code 1: nobody of this address has registered for the event. 2: several people have the
+    address, and --subject has to name one of them; or wrong arguments.
 
     Example: echo maija@example.org | steward registration show E-1 - event-arrangement
     """
-    from services.registration.commands.reading import run_show
+    from services.registration.commands.reading import Wanted, run_show
 
-    raise typer.Exit(run_show(event, person, purpose, as_json=as_json))
+    raise typer.Exit(run_show(Wanted(event, person, purpose, subject), as_json=as_json))
 
 
 @app.command()

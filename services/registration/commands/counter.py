@@ -24,14 +24,15 @@ from services.registration.handlers.handover import (
     disclose,
     list_parts,
 )
+from services.registration.handlers.meant import person_meant
 from services.registration.handlers.republish import republish_events, republish_registrations
 from services.registration.settings import Settings
 from shared.assembly import open_parts
 from shared.messaging.unit_of_work import Transaction, unit_of_work
 from shared.privacy.deliveries import Deliveries, Port, Result, told
 from shared.privacy.disclosure import BEHIND, Disclosure, Way
-from shared.privacy.errors import AliasError
-from shared.privacy.subjects import Alias, Person
+from shared.privacy.errors import AliasError, SeveralPeopleError
+from shared.privacy.subjects import Person
 from shared.runtime.actor import actor
 from shared.runtime.clock import utc_now
 from shared.runtime.database import Connection, Pool
@@ -159,27 +160,18 @@ async def _asked(counter: Counter, wish: Wish) -> Asked:
 
 
 async def _person(counter: Counter, connection: Connection, wish: Wish) -> Person | None:
-    """Whom an authority asks about, which has to be one person; None: a list of everybody.
-
-    Of several who have the address none is picked: nobody gets one person's data for another's.
-    """
+    """Whom an authority asks about, which has to be one person; None: a list of everybody."""
     if wish.email is None:
         return None
     try:
-        alias = Alias("email", wish.email)
-        (people,) = await counter.desk.privacy.people.everybody(connection, [alias])
+        person = await person_meant(counter.desk, connection, wish.email, wish.subject)
     except AliasError:
         raise NothingToDiscloseError("That is no e-mail address.") from None
-    meant = [person for person in people if wish.subject is None or wish.subject in person]
-    if not meant:
+    except SeveralPeopleError as error:
+        raise NothingToDiscloseError(f"{error} (--subject ID).") from None
+    if person is None:
         raise NothingToDiscloseError("Nobody is known by that address.")
-    if len(meant) > 1:
-        names = ", ".join(str(person[0]) for person in meant)
-        raise NothingToDiscloseError(
-            f"Several people have that address: name one by --subject ID. They are {names};"
-            " `steward subjects show` tells how each is known."
-        )
-    return meant[0]
+    return person
 
 
 def _as_delivered(disclosures: Sequence[Disclosure], result: Result | None) -> list[Disclosure]:

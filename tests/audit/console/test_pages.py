@@ -269,7 +269,7 @@ async def test_of_several_who_have_an_address_one_has_to_be_named(
 ) -> None:
     answer = await browser.post("/people", data={"person": SHARED})
     assert answer.status_code == 400
-    assert "Several people have this address" in answer.text
+    assert "This address is several people" in answer.text
     assert SHARED not in answer.text
 
 

@@ -127,8 +127,7 @@ class Pages:
                 form.faults["person"] = "This is neither an e-mail address nor a subject's id."
                 return self._page("people", status=400, form=form)
             except SeveralPeopleError as error:
-                text = str(error)
-                form.faults["person"] = f"{text[0].upper()}{text[1:]}."
+                form.faults["person"] = f"{error}."
                 return self._page("people", status=400, form=form)
             found = await self._history(connection, subject_ids) if subject_ids else None
         if found is None:
