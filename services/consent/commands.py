@@ -42,7 +42,9 @@ def check(
 ) -> None:
     """Say whether a person's data may be used for a purpose that rests on consent.
 
-    Exit code 0: they may. 1: they may not, and why. 2: wrong arguments.
+    Where several people have the address, it may where it may of all of them.
+
+    Exit code 0: it may. 1: it may not, and why. 2: wrong arguments.
 
     Example: echo maija@example.org | steward consent check - marketing
     """

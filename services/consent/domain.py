@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal, TypeAlias
 from uuid import UUID
 
 import orjson
@@ -19,7 +19,13 @@ from shared.contract.value_type import value_type
 State = Literal["given", "refused", "withdrawn"]
 CollectedBy = Literal["registration", "contact"]
 Limit = Literal["objected", "restricted"]
+Held: TypeAlias = tuple[State, datetime]
+"""What holds of a person and a purpose, and since when."""
 Reason = State | Limit | Literal["never_asked", "not_based_on_consent"]
+
+
+_WEIGHTS: Final[Mapping[State, int]] = {"given": 0, "refused": 1, "withdrawn": 2}
+"""Between statements of one moment, as `queries.sql` weighs them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +135,16 @@ def withdrawals(
     return [Statement(subject_id, purpose, "withdrawn", collected) for purpose in purposes]
 
 
+def noes_of(origins: Mapping[SubjectId, bytes], said: Iterable[Statement]) -> list[Statement]:
+    """Each no that was said, of these people too, under an origin for each of them."""
+    return [
+        replace(one, subject_id=subject_id, collected=replace(one.collected, origin=origin))
+        for subject_id, origin in origins.items()
+        for one in said
+        if one.state != "given"
+    ]
+
+
 def record_bytes(record_id: UUID, statement: Statement, plan_digest: str) -> bytes:
     """A record as it is digested: its columns as JSON with sorted keys, the same for ever."""
     collected = statement.collected
@@ -149,9 +165,7 @@ def record_bytes(record_id: UUID, statement: Statement, plan_digest: str) -> byt
     return orjson.dumps(columns, default=str, option=orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z)
 
 
-def answer(
-    purpose: str, asked: Asked, held: tuple[State, datetime] | None, limit: Limit | None = None
-) -> Answer:
+def answer(purpose: str, asked: Asked, held: Held | None, limit: Limit | None = None) -> Answer:
     """Whether the purpose may rest on this person's consent now.
 
     `limit`: the person objected to the purpose (article 21), or the data is restricted (article
@@ -165,6 +179,17 @@ def answer(
     if state == "given" and limit is not None:
         return Answer(False, limit)
     return Answer(state == "given", state, since)
+
+
+def latest(held: Mapping[SubjectId, Held], person: Iterable[SubjectId]) -> Held | None:
+    """What one person said last, as whichever subject; of one moment what allows least."""
+    said = [held[subject_id] for subject_id in person if subject_id in held]
+    return max(said, key=lambda one: (one[1], _WEIGHTS[one[0]]), default=None)
+
+
+def of_all(answers: Sequence[Answer]) -> Answer:
+    """One answer for several people: no where it is no of any of them."""
+    return next((one for one in answers if not one.may_be_used), answers[0])
 
 
 def fact_of(

@@ -41,15 +41,17 @@ counted as (
 )
 select id from said where id not in (select id from recorded);
 
--- name: keep_contacts(subject_ids, purposes, categories, languages, sealed, ats)!
+-- name: keep_contacts(subject_ids, purposes, categories, languages, sealed, ats, registration_ids)!
 -- Kept only where nobody has said no since, in whichever order and however often it is told. That
 -- another yes holds now brings back nothing: it may have come without whom to write to.
-insert into contact as known (subject_id, category, language, sealed, at)
-select latest.subject_id, latest.category, latest.language, latest.sealed, latest.at
+insert into contact as known (subject_id, category, language, sealed, at, registration_id)
+select
+    latest.subject_id, latest.category, latest.language, latest.sealed, latest.at,
+    latest.registration_id
 from unnest(
     :subject_ids::uuid[], :purposes::text[], :categories::text[], :languages::text[],
-    :sealed::bytea[], :ats::timestamptz[]
-) as latest (subject_id, purpose, category, language, sealed, at)
+    :sealed::bytea[], :ats::timestamptz[], :registration_ids::uuid[]
+) as latest (subject_id, purpose, category, language, sealed, at, registration_id)
 left join lateral (
     select true as found
     from consent_record as record
@@ -67,8 +69,47 @@ set
     category = excluded.category,
     language = excluded.language,
     sealed = excluded.sealed,
-    at = excluded.at
+    at = excluded.at,
+    registration_id = excluded.registration_id,
+    corrected_at = null
 where excluded.at >= known.at;
+
+-- name: lock_states(subject_ids)!
+-- Whoever records what these people say waits, and we for him, in the order of `record`.
+select
+from consent_state
+where subject_id = any(:subject_ids::uuid[])
+order by subject_id, purpose
+for update;
+
+-- name: correct_contacts(registration_ids, subject_ids, categories, sealed, ats)!
+-- Changes what is there and adds nothing, so that nobody comes back whom a no has removed. `at` stays
+-- when it was left: a no from before the correction that comes after it removes it all the same.
+with told as (
+    select *
+    from unnest(
+        :registration_ids::uuid[], :subject_ids::uuid[], :categories::text[], :sealed::bytea[],
+        :ats::timestamptz[]
+    ) as one (registration_id, subject_id, category, sealed, at)
+),
+emptied as (
+    delete from contact using told
+    where
+        contact.subject_id = told.subject_id
+        and contact.registration_id = told.registration_id
+        and contact.category = told.category
+        and told.at >= coalesce(contact.corrected_at, contact.at)
+        and told.sealed is null
+)
+update contact
+set sealed = told.sealed, corrected_at = told.at
+from told
+where
+    contact.subject_id = told.subject_id
+    and contact.registration_id = told.registration_id
+    and contact.category = told.category
+    and told.at >= coalesce(contact.corrected_at, contact.at)
+    and told.sealed is not null;
 
 -- name: drop_contacts(subject_ids, purposes)!
 -- Whom we may no longer write to for any purpose, or not by what was left with an earlier yes: what
@@ -92,7 +133,7 @@ where
             )
     );
 
--- name: state_of(subject_id, purpose)^
-select state, at
+-- name: states_of(subject_ids, purpose)
+select subject_id, state, at
 from consent_state
-where subject_id = :subject_id and purpose = :purpose;
+where subject_id = any(:subject_ids::uuid[]) and purpose = :purpose;

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from uuid import UUID
 
-from services.consent.domain import State, Statement
-from shared.contract.types import Sealed, SubjectId
+from services.consent.domain import Held, Statement
+from shared.contract.types import RegistrationId, Sealed, SubjectId
 from shared.contract.value_type import value_type
 from shared.runtime.database import Connection, queries
 
@@ -16,13 +16,25 @@ _sql = queries("queries.sql", __file__)
 
 @value_type
 class Contact:
-    """Whom to write to for a purpose, sealed, as of a moment."""
+    """Whom to write to for a purpose, sealed, as of a moment, and the registration it came with."""
 
     subject_id: SubjectId
     purpose: str
     category: str
     language: str
     sealed: Sealed
+    at: datetime
+    registration_id: RegistrationId | None
+
+
+@value_type
+class Correction:
+    """What a registration says now of whom to write to, as of a moment; None: nothing any more."""
+
+    registration_id: RegistrationId
+    subject_id: SubjectId
+    category: str
+    sealed: Sealed | None
     at: datetime
 
 
@@ -68,6 +80,23 @@ async def keep_contacts(connection: Connection, contacts: Collection[Contact]) -
         languages=[contact.language for contact in contacts],
         sealed=[contact.sealed for contact in contacts],
         ats=[contact.at for contact in contacts],
+        registration_ids=[contact.registration_id for contact in contacts],
+    )
+
+
+async def correct_contacts(connection: Connection, corrections: Collection[Correction]) -> None:
+    """Replace what came with these registrations and was not corrected later; one per person."""
+    if not corrections:
+        return
+    subject_ids = [correction.subject_id for correction in corrections]
+    await _sql.lock_states(connection, subject_ids=subject_ids)
+    await _sql.correct_contacts(
+        connection,
+        registration_ids=[correction.registration_id for correction in corrections],
+        subject_ids=subject_ids,
+        categories=[correction.category for correction in corrections],
+        sealed=[correction.sealed for correction in corrections],
+        ats=[correction.at for correction in corrections],
     )
 
 
@@ -78,9 +107,9 @@ async def drop_contacts(
     await _sql.drop_contacts(connection, subject_ids=list(subject_ids), purposes=list(purposes))
 
 
-async def state_of(
-    connection: Connection, subject_id: SubjectId, purpose: str
-) -> tuple[State, datetime] | None:
-    """What one person said last of one purpose; None where nothing."""
-    row = await _sql.state_of(connection, subject_id=subject_id, purpose=purpose)
-    return None if row is None else (row["state"], row["at"])
+async def states_of(
+    connection: Connection, subject_ids: Collection[SubjectId], purpose: str
+) -> dict[SubjectId, Held]:
+    """What these people said last of one purpose; without those who said nothing."""
+    rows = _sql.states_of(connection, subject_ids=list(subject_ids), purpose=purpose)
+    return {SubjectId(row["subject_id"]): (row["state"], row["at"]) async for row in rows}

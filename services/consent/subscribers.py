@@ -37,15 +37,16 @@ def subscriptions(privacy: Privacy) -> list[Subscription]:
         ),
         Subscription(
             topic=registration.TOPIC,
-            handlers=dict.fromkeys(PARTICIPATIONS, handlers.record_participants),
+            handlers={
+                **dict.fromkeys(PARTICIPATIONS, handlers.record_participants),
+                registration.ParticipantUpdated: handlers.correct_contacts,
+            },
             ignored=frozenset(
                 {
                     registration.EventOpened,
                     registration.EventChanged,
                     registration.EventCancelled,
                     registration.EventEnded,
-                    # Answers to a form can be corrected; a consent is withdrawn, not corrected.
-                    registration.ParticipantUpdated,
                     registration.RegistrationRejected,
                     registration.RegistrationCancelled,
                     registration.ParticipationRecorded,

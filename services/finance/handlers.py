@@ -28,6 +28,7 @@ from shared.contract.registration import (
     ParticipantRegistered,
     ParticipantUpdated,
     RegistrationCancelled,
+    collected_at,
 )
 from shared.contract.types import InvoiceId, RegistrationId, Sealed, SubjectId
 from shared.messaging.unit_of_work import Transaction
@@ -289,11 +290,6 @@ def _told(data: ParticipantRegistered, invoice_id: InvoiceId, context: str) -> T
         as_of=data.registered_at,
         collected_at=collected_at(data),
     )
-
-
-def collected_at(data: ParticipantRegistered) -> datetime:
-    """When the data was collected: before the registration's own moment by who had to wait."""
-    return data.collected_at or data.registered_at
 
 
 def percents_of(plan: Plan) -> dict[str, Decimal]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from types import MappingProxyType
 from typing import Annotated, Final, Literal
 
@@ -98,6 +99,11 @@ class ParticipantRegistered(_Participation):
         """Whether taking part is free of charge: then there is nothing to invoice."""
         fee = self.event.fee
         return _NO_FEE if fee is None or fee.minor_units <= 0 else {}
+
+
+def collected_at(data: ParticipantRegistered) -> datetime:
+    """When the data was collected: before the registration's own moment by who had to wait."""
+    return data.collected_at or data.registered_at
 
 
 @message(topic=TOPIC)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from shared.contract.types import SubjectId
 from shared.runtime.unavailable import UnavailableError
 
 
@@ -11,6 +14,16 @@ class PrivacyError(Exception):
 
 class AliasError(PrivacyError, ValueError):
     """An alias that is no e-mail address, telephone number or person number of a source."""
+
+
+class SeveralPeopleError(PrivacyError, LookupError):
+    """An address stands for several people, or has, and one of them has to be named. The text has
+    an id of each.
+    """
+
+    def __init__(self, subject_ids: Iterable[SubjectId]) -> None:
+        names = ", ".join(map(str, subject_ids))
+        super().__init__(f"This address is several people's: name one of them by the id, {names}")
 
 
 class NotGrantedError(PrivacyError):

@@ -28,7 +28,7 @@ from shared.privacy.errors import NotInPlanError
 from shared.privacy.keyring import KeyName
 from shared.privacy.privacy import Privacy
 from shared.privacy.records import KEPT
-from shared.privacy.subjects import Alias, AliasKind
+from shared.privacy.subjects import Alias, AliasKind, Person
 from shared.runtime.database import Connection, queries
 
 RETIRED_AFTER: Final = KEPT + timedelta(days=1)
@@ -54,12 +54,14 @@ class _EntryHead(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One way in which a person is known; what it is, only a digest of is kept."""
+    """One way in which a person is known, and who else is; what it is, only a digest of is kept."""
 
     kind: AliasKind
     source: str | None
     shared: bool
+    """Whether it leads to somebody else where it is all that is known."""
     made_at: datetime
+    shared_with: tuple[SubjectId, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +85,32 @@ class PrivacyOffice:
         (found,) = await self._privacy.people.find(connection, [alias])
         return () if found is None else await self._privacy.people.same_people(connection, found)
 
+    async def everybody(self, connection: Connection, alias: Alias) -> tuple[Person, ...]:
+        """The people whom an alias stands for, whom it leads to first: who share it are several."""
+        (found,) = await self._privacy.people.everybody(connection, [alias])
+        return found
+
+    async def person_of(self, connection: Connection, subject_id: SubjectId) -> Person | None:
+        """A person by any of the subjects; None where it is nobody's: no alias, and no key."""
+        person = await self._privacy.people.same_people(connection, subject_id)
+        for one in person:
+            if await self.known_by(connection, one):
+                return person
+        return person if await self.count_keys(connection, Scope(person)) else None
+
     async def known_by(self, connection: Connection, subject_id: SubjectId) -> list[Known]:
         """In which ways a person is known, the oldest first."""
         rows = _sql.aliases_of(connection, subject_id=subject_id)
-        return [Known(**dict(row)) async for row in rows]
+        return [
+            Known(
+                kind=row["kind"],
+                source=row["source"],
+                shared=row["shared"],
+                made_at=row["made_at"],
+                shared_with=tuple(map(SubjectId, row["shared_with"])),
+            )
+            async for row in rows
+        ]
 
     async def link(
         self, tx: Transaction, alias: Alias, subject_id: SubjectId, reason: LinkReason

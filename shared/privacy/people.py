@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from shared.contract.types import SubjectId
 from shared.privacy import subjects
 from shared.privacy.in_force import InForce
-from shared.privacy.subjects import Alias, Pepper
+from shared.privacy.subjects import Alias, Pepper, Person
 from shared.privacy.wrapping import Random
 from shared.runtime.database import Connection, queries
 from shared.runtime.ids import OWN_BYTES, SHARED_BYTES, random_ids
@@ -43,8 +44,9 @@ class People:
         return [identified[person] for person in batch.person_of]
 
     async def rehearse(self, connection: Connection) -> None:
-        """Let a connection know what identifying asks, about nobody."""
+        """Let a connection know what identifying and finding everybody ask, about nobody."""
         await self._identify(connection, subjects.batch((), peppers=self._peppers, region=""))
+        await self.everybody(connection, ())
 
     async def _identify(self, connection: Connection, batch: subjects.Batch) -> list[SubjectId]:
         candidates = random_ids(self._random(SHARED_BYTES + OWN_BYTES * len(batch.rounds)))
@@ -81,21 +83,40 @@ class People:
             for versions in asked
         ]
 
-    async def find_history(self, connection: Connection, alias: Alias) -> list[SubjectId]:
-        """Whom an alias leads to, to whom it led before an erasure, and who is the same person.
+    async def everybody(
+        self, connection: Connection, aliases: Sequence[Alias]
+    ) -> list[tuple[Person, ...]]:
+        """The people whom each alias stands for, whom it leads to first; none where nobody is
+        known by it. Several have one address where their numbers tell them apart. Makes nothing.
+        """
+        asked = [self.digests_of(alias) for alias in aliases]
+        digests = [digest for versions in asked for digest in versions]
+        known: dict[bytes, dict[UUID, list[SubjectId]]] = {}
+        async for digest, person, subject_id in _sql.find_everybody(connection, digests=digests):
+            known.setdefault(digest, {}).setdefault(person, []).append(SubjectId(subject_id))
+        found = []
+        for versions in asked:
+            people: dict[UUID, list[SubjectId]] = {}
+            for digest in versions:
+                people |= known.get(digest, {})
+            found.append(tuple(tuple(subject_ids) for subject_ids in people.values()))
+        return found
+
+    async def everybody_ever(self, connection: Connection, alias: Alias) -> tuple[Person, ...]:
+        """The people whom an alias stands for, erased or not, and stood for before an erasure.
 
         Only for the service that keeps the log: that one can answer for as long as it is kept.
         """
-        rows = _sql.find_history(connection, digests=self.digests_of(alias))
-        return [SubjectId(row["subject_id"]) async for row in rows]
+        people: dict[UUID, list[SubjectId]] = {}
+        digests = self.digests_of(alias)
+        async for person, subject_id in _sql.find_everybody_ever(connection, digests=digests):
+            people.setdefault(person, []).append(SubjectId(subject_id))
+        return tuple(tuple(subject_ids) for subject_ids in people.values())
 
-    async def same_people(
-        self, connection: Connection, subject_id: SubjectId
-    ) -> tuple[SubjectId, ...]:
-        """The subject, and behind it those that proved to be the same person."""
+    async def same_people(self, connection: Connection, subject_id: SubjectId) -> Person:
+        """The person whose subject it is, by whichever of several that proved to be the same."""
         rows = _sql.same_people(connection, subject_ids=[subject_id])
-        others = {SubjectId(row["subject_id"]) async for row in rows} - {subject_id}
-        return (subject_id, *sorted(others))
+        return tuple([SubjectId(row["subject_id"]) async for row in rows])
 
     def digests_of(self, alias: Alias) -> list[bytes]:
         """What the keyring may know the alias by: under each pepper, the newest first.

@@ -53,14 +53,17 @@ from keyring.identify(
 -- name: find_subjects(digests)
 select digest, subject_id from keyring.find_subjects(:digests);
 
--- name: find_history(digests)
-select subject_id from keyring.find_history(:digests);
+-- name: find_everybody(digests)
+select digest, person, subject_id from keyring.find_everybody(:digests);
+
+-- name: find_everybody_ever(digests)
+select person, subject_id from keyring.find_everybody_ever(:digests);
 
 -- name: same_people(subject_ids)
 select subject_id from keyring.same_people(:subject_ids);
 
 -- name: aliases_of(subject_id)
-select kind, source, shared, made_at from keyring.aliases_of(:subject_id);
+select kind, source, shared, made_at, shared_with from keyring.aliases_of(:subject_id);
 
 -- name: link_alias(digests, kind, made_with, subject_id, reason)^
 select outcome, led_to

@@ -10,13 +10,17 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
 
+from shared.contract.types import SubjectId
 from shared.contract.value_type import value_type
 from shared.privacy.errors import AliasError
 from shared.privacy.keyed import KeyedDigest
 
 AliasKind = Literal["email", "phone", "person_number"]
+
+Person: TypeAlias = tuple[SubjectId, ...]
+"""One person: the subject that aliases lead to, and behind it those that proved to be the same."""
 
 _LONGEST = 320  # RFC 3696, erratum 1690: 64 octets, @, 255 octets
 _LABELS = (

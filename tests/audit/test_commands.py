@@ -130,6 +130,29 @@ async def test_who_was_two_subjects_and_is_erased_is_told_of_both_until_it_is_fo
         assert len(document["disclosures"]) == 2
 
 
+async def test_of_several_who_have_an_address_none_is_told_of_another(
+    work: Work, settings: ServiceSettings, service_settings: SettingsFactory
+) -> None:
+    one, other = await two_at_one_address(service_settings)
+    await append(work, *(make_entry(DataDisclosed, subject_id=who) for who in (one, other)))
+    for arguments in (("about", EMAIL), ("replay", "--email", EMAIL)):
+        refused = await command(app, settings, *arguments)
+        assert (refused.code, refused.out) == (2, "")
+        told = refused.err.replace("\u2502", " ").split()
+        assert {str(one), str(other)} <= {word.strip(",") for word in told}
+        assert "canary" not in refused.err.lower()
+    document = orjson.loads((await command(app, settings, "about", str(other), "--json")).out)
+    assert (UUID(document["subject_id"]), document["same_person"]) == (other, [])
+    assert len(document["disclosures"]) == 1
+
+
+async def two_at_one_address(service_settings: SettingsFactory) -> list[SubjectId]:
+    consent = service_settings("consent", kafka_bootstrap_servers=NO_KAFKA)
+    people = [[Alias("person_number", n, "website"), Alias("email", EMAIL)] for n in "12"]
+    async with at_work(consent, "consent") as work, work.parts.pool.acquire() as connection:
+        return await work.parts.privacy.people.identify(connection, people)
+
+
 async def test_an_entry_that_was_changed_is_named_and_what_finds_the_others(
     work: Work, settings: ServiceSettings, database: str, aino: SubjectId
 ) -> None:

@@ -38,10 +38,11 @@ def submitted(
 
 
 def withdrawal(
-    *purposes: str, at: datetime = NOON, email: str = EMAIL
+    *purposes: str, at: datetime = NOON, email: str = EMAIL, facts: Facts | None = None
 ) -> Message[WithdrawalRequested]:
     data = WithdrawalRequested(contact_number="c-1", email=email, purposes=purposes)
-    return Facts().message(data, source=WEBSITE, at=at, received_at=NOON + 10 * HOUR)
+    received = NOON + 10 * HOUR
+    return (facts or Facts()).message(data, source=WEBSITE, at=at, received_at=received)
 
 
 def participation(

@@ -64,6 +64,19 @@ async def test_who_comes_from_the_waiting_list_does_not_consent_again(
     assert (await states(work))["marketing"] == "withdrawn"
 
 
+async def test_who_had_to_wait_has_answered_when_joining_the_list(
+    work: Work, handlers: Handlers
+) -> None:
+    """Also where that was not heard, and the registration is told again after a withdrawal."""
+    subject = SubjectId(uuid4())
+    has_a_place = participation(subject, registered_at=NOON + 5 * HOUR, collected_at=NOON)
+    await withdraw_for(work, handlers, subject, NOON + HOUR)
+    await work.do(handlers.record_participants, [has_a_place])
+    assert (await states(work))["marketing"] == "withdrawn"
+    given = "select at from consent_record where purpose = 'marketing' and state = 'given'"
+    assert await work.value(given) == NOON
+
+
 async def test_only_who_says_nothing_new_was_had_before(work: Work, handlers: Handlers) -> None:
     """Of two answers to one question in one message the first is recorded."""
     twice = participation(SubjectId(uuid4()), consents=(consent(), consent(given=False)))

@@ -118,6 +118,11 @@ async def test_two_people_who_share_an_address_are_told_apart_by_their_numbers(
     assert one != two == again
     assert no_number == one
     assert await administrator.fetchval("select count(*) from keyring.shared_alias") == 1
+    (other,) = await privacy.people.identify(connection, [[email("other@example.org")]])
+    assert await privacy.people.everybody(
+        connection,
+        [email("Family@example.org"), email("nobody@example.org"), email("other@example.org")],
+    ) == [((one,), (two,)), (), ((other,),)]
 
 
 async def test_numbers_of_two_sources_may_belong_to_one_person(

@@ -102,8 +102,9 @@ async def test_two_subjects_that_prove_to_be_one_person_are_covered_together(
     for alias in (OLD, NEW, OTHER):
         assert await office.people(tx.connection, alias) == (who, other)
     audit = await connect("audit")
-    assert await privacy_of("audit").people.find_history(audit, OTHER) == [who, other]
+    assert await privacy_of("audit").people.everybody_ever(audit, OTHER) == ((who, other),)
     assert await privacy_of("audit").people.same_people(audit, who) == (who, other)
+    assert await privacy.people.everybody(intake, [NEW]) == [((who, other),)]
     people = await office.people(tx.connection, OLD)
     assert await office.destroy(tx, Scope(people), NOW) == {"contact": 2}
     assert [about for entry, _, about in tx.said if isinstance(entry, KeysDestroyed)] == [*people]
@@ -135,6 +136,10 @@ async def test_a_shared_address_goes_on_leading_to_the_first_and_passes_to_the_n
     assert await subject(privacy, intake, OLD) == first
     known = await office.known_by(tx.connection, second)
     assert sorted((one.kind, one.shared) for one in known) == [("email", False), ("email", True)]
+    assert await privacy.people.everybody(intake, [OLD, NEW]) == [
+        ((first,), (second,)),
+        ((second,),),
+    ]
     assert await office.unlink(tx, OLD, first, "address-given-up")
     assert await subject(privacy, intake, OLD) == second
     assert [one.shared for one in await office.known_by(tx.connection, second)] == [
@@ -193,6 +198,7 @@ async def test_what_was_known_under_an_older_pepper_is_linked_under_the_newest(
     assert await office.unlink(tx, NEW, who, "address-given-up")
     for peppers in ((b"n" * 32,), (b"o" * 32,)):
         assert await plan_office(*peppers).people.find(intake, [NEW]) == [None]
+    assert await both.people.everybody(intake, [OLD, NEW]) == [((who, other),), ()]
 
 
 @pytest.fixture
@@ -228,10 +234,10 @@ async def test_the_erased_are_found_by_the_audit_service_alone(
     for service in ("registration", "consent", "retention"):
         assert await privacy_of(service).people.find(await connect(service), [OLD]) == [None]
     audit = await connect("audit")
-    assert await privacy_of("audit").people.find_history(audit, OLD) == [who]
+    assert await privacy_of("audit").people.everybody_ever(audit, OLD) == ((who,),)
     for service in ("registration", "retention"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await privacy_of(service).people.find_history(await connect(service), OLD)
+            await privacy_of(service).people.everybody_ever(await connect(service), OLD)
     # A fact from before that comes late still belongs to the subject that was erased, and adds
     # nothing; a fact of somebody who comes back makes a person of the subject again.
     assert await subject(privacy, intake, OLD) == who
@@ -264,7 +270,10 @@ async def test_when_no_older_fact_can_come_whoever_comes_with_the_address_is_som
     who, sharer = await subject(privacy, intake, OLD), await subject(privacy, intake, NEW)
     await office.link(tx, OTHER, who, "changed-address")
     await office.link(tx, OTHER, sharer, "shared-address")
+    audit = await connect("audit")
+    assert await privacy_of("audit").people.everybody_ever(audit, OTHER) == ((who,), (sharer,))
     await erased(office, tx, who)
+    assert await privacy.people.everybody(intake, [OTHER, OLD]) == [((sharer,),), ()]
     assert await retire(office, tx, administrator, NOW - RETIRED_AFTER) == 0
     before = NOW - RETIRED_AFTER - timedelta(seconds=1)
     assert await retire(office, tx, administrator, before) == 2
@@ -272,8 +281,8 @@ async def test_when_no_older_fact_can_come_whoever_comes_with_the_address_is_som
     assert await privacy.people.find(intake, [OTHER]) == [sharer]
     again = await subject(privacy, intake, OLD)
     assert again != who
-    audit = await connect("audit")
-    assert await privacy_of("audit").people.find_history(audit, OLD) == [again, who]
+    assert await privacy_of("audit").people.everybody_ever(audit, OLD) == ((again,), (who,))
+    assert await privacy_of("audit").people.everybody_ever(audit, OTHER) == ((sharer,), (who,))
 
 
 async def test_after_the_period_nothing_leads_from_an_address_to_old_entries(
@@ -303,8 +312,8 @@ async def test_after_the_period_nothing_leads_from_an_address_to_old_entries(
     assert isinstance(entry, AliasesForgotten)
     assert (entry.aliases, entry.erased_before) == (1, longest + timedelta(days=1))
     audit = await connect("audit")
-    assert await privacy_of("audit").people.find_history(audit, OLD) == []
-    assert await privacy_of("audit").people.find_history(audit, NEW) == [stays]
+    assert await privacy_of("audit").people.everybody_ever(audit, OLD) == ()
+    assert await privacy_of("audit").people.everybody_ever(audit, NEW) == ((stays,),)
     assert await privacy.people.find(intake, [OLD]) == [None]
     assert await traces(administrator, digests) == []
     assert await subject(privacy, intake, OLD) != who

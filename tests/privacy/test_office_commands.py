@@ -13,6 +13,7 @@ import pytest
 
 from services.cli import keys, subjects
 from services.cli.keys import destroying
+from services.cli.subjects import people
 from shared.contract.types import EventId, Sealed, SubjectId
 from shared.privacy.subjects import Alias
 from shared.privacy.values import ToOpen, ToSeal
@@ -219,6 +220,116 @@ async def test_a_persons_keys_are_destroyed_and_late_facts_add_nothing(
         assert await intake.parts.privacy.seal(connection, [late], at=utc_now()) == [None]
     again = await command(keys.app, settings, "destroy", "--email", OLD, "--yes")
     assert again.err == f"{destroying.NOBODY}\n"
+
+
+def number(value: str) -> Alias:
+    return Alias("person_number", value, "website")
+
+
+async def two_at_one_address(intake: Work) -> list[SubjectId]:
+    """The address leads to the first of them."""
+    office = Alias("email", OLD)
+    async with intake.parts.pool.acquire() as connection:
+        return await intake.parts.privacy.people.identify(
+            connection, [[number("1"), office], [number("2"), office]]
+        )
+
+
+async def test_of_several_who_have_an_address_none_is_erased_before_one_is_named(
+    intake: Work, log: Work, settings: ServiceSettings
+) -> None:
+    first, second = await two_at_one_address(intake)
+    sealed = {who: await seal(intake, who) for who in (first, second)}
+    destroy = ("destroy", "--email", OLD, "--yes")
+    refused = await command(keys.app, settings, *destroy)
+    assert (refused.code, silent(refused)) == (2, True)
+    assert {str(first), str(second)} <= set(refused.err.split())
+    assert "person number" in refused.err
+    assert refused.err.endswith(f"{destroying.SEVERAL}\n")
+    assert await said(log) == []
+    strange = await command(keys.app, settings, *destroy, "--subject", str(EVENT))
+    assert (strange.code, strange.err) == (1, f"{destroying.NOBODY}\n")
+    done = await command(keys.app, settings, *destroy, "--subject", str(second))
+    assert done.code == 0, done.err
+    assert await readable(intake, second, sealed[second]) == set()
+    assert await readable(intake, first, sealed[first]) == {"contact", "diet"}
+    assert [entry["subject_id"] for entry in await said(log)] == [str(second)]
+    # Who is left is the only one who has it.
+    done = await command(keys.app, settings, *destroy)
+    assert done.code == 0, done.err
+    assert await readable(intake, first, sealed[first]) == set()
+
+
+async def test_a_subject_is_erased_by_its_id_with_who_is_the_same_person(
+    intake: Work, log: Work, settings: ServiceSettings
+) -> None:
+    who, other = await subject(intake, OLD), await subject(intake, NEW)
+    sealed = {one: await seal(intake, one) for one in (who, other)}
+    linked = ("link", NEW, "--to", OLD, "--reason", "same-person", "--yes")
+    assert (await command(subjects.app, settings, *linked)).code == 0
+    destroy = ("destroy", "--yes", "--json", "--subject")
+    nobody = await command(keys.app, settings, *destroy, str(EVENT))
+    assert (nobody.code, nobody.err) == (1, f"{destroying.NOBODY}\n")
+    done = await command(keys.app, settings, *destroy, str(other))
+    assert done.code == 0, done.err
+    assert set(orjson.loads(done.out)["subjects"]) == {str(who), str(other)}
+    for one in (who, other):
+        assert await readable(intake, one, sealed[one]) == set()
+
+
+async def test_whom_no_address_leads_to_any_more_can_be_erased_by_the_id(
+    intake: Work, settings: ServiceSettings
+) -> None:
+    who = await subject(intake, OLD)
+    sealed = await seal(intake, who)
+    await command(subjects.app, settings, "unlink", OLD, "--reason", "address-given-up")
+    done = await command(keys.app, settings, "destroy", "--subject", str(who), "--yes")
+    assert done.code == 0, done.err
+    assert await readable(intake, who, sealed) == set()
+
+
+async def test_who_shares_an_address_is_shown_with_the_others(
+    intake: Work, settings: ServiceSettings
+) -> None:
+    first, second = await two_at_one_address(intake)
+    shown = await command(subjects.app, settings, "show", OLD)
+    assert shown.out.index(f"Data subject {first}") < shown.out.index(f"Data subject {second}")
+    assert "the same person" not in shown.out
+    assert shown.out.count("e-mail (shared)") == 2
+    document = orjson.loads((await command(subjects.app, settings, "show", OLD, "--json")).out)
+    told = {
+        one["subject_id"]: {known["kind"]: known["shared_with"] for known in one["known_by"]}
+        for one in document["subjects"]
+    }
+    assert told == {
+        str(first): {"email": [str(second)], "person_number": []},
+        str(second): {"email": [str(first)], "person_number": []},
+    }
+    assert [one["same_person_as"] for one in document["subjects"]] == [None, None]
+
+
+async def test_of_several_who_have_an_address_none_is_linked_before_one_is_named(
+    intake: Work, log: Work, settings: ServiceSettings
+) -> None:
+    first, second = await two_at_one_address(intake)
+    third = await subject(intake, NEW)
+    link = ("link", NEW, "--reason", "same-person", "--yes", "--to")
+    refused = await command(subjects.app, settings, *link, OLD)
+    assert (refused.code, refused.err) == (2, f"{people.SEVERAL}\n")
+    nobody = await command(subjects.app, settings, *link, str(EVENT))
+    assert nobody.code == 1
+    assert await said(log) == []
+    done = await command(subjects.app, settings, *link, str(second))
+    assert done.code == 0, done.err
+    assert await subject(intake, NEW) == second
+    # By the older id too, the person is whom the addresses lead to.
+    again = await command(subjects.app, settings, *link, str(third))
+    assert (again.code, "already" in again.out) == (0, True)
+    both = ("link", OLD, "--reason", "same-person", "--yes", "--to", str(second))
+    assert (await command(subjects.app, settings, *both)).code == 0
+    document = orjson.loads((await command(subjects.app, settings, "show", OLD, "--json")).out)
+    told = [one["subject_id"] for one in document["subjects"]]
+    assert told == [str(second), *sorted(map(str, (first, third)))]
 
 
 async def test_options_narrow_it_down(intake: Work, log: Work, settings: ServiceSettings) -> None:

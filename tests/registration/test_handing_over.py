@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from shared.contract.audit import (
     DisclosureFailed,
     DisclosureRefused,
 )
+from shared.contract.registration import ParticipantRegistered
 from tests.registration.conftest import NOW, Front
 from tests.registration.handing import (
     DIETS,
@@ -185,6 +187,56 @@ async def test_an_authority_gets_what_it_may_have_of_the_one_person_it_asks_abou
     (entry,) = [fact for fact in facts if isinstance(fact, DataDisclosedToAuthority)]
     assert entry.subject_id == given.people[1].subject_id
     assert entry.purpose == "event-arrangement"
+
+
+async def test_an_authority_is_told_of_one_of_several_who_have_an_address(
+    given: Given, tmp_path: Path
+) -> None:
+    office = "office@example.org"
+    await given.front.take(
+        *(
+            given.front.submitted(number, answers={"email": office}, person_number=f"n{number}")
+            for number in (7, 8)
+        )
+    )
+    of_office = (await given.front.said(ParticipantRegistered))[-2:]
+    seventh, eighth = [registered.subject_id for registered in of_office]
+    assert seventh != eighth
+    wish = Wish("E-1", "police", tmp_path / "answer.csv", office, "5650/R/1234/26")
+    with pytest.raises(NothingToDiscloseError, match=r"several people.*--subject") as refused:
+        await given.ask(wish)
+    assert all(str(one) in str(refused.value) for one in (seventh, eighth))
+    assert not await given.front.said(DataDisclosedToAuthority)
+    with pytest.raises(NothingToDiscloseError, match="Nobody is known"):
+        await given.ask(replace(wish, subject=given.people[0].subject_id))
+    await given.ask(replace(wish, subject=eighth))
+    _, row = lines(tmp_path / "answer.csv")
+    assert row[:2] == ["Person 8", office]
+    (entry,) = await given.front.said(DataDisclosedToAuthority)
+    assert entry.subject_id == eighth
+
+
+async def test_an_authority_is_told_also_of_who_has_cancelled(given: Given, tmp_path: Path) -> None:
+    await given.front.take(given.front.taken_back(2))
+    wish = Wish("E-1", "police", tmp_path / "answer.csv", "p2@example.org", "5650/R/1234/26")
+    await given.ask(wish)
+    _, row = lines(tmp_path / "answer.csv")
+    assert row[:2] == ["Person 2", "p2@example.org"]
+    # Who comes again is there twice, and told of once: as it stands.
+    again = {"name": "Once more", "email": "p2@example.org"}
+    await given.front.take(given.front.submitted(9, answers=again))
+    await given.ask(replace(wish, output=tmp_path / "again.csv"))
+    _, row = lines(tmp_path / "again.csv")
+    assert row[:2] == ["Once more", "p2@example.org"]
+
+
+async def test_of_who_was_never_at_the_event_an_authority_is_told_so(given: Given) -> None:
+    await given.front.take(
+        given.front.event(event_number="E-2"),
+        given.front.submitted(20, event_number="E-2"),
+    )
+    with pytest.raises(NothingToDiscloseError, match="never registered"):
+        await given.ask(Wish("E-1", "police", None, "p20@example.org", "1/26"))
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,28 @@ async def test_nothing_is_read_and_no_reading_said_of_restricted_data(
     assert isinstance(entry, UseRefused)
 
 
+async def test_of_several_who_have_an_address_none_is_shown_before_one_is_named(
+    front: Front, settings: ServiceSettings
+) -> None:
+    people = [
+        front.submitted(number, answers={"name": name, "email": EMAIL}, person_number=f"n{number}")
+        for number, name in ((1, "Aino"), (2, "Eero"))
+    ]
+    await front.take(front.event(), *people)
+    subjects = [fact.subject_id for fact in await front.said(ParticipantRegistered)]
+    refused = await command(app, settings, *PERSON, given=EMAIL)
+    assert (refused.code, refused.out) == (2, "")
+    assert all(str(subject) in refused.err for subject in subjects)
+    assert EMAIL not in refused.err
+    assert await front.facts() == []
+    named = (*PERSON, "--json", "--subject", str(subjects[1]))
+    done = await command(app, settings, *named, given=EMAIL)
+    assert orjson.loads(done.out)["contact.name"] == "Eero"
+    (entry,) = await front.facts()
+    assert isinstance(entry, DataAccessed)
+    assert entry.subject_id == subjects[1]
+
+
 async def test_of_whom_nothing_is_known_there_is_no_entry(
     front: Front, settings: ServiceSettings
 ) -> None:

@@ -26,7 +26,7 @@ from shared.documents.document import rendered
 from shared.documents.terminal import print_document
 from shared.documents.words import Words
 from shared.privacy.asking import asked_for
-from shared.privacy.errors import AliasError
+from shared.privacy.errors import AliasError, SeveralPeopleError
 from shared.privacy.privacy import Privacy
 from shared.runtime.clock import utc_now
 from shared.runtime.database import Connection
@@ -94,6 +94,8 @@ async def _subjects(connection: Connection, privacy: Privacy, named: str) -> Seq
         raise typer.BadParameter(
             "this is neither an e-mail address nor the id of a data subject"
         ) from None
+    except SeveralPeopleError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def as_data(answer: Answer) -> Mapping[str, object]:

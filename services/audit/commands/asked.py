@@ -14,15 +14,15 @@ import typer
 
 from services.audit.commands.spans import span
 from services.audit.domain.entries import ENTRY_TYPES, EntryFilter
+from services.audit.handlers.browse import find_by_email
 from services.audit.handlers.read import readings_told_since, survey
 from services.audit.settings import Settings
 from shared.assembly import open_parts
 from shared.privacy import stored_plans
 from shared.privacy.asking import asked_for
-from shared.privacy.errors import AliasError
+from shared.privacy.errors import AliasError, SeveralPeopleError
 from shared.privacy.in_force import InForce
 from shared.privacy.plan import Plan
-from shared.privacy.subjects import Alias
 from shared.runtime.clock import utc_now
 from shared.runtime.database import Pool
 
@@ -118,8 +118,8 @@ async def _subjects(asked: Asked, settings: Settings) -> tuple[UUID, ...] | None
         return None if asked.subject is None else (asked.subject,)
     async with open_parts(settings, service="audit") as parts, parts.pool.acquire() as connection:
         try:
-            return tuple(
-                await parts.privacy.people.find_history(connection, Alias("email", asked.email))
-            )
+            return await find_by_email(connection, parts.privacy, asked.email)
         except AliasError:
             raise typer.BadParameter("this is no e-mail address", param_hint="--email") from None
+        except SeveralPeopleError as error:
+            raise typer.BadParameter(str(error), param_hint="--subject") from None

@@ -12,8 +12,9 @@ from services.audit.handlers.read import WINDOW
 from services.audit.store import outcomes, search
 from services.audit.store.console import Period, disclosures_to
 from shared.contract.types import SubjectId
+from shared.privacy.errors import SeveralPeopleError
 from shared.privacy.privacy import Privacy
-from shared.privacy.subjects import Alias
+from shared.privacy.subjects import Alias, Person
 from shared.runtime.database import Connection
 
 
@@ -37,12 +38,24 @@ async def find_subjects(
     connection: Connection, privacy: Privacy, named: str
 ) -> Sequence[SubjectId]:
     """The subjects of a person who is named by an id or an e-mail address, also after an erasure;
-    with those that proved to be the same person's. AliasError for what is neither.
+    with those that proved to be the same person's. AliasError for what is neither,
+    SeveralPeopleError for an address of several.
     """
     try:
         return await privacy.people.same_people(connection, SubjectId(UUID(named)))
     except ValueError:
-        return await privacy.people.find_history(connection, Alias("email", named))
+        return await find_by_email(connection, privacy, named)
+
+
+async def find_by_email(connection: Connection, privacy: Privacy, email: str) -> Person:
+    """The subjects of the one person who has, or had, an address; nobody's: empty.
+
+    Nobody is told what was disclosed about another: SeveralPeopleError where it stands for several.
+    """
+    people = await privacy.people.everybody_ever(connection, Alias("email", email))
+    if len(people) > 1:
+        raise SeveralPeopleError(person[0] for person in people)
+    return people[0] if people else ()
 
 
 async def find_disclosures(

@@ -21,6 +21,10 @@ def destroy(
         str | None,
         typer.Option(metavar="EMAIL|-", help="Of this person; - reads it from standard input."),
     ] = None,
+    subject: Annotated[
+        UUID | None,
+        typer.Option(metavar="ID", help="Of this data subject: of several who have the address."),
+    ] = None,
     event: Annotated[UUID | None, typer.Option(metavar="ID", help="Of this event.")] = None,
     retention_class: Annotated[
         str | None,
@@ -34,14 +38,16 @@ def destroy(
     Several options narrow it down: of this person, at this event, of this class. Facts from before
     this moment that still come add nothing. It is recorded in the audit log.
 
-    Exit code 1: nobody is known by the address, or the answer was no.
+    Exit code 1: nobody is known by the address or id, or the answer was no. 2: several people have
+    the address, who are told, and --subject has to name one of them; or wrong arguments.
 
     Examples: steward keys destroy --event 6f1c9c1e-4a43-4a55-9f5c-0a3f4d1f2b11 ·
     echo maija@example.org | steward keys destroy --email - --yes
     """
     from services.cli.keys.destroying import Asked, run_destroy
 
-    raise typer.Exit(run_destroy(Asked(email, event, retention_class), yes=yes, as_json=json))
+    asked = Asked(email, subject, event, retention_class)
+    raise typer.Exit(run_destroy(asked, yes=yes, as_json=json))
 
 
 @app.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -13,13 +13,15 @@ import orjson
 import typer
 
 from services.cli.office import Office, email, open_office
-from shared.contract.types import EventId
+from services.cli.subjects.people import how_known, print_people
+from shared.contract.types import EventId, SubjectId
 from shared.privacy.errors import NotInPlanError
 from shared.privacy.office import Scope
-from shared.privacy.subjects import Alias
+from shared.privacy.subjects import Alias, Person
 from shared.runtime.clock import utc_now
 
-NOBODY = "nobody is known by this address: no key was destroyed"
+NOBODY = "nobody is known by this: no key was destroyed"
+SEVERAL = "several people have this address: name one by --subject ID; no key was destroyed"
 KEPT = "no key was destroyed"
 
 
@@ -28,15 +30,16 @@ class Asked:
     """What the command line names; None does not narrow it down."""
 
     email: str | None
+    subject: UUID | None
     event: UUID | None
     retention_class: str | None
 
 
 def run_destroy(asked: Asked, *, yes: bool, as_json: bool) -> int:
     """Destroy the keys, unless the answer is no; the exit code."""
-    if asked == Asked(None, None, None):
+    if asked == Asked(None, None, None, None):
         raise typer.BadParameter(
-            "whose, or which? Name at least one", param_hint="--email, --event, --class"
+            "whose, or which? Name at least one", param_hint="--email, --subject, --event, --class"
         )
     if not yes and (as_json or not is_asked()):
         raise typer.BadParameter("nobody is here to ask: add --yes", param_hint="--yes")
@@ -51,10 +54,11 @@ def is_asked() -> bool:
 
 async def _destroy(asked: Asked, alias: Alias | None, *, yes: bool, as_json: bool) -> int:
     async with open_office() as office:
-        scope = await _scope(office, asked, alias)
-        if scope is None:
-            typer.echo(NOBODY, err=True)
-            return 1
+        people = await _people(office, asked, alias)
+        if people is not None and len(people) != 1:
+            await _refuse(office, people)
+            return 2 if people else 1
+        scope = _scope(office, asked, None if people is None else people[0])
         if not yes and not await _confirmed(office, scope):
             typer.echo(KEPT, err=True)
             return 1
@@ -64,16 +68,32 @@ async def _destroy(asked: Asked, alias: Alias | None, *, yes: bool, as_json: boo
     return 0
 
 
-async def _scope(office: Office, asked: Asked, alias: Alias | None) -> Scope | None:
-    """None where nobody is known by the address."""
-    people = None
-    if alias is not None:
-        async with office.parts.pool.acquire() as connection:
-            people = await office.privacy.people(connection, alias)
-        if not people:
-            return None
+async def _people(office: Office, asked: Asked, alias: Alias | None) -> Sequence[Person] | None:
+    """Whom address and id mean, which has to be one; None where nobody's are asked for."""
+    wanted = None if asked.subject is None else SubjectId(asked.subject)
+    async with office.parts.pool.acquire() as connection:
+        if alias is not None:
+            people = await office.privacy.everybody(connection, alias)
+            return [person for person in people if wanted is None or wanted in person]
+        if wanted is not None:
+            person = await office.privacy.person_of(connection, wanted)
+            return [] if person is None else [person]
+    return None
+
+
+async def _refuse(office: Office, people: Sequence[Person]) -> None:
+    """An erasure has no way back: of several people it picks none by itself."""
+    if not people:
+        typer.echo(NOBODY, err=True)
+        return
+    async with office.parts.pool.acquire() as connection:
+        print_people(await how_known(office, connection, people), error=True)
+    typer.echo(SEVERAL, err=True)
+
+
+def _scope(office: Office, asked: Asked, person: Person | None) -> Scope:
     event_id = None if asked.event is None else EventId(asked.event)
-    scope = Scope(people, event_id, asked.retention_class)
+    scope = Scope(person, event_id, asked.retention_class)
     try:
         office.privacy.check(scope)
     except NotInPlanError as error:

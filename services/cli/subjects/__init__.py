@@ -48,7 +48,8 @@ def subjects() -> None:
 
 @app.command()
 def show(email: Email, json: Json = False) -> None:
-    """Show in which ways a person is known: kinds and dates, the values are kept nowhere.
+    """Show in which ways a person is known: kinds and dates, the values are kept nowhere. Several
+    people may have one address: each is shown, and who shares it.
 
     Exit code 1: nobody is known by this address.
 
@@ -65,8 +66,8 @@ def link(
     to: Annotated[
         str,
         typer.Option(
-            metavar="EMAIL|-",
-            help="An address of the person, who is known by it; - reads the next line.",
+            metavar="EMAIL|ID|-",
+            help="An address of the person, or the id of the data subject; - reads the next line.",
         ),
     ],
     reason: Annotated[
@@ -84,7 +85,8 @@ def link(
     What is already sealed stays where it is; `steward audit about` and `steward keys destroy` take
     both subjects of a same person. That cannot be undone, so it is asked for.
 
-    Exit code 1: nobody is known by the other address, or this one is another person's.
+    Exit code 1: nobody is known by the other address, or this one is another person's. 2: several
+    people have the other address; or wrong arguments.
 
     Example: steward subjects link new@example.org --to old@example.org --reason changed-address
     """

@@ -3,62 +3,110 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import typer
 
 from services.cli.office import Office, email, open_office
+from shared.contract.types import SubjectId
+from shared.privacy.subjects import Alias
 
 if TYPE_CHECKING:
-    from shared.contract.types import SubjectId
     from shared.privacy.office import Known, LinkReason, UnlinkReason
-    from shared.privacy.subjects import Alias
+    from shared.privacy.subjects import Person
+    from shared.runtime.database import Connection
 
 NOBODY = "nobody is known by this address"
+SEVERAL = "several people have the address after --to: name one by the id that `show` tells"
 TAKEN = (
     "this address leads to somebody else: where both are one person, --reason same-person; where"
     " two people have it, --reason shared-address; else unlink it first"
 )
 
-People = dict["SubjectId", "list[Known]"]
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A subject, in which ways it is known, and the subject that it proved to be the same as."""
+
+    subject_id: SubjectId
+    same_person_as: SubjectId | None
+    known_by: list[Known]
 
 
 def run_show(argument: str, *, as_json: bool) -> int:
-    """Print in which ways a person is known; the exit code."""
+    """Print in which ways everybody is known whom an address stands for; the exit code."""
     alias = email(argument, "EMAIL")
 
-    async def known() -> People:
+    async def known() -> list[Shown]:
         async with open_office() as office, office.parts.pool.acquire() as connection:
-            people = await office.privacy.people(connection, alias)
-            return {one: await office.privacy.known_by(connection, one) for one in people}
+            people = await office.privacy.everybody(connection, alias)
+            return await how_known(office, connection, people)
 
     found = asyncio.run(known())
     if not found:
         typer.echo(NOBODY, err=True)
         return 1
-    _print_json(found) if as_json else _print(found)
+    _print_json(found) if as_json else print_people(found)
     return 0
+
+
+async def how_known(
+    office: Office, connection: Connection, people: Iterable[Person]
+) -> list[Shown]:
+    """In which ways people are known, each subject of them."""
+    return [
+        Shown(
+            subject_id,
+            None if subject_id == person[0] else person[0],
+            await office.privacy.known_by(connection, subject_id),
+        )
+        for person in people
+        for subject_id in person
+    ]
 
 
 def run_link(argument: str, to: str, reason: LinkReason) -> int:
     """Link, and say what came of it; the exit code."""
-    alias, other = email(argument, "EMAIL"), email(to, "--to")
+    alias, wanted = email(argument, "EMAIL"), _wanted(to)
 
     async def linked() -> str | None:
         async with open_office() as office, office.work() as tx:
-            people = await office.privacy.people(tx.connection, other)
-            return await office.privacy.link(tx, alias, people[0], reason) if people else None
+            people = await _people(office, tx.connection, wanted)
+            if len(people) > 1:
+                return "several"
+            return await office.privacy.link(tx, alias, people[0][0], reason) if people else None
 
     outcome = asyncio.run(linked())
     told = {
         "linked": "it is linked, and that is recorded",
         "known": "it led there already: nothing was changed",
         "taken": TAKEN,
-        None: "nobody is known by the address after --to",
+        "several": SEVERAL,
+        None: "nobody is known by what is after --to",
     }
     done = outcome in {"linked", "known"}
     typer.echo(told[outcome], err=not done)
-    return 0 if done else 1
+    return 0 if done else 2 if outcome == "several" else 1
+
+
+def _wanted(to: str) -> Alias | SubjectId:
+    """Whom `--to` names, by an address or an id."""
+    try:
+        return SubjectId(UUID(to))
+    except ValueError:
+        return email(to, "--to")
+
+
+async def _people(
+    office: Office, connection: Connection, wanted: Alias | SubjectId
+) -> Sequence[Person]:
+    if isinstance(wanted, Alias):
+        return await office.privacy.everybody(connection, wanted)
+    person = await office.privacy.person_of(connection, wanted)
+    return () if person is None else (person,)
 
 
 def run_unlink(argument: str, of: str | None, reason: UnlinkReason) -> int:
@@ -83,26 +131,29 @@ async def _unlink(office: Office, alias: Alias, other: Alias, reason: UnlinkReas
         return bool(people) and await office.privacy.unlink(tx, alias, people[0], reason)
 
 
-def _print_json(found: People) -> None:
+def _print_json(found: Sequence[Shown]) -> None:
     import orjson
 
-    people = [{"subject_id": one, "known_by": known} for one, known in found.items()]
-    typer.echo(orjson.dumps({"subjects": people}, default=str).decode())
+    typer.echo(orjson.dumps({"subjects": found}, default=str).decode())
 
 
-def _print(found: People) -> None:
+def print_people(found: Sequence[Shown], *, error: bool = False) -> None:
+    """For people: on standard output, or on standard error."""
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
-    for number, (subject_id, known) in enumerate(found.items()):
-        note = "" if number == 0 else " (the same person)"
-        console.print(f"Data subject {subject_id}{note}", highlight=False)
+    console = Console(stderr=error)
+    for one in found:
+        note = "" if one.same_person_as is None else f" (the same person as {one.same_person_as})"
+        console.print(f"Data subject {one.subject_id}{note}", highlight=False, soft_wrap=True)
         table = Table(box=None, pad_edge=False)
         for column in ("known by", "source", "since"):
-            table.add_column(column)
-        for one in known:
-            kind = one.kind.replace("_", " ").replace("email", "e-mail")
-            shared = " (shared)" if one.shared else ""
-            table.add_row(f"{kind}{shared}", one.source or "", f"{one.made_at:%Y-%m-%d}")
+            table.add_column(column, no_wrap=True)
+        for known in one.known_by:
+            kind = known.kind.replace("_", " ").replace("email", "e-mail")
+            shared = " (shared)" if known.shared or known.shared_with else ""
+            table.add_row(f"{kind}{shared}", known.source or "", f"{known.made_at:%Y-%m-%d}")
         console.print(table)
+        others = dict.fromkeys(other for known in one.known_by for other in known.shared_with)
+        if others:
+            console.print("shared with", *others, sep="\n  ", highlight=False)

@@ -6,6 +6,7 @@ import asyncio
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
 
 import typer
 
@@ -43,6 +44,10 @@ Output = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="The summary as JSON.")]
+Subject = Annotated[
+    UUID | None,
+    typer.Option(metavar="ID", help="Which data subject, of several who have the address."),
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before handing over.")]
 
 
@@ -71,7 +76,7 @@ def disclose(
 
 
 @app.command("disclose-to-authority")
-def disclose_to_authority(
+def disclose_to_authority(  # noqa: PLR0913 - one for each option
     event: EventName,
     authority: Annotated[str, typer.Argument(help="The authority's name in the plan.")],
     person: Annotated[
@@ -82,15 +87,18 @@ def disclose_to_authority(
     reference: Annotated[
         str, typer.Option(metavar="NUMBER", help="The authority's own number of its request.")
     ],
+    subject: Subject = None,
     output: Output = None,
     as_json: Json = False,
     yes: Yes = False,
 ) -> None:
     """Hand an authority what it asks for by law of one person at an event, as CSV.
 
-    The audit log names the law, as the plan has it, and the request.
+    The audit log names the law, as the plan has it, and the request. It makes no difference whether
+    the person has a place, waits for one or has cancelled.
 
-    Exit codes as of `disclose`.
+    Exit codes as of `disclose`; 2 also where several people have the address, and --subject has to
+    name one of them.
 
     Example: steward registration disclose-to-authority E-1 police - --reference 12/26
     """
@@ -110,7 +118,8 @@ def disclose_to_authority(
         email = asked_for(person, sys.stdin)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="EMAIL") from None
-    _hand_over(Wish(event, authority, output, email, reference), as_json=as_json, yes=yes)
+    wish = Wish(event, authority, output, email, reference, subject)
+    _hand_over(wish, as_json=as_json, yes=yes)
 
 
 def _hand_over(wish: Wish, *, as_json: bool, yes: bool) -> None:
@@ -147,19 +156,21 @@ def show(
     ],
     purpose: Annotated[str, typer.Argument(help="What you need it for: a purpose of the plan.")],
     *,
+    subject: Subject = None,
     as_json: Annotated[bool, _AS_JSON] = False,
 ) -> None:
     """Show what a person gave for an event, as far as your purpose needs it.
 
     That you read it is in the audit log before you see it, and told to the person who asks.
 
-    Exit code 1: nobody of this address has registered for the event. 2: wrong arguments.
+    Exit code 1: nobody of this address has registered for the event. 2: several people have the
+    address, and --subject has to name one of them; or wrong arguments.
 
     Example: echo maija@example.org | steward registration show E-1 - event-arrangement
     """
-    from services.registration.commands.reading import run_show
+    from services.registration.commands.reading import Wanted, run_show
 
-    raise typer.Exit(run_show(event, person, purpose, as_json=as_json))
+    raise typer.Exit(run_show(Wanted(event, person, purpose, subject), as_json=as_json))
 
 
 @app.command()

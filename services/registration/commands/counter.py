@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from uuid import UUID
 
 import orjson
 
@@ -23,17 +24,18 @@ from services.registration.handlers.handover import (
     disclose,
     list_parts,
 )
+from services.registration.handlers.meant import person_meant
 from services.registration.handlers.republish import republish_events, republish_registrations
 from services.registration.settings import Settings
 from shared.assembly import open_parts
 from shared.messaging.unit_of_work import Transaction, unit_of_work
 from shared.privacy.deliveries import Deliveries, Port, Result, told
 from shared.privacy.disclosure import BEHIND, Disclosure, Way
-from shared.privacy.errors import AliasError
-from shared.privacy.subjects import Alias
+from shared.privacy.errors import AliasError, SeveralPeopleError
+from shared.privacy.subjects import Person
 from shared.runtime.actor import actor
 from shared.runtime.clock import utc_now
-from shared.runtime.database import Pool
+from shared.runtime.database import Connection, Pool
 from shared.runtime.ids import new_id
 
 
@@ -104,13 +106,17 @@ def _table(facts: Sequence[dict[str, object]]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Which list of which event somebody at the counter wants; `output` None: into the folder."""
+    """Which list of which event somebody at the counter wants; `output` None: into the folder.
+
+    `subject` tells which of those is meant who have the address.
+    """
 
     event_name: str
     recipient: str
     output: Path | None = None
     email: str | None = None
     request_reference: str | None = None
+    subject: UUID | None = None
 
 
 class NotDeliveredError(Exception):
@@ -149,16 +155,23 @@ async def _asked(counter: Counter, wish: Wish) -> Asked:
             raise NothingToDiscloseError(
                 "No event has this number or id; `steward registration events` lists them."
             )
-        person = None
-        if wish.email is not None:
-            try:
-                alias = Alias("email", wish.email)
-                (person,) = await counter.desk.privacy.people.find(connection, [alias])
-            except AliasError:
-                raise NothingToDiscloseError("That is no e-mail address.") from None
-            if person is None:
-                raise NothingToDiscloseError("Nobody is known by that address.")
+        person = await _person(counter, connection, wish)
     return Asked(found[0].event, wish.recipient, actor(), wish.request_reference, person)
+
+
+async def _person(counter: Counter, connection: Connection, wish: Wish) -> Person | None:
+    """Whom an authority asks about, which has to be one person; None: a list of everybody."""
+    if wish.email is None:
+        return None
+    try:
+        person = await person_meant(counter.desk, connection, wish.email, wish.subject)
+    except AliasError:
+        raise NothingToDiscloseError("That is no e-mail address.") from None
+    except SeveralPeopleError as error:
+        raise NothingToDiscloseError(f"{error} (--subject ID).") from None
+    if person is None:
+        raise NothingToDiscloseError("Nobody is known by that address.")
+    return person
 
 
 def _as_delivered(disclosures: Sequence[Disclosure], result: Result | None) -> list[Disclosure]:

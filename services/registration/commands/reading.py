@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from uuid import UUID
 
 import orjson
 import typer
@@ -12,20 +14,31 @@ from pydantic import JsonValue
 
 from services.registration import store
 from services.registration.commands.counter import Counter
+from services.registration.handlers.meant import person_meant
 from services.registration.handlers.reading import read_answers, readable
 from services.registration.settings import Settings
 from shared.privacy.asking import asked_for
-from shared.privacy.errors import AliasError
+from shared.privacy.errors import AliasError, SeveralPeopleError
 from shared.runtime.actor import actor
 
 
-def run_show(event: str, person: str, purpose: str, *, as_json: bool) -> int:
-    """Print it; the exit code."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Whose answers for which event, and what for; `subject` is one of several at the address."""
+
+    event: str
+    email: str
+    purpose: str
+    subject: UUID | None
+
+
+def run_show(wanted: Wanted, *, as_json: bool) -> int:
+    """Print it; the exit code. The address is - for one on standard input."""
     try:
-        email = asked_for(person, sys.stdin)
+        email = asked_for(wanted.email, sys.stdin)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="EMAIL") from None
-    answers = asyncio.run(_read(event, email, purpose))
+    answers = asyncio.run(_read(replace(wanted, email=email)))
     if answers is None:
         typer.echo("nobody of this address has registered for the event", err=True)
         return 1
@@ -33,23 +46,28 @@ def run_show(event: str, person: str, purpose: str, *, as_json: bool) -> int:
     return 0
 
 
-async def _read(event_name: str, email: str, purpose: str) -> Mapping[str, JsonValue] | None:
+async def _read(wanted: Wanted) -> Mapping[str, JsonValue] | None:
     async with Counter.open(Settings.load()) as counter, counter.work() as tx:
-        purposes = readable(counter.desk)
-        if purpose not in purposes:
+        desk, purposes = counter.desk, readable(counter.desk)
+        if wanted.purpose not in purposes:
             raise typer.BadParameter(
                 f"people read data here for: {', '.join(purposes)}", param_hint="PURPOSE"
             )
-        events = await store.events_named(tx.connection, event_name)
+        events = await store.events_named(tx.connection, wanted.event)
         if not events:
             raise typer.BadParameter(
                 "no event has this number or id; `steward registration events` lists them",
                 param_hint="EVENT",
             )
         try:
-            return await read_answers(counter.desk, tx, events[0].event, email, purpose, actor())
+            person = await person_meant(desk, tx.connection, wanted.email, wanted.subject)
         except AliasError:
             raise typer.BadParameter("this is no e-mail address", param_hint="EMAIL") from None
+        except SeveralPeopleError as error:
+            raise typer.BadParameter(str(error), param_hint="--subject") from None
+        if person is None:
+            return None
+        return await read_answers(desk, tx, events[0].event, person, wanted.purpose, actor())
 
 
 def _lines(answers: Mapping[str, JsonValue]) -> str:

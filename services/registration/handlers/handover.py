@@ -11,7 +11,6 @@ from services.registration.domain.events import Event
 from services.registration.domain.forms import FieldRule
 from services.registration.domain.lists import Part, each_field_once, parts
 from services.registration.handlers.desk import Desk
-from shared.contract.types import SubjectId
 from shared.messaging.unit_of_work import Transaction
 from shared.privacy import disclosure as privacy
 from shared.privacy.disclosure import (
@@ -22,6 +21,7 @@ from shared.privacy.disclosure import (
     Way,
 )
 from shared.privacy.handovers import Handover
+from shared.privacy.subjects import Person
 from shared.runtime.database import Connection
 
 
@@ -36,7 +36,7 @@ class Asked:
     recipient: str
     actor: str
     request_reference: str | None = None
-    person: SubjectId | None = None
+    person: Person | None = None
 
 
 class NothingToDiscloseError(Exception):
@@ -105,16 +105,12 @@ async def disclose(
     desk: Desk, tx: Transaction, asked: Asked, wanted: Sequence[Part], leaving: Leaving
 ) -> list[Disclosure]:
     """One disclosure for each purpose, with its audit entries, that leave together: to be committed
-    before delivery.
+    before delivery. Raises `NothingToDiscloseError` where the one person has never registered.
     """
-    people = await store.people_of_event(tx.connection, asked.event.id)
+    people = await _people(tx.connection, asked)
     disclosures: list[Disclosure] = []
     for part in wanted:
-        concerned = [
-            person
-            for person in people
-            if part.own & person.personal.keys() and asked.person in (None, person.subject_id)
-        ]
+        concerned = [person for person in people if part.own & person.personal.keys()]
         request = replace(
             await _request(desk, tx.connection, asked, part, concerned),
             way=leaving.way,
@@ -123,6 +119,25 @@ async def disclose(
         )
         disclosures.append(await desk.privacy.disclose(tx, request))
     return disclosures
+
+
+async def _people(connection: Connection, asked: Asked) -> Sequence[store.Participant]:
+    """Who has a place; of the one person whatever is kept, also of who waits or has cancelled."""
+    if asked.person is None:
+        return await store.people_of_event(connection, asked.event.id)
+    rows = await store.registrations_of(connection, asked.event.id, asked.person)
+    if not rows:
+        raise NothingToDiscloseError("That person has never registered for this event.")
+    # Who cancelled and came again is there twice: what stands counts, else what was last.
+    latest = {
+        row.subject_id: row for row in sorted(rows, key=lambda row: row.status != "cancelled")
+    }
+    return [
+        store.Participant(
+            row.subject_id, row.personal, frozenset(row.share_fields), row.collected_at
+        )
+        for row in latest.values()
+    ]
 
 
 async def ask_again(desk: Desk, tx: privacy.Transaction, handover: Handover) -> DisclosureRequest:

@@ -10,7 +10,7 @@ from services.registration import store
 from services.registration.domain.events import Event
 from services.registration.handlers.desk import SERVICE, Desk
 from shared.messaging.unit_of_work import Transaction
-from shared.privacy.subjects import Alias
+from shared.privacy.subjects import Person
 from shared.privacy.values import ToOpen
 
 
@@ -29,18 +29,13 @@ def readable(desk: Desk) -> dict[str, frozenset[str]]:
 
 
 async def read_answers(
-    desk: Desk, tx: Transaction, event: Event, email: str, purpose: str, actor: str
+    desk: Desk, tx: Transaction, event: Event, person: Person, purpose: str, actor: str
 ) -> dict[str, JsonValue] | None:
     """Field names to values, in clear. Commit before they are shown: the log has them first.
 
-    None where nobody of this address has a registration for the event. AliasError for what is no
-    address.
+    None where the person has no registration for the event.
     """
-    (found,) = await desk.privacy.people.find(tx.connection, [Alias("email", email)])
-    if found is None:
-        return None
-    people = await desk.privacy.people.same_people(tx.connection, found)
-    rows = await store.registrations_of(tx.connection, event.id, people)
+    rows = await store.registrations_of(tx.connection, event.id, person)
     items = [
         ToOpen(row.subject_id, category, row.personal[category], row.collected_at)
         for row in rows

@@ -114,7 +114,7 @@ class Declined:
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """Somebody who has a place, and what is kept of them."""
+    """Somebody at an event, and what is kept of them."""
 
     subject_id: SubjectId
     personal: Personal

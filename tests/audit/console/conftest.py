@@ -43,6 +43,7 @@ from tests.support.log import appending_to, publish_all
 from tests.support.work import NO_KAFKA, at_work
 
 EMAIL: Final = "aino.canary@example.org"
+SHARED: Final = "office.canary@example.org"
 ACCESS: Final = Access(*(secrets.token_urlsafe(32) for _ in range(2)))
 TODAY: Final = datetime(2026, 9, 10, 12, tzinfo=UTC)
 ADDRESS: Final = "http://127.0.0.1:8795"
@@ -92,6 +93,8 @@ async def fill(settings: Settings, consent: ConsentSettings) -> Shown:
         connection.transaction(),
     ):
         (aino,) = await work.parts.privacy.people.identify(connection, [[Alias("email", EMAIL)]])
+        sharers = [[Alias("person_number", n, "website"), Alias("email", SHARED)] for n in "12"]
+        await work.parts.privacy.people.identify(connection, sharers)
     event = uuid4()
     entries: list[Entry] = []
     for day in range(9):

@@ -20,7 +20,7 @@ from services.audit.domain.history import History, history
 from services.audit.domain.paging import Page
 from services.audit.handlers.plans import Plans
 from shared.runtime.database import Connection
-from tests.audit.console.conftest import ACCESS, EMAIL, TODAY, Shown, browser_of, link
+from tests.audit.console.conftest import ACCESS, EMAIL, SHARED, TODAY, Shown, browser_of, link
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -262,6 +262,15 @@ async def test_what_names_nobody_is_told_and_not_repeated(
     assert answer.status_code == 400
     assert 'aria-invalid="true"' in answer.text
     assert "aino" not in answer.text
+
+
+async def test_of_several_who_have_an_address_one_has_to_be_named(
+    browser: httpx2.AsyncClient,
+) -> None:
+    answer = await browser.post("/people", data={"person": SHARED})
+    assert answer.status_code == 400
+    assert "This address is several people" in answer.text
+    assert SHARED not in answer.text
 
 
 @pytest.mark.parametrize("body", [b"person=" + b"x" * 5_000, b"person=\xff", b"a=1&" * 20])

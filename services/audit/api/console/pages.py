@@ -42,7 +42,7 @@ from services.audit.store.console import (
     whole_entry,
 )
 from services.audit.store.search import log_size
-from shared.privacy.errors import AliasError
+from shared.privacy.errors import AliasError, SeveralPeopleError
 from shared.runtime.database import Connection
 
 ON_A_PAGE: Final = 50
@@ -125,6 +125,9 @@ class Pages:
                 subject_ids = await find_subjects(connection, self._desk.privacy, named)
             except AliasError:
                 form.faults["person"] = "This is neither an e-mail address nor a subject's id."
+                return self._page("people", status=400, form=form)
+            except SeveralPeopleError as error:
+                form.faults["person"] = f"{error}."
                 return self._page("people", status=400, form=form)
             found = await self._history(connection, subject_ids) if subject_ids else None
         if found is None:

@@ -1,9 +1,10 @@
-"""What the consent service does: it records what people say, and knows what holds."""
+"""What people say of a purpose is recorded, proven and told, and what holds is known."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,18 +18,26 @@ from services.consent.domain import (
     answer,
     check_answers,
     fact_of,
+    latest,
+    noes_of,
+    of_all,
     provable,
     record_bytes,
     statements_of,
     withdrawals,
     withdrawn_purposes,
 )
+from services.consent.handlers.contacts import Contacts, Said
 from shared.contract.audit import ConsentRecorded
 from shared.contract.inbound import ContactSubmitted, WithdrawalRequested
 from shared.contract.message import Fault, Message, moment_of
-from shared.contract.registration import ParticipantRegistered, RegistrationWaitlisted
-from shared.contract.types import Sealed, SubjectId
-from shared.contract.value_type import value_type
+from shared.contract.registration import (
+    ParticipantRegistered,
+    ParticipantUpdated,
+    RegistrationWaitlisted,
+    collected_at,
+)
+from shared.contract.types import SubjectId
 from shared.messaging.places import place_of
 from shared.messaging.unit_of_work import Transaction
 from shared.privacy.errors import AliasError
@@ -36,7 +45,6 @@ from shared.privacy.limits import limits_of
 from shared.privacy.plan import Plan
 from shared.privacy.privacy import Privacy
 from shared.privacy.subjects import Alias, normalise_email
-from shared.privacy.values import ToSeal
 from shared.runtime.database import Connection
 from shared.runtime.turns import in_turns
 
@@ -47,52 +55,17 @@ SAID_AT_ONCE: Final = 20
 """Records that are said before whoever waits for a withdrawal has his turn: half a millisecond."""
 
 
-@value_type
-class Said:
-    """A message and the statements that are in it."""
-
-    message: Message[Any]
-    subject_id: SubjectId
-    collected: Collected
-    statements: Sequence[Statement]
-
-
-@value_type
-class Consented:
-    """A yes to a purpose, and the category of data that the person is then written to with."""
-
-    said: Said
-    purpose: str
-    category: str
-
-    def contact(self, sealed: Sealed) -> store.Contact:
-        """Whom to write to, as the store keeps it."""
-        language: str = self.said.message.data.language
-        return store.Contact(
-            subject_id=self.said.subject_id,
-            purpose=self.purpose,
-            category=self.category,
-            language=language,
-            sealed=sealed,
-            at=self.said.collected.at,
-        )
-
-
 class Handlers:
     """The use cases, with the plan and the door to personal data that they need."""
 
     def __init__(self, privacy: Privacy) -> None:
         self._privacy = privacy
         self._asked_by_plan = privacy.derived(asked_by)
-        self._categories_of_plan = privacy.derived(contact_categories)
+        self._contacts = Contacts(privacy)
 
     @property
     def _asked(self) -> Asked:
         return self._asked_by_plan()
-
-    @property
-    def _contact_categories(self) -> Mapping[str, str]:
-        return self._categories_of_plan()
 
     async def prepare(self, tx: Transaction, messages: Sequence[Message[Contact]]) -> None:
         """Before a batch: find everybody who is in it, at once.
@@ -101,9 +74,9 @@ class Handlers:
         that meet the same people would wait for each other.
         """
         valid = [message for message in messages if self._fault(message) is None]
-        subjects = await self._identify(tx.connection, valid)
+        people = await self._identify(tx.connection, valid)
         places = [place_of(message.record) for message in valid]
-        tx.made_ready = dict(zip(places, subjects, strict=True))
+        tx.made_ready = dict(zip(places, people, strict=True))
 
     async def rehearse(self, connection: Connection) -> None:
         """All that a withdrawal asks of the database, about nobody."""
@@ -111,22 +84,22 @@ class Handlers:
         await store.record(
             connection, {}, plan_digest="", recorded_at=datetime.fromtimestamp(0, UTC)
         )
-        await store.drop_contacts(connection, (), self._contact_categories)
+        await store.drop_contacts(connection, (), self._contacts.categories)
 
     async def record_contacts(self, tx: Transaction, messages: Sequence[Message[Contact]]) -> None:
         """Record answers of people who gave their e-mail outside any event, and withdrawals, also
-        of what was never given; none later than it came.
+        of what was never given; none later than it came. A yes is of the person whom the address
+        leads to. A no is of everybody whom it stands for: who of them said it, nobody can tell.
 
         Both at once: what holds of people is locked in one order, whatever they say. Else a batch
         of registrations could hold one of them, wait for another, and be waited for.
         """
         said = []
-        for message, subject_id in await self._people(tx, messages):
+        for message, subject_ids in await self._people(tx, messages):
             collected = self._collected(message, "contact")
-            statements = self._statements(message.data, subject_id, collected)
-            said.append(Said(message, subject_id, collected, statements))
-        news = await self._record(tx, said)
-        await store.keep_contacts(tx.connection, await self._sealed_contacts(tx, news))
+            statements = self._statements(message.data, subject_ids, collected)
+            said.append(Said(message, subject_ids[0], collected, statements))
+        await self._contacts.keep_submitted(tx, await self._record(tx, said))
 
     async def record_participants(
         self, tx: Transaction, messages: Sequence[Message[Participation]]
@@ -151,20 +124,44 @@ class Handlers:
             if statements:
                 said.append(Said(message, data.subject_id, collected, statements))
         news = await self._record(tx, said)
-        await store.keep_contacts(tx.connection, self._registered_contacts(news))
+        await self._contacts.keep_registered(tx, news)
+        new = {id(one.message) for one in news}
+        # Corrected while waiting for a place, or told again because something was missed.
+        told = [
+            (one.message.data, one.collected.at)
+            for one in said
+            if id(one.message) not in new and isinstance(one.message.data, ParticipantRegistered)
+        ]
+        await self._contacts.correct(tx, told)
+
+    async def correct_contacts(
+        self, tx: Transaction, messages: Sequence[Message[ParticipantUpdated]]
+    ) -> None:
+        """Write to people as they have corrected it. What they agreed to is not corrected here: a
+        consent is withdrawn, or given anew.
+        """
+        told = [
+            (message.data, moment_of(message.data.updated_at, message.received_at))
+            for message in messages
+        ]
+        await self._contacts.correct(tx, told)
 
     async def check(self, connection: Connection, email: str, purpose: str) -> Answer:
-        """Whether a person's data may be used for a purpose that rests on consent.
+        """Whether data may be used for a purpose that rests on consent: that of everybody whom the
+        address stands for.
 
-        Who is not known was never asked: the answer does not tell the two apart. AliasInvalid for
+        Who is not known was never asked: the answer does not tell the two apart. AliasError for
         what is no e-mail.
         """
-        (subject_id,) = await self._privacy.people.find(connection, [Alias("email", email)])
-        if subject_id is None:
-            return answer(purpose, self._asked, None)
-        held = await store.state_of(connection, subject_id, purpose)
-        limits = await limits_of(connection, [subject_id], purpose)
-        return answer(purpose, self._asked, held, limits.get(subject_id))
+        (people,) = await self._privacy.people.everybody(connection, [Alias("email", email)])
+        subject_ids = [subject_id for person in people for subject_id in person]
+        held = await store.states_of(connection, subject_ids, purpose)
+        limits = await limits_of(connection, subject_ids, purpose)
+        answers = []
+        for person in people or [()]:
+            limit = next((limits[one] for one in person if one in limits), None)
+            answers.append(answer(purpose, self._asked, latest(held, person), limit))
+        return of_all(answers)
 
     def _fault(self, message: Message[Contact]) -> Fault | None:
         """Why nothing can be recorded. By its form the contract lets more pass than is one."""
@@ -181,8 +178,8 @@ class Handlers:
 
     async def _people(
         self, tx: Transaction, messages: Sequence[Message[Contact]]
-    ) -> list[tuple[Message[Contact], SubjectId]]:
-        """What something can be recorded of, and who sent it; the others are at fault."""
+    ) -> list[tuple[Message[Contact], Sequence[SubjectId]]]:
+        """What something can be recorded of, and of whom; the others are at fault."""
         valid = []
         for message in messages:
             fault = self._fault(message)
@@ -196,9 +193,22 @@ class Handlers:
 
     async def _identify(
         self, connection: Connection, messages: Sequence[Message[Contact]]
-    ) -> list[SubjectId]:
-        people = [[Alias("email", message.data.email)] for message in messages]
-        return await self._privacy.people.identify(connection, people)
+    ) -> list[Sequence[SubjectId]]:
+        """Who sent each message, and of a no everybody else whom its address stands for."""
+        people = self._privacy.people
+        senders = [Alias("email", message.data.email) for message in messages]
+        subject_ids = await people.identify(connection, [[sender] for sender in senders])
+        said_no = [
+            sender
+            for sender, message in zip(senders, messages, strict=True)
+            if _says_no(message.data)
+        ]
+        found = await people.everybody(connection, said_no) if said_no else []
+        meant = dict(zip(said_no, found, strict=True))
+        return [
+            list(dict.fromkeys([subject_id, *chain.from_iterable(meant.get(sender, ()))]))
+            for sender, subject_id in zip(senders, subject_ids, strict=True)
+        ]
 
     def _collected(self, message: Message[Any], by: CollectedBy) -> Collected:
         envelope = message.envelope
@@ -210,12 +220,21 @@ class Handlers:
         return Collected(by, source, origin, moment_of(envelope.time, message.received_at))
 
     def _statements(
-        self, data: Contact, subject_id: SubjectId, collected: Collected
+        self, data: Contact, subject_ids: Sequence[SubjectId], collected: Collected
     ) -> Sequence[Statement]:
+        """What whoever sent it said (the first subject), and each no also of the others."""
+        sender, *others = subject_ids
         if isinstance(data, ContactSubmitted):
-            return statements_of(subject_id, data.consents, collected, self._asked)
-        purposes = withdrawn_purposes(data.purposes, self._asked)
-        return withdrawals(subject_id, purposes, collected)
+            said = statements_of(sender, data.consents, collected, self._asked)
+        else:
+            purposes = withdrawn_purposes(data.purposes, self._asked)
+            said = withdrawals(sender, purposes, collected)
+        origins = {other: self._origin_of(other, collected) for other in others}
+        return [*said, *noes_of(origins, said)]
+
+    def _origin_of(self, other: SubjectId, collected: Collected) -> bytes:
+        """One origin says one thing of a purpose, so each further subject has one of its own."""
+        return self._privacy.reference(b"contact of another\0" + other.bytes + collected.origin)
 
     async def _record(self, tx: Transaction, said: Sequence[Said]) -> Sequence[Said]:
         """Record and say what is new; that alone. By it alone whom to write to may be kept: until
@@ -237,7 +256,7 @@ class Handlers:
             said = _news(tx, said, [statement for statement, _ in told.values()])
         no_more = {one.subject_id for one, _ in told.values() if one.state != "given"}
         if no_more:
-            await store.drop_contacts(tx.connection, no_more, self._contact_categories)
+            await store.drop_contacts(tx.connection, no_more, self._contacts.categories)
         async for some in in_turns(list(told.items()), SAID_AT_ONCE):
             for record_id, (statement, message) in some:
                 about = statement.subject_id
@@ -263,55 +282,8 @@ class Handlers:
             }
         )
 
-    async def _sealed_contacts(self, tx: Transaction, said: Sequence[Said]) -> list[store.Contact]:
-        """What people left who said yes; of those who did not, nothing is sealed or kept."""
-        consented = self._consented(said)
-        items = [
-            ToSeal(
-                one.said.subject_id,
-                one.category,
-                "",
-                self._content(one.said.message.data, one.category),
-                at=one.said.collected.at,
-            )
-            for one in consented
-        ]
-        sealed = await self._privacy.seal(tx.connection, items, at=tx.now)
-        return [
-            one.contact(value)
-            for one, value in zip(consented, sealed, strict=True)
-            if value is not None
-        ]
 
-    def _registered_contacts(self, said: Sequence[Said]) -> list[store.Contact]:
-        """The same of people who registered: registration has sealed it already."""
-        return [
-            one.contact(one.said.message.data.personal[one.category])
-            for one in self._consented(said)
-            if one.category in one.said.message.data.personal
-        ]
-
-    def _consented(self, said: Sequence[Said]) -> list[Consented]:
-        """Of each person the newest yes to a purpose that we keep whom to write to for."""
-        newest: dict[SubjectId, Consented] = {}
-        for one in sorted(said, key=lambda one: one.collected.at):
-            for statement in one.statements:
-                category = self._contact_categories.get(statement.purpose)
-                if statement.state == "given" and category is not None:
-                    newest[one.subject_id] = Consented(one, statement.purpose, category)
-        return list(newest.values())
-
-    def _content(self, data: ContactSubmitted, category: str) -> dict[str, str]:
-        fields = self._privacy.plan.fields
-        told = {"name": data.name, "email": data.email}
-        return {
-            name: value
-            for name, value in told.items()
-            if value is not None and f"{category}.{name}" in fields
-        }
-
-
-def answers_something(message: Message[Participation]) -> bool:
+def answers_something(message: Message[Participation | ParticipantUpdated]) -> bool:
     """False for a registration that came without any answer: there is nothing to record."""
     return bool(message.data.consents)
 
@@ -342,17 +314,10 @@ def asked_by(plan: Plan) -> Asked:
     )
 
 
-def contact_categories(plan: Plan) -> dict[str, str]:
-    """For which purposes this service keeps whom to write to, and as which category."""
-    seals = plan.services["consent"].seals
-    return {
-        name: category
-        for name, purpose in plan.purposes.items()
-        if purpose.needs_consent
-        for category in purpose.categories
-        if category in seals
-    }
+def _says_no(data: Contact) -> bool:
+    """Whether there is a no in it: a withdrawal always is one."""
+    return isinstance(data, WithdrawalRequested) or not all(one.given for one in data.consents)
 
 
 def _answered_at(data: Participation) -> datetime:
-    return data.registered_at if isinstance(data, ParticipantRegistered) else data.waitlisted_at
+    return collected_at(data) if isinstance(data, ParticipantRegistered) else data.waitlisted_at

@@ -1,0 +1,157 @@
+"""An address that stands for several people, or for one person with two subjects."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from itertools import permutations
+from uuid import UUID
+
+import pytest
+
+from services.consent.domain import Answer, Held, latest, of_all
+from services.consent.handlers import Handlers
+from shared.contract.retention import ObjectionRecorded
+from shared.contract.types import Sealed, SubjectId
+from shared.privacy.limits import record_limits
+from shared.privacy.office import PrivacyOffice
+from shared.privacy.subjects import Alias
+from tests.conftest import SettingsFactory
+from tests.consent.answering import EMAIL, HOUR, consent, participation, submitted, withdrawal
+from tests.support.facts import NOON, Facts
+from tests.support.work import NO_KAFKA, Effect, Work, at_work
+
+OFFICE, OTHER = Alias("email", EMAIL), Alias("email", "other.canary@example.org")
+
+
+async def known(work: Work, *people: list[Alias]) -> list[SubjectId]:
+    async with work.parts.pool.acquire() as connection:
+        return await work.parts.privacy.people.identify(connection, people)
+
+
+def number(value: str) -> Alias:
+    return Alias("person_number", value, "short-courses")
+
+
+@pytest.fixture
+async def two(work: Work) -> list[SubjectId]:
+    """Two people with one address; it leads to the first of them."""
+    return await known(work, [number("1"), OFFICE], [number("2"), OFFICE])
+
+
+async def say_yes(work: Work, handlers: Handlers, subject: SubjectId, at: datetime = NOON) -> None:
+    message = participation(
+        subject,
+        consents=(consent(), consent("networking")),
+        personal={"marketing": Sealed(b"left")},
+        registered_at=at,
+    )
+    await work.do(handlers.record_participants, [message])
+
+
+async def marketing(work: Work) -> dict[SubjectId, str]:
+    query = "select subject_id, state from consent_state where purpose = 'marketing'"
+    return {SubjectId(row["subject_id"]): row["state"] for row in await work.rows(query)}
+
+
+async def may(work: Work, handlers: Handlers, purpose: str = "marketing") -> Answer:
+    async with work.parts.pool.acquire() as connection:
+        return await handlers.check(connection, EMAIL, purpose)
+
+
+def keys(effect: Effect) -> list[object]:
+    return [fact.key for fact in effect.said if fact.key is not None]
+
+
+async def test_a_withdrawal_is_of_everybody_whom_the_address_stands_for(
+    work: Work, handlers: Handlers, two: list[SubjectId]
+) -> None:
+    for subject in two:
+        await say_yes(work, handlers, subject)
+    message = withdrawal("marketing", at=NOON + HOUR)
+    effect = await work.do(handlers.record_contacts, [message])
+    assert await marketing(work) == dict.fromkeys(two, "withdrawn")
+    assert keys(effect) == two
+    assert {fact.type for fact in effect.said} == {"ConsentWithdrawn", "ConsentRecorded"}
+    # Networking still holds of both, but for that nobody's address is kept here.
+    assert await work.value("select count(*) from contact") == 0
+    again = await work.do(handlers.record_contacts, [message])
+    assert (again.said, again.had) == ([], 1)
+
+
+async def test_of_an_answer_the_no_is_everybodys_and_the_yes_is_of_whom_it_leads_to(
+    work: Work, handlers: Handlers, two: list[SubjectId]
+) -> None:
+    answers = (consent(given=False), consent("networking"))
+    effect = await work.do(handlers.record_contacts, [submitted(*answers)])
+    assert await marketing(work) == dict.fromkeys(two, "refused")
+    first, _ = two
+    held = await work.rows("select subject_id from consent_state where purpose = 'networking'")
+    assert [row["subject_id"] for row in held] == [first]
+    assert sorted(map(str, keys(effect))) == sorted(map(str, [first, first, two[1]]))
+
+
+async def test_a_withdrawal_is_of_both_subjects_of_one_person(
+    work: Work, handlers: Handlers, service_settings: SettingsFactory
+) -> None:
+    older, newer = await known(work, [OTHER], [OFFICE])
+    await say_yes(work, handlers, older)
+    settings = service_settings("retention", kafka_bootstrap_servers=NO_KAFKA)
+    async with at_work(settings, "retention") as office, office.parts.work(now=NOON) as tx:
+        privacy_office = PrivacyOffice(office.parts.privacy, "cli:tester")
+        assert await privacy_office.link(tx, OTHER, newer, "same-person") == "linked"
+    assert (await may(work, handlers)).may_be_used, "what is said of the one is said of the other"
+    await work.do(handlers.record_contacts, [withdrawal("marketing", at=NOON + HOUR)])
+    assert await marketing(work) == dict.fromkeys((older, newer), "withdrawn")
+    assert await may(work, handlers) == Answer(False, "withdrawn", NOON + HOUR)
+    await say_yes(work, handlers, newer, NOON + 2 * HOUR)
+    assert await may(work, handlers) == Answer(True, "given", NOON + 2 * HOUR)
+
+
+async def test_data_may_be_used_where_it_may_of_everybody_whom_the_address_stands_for(
+    work: Work, handlers: Handlers, two: list[SubjectId]
+) -> None:
+    first, second = two
+    await say_yes(work, handlers, first)
+    assert await may(work, handlers) == Answer(False, "never_asked")
+    await say_yes(work, handlers, second)
+    assert await may(work, handlers) == Answer(True, "given", NOON)
+    objected = ObjectionRecorded(subject_id=second, purpose="networking", at=NOON)
+    await work.do(record_limits, [Facts().message(objected, source="/steward/retention")])
+    assert await may(work, handlers, "networking") == Answer(False, "objected")
+    assert (await may(work, handlers)).may_be_used
+
+
+async def test_of_one_batch_everybody_of_each_address_is_found(
+    work: Work, handlers: Handlers, two: list[SubjectId]
+) -> None:
+    facts = Facts()
+    effect = await work.do(
+        handlers.record_contacts,
+        [
+            submitted(facts=facts),
+            withdrawal("marketing", email="nobody.yet@example.org", facts=facts),
+            withdrawal("marketing", at=NOON + HOUR, facts=facts),
+            withdrawal("marketing", at=NOON + 2 * HOUR, email=EMAIL.upper(), facts=facts),
+        ],
+    )
+    assert (effect.at_fault, effect.had) == ([], 0)
+    states = await marketing(work)
+    assert len(states) == 3
+    assert [states[one] for one in two] == ["withdrawn"] * 2
+    recorded = "select count(*)::int from consent_record where subject_id = $1"
+    assert [await work.value(recorded, one) for one in two] == [3, 2]
+
+
+def test_of_one_person_the_latest_counts_and_of_one_moment_the_heavier() -> None:
+    one, other, third = (SubjectId(UUID(int=n)) for n in range(3))
+    said: list[Held] = [("given", NOON), ("withdrawn", NOON), ("refused", NOON - HOUR)]
+    for order in permutations(said):
+        held = dict(zip((one, other, third), order, strict=True))
+        assert latest(held, (one, other, third)) == ("withdrawn", NOON)
+    assert latest({}, (one,)) is None
+
+
+def test_of_several_answers_a_no_counts() -> None:
+    yes, no = Answer(True, "given", NOON), Answer(False, "refused", NOON)
+    assert of_all([yes, no]) == of_all([no, yes]) == no
+    assert of_all([yes]) == yes
