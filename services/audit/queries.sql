@@ -79,7 +79,7 @@ where subject_id = any(:subject_ids::uuid[])
 order by sequence;
 
 -- name: outcomes_of(disclosure_ids)
--- The last word on each disclosure: delivered, or failed and why.
+-- The last word on each disclosure: delivered, or failed, why, and whether it may have arrived.
 select distinct on (disclosure_id) disclosure_id, sequence, body
 from entry
 where
@@ -233,33 +233,46 @@ insert into checkpoint select size, root, note, signed_at from former order by s
 -- Where the service reads on: behind what is in the log now.
 update position set next_offset = :offset where topic = 'audit' and partition = 0;
 
--- name: lost_by(recipient, since, until, handed_over)^
+-- name: lost_by(recipient, since, until, handed_over, unsure_reasons)^
 -- What a recipient was handed in a span, and has arrived or may have: how many records of each set
 -- of categories, and whose, by the sets that it has of them, 16 bytes for each person. A set is
 -- written with spaces, several with bars. One row of arrays, since there may be a million people
 -- and no cursor is held; entries are grouped early and by few columns, to be few soon.
+-- What is said of one person goes before what is said of the whole disclosure: whoever was withheld
+-- and cannot have been reached is not in `handed`, and `unsure` is whoever may have been.
 with withheld as materialized (
-    select disclosure_id, subject_id
+    select
+        disclosure_id, subject_id,
+        (convert_from(body, 'UTF8')::jsonb #>> '{data,may_have_reached}')::boolean as unsure
     from entry
-    where
-        recipient = :recipient and type = 'DisclosureWithheld' and at >= :since
-        and not (convert_from(body, 'UTF8')::jsonb #>> '{data,may_have_reached}')::boolean
+    where recipient = :recipient and type = 'DisclosureWithheld' and at >= :since
 ),
 handed as materialized (
-    select at, disclosure_id, subject_id, array_to_string(categories, ' ') as categories
+    select
+        at, disclosure_id, subject_id, array_to_string(categories, ' ') as categories,
+        (disclosure_id, subject_id) in (
+            select disclosure_id, subject_id from withheld where unsure
+        ) as unsure
     from entry
     where
         recipient = :recipient
         and type = any(:handed_over::text[])
         and at >= :since and at < :until
-        and (disclosure_id, subject_id) not in (select disclosure_id, subject_id from withheld)
+        and (disclosure_id, subject_id) not in (
+            select disclosure_id, subject_id from withheld where not unsure
+        )
 ),
 call as materialized (
-    select disclosure_id, count(*) as records, min(at) as first_at, max(at) as last_at
-    from handed group by disclosure_id
+    select
+        disclosure_id, unsure,
+        count(*) as records, min(at) as first_at, max(at) as last_at
+    from handed group by disclosure_id, unsure
 ),
 last_word as (
-    select distinct on (disclosure_id) disclosure_id, type
+    select distinct on (disclosure_id)
+        disclosure_id,
+        case when type = 'DisclosureFailed' then convert_from(body, 'UTF8')::jsonb -> 'data' end
+            as failure
     from entry
     where
         type in ('DisclosureDelivered', 'DisclosureFailed')
@@ -267,13 +280,25 @@ last_word as (
     order by disclosure_id, sequence desc
 ),
 told as materialized (
-    select call.*, last_word.type as outcome
+    select
+        call.*,
+        case
+            when call.unsure or last_word.disclosure_id is null then 'unconfirmed'
+            when last_word.failure is null then 'delivered'
+            when coalesce(
+                (last_word.failure ->> 'may_have_reached')::boolean,
+                last_word.failure ->> 'reason' = any(:unsure_reasons::text[])
+            ) then 'unconfirmed'
+            else 'undelivered'
+        end as outcome
     from call left join last_word using (disclosure_id)
 ),
 part as materialized (
     select subject_id, categories, count(*) as records
     from handed
-    where disclosure_id not in (select disclosure_id from told where outcome = 'DisclosureFailed')
+    where
+        unsure
+        or disclosure_id not in (select disclosure_id from told where outcome = 'undelivered')
     group by subject_id, categories
 ),
 of_set as (
@@ -288,11 +313,11 @@ alike as (
     from person group by sets
 )
 select
-    count(*) filter (where outcome is distinct from 'DisclosureFailed') as disclosures,
-    coalesce(sum(records) filter (where outcome is null), 0)::bigint as unconfirmed,
-    coalesce(sum(records) filter (where outcome = 'DisclosureFailed'), 0)::bigint as undelivered,
-    min(first_at) filter (where outcome is distinct from 'DisclosureFailed') as first_at,
-    max(last_at) filter (where outcome is distinct from 'DisclosureFailed') as last_at,
+    count(distinct disclosure_id) filter (where outcome <> 'undelivered') as disclosures,
+    coalesce(sum(records) filter (where outcome = 'unconfirmed'), 0)::bigint as unconfirmed,
+    coalesce(sum(records) filter (where outcome = 'undelivered'), 0)::bigint as undelivered,
+    min(first_at) filter (where outcome <> 'undelivered') as first_at,
+    max(last_at) filter (where outcome <> 'undelivered') as last_at,
     array(select categories from of_set order by categories) as sets,
     array(select records from of_set order by categories) as set_records,
     array(select sets from alike order by sets) as alike_sets,

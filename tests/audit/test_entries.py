@@ -214,33 +214,39 @@ def test_the_first_of_an_id_is_the_entry_for_ever() -> None:
 def test_a_history_says_what_became_of_each_disclosure() -> None:
     facts = Facts()
     subject = SubjectId(uuid4())
-    ids = {name: DisclosureId(uuid4()) for name in ("delivered", "failed", "open", "refused")}
+    names = ("delivered", "failed", "open", "refused", "broken")
+    ids = {name: DisclosureId(uuid4()) for name in names}
     entries = [
         make_entry(audit.DataDisclosed, subject_id=subject, disclosure_id=ids["delivered"]),
         make_entry(audit.DataDisclosed, subject_id=subject, disclosure_id=ids["failed"]),
         make_entry(audit.DataDisclosed, subject_id=subject, disclosure_id=ids["open"]),
         make_entry(audit.DisclosureRefused, subject_id=subject, disclosure_id=ids["refused"]),
+        make_entry(audit.DataDisclosed, subject_id=subject, disclosure_id=ids["broken"]),
     ]
     outcomes = [
         make_entry(audit.DisclosureDelivered, disclosure_id=ids["delivered"]),
         make_entry(audit.DisclosureFailed, disclosure_id=ids["failed"], reason="unreachable"),
+        make_entry(audit.DisclosureFailed, disclosure_id=ids["broken"], reason="interrupted"),
     ]
     stored = [
         StoredEntry(place, entry_bytes(facts.message(data)))
         for place, data in enumerate([*entries, *outcomes])
     ]
-    told = history([subject], stored[:4], stored[4:])
+    told = history([subject], stored[:5], stored[5:])
     assert [(one.outcome, one.reason) for one in told.disclosures] == [
         ("delivered", None),
         ("failed", "unreachable"),
         ("not delivered yet", None),
         ("refused", "no-consent"),
+        ("may have arrived", "interrupted"),
     ]
     assert told.disclosures[0].recipient == "caterer"
     assert told.disclosures[0].fields == ("contact.name", "diet.text")
 
 
-@pytest.mark.parametrize(("may_have_reached", "outcome"), [(False, "failed"), (True, "delivered")])
+@pytest.mark.parametrize(
+    ("may_have_reached", "outcome"), [(False, "failed"), (True, "may have arrived")]
+)
 def test_who_was_withheld_is_told_so_though_others_were_delivered(
     may_have_reached: bool, outcome: str
 ) -> None:

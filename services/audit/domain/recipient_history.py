@@ -10,9 +10,10 @@ from uuid import UUID
 
 from pydantic import JsonValue
 
+from services.audit.domain.arrival import Arrival, arrival
 from services.audit.domain.entries import StoredEntry, reading
 
-Outcome = Literal["delivered", "failed", "not delivered yet", "refused"]
+Outcome = Arrival | Literal["not delivered yet", "refused"]
 
 
 class Counted(NamedTuple):
@@ -37,7 +38,7 @@ class RecipientDisclosure:
     refused: int
     outcome: Outcome
     reason: str | None
-    """Why it failed."""
+    """Why it failed, or may have."""
     plan_digest: str
 
 
@@ -79,7 +80,7 @@ def _outcome(released: int, last_word: Mapping[str, JsonValue] | None) -> Outcom
         return "refused"
     if last_word is None:
         return "not delivered yet"
-    return "delivered" if last_word["type"] == "DisclosureDelivered" else "failed"
+    return arrival(str(last_word["type"]), _data(last_word))
 
 
 def _data(event: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:

@@ -21,8 +21,8 @@ from tests.support.facts import NOON, Facts
 DISCLOSURE = uuid4()
 
 
-def stored(kind: type[Entry]) -> StoredEntry:
-    entry = make_entry(kind, disclosure_id=DISCLOSURE, reason="recipient-away")
+def stored(kind: type[Entry], **said: object) -> StoredEntry:
+    entry = make_entry(kind, disclosure_id=DISCLOSURE, **{"reason": "recipient-away", **said})
     return StoredEntry(7, log_entry(Facts().message(entry)).body)
 
 
@@ -49,3 +49,22 @@ def test_the_outcome_of_a_disclosure(
     assert (one.outcome, one.reason) == (outcome, reason)
     assert (one.sequence, one.at, one.released, one.refused) == (7, NOON, released, 1)
     assert one.fields == ("contact.name", "diet.text")
+
+
+@pytest.mark.parametrize(
+    ("reason", "may_have_reached", "outcome"),
+    [
+        ("not-written", True, "may have arrived"),
+        ("not-written", False, "failed"),
+        ("not-written", None, "failed"),
+        ("interrupted", None, "may have arrived"),
+        ("interrupted", False, "failed"),
+        ("delivery-failed", None, "may have arrived"),
+    ],
+)
+def test_what_failed_says_itself_whether_it_may_have_arrived_and_else_the_reason_tells(
+    reason: str, may_have_reached: bool | None, outcome: str
+) -> None:
+    last_word = stored(DisclosureFailed, reason=reason, may_have_reached=may_have_reached)
+    (one,) = recipient_history([Counted(DISCLOSURE, stored(DataDisclosed), 2, 0)], [last_word])
+    assert (one.outcome, one.reason) == (outcome, reason)
