@@ -13,10 +13,11 @@ import orjson
 import pytest
 
 from services.audit.commands import app
+from services.audit.domain.tiles import encode_bundle
 from services.audit.handlers.identity import signing_key
-from services.audit.handlers.rebuild import RebuildError, Topics, rebuild
+from services.audit.handlers.rebuild import RebuildError, Topics, published_ids, rebuild
 from services.audit.handlers.verify import Report
-from services.audit.store.sources import folder_log
+from services.audit.store.sources import PublishedLog, folder_log
 from shared.contract.audit import DataDisclosed
 from shared.contract.message import Message, Record
 from shared.runtime.secrets import SecretsFolder
@@ -170,6 +171,18 @@ async def test_a_topic_that_tells_another_story_changes_nothing(
             [*records_of(messages[:7]), changed, *records_of(messages[8:])],
         )
     assert await state(work) == before
+
+
+@pytest.mark.parametrize("spoiled", [b"[]", b'"x"', b'{"id":1}', b'{"id":"x"}', b"{}", b"{"])
+def test_the_published_order_is_told_as_far_as_it_can_be_read(spoiled: bytes) -> None:
+    ids = [UUID(int=number) for number in range(300)]
+    bundles = [
+        encode_bundle([b'{"id":"%b"}' % str(one).encode() for one in ids[:256]]),
+        encode_bundle([spoiled] * 44),
+    ]
+    files = {"tile/entries/000": bundles[0], "tile/entries/001.p/44": bundles[1]}
+    log = PublishedLog("folder", files.get, lambda: iter(()))
+    assert list(published_ids(log, 300)) == ids[:256]
 
 
 async def test_without_kafka_the_log_is_as_it_was(work: Work, messages: Messages) -> None:

@@ -88,7 +88,7 @@ def published_ids(log: PublishedLog, size: int) -> Iterator[UUID]:
         try:
             entries = decode_bundle(log.read(bundle) or b"")
             ids = [UUID(orjson.loads(entry)["id"]) for entry in entries]
-        except (BundleError, ValueError, KeyError):
+        except (BundleError, ValueError, KeyError, TypeError, AttributeError):
             return
         if len(ids) != bundle.width:
             return

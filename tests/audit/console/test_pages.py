@@ -162,6 +162,7 @@ async def test_entries_whose_bytes_were_changed_are_shown_as_wrong(
     browser: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoiled = [b"\xff", b"{}", b"[]", b'{"data":{},"type":"DataDisclosed"}', b'{"data":{"at":1}}']
+    spoiled += [b'{"data":"x","id":"a","type":"b"}', b'{"data":[],"id":"a","type":"b"}']
 
     async def page_of_spoiled(*_: object, **__: object) -> Page:
         entries = [StoredEntry(sequence, body) for sequence, body in enumerate(spoiled)]
