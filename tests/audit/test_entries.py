@@ -285,6 +285,27 @@ def test_a_moment_keeps_its_own_offset() -> None:
     assert written == datetime(2026, 11, 30, 7, tzinfo=UTC)
 
 
-def test_what_is_no_moment_is_refused_with_an_example() -> None:
-    with pytest.raises(ValueError, match="2026-11-30"):
-        moment("yesterday", HELSINKI)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "yesterday",
+        "20261130",
+        "2026-W48",
+        "2026-W48-1",
+        "2026W481",
+        "2026-11",
+        "9999-12-31",
+        "9999-12-31T23:00-05:00",
+        "0001-01-01T00:00+05:00",
+    ],
+)
+def test_what_is_neither_a_moment_nor_a_day_in_its_one_form_is_refused_with_an_example(
+    text: str,
+) -> None:
+    with pytest.raises(ValueError, match="as 2026-11-30 or"):
+        moment(text, HELSINKI, end_of_day=True)
+
+
+def test_a_moment_may_have_any_form_that_has_a_time() -> None:
+    for text in ("20261130T1200+0200", "2026-W49-1T12:00", "2026-11-30 12", "2026-11-30T12:00"):
+        assert moment(text, HELSINKI, end_of_day=True) == datetime(2026, 11, 30, 10, tzinfo=UTC)
