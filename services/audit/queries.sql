@@ -200,6 +200,10 @@ select array(
 -- name: empty_log#
 -- For a rebuild, by the administrator, in a transaction that is committed only when all that was
 -- ever published is reached again. What refuses changes is put back by `close_log`.
+-- Locks come first, in the order in which a batch takes them, so that a batch that waits holds
+-- nothing that is needed here in the end. Of `position` all of it: there may be no row yet.
+lock table position in exclusive mode;
+lock table tree_head, entry, checkpoint in access exclusive mode;
 create temporary table former on commit drop as table checkpoint;
 alter table entry disable trigger entry_is_append_only;
 alter table checkpoint disable trigger checkpoint_is_append_only;

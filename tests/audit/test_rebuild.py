@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
@@ -20,11 +21,12 @@ from services.audit.handlers.verify import Report
 from services.audit.store.sources import PublishedLog, folder_log
 from shared.contract.audit import DataDisclosed
 from shared.contract.message import Message, Record
+from shared.messaging import store
 from shared.runtime.secrets import SecretsFolder
 from tests.support.commands import command
 from tests.support.entries import make_entry
 from tests.support.facts import NOON, Facts
-from tests.support.log import appending_to, publish_all, settings_of
+from tests.support.log import appending_to, entries, publish_all, settings_of
 from tests.support.records import MadeRecord
 from tests.support.work import Work
 
@@ -44,12 +46,25 @@ async def publish(work: Work, *parts: Messages) -> None:
         await publish_all(work)
 
 
-async def parts(records: Sequence[Record]) -> AsyncIterator[Sequence[Record]]:
+async def nothing() -> None:
+    """Nothing goes on beside the rebuild."""
+
+
+async def parts(
+    records: Sequence[Record], beside: Callable[[], Awaitable[None]]
+) -> AsyncIterator[Sequence[Record]]:
+    await beside()
     for at in range(0, len(records), 100):
         yield records[at : at + 100]
 
 
-async def rebuilt(work: Work, administrator: Administrator, records: Sequence[Record]) -> Report:
+async def rebuilt(
+    work: Work,
+    administrator: Administrator,
+    records: Sequence[Record],
+    beside: Callable[[], Awaitable[None]] = nothing,
+) -> Report:
+    """`beside`: called when the log is emptied."""
     said = [orjson.loads(row["value"]) for row in await work.rows("select value from outbox")]
     notes = sorted((one["size"], one["checkpoint"].encode()) for one in said)
 
@@ -57,7 +72,7 @@ async def rebuilt(work: Work, administrator: Administrator, records: Sequence[Re
         yield notes
 
     settings, report = settings_of(work), Report()
-    topics = Topics(partial(parts, records), checkpoints)
+    topics = Topics(partial(parts, records, beside), checkpoints)
     folder = folder_log(settings.published_folder)
     keys = [signing_key(settings).verifier()]
     async with administrator.transaction():
@@ -144,6 +159,44 @@ async def test_an_entry_that_was_redriven_keeps_its_place(
     before = await state(work)
     await rebuilt(work, administrator, records_of(messages))
     assert await state(work) == before
+
+
+async def put_position(administrator: Administrator, offset: int) -> None:
+    """The service has taken the topic up to there."""
+    await administrator.execute("insert into position values ('audit', 0, $1)", offset)
+
+
+async def take_batch(work: Work, message: Message[Any]) -> None:
+    """As the service does: it moves its position, and then locks the head of the log."""
+    place, offset = ("audit", 0), message.record.offset
+    async with work.parts.work(now=NOON) as transaction:
+        await store.begin(transaction.connection, {place: offset}, {place: offset + 1}, {})
+        await appending_to(work)(transaction, [message])
+
+
+async def test_a_batch_that_waits_for_the_rebuild_is_not_in_its_way(
+    work: Work, administrator: Administrator
+) -> None:
+    facts = Facts()
+    messages = entries(facts, 300)
+    await publish(work, messages)
+    await put_position(administrator, 300)
+    waiting = []
+
+    async def begin_batch() -> None:
+        waiting.append(asyncio.create_task(take_batch(work, *entries(facts, 1))))
+        query = (
+            "select count(*) from pg_stat_activity"
+            " where datname = current_database() and wait_event_type = 'Lock'"
+        )
+        async with asyncio.timeout(20):
+            while not await work.value(query):  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.01)
+
+    report = await rebuilt(work, administrator, records_of(messages), begin_batch)
+    await waiting[0]
+    assert (report.size, await work.value("select size from tree_head")) == (300, 301)
+    assert await work.value("select next_offset from position") == 301
 
 
 @pytest.mark.parametrize("missing", [0, 299, 599])
