@@ -200,9 +200,9 @@ select array(
 -- name: empty_log#
 -- For a rebuild, by the administrator, in a transaction that is committed only when all that was
 -- ever published is reached again. What refuses changes is put back by `close_log`.
--- Locks come first, in the order in which a batch takes them, so that a batch that waits holds
+-- Locks come first, in the order in which a batch and a redrive take them, so that who waits holds
 -- nothing that is needed here in the end. Of `position` all of it: there may be no row yet.
-lock table position in exclusive mode;
+lock table position, parked_key, dead_letter in exclusive mode;
 lock table tree_head, entry, checkpoint in access exclusive mode;
 create temporary table former on commit drop as table checkpoint;
 alter table entry disable trigger entry_is_append_only;
@@ -234,8 +234,37 @@ select coalesce(max(size), 0) from former;
 insert into checkpoint select size, root, note, signed_at from former order by size;
 
 -- name: go_on_from(offset)!
--- Where the service reads on: behind what is in the log now.
-update position set next_offset = :offset where topic = 'audit' and partition = 0;
+-- Where the service reads on: never further on than it was, as a database that was put back does not
+-- have the dead letters of later. What it takes again is no dead letter until it fails again.
+with moved as (
+    update position set next_offset = least(next_offset, :offset)
+    where topic = 'audit' and partition = 0
+    returning next_offset
+),
+again as (
+    delete from dead_letter using moved
+    where topic = 'audit' and partition = 0 and record_offset >= moved.next_offset
+    returning case status when 'parked' then 'parked' else 'dead_letter' end as outcome
+),
+fewer as (
+    select outcome, count(*) as messages from again group by outcome
+)
+update outcome_count set messages = outcome_count.messages - fewer.messages
+from fewer
+where topic = 'audit' and partition = 0 and outcome_count.outcome = fewer.outcome;
+
+-- name: release_keys()!
+-- Those that no dead letter holds any more.
+delete from parked_key
+where
+    topic = 'audit'
+    and not exists (
+        select from dead_letter
+        where
+            dead_letter.topic = parked_key.topic
+            and dead_letter.key_reference = parked_key.key_reference
+            and (dead_letter.status = 'parked' or dead_letter.holds_key)
+    );
 
 -- name: lost_by(recipient, since, until, handed_over, unsure_reasons)^
 -- What a recipient was handed in a span, and has arrived or may have: how many records of each set

@@ -199,6 +199,63 @@ async def test_a_batch_that_waits_for_the_rebuild_is_not_in_its_way(
     assert await work.value("select next_offset from position") == 301
 
 
+@pytest.mark.parametrize(("was", "reads_on"), [(200, 200), (600, 600), (900, 600)])
+async def test_the_service_reads_on_behind_the_log_and_never_further_on_than_it_was(
+    work: Work, administrator: Administrator, messages: Messages, was: int, reads_on: int
+) -> None:
+    await publish(work, messages)
+    await put_position(administrator, was)
+    records = records_of(messages)
+    # What came twice is in the log.
+    await rebuilt(work, administrator, [*records[:300], *records[:5], *records[300:]])
+    assert await work.value("select next_offset from position") == reads_on
+
+
+async def bury(administrator: Administrator, *offsets: int) -> None:
+    """Records that could not be handled; the last one has a key that is parked."""
+    for offset in offsets:
+        await administrator.execute(
+            "insert into dead_letter (topic, partition, record_offset, status, holds_key,"
+            " key_reference, reason, detail, sealed, taken_at)"
+            " values ('audit', 0, $1, 'dead', $2, $3, 'handler_failed', '', '', now())",
+            offset,
+            offset == offsets[-1],
+            b"key" if offset == offsets[-1] else None,
+        )
+    await administrator.execute("insert into parked_key values ('audit', 'key', now())")
+    await administrator.execute(
+        "insert into outcome_count values ('audit', 0, 'dead_letter', $1)", len(offsets)
+    )
+
+
+@pytest.mark.parametrize(
+    ("dead", "reads_on", "left"),
+    [
+        ([50, 51, 52], 600, [50, 51, 52]),
+        # The database was put back, or it was redriven and is under no checkpoint.
+        ([50, 52], 51, [50]),
+        ([51, 52], 50, []),
+    ],
+)
+async def test_an_entry_that_is_neither_published_nor_a_dead_letter_is_read_again(
+    work: Work,
+    administrator: Administrator,
+    messages: Messages,
+    dead: list[int],
+    reads_on: int,
+    left: list[int],
+) -> None:
+    await publish(work, [*messages[:50], *messages[53:]])
+    await put_position(administrator, 600)
+    await bury(administrator, *dead)
+    await rebuilt(work, administrator, records_of(messages))
+    assert await work.value("select next_offset from position") == reads_on
+    rows = await work.rows("select record_offset from dead_letter order by 1")
+    assert [row["record_offset"] for row in rows] == left
+    assert await work.value("select messages from outcome_count") == len(left)
+    assert await work.value("select count(*) from parked_key") == int(52 in left)
+
+
 @pytest.mark.parametrize("missing", [0, 299, 599])
 async def test_a_topic_that_is_not_whole_changes_nothing(
     work: Work, administrator: Administrator, messages: Messages, missing: int
