@@ -97,39 +97,77 @@ where
     and (:until::timestamptz is null or at < :until);
 
 -- name: disclosures_per_day(since, until, zone, recipient, handed_over, refused)
--- Of how many people something was handed over, and of how many it was not, by day of a time zone.
+-- Of how many people something was handed over, of how many it was refused, and of how many it was
+-- withheld before it left, by day of a time zone. Pairs are looked for by `in`, which hashes them
+-- however few the planner takes them for.
+with withheld as materialized (
+    select disclosure_id, subject_id
+    from entry
+    where
+        words_of(type, actor, purpose, categories) @> array['type:DisclosureWithheld']
+        and at >= :since
+        and not (convert_from(body, 'UTF8')::jsonb #>> '{data,may_have_reached}')::boolean
+),
+asked as materialized (
+    select at, recipient, case
+        when type = :refused then 'refused'
+        when (disclosure_id, subject_id) in (select disclosure_id, subject_id from withheld)
+        then 'withheld' else 'released'
+    end as outcome
+    from entry
+    where
+        at >= :since and at < :until
+        and (type = any(:handed_over::text[]) or type = :refused)
+        and (:recipient::text is null or recipient = :recipient)
+)
 select
-    (at at time zone :zone)::date as day,
-    recipient,
-    count(*) filter (where type <> :refused) as released,
-    count(*) filter (where type = :refused) as refused
-from entry
-where
-    at >= :since and at < :until
-    and (type = any(:handed_over::text[]) or type = :refused)
-    and (:recipient::text is null or recipient = :recipient)
+    (at at time zone :zone)::date as day, recipient,
+    count(*) filter (where outcome = 'released') as released,
+    count(*) filter (where outcome = 'refused') as refused,
+    count(*) filter (where outcome = 'withheld') as withheld
+from asked
 group by day, recipient;
 
 -- name: disclosures_to(recipient, since, until, before, page_size, handed_over, refused)
 -- Disclosures to one recipient, the newest first, each with its first entry: what it was about is
--- the same in all of them.
-select found.disclosure_id, found.released, found.refused, first_entry.sequence, first_entry.body
-from (
+-- the same in all of them. `unsure` of those who are released were withheld, and may have been
+-- reached before.
+with withheld as materialized (
     select
-        disclosure_id,
-        min(sequence) as first_sequence,
-        count(*) filter (where type <> :refused) as released,
-        count(*) filter (where type = :refused) as refused
+        disclosure_id, subject_id,
+        (convert_from(body, 'UTF8')::jsonb #>> '{data,may_have_reached}')::boolean as unsure
+    from entry
+    where recipient = :recipient and type = 'DisclosureWithheld' and at >= :since
+),
+asked as materialized (
+    select sequence, disclosure_id, case
+        when type = :refused then 'refused'
+        when (disclosure_id, subject_id) in (
+            select disclosure_id, subject_id from withheld where unsure
+        ) then 'unsure'
+        when (disclosure_id, subject_id) in (select disclosure_id, subject_id from withheld)
+        then 'withheld' else 'released'
+    end as outcome
     from entry
     where
         recipient = :recipient
         and at >= :since and at < :until
         and (type = any(:handed_over::text[]) or type = :refused)
-    group by disclosure_id
-    having min(sequence) < :before
-    order by first_sequence desc
-    limit :page_size
-) as found
+),
+found as (
+    select
+        disclosure_id,
+        min(sequence) as first_sequence,
+        count(*) filter (where outcome in ('released', 'unsure')) as released,
+        count(*) filter (where outcome = 'refused') as refused,
+        count(*) filter (where outcome = 'withheld') as withheld,
+        count(*) filter (where outcome = 'unsure') as unsure
+    from asked
+    group by disclosure_id having min(sequence) < :before
+    order by first_sequence desc limit :page_size
+)
+select found.*, first_entry.sequence, first_entry.body
+from found
 inner join entry as first_entry on first_entry.sequence = found.first_sequence
 order by first_entry.sequence desc;
 
