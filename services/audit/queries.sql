@@ -79,7 +79,7 @@ where subject_id = any(:subject_ids::uuid[])
 order by sequence;
 
 -- name: outcomes_of(disclosure_ids)
--- The last word on each disclosure: delivered, or failed and why.
+-- The last word on each disclosure: delivered, or failed, why, and whether it may have arrived.
 select distinct on (disclosure_id) disclosure_id, sequence, body
 from entry
 where
@@ -97,39 +97,77 @@ where
     and (:until::timestamptz is null or at < :until);
 
 -- name: disclosures_per_day(since, until, zone, recipient, handed_over, refused)
--- Of how many people something was handed over, and of how many it was not, by day of a time zone.
+-- Of how many people something was handed over, of how many it was refused, and of how many it was
+-- withheld before it left, by day of a time zone. Pairs are looked for by `in`, which hashes them
+-- however few the planner takes them for.
+with withheld as materialized (
+    select disclosure_id, subject_id
+    from entry
+    where
+        words_of(type, actor, purpose, categories) @> array['type:DisclosureWithheld']
+        and at >= :since
+        and not (convert_from(body, 'UTF8')::jsonb #>> '{data,may_have_reached}')::boolean
+),
+asked as materialized (
+    select at, recipient, case
+        when type = :refused then 'refused'
+        when (disclosure_id, subject_id) in (select disclosure_id, subject_id from withheld)
+        then 'withheld' else 'released'
+    end as outcome
+    from entry
+    where
+        at >= :since and at < :until
+        and (type = any(:handed_over::text[]) or type = :refused)
+        and (:recipient::text is null or recipient = :recipient)
+)
 select
-    (at at time zone :zone)::date as day,
-    recipient,
-    count(*) filter (where type <> :refused) as released,
-    count(*) filter (where type = :refused) as refused
-from entry
-where
-    at >= :since and at < :until
-    and (type = any(:handed_over::text[]) or type = :refused)
-    and (:recipient::text is null or recipient = :recipient)
+    (at at time zone :zone)::date as day, recipient,
+    count(*) filter (where outcome = 'released') as released,
+    count(*) filter (where outcome = 'refused') as refused,
+    count(*) filter (where outcome = 'withheld') as withheld
+from asked
 group by day, recipient;
 
 -- name: disclosures_to(recipient, since, until, before, page_size, handed_over, refused)
 -- Disclosures to one recipient, the newest first, each with its first entry: what it was about is
--- the same in all of them.
-select found.disclosure_id, found.released, found.refused, first_entry.sequence, first_entry.body
-from (
+-- the same in all of them. `unsure` of those who are released were withheld, and may have been
+-- reached before.
+with withheld as materialized (
     select
-        disclosure_id,
-        min(sequence) as first_sequence,
-        count(*) filter (where type <> :refused) as released,
-        count(*) filter (where type = :refused) as refused
+        disclosure_id, subject_id,
+        (convert_from(body, 'UTF8')::jsonb #>> '{data,may_have_reached}')::boolean as unsure
+    from entry
+    where recipient = :recipient and type = 'DisclosureWithheld' and at >= :since
+),
+asked as materialized (
+    select sequence, disclosure_id, case
+        when type = :refused then 'refused'
+        when (disclosure_id, subject_id) in (
+            select disclosure_id, subject_id from withheld where unsure
+        ) then 'unsure'
+        when (disclosure_id, subject_id) in (select disclosure_id, subject_id from withheld)
+        then 'withheld' else 'released'
+    end as outcome
     from entry
     where
         recipient = :recipient
         and at >= :since and at < :until
         and (type = any(:handed_over::text[]) or type = :refused)
-    group by disclosure_id
-    having min(sequence) < :before
-    order by first_sequence desc
-    limit :page_size
-) as found
+),
+found as (
+    select
+        disclosure_id,
+        min(sequence) as first_sequence,
+        count(*) filter (where outcome in ('released', 'unsure')) as released,
+        count(*) filter (where outcome = 'refused') as refused,
+        count(*) filter (where outcome = 'withheld') as withheld,
+        count(*) filter (where outcome = 'unsure') as unsure
+    from asked
+    group by disclosure_id having min(sequence) < :before
+    order by first_sequence desc limit :page_size
+)
+select found.*, first_entry.sequence, first_entry.body
+from found
 inner join entry as first_entry on first_entry.sequence = found.first_sequence
 order by first_entry.sequence desc;
 
@@ -200,6 +238,10 @@ select array(
 -- name: empty_log#
 -- For a rebuild, by the administrator, in a transaction that is committed only when all that was
 -- ever published is reached again. What refuses changes is put back by `close_log`.
+-- Locks come first, in the order in which a batch and a redrive take them, so that who waits holds
+-- nothing that is needed here in the end. Of `position` all of it: there may be no row yet.
+lock table position, parked_key, dead_letter in exclusive mode;
+lock table tree_head, entry, checkpoint in access exclusive mode;
 create temporary table former on commit drop as table checkpoint;
 alter table entry disable trigger entry_is_append_only;
 alter table checkpoint disable trigger checkpoint_is_append_only;
@@ -230,36 +272,78 @@ select coalesce(max(size), 0) from former;
 insert into checkpoint select size, root, note, signed_at from former order by size;
 
 -- name: go_on_from(offset)!
--- Where the service reads on: behind what is in the log now.
-update position set next_offset = :offset where topic = 'audit' and partition = 0;
+-- Where the service reads on: never further on than it was, as a database that was put back does not
+-- have the dead letters of later. What it takes again is no dead letter until it fails again.
+with moved as (
+    update position set next_offset = least(next_offset, :offset)
+    where topic = 'audit' and partition = 0
+    returning next_offset
+),
+again as (
+    delete from dead_letter using moved
+    where topic = 'audit' and partition = 0 and record_offset >= moved.next_offset
+    returning case status when 'parked' then 'parked' else 'dead_letter' end as outcome
+),
+fewer as (
+    select outcome, count(*) as messages from again group by outcome
+)
+update outcome_count set messages = outcome_count.messages - fewer.messages
+from fewer
+where topic = 'audit' and partition = 0 and outcome_count.outcome = fewer.outcome;
 
--- name: lost_by(recipient, since, until, handed_over)^
+-- name: release_keys()!
+-- Those that no dead letter holds any more.
+delete from parked_key
+where
+    topic = 'audit'
+    and not exists (
+        select from dead_letter
+        where
+            dead_letter.topic = parked_key.topic
+            and dead_letter.key_reference = parked_key.key_reference
+            and (dead_letter.status = 'parked' or dead_letter.holds_key)
+    );
+
+-- name: lost_by(recipient, since, until, handed_over, unsure_reasons)^
 -- What a recipient was handed in a span, and has arrived or may have: how many records of each set
 -- of categories, and whose, by the sets that it has of them, 16 bytes for each person. A set is
 -- written with spaces, several with bars. One row of arrays, since there may be a million people
 -- and no cursor is held; entries are grouped early and by few columns, to be few soon.
+-- What is said of one person goes before what is said of the whole disclosure: whoever was withheld
+-- and cannot have been reached is not in `handed`, and `unsure` is whoever may have been.
 with withheld as materialized (
-    select disclosure_id, subject_id
+    select
+        disclosure_id, subject_id,
+        (convert_from(body, 'UTF8')::jsonb #>> '{data,may_have_reached}')::boolean as unsure
     from entry
-    where
-        recipient = :recipient and type = 'DisclosureWithheld' and at >= :since
-        and not (convert_from(body, 'UTF8')::jsonb #>> '{data,may_have_reached}')::boolean
+    where recipient = :recipient and type = 'DisclosureWithheld' and at >= :since
 ),
 handed as materialized (
-    select at, disclosure_id, subject_id, array_to_string(categories, ' ') as categories
+    select
+        at, disclosure_id, subject_id, array_to_string(categories, ' ') as categories,
+        (disclosure_id, subject_id) in (
+            select disclosure_id, subject_id from withheld where unsure
+        ) as unsure
     from entry
     where
         recipient = :recipient
         and type = any(:handed_over::text[])
         and at >= :since and at < :until
-        and (disclosure_id, subject_id) not in (select disclosure_id, subject_id from withheld)
+        and (disclosure_id, subject_id) not in (
+            select disclosure_id, subject_id from withheld where not unsure
+        )
 ),
 call as materialized (
-    select disclosure_id, count(*) as records, min(at) as first_at, max(at) as last_at
-    from handed group by disclosure_id
+    select
+        disclosure_id, unsure,
+        count(*) as records, min(at) as first_at, max(at) as last_at
+    from handed group by disclosure_id, unsure
 ),
 last_word as (
-    select distinct on (disclosure_id) disclosure_id, type
+    select distinct on (disclosure_id)
+        disclosure_id,
+        case when type = 'DisclosureFailed' then convert_from(body, 'UTF8')::jsonb -> 'data' end
+            as failure
     from entry
     where
         type in ('DisclosureDelivered', 'DisclosureFailed')
@@ -267,13 +351,25 @@ last_word as (
     order by disclosure_id, sequence desc
 ),
 told as materialized (
-    select call.*, last_word.type as outcome
+    select
+        call.*,
+        case
+            when call.unsure or last_word.disclosure_id is null then 'unconfirmed'
+            when last_word.failure is null then 'delivered'
+            when coalesce(
+                (last_word.failure ->> 'may_have_reached')::boolean,
+                last_word.failure ->> 'reason' = any(:unsure_reasons::text[])
+            ) then 'unconfirmed'
+            else 'undelivered'
+        end as outcome
     from call left join last_word using (disclosure_id)
 ),
 part as materialized (
     select subject_id, categories, count(*) as records
     from handed
-    where disclosure_id not in (select disclosure_id from told where outcome = 'DisclosureFailed')
+    where
+        unsure
+        or disclosure_id not in (select disclosure_id from told where outcome = 'undelivered')
     group by subject_id, categories
 ),
 of_set as (
@@ -288,11 +384,11 @@ alike as (
     from person group by sets
 )
 select
-    count(*) filter (where outcome is distinct from 'DisclosureFailed') as disclosures,
-    coalesce(sum(records) filter (where outcome is null), 0)::bigint as unconfirmed,
-    coalesce(sum(records) filter (where outcome = 'DisclosureFailed'), 0)::bigint as undelivered,
-    min(first_at) filter (where outcome is distinct from 'DisclosureFailed') as first_at,
-    max(last_at) filter (where outcome is distinct from 'DisclosureFailed') as last_at,
+    count(distinct disclosure_id) filter (where outcome <> 'undelivered') as disclosures,
+    coalesce(sum(records) filter (where outcome = 'unconfirmed'), 0)::bigint as unconfirmed,
+    coalesce(sum(records) filter (where outcome = 'undelivered'), 0)::bigint as undelivered,
+    min(first_at) filter (where outcome <> 'undelivered') as first_at,
+    max(last_at) filter (where outcome <> 'undelivered') as last_at,
     array(select categories from of_set order by categories) as sets,
     array(select records from of_set order by categories) as set_records,
     array(select sets from alike order by sets) as alike_sets,

@@ -100,12 +100,15 @@ class DisclosureDelivered(Entry):
 
 @message(topic=TOPIC)
 class DisclosureFailed(Entry):
-    """What a disclosure released did not reach its recipient."""
+    """What a disclosure released is not known to have reached its recipient."""
 
     disclosure_id: DisclosureId
     recipient: PlanName
     people: int
     reason: PlanName
+    may_have_reached: bool | None = None
+    """A try ended without a word, or broke off: the recipient may have it nevertheless. None: said
+    by a release that did not tell; then the reason has to."""
 
 
 @message(topic=TOPIC)

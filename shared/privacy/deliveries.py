@@ -330,7 +330,10 @@ class Deliveries:
             tx.connection, delivery_id=delivery.id, state="failed", reason=reason, now=tx.now
         )
         async for row in ended:
-            tx.say(DisclosureFailed(**self._entry(tx), **row, reason=reason), key=None)
+            entry = DisclosureFailed(
+                **self._entry(tx), **row, reason=reason, may_have_reached=delivery.unsure
+            )
+            tx.say(entry, key=None)
         await _sql.rest(
             tx.connection, delivery_id=delivery.id, unsure=delivery.unsure, reason=reason
         )

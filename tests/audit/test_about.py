@@ -51,6 +51,7 @@ REFUSALS = (
     "collected-before-purpose",
     "collected-before-recipient",
 )
+FAILURES = ("not-written", "interrupted", "delivery-failed", "given-up")
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +197,19 @@ def test_what_may_still_arrive_counts_and_says_so(plan: Plan) -> None:
     assert "not known yet" in text(of)
 
 
+@pytest.mark.parametrize("language", languages(WORDS))
+def test_what_may_have_arrived_makes_a_recipient_and_is_told_as_not_known(
+    plan: Plan, language: str
+) -> None:
+    unsure = replace(DISCLOSED, outcome="may have arrived", reason="interrupted")
+    of = answer(Plans(plan), unsure, language=language)
+    words = of.naming.words
+    assert "Example Catering Ltd" in section(of, words.say("about", "recipients"))
+    at, reason = of.moment(NOON + timedelta(minutes=1)), words.say("reason", "interrupted")
+    said = words.say("told", "unsure", at=at, reason=reason)
+    assert said in rendered(about_document(of), "html")
+
+
 def test_processors_are_told_apart_with_where_the_data_went(plan: Plan) -> None:
     sent = replace(DISCLOSED, kind="transmitted", recipient="crm", purpose="marketing")
     of = answer(Plans(plan), sent)
@@ -221,7 +235,7 @@ def test_every_basis_and_every_reason_has_words(language: str) -> None:
     words = Words(language, WORDS)
     for basis in get_args(LegalBasis):
         assert words.say_code("legal_basis", basis.replace("_", "-")) != basis.replace("_", "-")
-    for reason in REFUSALS:
+    for reason in (*REFUSALS, *FAILURES):
         assert words.say_code("reason", reason) != reason
     assert set(get_args(Handed)) <= words.tables["about"].keys()
 

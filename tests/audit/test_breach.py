@@ -33,6 +33,7 @@ from shared.contract.audit import (
     DisclosureFailed,
     DisclosureRefused,
     DisclosureWithheld,
+    Entry,
 )
 from shared.documents.document import rendered
 from shared.documents.terminal import print_document
@@ -233,6 +234,60 @@ async def test_who_is_affected_is_everybody_whose_data_arrived_or_may_have(
     assert (police["people"], police["records"]) == (1, 1)
     nobody = await command(app, settings, *arguments(recipient="bus-company"))
     assert (nobody.code, "Whom to notify" in nobody.out) == (1, False)
+
+
+async def test_what_failed_and_may_have_arrived_counts_as_not_confirmed(
+    work: Work, settings: ServiceSettings
+) -> None:
+    failures: tuple[dict[str, object], ...] = (
+        {"reason": "not-written", "may_have_reached": True},
+        {"reason": "interrupted"},
+        {"reason": "delivery-failed"},
+        {"reason": "interrupted", "may_have_reached": False},
+        {"reason": "not-written"},
+    )
+    calls, subjects = [uuid4() for _ in failures], [uuid4() for _ in failures]
+    entries: list[Entry] = [
+        make_entry(DataDisclosed, subject_id=subject, disclosure_id=call)
+        for subject, call in zip(subjects, calls, strict=True)
+    ]
+    entries += [
+        make_entry(DisclosureFailed, disclosure_id=call, **why)
+        for call, why in zip(calls, failures, strict=True)
+    ]
+    await work.do(appending_to(work), [Facts().message(entry) for entry in entries])
+    found = orjson.loads((await command(app, settings, *arguments("--json"))).out)
+    (affected,) = found["affected"]
+    assert {*map(UUID, affected["subject_ids"])} == {*subjects[:3]}
+    assert (found["records"], found["disclosures"]) == (3, 3)
+    assert (found["unconfirmed"], found["undelivered"]) == (3, 2)
+
+
+@pytest.mark.parametrize("last_word", [DisclosureFailed, DisclosureDelivered, None])
+async def test_whoever_was_withheld_too_late_counts_whatever_became_of_the_others(
+    work: Work, settings: ServiceSettings, last_word: type[Entry] | None
+) -> None:
+    call, too_late, in_time, other = (uuid4() for _ in range(4))
+    entries: list[Entry] = [
+        make_entry(DataDisclosed, subject_id=subject, disclosure_id=call)
+        for subject in (too_late, in_time, other)
+    ]
+    entries += [
+        make_entry(
+            DisclosureWithheld, subject_id=one, disclosure_id=call, may_have_reached=one == too_late
+        )
+        for one in (too_late, in_time)
+    ]
+    if last_word is not None:
+        entries.append(make_entry(last_word, disclosure_id=call, reason="not-written"))
+    await work.do(appending_to(work), [Facts().message(entry) for entry in entries])
+    found = orjson.loads((await command(app, settings, *arguments("--json"))).out)
+    (affected,) = found["affected"]
+    failed = last_word is DisclosureFailed
+    assert {*map(UUID, affected["subject_ids"])} == {too_late, *([] if failed else [other])}
+    assert found["disclosures"] == 1
+    assert found["unconfirmed"] == (2 if last_word is None else 1)
+    assert found["undelivered"] == (1 if failed else 0)
 
 
 @pytest.mark.parametrize(

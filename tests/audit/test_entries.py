@@ -214,33 +214,39 @@ def test_the_first_of_an_id_is_the_entry_for_ever() -> None:
 def test_a_history_says_what_became_of_each_disclosure() -> None:
     facts = Facts()
     subject = SubjectId(uuid4())
-    ids = {name: DisclosureId(uuid4()) for name in ("delivered", "failed", "open", "refused")}
+    names = ("delivered", "failed", "open", "refused", "broken")
+    ids = {name: DisclosureId(uuid4()) for name in names}
     entries = [
         make_entry(audit.DataDisclosed, subject_id=subject, disclosure_id=ids["delivered"]),
         make_entry(audit.DataDisclosed, subject_id=subject, disclosure_id=ids["failed"]),
         make_entry(audit.DataDisclosed, subject_id=subject, disclosure_id=ids["open"]),
         make_entry(audit.DisclosureRefused, subject_id=subject, disclosure_id=ids["refused"]),
+        make_entry(audit.DataDisclosed, subject_id=subject, disclosure_id=ids["broken"]),
     ]
     outcomes = [
         make_entry(audit.DisclosureDelivered, disclosure_id=ids["delivered"]),
         make_entry(audit.DisclosureFailed, disclosure_id=ids["failed"], reason="unreachable"),
+        make_entry(audit.DisclosureFailed, disclosure_id=ids["broken"], reason="interrupted"),
     ]
     stored = [
         StoredEntry(place, entry_bytes(facts.message(data)))
         for place, data in enumerate([*entries, *outcomes])
     ]
-    told = history([subject], stored[:4], stored[4:])
+    told = history([subject], stored[:5], stored[5:])
     assert [(one.outcome, one.reason) for one in told.disclosures] == [
         ("delivered", None),
         ("failed", "unreachable"),
         ("not delivered yet", None),
         ("refused", "no-consent"),
+        ("may have arrived", "interrupted"),
     ]
     assert told.disclosures[0].recipient == "caterer"
     assert told.disclosures[0].fields == ("contact.name", "diet.text")
 
 
-@pytest.mark.parametrize(("may_have_reached", "outcome"), [(False, "failed"), (True, "delivered")])
+@pytest.mark.parametrize(
+    ("may_have_reached", "outcome"), [(False, "failed"), (True, "may have arrived")]
+)
 def test_who_was_withheld_is_told_so_though_others_were_delivered(
     may_have_reached: bool, outcome: str
 ) -> None:
@@ -279,6 +285,27 @@ def test_a_moment_keeps_its_own_offset() -> None:
     assert written == datetime(2026, 11, 30, 7, tzinfo=UTC)
 
 
-def test_what_is_no_moment_is_refused_with_an_example() -> None:
-    with pytest.raises(ValueError, match="2026-11-30"):
-        moment("yesterday", HELSINKI)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "yesterday",
+        "20261130",
+        "2026-W48",
+        "2026-W48-1",
+        "2026W481",
+        "2026-11",
+        "9999-12-31",
+        "9999-12-31T23:00-05:00",
+        "0001-01-01T00:00+05:00",
+    ],
+)
+def test_what_is_neither_a_moment_nor_a_day_in_its_one_form_is_refused_with_an_example(
+    text: str,
+) -> None:
+    with pytest.raises(ValueError, match="as 2026-11-30 or"):
+        moment(text, HELSINKI, end_of_day=True)
+
+
+def test_a_moment_may_have_any_form_that_has_a_time() -> None:
+    for text in ("20261130T1200+0200", "2026-W49-1T12:00", "2026-11-30 12", "2026-11-30T12:00"):
+        assert moment(text, HELSINKI, end_of_day=True) == datetime(2026, 11, 30, 10, tzinfo=UTC)

@@ -288,8 +288,36 @@ async def test_each_day_is_counted_with_all_who_got_data_authorities_too(work: W
     async with work.parts.pool.acquire() as connection:
         days = await disclosures_per_day(connection, period)
         (found,) = await disclosures_to(connection, "police", period, before=9, most=9)
-    assert sorted(days) == [(NOON.date(), "hotel", 1, 1), (NOON.date(), "police", 1, 0)]
+    assert sorted(days) == [(NOON.date(), "hotel", 1, 1, 0), (NOON.date(), "police", 1, 0, 0)]
     assert (found.disclosure_id, found.released, found.refused) == (call, 1, 0)
+
+
+async def test_whoever_was_withheld_before_it_left_is_counted_apart(work: Work) -> None:
+    call, in_time, too_late = (uuid4() for _ in range(3))
+    disclosed = [
+        make_entry(DataDisclosed, disclosure_id=call, subject_id=subject)
+        for subject in (in_time, too_late, uuid4(), uuid4())
+    ]
+    withheld = [
+        make_entry(
+            audit.DisclosureWithheld,
+            at=NOON + timedelta(days=2),
+            disclosure_id=call,
+            subject_id=subject,
+            may_have_reached=subject == too_late,
+        )
+        for subject in (in_time, too_late)
+    ]
+    refused = make_entry(audit.DisclosureRefused, disclosure_id=call)
+    entries = [*disclosed, refused, *withheld]
+    await work.do(appending_to(work), [Facts().message(entry) for entry in entries])
+    period = Period(NOON, NOON + timedelta(days=1), "UTC")
+    async with work.parts.pool.acquire() as connection:
+        (day,) = await disclosures_per_day(connection, period)
+        (same,) = await disclosures_per_day(connection, period, "caterer")
+        (found,) = await disclosures_to(connection, "caterer", period, before=9, most=9)
+    assert day == same == (NOON.date(), "caterer", 3, 1, 1)
+    assert (found.released, found.refused, found.withheld, found.unsure) == (3, 1, 1, 1)
 
 
 async def test_a_history_is_of_one_person_with_what_became_of_it(work: Work) -> None:

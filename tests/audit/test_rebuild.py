@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
@@ -13,17 +14,19 @@ import orjson
 import pytest
 
 from services.audit.commands import app
+from services.audit.domain.tiles import encode_bundle
 from services.audit.handlers.identity import signing_key
-from services.audit.handlers.rebuild import RebuildError, Topics, rebuild
+from services.audit.handlers.rebuild import RebuildError, Topics, published_ids, rebuild
 from services.audit.handlers.verify import Report
-from services.audit.store.sources import folder_log
+from services.audit.store.sources import PublishedLog, folder_log
 from shared.contract.audit import DataDisclosed
 from shared.contract.message import Message, Record
+from shared.messaging import store
 from shared.runtime.secrets import SecretsFolder
 from tests.support.commands import command
 from tests.support.entries import make_entry
 from tests.support.facts import NOON, Facts
-from tests.support.log import appending_to, publish_all, settings_of
+from tests.support.log import appending_to, entries, publish_all, settings_of
 from tests.support.records import MadeRecord
 from tests.support.work import Work
 
@@ -43,12 +46,25 @@ async def publish(work: Work, *parts: Messages) -> None:
         await publish_all(work)
 
 
-async def parts(records: Sequence[Record]) -> AsyncIterator[Sequence[Record]]:
+async def nothing() -> None:
+    """Nothing goes on beside the rebuild."""
+
+
+async def parts(
+    records: Sequence[Record], beside: Callable[[], Awaitable[None]]
+) -> AsyncIterator[Sequence[Record]]:
+    await beside()
     for at in range(0, len(records), 100):
         yield records[at : at + 100]
 
 
-async def rebuilt(work: Work, administrator: Administrator, records: Sequence[Record]) -> Report:
+async def rebuilt(
+    work: Work,
+    administrator: Administrator,
+    records: Sequence[Record],
+    beside: Callable[[], Awaitable[None]] = nothing,
+) -> Report:
+    """`beside`: called when the log is emptied."""
     said = [orjson.loads(row["value"]) for row in await work.rows("select value from outbox")]
     notes = sorted((one["size"], one["checkpoint"].encode()) for one in said)
 
@@ -56,7 +72,7 @@ async def rebuilt(work: Work, administrator: Administrator, records: Sequence[Re
         yield notes
 
     settings, report = settings_of(work), Report()
-    topics = Topics(partial(parts, records), checkpoints)
+    topics = Topics(partial(parts, records, beside), checkpoints)
     folder = folder_log(settings.published_folder)
     keys = [signing_key(settings).verifier()]
     async with administrator.transaction():
@@ -145,6 +161,101 @@ async def test_an_entry_that_was_redriven_keeps_its_place(
     assert await state(work) == before
 
 
+async def put_position(administrator: Administrator, offset: int) -> None:
+    """The service has taken the topic up to there."""
+    await administrator.execute("insert into position values ('audit', 0, $1)", offset)
+
+
+async def take_batch(work: Work, message: Message[Any]) -> None:
+    """As the service does: it moves its position, and then locks the head of the log."""
+    place, offset = ("audit", 0), message.record.offset
+    async with work.parts.work(now=NOON) as transaction:
+        await store.begin(transaction.connection, {place: offset}, {place: offset + 1}, {})
+        await appending_to(work)(transaction, [message])
+
+
+async def test_a_batch_that_waits_for_the_rebuild_is_not_in_its_way(
+    work: Work, administrator: Administrator
+) -> None:
+    facts = Facts()
+    messages = entries(facts, 300)
+    await publish(work, messages)
+    await put_position(administrator, 300)
+    waiting = []
+
+    async def begin_batch() -> None:
+        waiting.append(asyncio.create_task(take_batch(work, *entries(facts, 1))))
+        query = (
+            "select count(*) from pg_stat_activity"
+            " where datname = current_database() and wait_event_type = 'Lock'"
+        )
+        async with asyncio.timeout(20):
+            while not await work.value(query):  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.01)
+
+    report = await rebuilt(work, administrator, records_of(messages), begin_batch)
+    await waiting[0]
+    assert (report.size, await work.value("select size from tree_head")) == (300, 301)
+    assert await work.value("select next_offset from position") == 301
+
+
+@pytest.mark.parametrize(("was", "reads_on"), [(200, 200), (600, 600), (900, 600)])
+async def test_the_service_reads_on_behind_the_log_and_never_further_on_than_it_was(
+    work: Work, administrator: Administrator, messages: Messages, was: int, reads_on: int
+) -> None:
+    await publish(work, messages)
+    await put_position(administrator, was)
+    records = records_of(messages)
+    # What came twice is in the log.
+    await rebuilt(work, administrator, [*records[:300], *records[:5], *records[300:]])
+    assert await work.value("select next_offset from position") == reads_on
+
+
+async def bury(administrator: Administrator, *offsets: int) -> None:
+    """Records that could not be handled; the last one has a key that is parked."""
+    for offset in offsets:
+        await administrator.execute(
+            "insert into dead_letter (topic, partition, record_offset, status, holds_key,"
+            " key_reference, reason, detail, sealed, taken_at)"
+            " values ('audit', 0, $1, 'dead', $2, $3, 'handler_failed', '', '', now())",
+            offset,
+            offset == offsets[-1],
+            b"key" if offset == offsets[-1] else None,
+        )
+    await administrator.execute("insert into parked_key values ('audit', 'key', now())")
+    await administrator.execute(
+        "insert into outcome_count values ('audit', 0, 'dead_letter', $1)", len(offsets)
+    )
+
+
+@pytest.mark.parametrize(
+    ("dead", "reads_on", "left"),
+    [
+        ([50, 51, 52], 600, [50, 51, 52]),
+        # The database was put back, or it was redriven and is under no checkpoint.
+        ([50, 52], 51, [50]),
+        ([51, 52], 50, []),
+    ],
+)
+async def test_an_entry_that_is_neither_published_nor_a_dead_letter_is_read_again(
+    work: Work,
+    administrator: Administrator,
+    messages: Messages,
+    dead: list[int],
+    reads_on: int,
+    left: list[int],
+) -> None:
+    await publish(work, [*messages[:50], *messages[53:]])
+    await put_position(administrator, 600)
+    await bury(administrator, *dead)
+    await rebuilt(work, administrator, records_of(messages))
+    assert await work.value("select next_offset from position") == reads_on
+    rows = await work.rows("select record_offset from dead_letter order by 1")
+    assert [row["record_offset"] for row in rows] == left
+    assert await work.value("select messages from outcome_count") == len(left)
+    assert await work.value("select count(*) from parked_key") == int(52 in left)
+
+
 @pytest.mark.parametrize("missing", [0, 299, 599])
 async def test_a_topic_that_is_not_whole_changes_nothing(
     work: Work, administrator: Administrator, messages: Messages, missing: int
@@ -170,6 +281,18 @@ async def test_a_topic_that_tells_another_story_changes_nothing(
             [*records_of(messages[:7]), changed, *records_of(messages[8:])],
         )
     assert await state(work) == before
+
+
+@pytest.mark.parametrize("spoiled", [b"[]", b'"x"', b'{"id":1}', b'{"id":"x"}', b"{}", b"{"])
+def test_the_published_order_is_told_as_far_as_it_can_be_read(spoiled: bytes) -> None:
+    ids = [UUID(int=number) for number in range(300)]
+    bundles = [
+        encode_bundle([b'{"id":"%b"}' % str(one).encode() for one in ids[:256]]),
+        encode_bundle([spoiled] * 44),
+    ]
+    files = {"tile/entries/000": bundles[0], "tile/entries/001.p/44": bundles[1]}
+    log = PublishedLog("folder", files.get, lambda: iter(()))
+    assert list(published_ids(log, 300)) == ids[:256]
 
 
 async def test_without_kafka_the_log_is_as_it_was(work: Work, messages: Messages) -> None:

@@ -269,11 +269,9 @@ async def test_wrong_arguments_exit_with_2_and_say_which(arguments: tuple[str, .
     assert arguments[0] in done.err
 
 
-async def test_an_interrupted_replay_says_how_to_go_on_and_does(
-    work: Work, settings: ServiceSettings
-) -> None:
-    await append(work, make_entry(DataDisclosed), make_entry(DataDisclosed))
-    process = await asyncio.create_subprocess_exec(
+async def following(settings: ServiceSettings, *arguments: str) -> asyncio.subprocess.Process:
+    """A replay that goes on with what comes, until Ctrl-C."""
+    return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "services.cli",
@@ -282,12 +280,20 @@ async def test_an_interrupted_replay_says_how_to_go_on_and_does(
         "--follow",
         "--format",
         "jsonl",
+        *arguments,
         cwd=ROOT,
         env={**os.environ, **environment_of(settings)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         preexec_fn=hear_interrupts,
     )
+
+
+async def test_an_interrupted_replay_says_how_to_go_on_and_does(
+    work: Work, settings: ServiceSettings
+) -> None:
+    await append(work, make_entry(DataDisclosed), make_entry(DataDisclosed))
+    process = await following(settings)
     assert process.stdout is not None
     assert process.stderr is not None
     async with asyncio.timeout(60):
@@ -302,6 +308,28 @@ async def test_an_interrupted_replay_says_how_to_go_on_and_does(
     await append(work, make_entry(DataDisclosed))
     done = await command(app, settings, "replay", *err.decode().split()[-2:])
     assert [line["sequence"] for line in lines(done.out)] == [3]
+
+
+async def test_a_replay_of_a_person_goes_on_where_it_was_interrupted_though_nothing_came_since(
+    work: Work, settings: ServiceSettings
+) -> None:
+    subject, nobody = uuid4(), uuid4()
+    await append(work, make_entry(DataDisclosed, subject_id=subject), make_entry(DataDisclosed))
+    again = ("replay", "--subject", str(subject), "--after", "1")
+    done = await command(app, settings, *again)
+    assert (done.code, done.out, done.err) == (0, "", "")
+    counted = await command(app, settings, *again, "--dry-run")
+    assert (counted.code, orjson.loads(counted.out)) == (0, {"matching": 0, "by_type": {}})
+    none = await command(app, settings, "replay", "--subject", str(nobody), "--after", "1")
+    assert (none.code, none.err) == (1, "nothing is recorded\n")
+    process = await following(settings, *again[1:])
+    assert process.stdout is not None
+    async with asyncio.timeout(60):
+        await append(work, make_entry(DataDisclosed, subject_id=subject))
+        followed = orjson.loads(await process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        await process.communicate()
+    assert (followed["sequence"], process.returncode) == (2, 130)
 
 
 async def test_a_replay_that_fails_says_how_to_go_on_too(

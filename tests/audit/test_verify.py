@@ -128,6 +128,15 @@ async def test_a_topic_that_has_more_less_or_other_checkpoints_is_named(
     assert "the folder was put back" in behind[1]
 
 
+@pytest.mark.parametrize("body", [b'{"data":"x","id":"a","type":"b"}', b'{"data":{}}', b"[]"])
+async def test_bytes_that_are_json_and_no_entry_are_named(
+    log: Work, administrator: Administrator, body: bytes
+) -> None:
+    await administrator.execute("alter table entry disable trigger user")
+    await administrator.execute("update entry set body = $1 where sequence = 3", body)
+    assert "database: entry 3: its bytes are no entry" in told(await verified(log, administrator))
+
+
 Change = Callable[[Administrator, Random], Awaitable[str]]
 LAST = SIZES[-1] + UNSIGNED
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import stat
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -258,6 +259,33 @@ async def test_cosignatures_come_to_the_published_checkpoint_though_one_witness_
     await cosigner.step()
     assert BEHIND.labels("away.example.org")._value.get() == 1
     assert BEHIND.labels("witness.example.org")._value.get() == 0
+
+
+class OvertakenFolder(TileFolder):
+    """Somebody else publishes more as soon as it was read."""
+
+    overtake: Callable[[], object] | None = None
+
+    def checkpoint(self) -> bytes | None:
+        found = super().checkpoint()
+        if self.overtake is not None:
+            self.overtake()
+        return found
+
+
+async def test_a_cosignature_that_comes_too_late_takes_nothing_newer_away(
+    witness: Witness, served: str, tmp_path: Path
+) -> None:
+    folder = OvertakenFolder(tmp_path)
+    cosigner = Cosigner([client_of(witness, served, tmp_path)], folder)
+    publish(tmp_path, (300,))
+    await cosigner.step()
+    await asyncio.wait(cosigner._asked.values())
+    folder.overtake = partial(publish, tmp_path, (300, 600))
+    await cosigner.step()
+    folder.overtake = None
+    assert (folder.checkpoint() or b"").splitlines()[1] == b"600"
+    assert len(await stepped(cosigner, tmp_path, 2)) == 2
 
 
 async def test_a_witness_serves_what_it_signed(witness: Witness, served: str) -> None:

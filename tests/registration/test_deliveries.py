@@ -114,7 +114,9 @@ async def test_who_dies_with_a_list_in_hand_is_said_not_to_have_told_and_can_be_
     assert result is not None
     assert (result.state, result.reason) == ("failed", "interrupted")
     facts = await given.front.facts()
-    assert [type(fact) for fact in facts[-1:]] == [DisclosureFailed]
+    (failed,) = facts[-1:]
+    assert isinstance(failed, DisclosureFailed)
+    assert failed.may_have_reached == (step != "left"), "nobody had taken it before that"
     assert of(DisclosureDelivered, facts) == []
     again = await in_hand(given, result, path)
     assert again is not None
@@ -161,7 +163,7 @@ async def test_a_list_that_broke_off_halfway_may_have_reached_its_recipient(
         with pytest.raises(NotDeliveredError, match="Broken pipe"):
             await given.hand_over(output=STANDARD_OUTPUT)
     (failed,) = await given.front.said(DisclosureFailed)
-    assert failed.reason == "interrupted"
+    assert (failed.reason, failed.may_have_reached) == ("interrupted", True)
     await given.deliveries().give_up(failed.disclosure_id)
     assert {one.may_have_reached for one in await given.front.said(DisclosureWithheld)} == {True}
 
@@ -267,13 +269,27 @@ async def test_a_folder_that_cannot_be_written_is_tried_again_ever_later_and_the
     assert result is not None
     assert (result.state, result.reason) == ("failed", "not-written")
     (failed,) = await given.front.said(DisclosureFailed)
-    assert failed.reason == "not-written"
+    assert (failed.reason, failed.may_have_reached) == ("not-written", False)
     given.folder.unlink()
     again = await given.deliveries().deliver(failed.disclosure_id)
     assert again is not None
     assert again.state == "delivered"
     (delivered,) = await given.front.said(DisclosureDelivered)
     assert delivered.disclosure_id == failed.disclosure_id
+
+
+async def test_a_list_that_lay_there_once_may_have_reached_whatever_hinders_the_last_try(
+    given: Given,
+) -> None:
+    await dies_while_handing_over(given, "delivered")
+    (path,) = given.lists()
+    path.unlink()
+    path.parent.rmdir()
+    path.parent.write_text("in the way")
+    while (result := await given.deliveries().deliver_due()) and result.state == "waits":
+        given.later(timedelta(hours=1))
+    (failed,) = await given.front.said(DisclosureFailed)
+    assert (failed.reason, failed.may_have_reached) == ("not-written", True)
 
 
 async def test_what_kills_every_process_that_tries_it_is_given_up(given: Given) -> None:
@@ -285,6 +301,8 @@ async def test_what_kills_every_process_that_tries_it_is_given_up(given: Given) 
     result = await given.deliveries(dies_at("taken")).deliver_due()
     assert result is not None
     assert (result.state, result.reason) == ("failed", "interrupted")
+    (failed,) = await given.front.said(DisclosureFailed)
+    assert failed.may_have_reached
     assert await left(given) == 4, "it stays, sealed, for a person who looks into it"
 
 

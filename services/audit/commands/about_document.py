@@ -196,7 +196,8 @@ def _arrived(answer: Answer, one: Disclosure) -> str:
     if one.outcome == "delivered":
         return answer.say("told", "delivered", at=at)
     reason = answer.naming.words.say_code("reason", one.reason or "")
-    return answer.say("told", "failed", at=at, reason=reason)
+    key = "failed" if one.outcome == "failed" else "unsure"
+    return answer.say("told", key, at=at, reason=reason)
 
 
 def _log(answer: Answer) -> Section:

@@ -53,6 +53,13 @@ class Place:
     def __init__(self, after: int) -> None:
         self._begin = self.after = after
         self.entries = 0
+        self.known = False
+        """Whether there is an entry of the person before the place where it went on, or after."""
+
+    @property
+    def of_nobody(self) -> bool:
+        """Whether there is nothing to tell, and there was nothing before it went on."""
+        return not (self.entries or self.known)
 
     @property
     def moved(self) -> bool:
@@ -82,7 +89,7 @@ def run_replay(request: Request) -> int:
         if place.moved:
             typer.echo(f"stopped: {place}", err=True)
         raise
-    if asked.of_one_person and not place.entries:
+    if asked.of_one_person and place.of_nobody:
         typer.echo(NOTHING, err=True)
         return 1
     return 0
@@ -93,16 +100,19 @@ async def _run(request: Request, asked: Asked, place: Place) -> None:
     pool = await open_pool(settings, service="audit", max_size=1)
     try:
         wanted = await filter_of(asked, pool, settings)
+        if asked.of_one_person and request.after >= 0:
+            # Who goes on where a replay was interrupted may have been told everything before.
+            place.known = (await survey(pool, wanted)).total > 0
         if request.dry_run:
             counted = await survey(pool, wanted, after=request.after)
             place.entries = counted.total
-            if counted.total or not asked.of_one_person:
+            if not (asked.of_one_person and place.of_nobody):
                 await tell_survey(pool, counted, as_json=request.format != "table")
             return
         async with _sink(settings, request) as sink:
             with progress_bar("replaying", quiet=_quiet(request)) as progress:
                 await _replay(pool, wanted, sink, place, progress)
-            while request.follow and (place.entries or not asked.of_one_person):
+            while request.follow and not (asked.of_one_person and place.of_nobody):
                 await asyncio.sleep(FOLLOW_EVERY_S)
                 await _replay(pool, wanted, sink, place)
     finally:

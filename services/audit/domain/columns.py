@@ -56,6 +56,8 @@ def other_columns(row: Row) -> list[str]:
     Raises ValueError where the bytes are no entry.
     """
     event = orjson.loads(row["body"])
+    if not isinstance(event, dict) or not isinstance(event.get("data"), dict):
+        raise ValueError("the bytes are no entry")
     if _same_at_first_sight(row, event):
         return []
     return _other_than(row, _derived(row["body"]))

@@ -19,17 +19,25 @@ _LEAST: Final = 2.0
 
 
 class DayCount(NamedTuple):
-    """One day and recipient: of how many people data was handed over, of how many it was not."""
+    """One day and recipient: of how many people data was handed over, of how many it was refused,
+    and of how many it was released and withheld before it left.
+    """
 
     day: date
     recipient: str
     released: int
     refused: int
+    withheld: int
+
+    @property
+    def kept(self) -> int:
+        """Of how many it was not handed over."""
+        return self.refused + self.withheld
 
     @property
     def total(self) -> int:
         """All who were asked for."""
-        return self.released + self.refused
+        return self.released + self.kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +49,8 @@ class Bar:
     width: float
     released_y: float
     released_height: float
-    refused_y: float
-    refused_height: float
+    kept_y: float
+    kept_height: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,7 @@ class Strip:
     recipient: str
     released: int
     refused: int
+    withheld: int
     busiest: DayCount
     bars: tuple[Bar, ...]
 
@@ -94,7 +103,9 @@ def draw_chart(counts: Iterable[DayCount], first: date, last: date) -> Chart:
     for one in ordered:
         by_recipient.setdefault(one.recipient, []).append(one)
     strips = [_strip(name, of, first, highest) for name, of in by_recipient.items()]
-    strips.sort(key=lambda strip: (-strip.released, -strip.refused, strip.recipient))
+    strips.sort(
+        key=lambda strip: (-strip.released, -strip.refused, -strip.withheld, strip.recipient)
+    )
     return Chart(first, last, highest, tuple(strips), ordered)
 
 
@@ -103,27 +114,28 @@ def _strip(recipient: str, counts: Sequence[DayCount], first: date, highest: int
         recipient,
         sum(one.released for one in counts),
         sum(one.refused for one in counts),
+        sum(one.withheld for one in counts),
         max(counts, key=lambda one: one.total),
         tuple(_bar(one, first, highest) for one in counts),
     )
 
 
 def _bar(of: DayCount, first: date, highest: int) -> Bar:
-    released, refused = (_height(count, highest) for count in (of.released, of.refused))
+    released, kept = (_height(count, highest) for count in (of.released, of.kept))
     # What is made visible must not push the rest out of the strip.
-    over = max(0.0, released + refused - HEIGHT)
-    if released > refused:
+    over = max(0.0, released + kept - HEIGHT)
+    if released > kept:
         released -= over
     else:
-        refused -= over
+        kept -= over
     return Bar(
         of,
         x=DAY_WIDTH * (of.day - first).days + _GAP / 2,
         width=DAY_WIDTH - _GAP,
         released_y=HEIGHT - released,
         released_height=released,
-        refused_y=HEIGHT - released - refused,
-        refused_height=refused,
+        kept_y=HEIGHT - released - kept,
+        kept_height=kept,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple, cast
 from uuid import UUID
@@ -276,17 +276,33 @@ def _entry_id(text: str) -> UUID:
 
 
 def moment(text: str, time_zone: tzinfo, *, end_of_day: bool = False) -> datetime:
-    """A moment or a day as ISO 8601 writes it; without an offset it is in the time zone.
+    """A day, written as 2026-11-30, or a moment as ISO 8601 writes it; without an offset it is in
+    the time zone.
 
     A day is its first moment or, at the end of a span, the first of the day after. ValueError, with
-    a sentence for the user, for anything else.
+    a sentence for the user, for anything else, and for what lies where no calendar reaches.
     """
     try:
         read = datetime.fromisoformat(text)
-    except ValueError:
+        if _is_day(text) and end_of_day:
+            read += timedelta(days=1)
+        read = read.replace(tzinfo=time_zone) if read.tzinfo is None else read
+        read.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise ValueError(
             "expected a day or a moment, as 2026-11-30 or 2026-11-30T12:00+02:00"
         ) from None
-    if end_of_day and len(text) == len("2026-11-30"):
-        read += timedelta(days=1)
-    return read.replace(tzinfo=time_zone) if read.tzinfo is None else read
+    return read
+
+
+def _is_day(text: str) -> bool:
+    """Whether it has no time. ValueError for a day in another form, as 20261130 or 2026-W48: who
+    writes it so may mean another one, or a week.
+    """
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return False
+    if day.isoformat() != text:
+        raise ValueError(text)
+    return True

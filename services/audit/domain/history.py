@@ -10,6 +10,7 @@ from uuid import UUID
 
 from pydantic import JsonValue
 
+from services.audit.domain.arrival import Arrival, arrival
 from services.audit.domain.entries import StoredEntry, reading
 
 Handed = Literal["disclosed", "transmitted", "refused"]
@@ -38,7 +39,7 @@ class Disclosure:
     plan_digest: str
     """Of the plan that it was made under, which names recipient, purpose and fields."""
     reason: str | None
-    outcome: Literal["delivered", "failed", "not delivered yet", "refused"]
+    outcome: Arrival | Literal["not delivered yet", "refused"]
     outcome_at: datetime | None
 
 
@@ -148,14 +149,12 @@ def _disclosure(
 
 def _outcome(
     kind: Handed, outcome: Mapping[str, JsonValue] | None
-) -> Literal["delivered", "failed", "not delivered yet", "refused"]:
+) -> Arrival | Literal["not delivered yet", "refused"]:
     if kind == "refused":
         return "refused"
     if outcome is None:
         return "not delivered yet"
-    # Where nobody knows whether it was, the person is told that it was.
-    was = outcome["type"] == "DisclosureDelivered" or _data(outcome).get("may_have_reached")
-    return "delivered" if was else "failed"
+    return arrival(str(outcome["type"]), _data(outcome))
 
 
 def _access(sequence: int, data: Mapping[str, JsonValue]) -> Access:

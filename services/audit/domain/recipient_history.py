@@ -10,18 +10,25 @@ from uuid import UUID
 
 from pydantic import JsonValue
 
+from services.audit.domain.arrival import Arrival, arrival
 from services.audit.domain.entries import StoredEntry, reading
 
-Outcome = Literal["delivered", "failed", "not delivered yet", "refused"]
+Outcome = Arrival | Literal["not delivered yet", "refused", "withheld"]
 
 
 class Counted(NamedTuple):
-    """One disclosure: its first entry, and of how many people data was handed over and was not."""
+    """One disclosure: its first entry, and of how many people data was handed over and was not.
+
+    `withheld` were released first, and left out before it left. `unsure` are among `released`: they
+    were withheld too, but may have been in what an earlier try left there.
+    """
 
     disclosure_id: UUID
     first: StoredEntry
     released: int
     refused: int
+    withheld: int
+    unsure: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +42,10 @@ class RecipientDisclosure:
     fields: tuple[str, ...]
     released: int
     refused: int
+    withheld: int
     outcome: Outcome
     reason: str | None
-    """Why it failed."""
+    """Why it failed, or may have."""
     plan_digest: str
 
 
@@ -59,7 +67,8 @@ def recipient_history(
 def _disclosure(one: Counted, last_word: Mapping[str, JsonValue] | None) -> RecipientDisclosure:
     data = _data(one.first.event)
     fields = data["fields"]
-    reason = None if last_word is None else _data(last_word).get("reason")
+    # Of what was refused or withheld each person has a reason of their own.
+    reason = _data(last_word).get("reason") if last_word is not None and one.released else None
     return RecipientDisclosure(
         sequence=one.first.sequence,
         at=datetime.fromisoformat(str(data["at"])),
@@ -68,18 +77,23 @@ def _disclosure(one: Counted, last_word: Mapping[str, JsonValue] | None) -> Reci
         fields=tuple(str(name) for name in fields) if isinstance(fields, list) else (),
         released=one.released,
         refused=one.refused,
-        outcome=_outcome(one.released, last_word),
+        withheld=one.withheld,
+        outcome=_outcome(one, last_word),
         reason=None if reason is None else str(reason),
         plan_digest=str(data["plan_digest"]),
     )
 
 
-def _outcome(released: int, last_word: Mapping[str, JsonValue] | None) -> Outcome:
-    if not released:
-        return "refused"
-    if last_word is None:
+def _outcome(one: Counted, last_word: Mapping[str, JsonValue] | None) -> Outcome:
+    if not one.released:
+        return "withheld" if one.withheld else "refused"
+    said = None if last_word is None else arrival(str(last_word["type"]), _data(last_word))
+    # Where everybody is withheld that is the last word: nothing is said of the whole any more.
+    if said != "delivered" and one.unsure == one.released:
+        return "may have arrived"
+    if said is None:
         return "not delivered yet"
-    return "delivered" if last_word["type"] == "DisclosureDelivered" else "failed"
+    return said
 
 
 def _data(event: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:

@@ -88,7 +88,7 @@ def published_ids(log: PublishedLog, size: int) -> Iterator[UUID]:
         try:
             entries = decode_bundle(log.read(bundle) or b"")
             ids = [UUID(orjson.loads(entry)["id"]) for entry in entries]
-        except (BundleError, ValueError, KeyError):
+        except (BundleError, ValueError, KeyError, TypeError, AttributeError):
             return
         if len(ids) != bundle.width:
             return
@@ -108,7 +108,7 @@ class Rebuild:
     async def run(self, records: AsyncIterator[Sequence[Record]]) -> None:
         """Fill the log, emptied before, up to its size. Raises `RebuildError`.
 
-        The service goes on from behind the last entry that was taken: it knows again what it has.
+        The service goes on from where it was, or from before that: it knows again what it has.
         """
         last = -1
         async for part in records:
@@ -125,7 +125,19 @@ class Rebuild:
                 f" {self._size:,} were published: it is not whole"
             )
         await tree.grow(self._connection, Head(0, Frontier(), -1), self._frontier)
-        await SQL.go_on_from(self._connection, offset=last + 1)
+        await SQL.go_on_from(self._connection, offset=await self._accounted_for(last + 1))
+        await SQL.release_keys(self._connection)
+
+    async def _accounted_for(self, end: int) -> int:
+        """Up to which offset, this one at most, each entry of the topic is in the log, or known as
+        one that could not be handled. What was left aside may be neither: it was redriven and is
+        not published yet, or the database is an older one than the dead letter.
+        """
+        aside = self._order.aside
+        in_log = set(await SQL.known_ids(self._connection, ids=list(aside)))
+        left = {one.topic_offset for one in aside.values() if one.id not in in_log}
+        set_aside = await SQL.set_aside(self._connection, offsets=list(left))
+        return min({end, *left.difference(set_aside)})
 
     async def _fresh(self, entries: Sequence[LogEntry]) -> list[LogEntry]:
         """Those that are not in the log yet: the first of an id is the entry."""

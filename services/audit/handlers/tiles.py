@@ -94,7 +94,9 @@ class TileWriter:
         await self._flush()
 
     async def publish(self, checkpoints: Sequence[Signed]) -> None:
-        """Let everybody see these checkpoints. Raises FolderError."""
+        """Let everybody see these checkpoints. What is shown as the newest never becomes a smaller
+        one: it stays while older ones are written anew. Raises FolderError.
+        """
         await asyncio.to_thread(self._publish, checkpoints)
         self.published = checkpoints[-1].size
 
@@ -104,7 +106,19 @@ class TileWriter:
             if there is not None and there != checkpoint.note:
                 raise Halted("another checkpoint of the same size is published already")
         files = {checkpoint_path(one.size): one.note for one in checkpoints}
-        self._folder.write(files | {CHECKPOINT: checkpoints[-1].note})
+        if self._shown() < checkpoints[-1].size:
+            files[CHECKPOINT] = checkpoints[-1].note
+        self._folder.write(files)
+
+    def _shown(self) -> int:
+        """The size of what is shown as the newest checkpoint; -1 where none of this log is. Another
+        process may have shown more, while this one was stopped.
+        """
+        note = self._folder.checkpoint()
+        try:
+            return -1 if note is None else open_checkpoint(note, self._key).size
+        except CheckpointError:
+            return -1
 
     def _grow(self, entries: Sequence[bytes]) -> None:
         if not entries:

@@ -108,7 +108,8 @@ def _size_in(body: bytes, size: int) -> int:
 class Cosigner:
     """Asks each witness in a thread of its own, and adds what they gave to what is published.
 
-    `step` is called by the one that publishes, and by nobody else: so no checkpoint is overwritten.
+    `step` is called by the one that publishes, and by nobody else. One that was stopped, and wakes
+    up when somebody else has published more, overwrites nothing: the checkpoint is read once more.
     """
 
     def __init__(self, clients: Sequence[WitnessClient], folder: TileFolder) -> None:
@@ -127,6 +128,8 @@ class Cosigner:
         came = [one for client in self._clients if (one := self._taken(client, note)) is not None]
         more = note.signed_also(*came)
         if more != note:
+            if self._folder.checkpoint() != published:
+                return
             self._folder.write({CHECKPOINT: more.encode()})
         signed = {(one.name, one.key_id) for one in more.signatures}
         for client in self._clients:

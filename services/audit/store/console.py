@@ -53,7 +53,7 @@ async def disclosures_per_day(
         refused=REFUSED,
     )
     return [
-        DayCount(row["day"], row["recipient"], row["released"], row["refused"])
+        DayCount(row["day"], row["recipient"], row["released"], row["refused"], row["withheld"])
         async for row in rows
     ]
 
@@ -78,6 +78,8 @@ async def disclosures_to(
             StoredEntry(row["sequence"], row["body"]),
             row["released"],
             row["refused"],
+            row["withheld"],
+            row["unsure"],
         )
         async for row in rows
     ]

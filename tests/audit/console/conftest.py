@@ -30,6 +30,7 @@ from shared.contract.audit import (
     DisclosureDelivered,
     DisclosureFailed,
     DisclosureRefused,
+    DisclosureWithheld,
     Entry,
 )
 from shared.contract.types import SubjectId
@@ -98,7 +99,8 @@ async def fill(settings: Settings, consent: ConsentSettings) -> Shown:
     event = uuid4()
     entries: list[Entry] = []
     for day in range(9):
-        entries += a_day(NOON + timedelta(days=day), event, failed=day == 3)
+        at = NOON + timedelta(days=day)
+        entries += a_day(at, event, failed=day == 3, withheld=day == 6)
     entries += about(aino, NOON + timedelta(days=9), event)
     async with at_work(settings, "audit") as work:
         facts = Facts()
@@ -112,12 +114,19 @@ async def fill(settings: Settings, consent: ConsentSettings) -> Shown:
     return Shown(settings, aino, event, len(entries))
 
 
-def a_day(at: datetime, event: UUID, *, failed: bool) -> Iterator[Entry]:
-    """Thirteen entries: eleven people, one who was left out, and what became of it."""
+def a_day(at: datetime, event: UUID, *, failed: bool, withheld: bool) -> Iterator[Entry]:
+    """Thirteen entries: eleven people, one who was left out, and what became of it. Or ten people,
+    of whom one was withheld.
+    """
     given: dict[str, Any] = {"at": at, "event_id": event, "disclosure_id": uuid4()}
-    for _ in range(11):
-        yield make_entry(DataDisclosed, **given)
+    subjects = [uuid4() for _ in range(10 if withheld else 11)]
+    for subject in subjects:
+        yield make_entry(DataDisclosed, subject_id=subject, **given)
     yield make_entry(DisclosureRefused, **given)
+    if withheld:
+        yield make_entry(
+            DisclosureWithheld, subject_id=subjects[0], may_have_reached=False, **given
+        )
     outcome = DisclosureFailed if failed else DisclosureDelivered
     yield make_entry(outcome, **{**given, "people": 11, "reason": "recipient-away"})
 

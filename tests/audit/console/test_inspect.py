@@ -39,6 +39,14 @@ SIZES = (5, 256, 300)
 FACTS = Facts()
 ENTRIES = [log_entry(FACTS.message(make_entry(DataDisclosed))) for _ in range(310)]
 BODIES = [entry.body for entry in ENTRIES]
+NO_ENTRIES = (
+    b"{}",
+    b"[]",
+    b'"x"',
+    b'{"data":"x","id":"a","type":"b"}',
+    b'{"data":[],"id":"a","type":"b"}',
+    b'{"data":{},"id":"a","type":"b"}',
+)
 
 
 @pytest.fixture
@@ -96,7 +104,7 @@ def spoil(path: str) -> Callable[[dict[str, bytes]], None]:
     [
         ({"body": BODIES[8].replace(b"diet.text", b"diet.all_")}, "columns|not what was signed"),
         ({"body": BODIES[9]}, "columns do not say"),
-        ({"body": b"{}"}, "its bytes are no entry"),
+        *(({"body": body}, "its bytes are no entry") for body in NO_ENTRIES),
         (
             {"named": named(ENTRIES[8]._replace(recipient="hotel", purpose=None))},
             "columns do not say what its bytes say: recipient, purpose",

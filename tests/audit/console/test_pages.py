@@ -162,6 +162,7 @@ async def test_entries_whose_bytes_were_changed_are_shown_as_wrong(
     browser: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoiled = [b"\xff", b"{}", b"[]", b'{"data":{},"type":"DataDisclosed"}', b'{"data":{"at":1}}']
+    spoiled += [b'{"data":"x","id":"a","type":"b"}', b'{"data":[],"id":"a","type":"b"}']
 
     async def page_of_spoiled(*_: object, **__: object) -> Page:
         entries = [StoredEntry(sequence, body) for sequence, body in enumerate(spoiled)]
@@ -283,16 +284,19 @@ async def test_a_form_that_cannot_be_read_is_told(browser: httpx2.AsyncClient, b
 async def test_the_chart_and_its_table_say_the_same(browser: httpx2.AsyncClient) -> None:
     page = (await browser.get("/recipients")).text
     rows = re.findall(
-        r'<time datetime="([\d-]+)">.*?recipient=([\w-]+)&.*?>(\d+)</td>.*?>(\d+)</td>',
+        r'<time datetime="([\d-]+)">.*?recipient=([\w-]+)&'
+        r".*?>(\d+)</td>.*?>(\d+)</td>.*?>(\d+)</td>",
         page,
         re.DOTALL,
     )
-    assert ("2026-09-04", "caterer", "11", "1") in rows
-    assert ("2026-09-10", "hotel", "10", "0") in rows
+    assert ("2026-09-04", "caterer", "11", "1", "0") in rows
+    assert ("2026-09-07", "caterer", "9", "1", "1") in rows
+    assert ("2026-09-10", "hotel", "10", "0", "0") in rows
     assert len(rows) == 11
     assert page.count('<rect class="released" x=') == len(rows)
     assert page.count('<rect class="refused-ground" x=') == 9
-    assert "4 September 2026: 11 people, 1 refused" in page
+    assert "4 September 2026: 11 people, 1 refused<" in page
+    assert "7 September 2026: 9 people, 1 refused, 1 withheld<" in page
     assert "Example Catering Ltd" in page
 
 
