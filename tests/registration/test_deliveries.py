@@ -150,6 +150,18 @@ async def test_what_is_given_up_is_said_of_everybody_and_whether_it_may_have_rea
     assert await given.deliveries().give_up(result.delivery.id) is None
 
 
+@pytest.mark.parametrize("step", ["written", "delivered"])
+async def test_what_is_given_up_lies_in_the_folder_no_more(
+    given: Given, step: HandoverStep
+) -> None:
+    await dies_while_handing_over(given, step)
+    (path,) = given.lists()
+    result = await given.deliveries().give_up(UUID(path.name.removeprefix(".").partition(".")[0]))
+    assert result is not None
+    assert result.state == "withheld"
+    assert given.lists() == []
+
+
 async def test_a_list_that_broke_off_halfway_may_have_reached_its_recipient(
     given: Given, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,10 +199,11 @@ async def test_who_withdrew_or_objected_before_the_delivery_is_withheld_and_it_i
     assert delivered.people == 1
 
 
+@pytest.mark.parametrize("step", ["written", "delivered"])
 async def test_where_nobody_is_left_nothing_is_delivered_and_what_lay_there_is_removed(
-    given: Given,
+    given: Given, step: HandoverStep
 ) -> None:
-    await dies_while_handing_over(given, "delivered")
+    await dies_while_handing_over(given, step)
     assert len(given.lists()) == 1
     for person in (0, 1):
         await say_objection(given, person)
