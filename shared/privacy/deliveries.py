@@ -46,6 +46,7 @@ LONGEST_PAUSE: Final = timedelta(hours=1)
 BEHIND_PAUSE: Final = timedelta(seconds=5)
 
 NOT_WRITTEN: Final = "not-written"
+NOT_TAKEN_BACK: Final = "not-taken-back"
 INTERRUPTED: Final = "interrupted"
 """Who took it has not said what came of it, or broke off: the recipient may have it."""
 
@@ -75,6 +76,10 @@ class HalfwayError(OSError):
     """It broke off when some of it had left."""
 
 
+class NotTakenBackError(OSError):
+    """What an earlier try left cannot be removed, and nobody may have it as it is."""
+
+
 class Port(Protocol):
     """A way by which a delivery reaches its recipient."""
 
@@ -85,8 +90,14 @@ class Port(Protocol):
         """
         ...
 
+
+class OwnPort(Port, Protocol):
+    """A way by which the service delivers by itself."""
+
     async def take_back(self, delivery: Delivery) -> None:
-        """Of an earlier try that nobody knows of, remove what can be: nobody is left in it."""
+        """Of an earlier try that nobody knows of, remove what can be: nobody is left in it, or it
+        leaves by another port. Raises OSError.
+        """
         ...
 
 
@@ -152,8 +163,9 @@ class Deliveries:
     """At work for one service. `actor` is whom the log names as the one who delivered.
 
     `begin` gives transactions under the plan in force, `begin_record` those that record what was
-    done, whatever is in force then. `ports` has those ways that are open here: what is by hand and
-    due has no port but where its command is.
+    done, whatever is in force then. `ports` has the ways by which the service delivers by itself.
+    `by_hand` is where somebody at the command line takes what they ask for, whichever its way: what
+    is by hand and due has no port but where its command is.
     """
 
     privacy: Privacy
@@ -161,8 +173,9 @@ class Deliveries:
     begin_record: Begin
     ask_again: AskAgain
     log_ends: Callable[[], Awaitable[LogEnds]]
-    ports: Mapping[Way, Port]
+    ports: Mapping[Way, OwnPort]
     actor: str
+    by_hand: Port | None = None
     now: Clock = utc_now
     steps: Steps = no_steps
 
@@ -220,14 +233,15 @@ class Deliveries:
             if row is None:
                 return None
             delivery = _delivery(row)
-            if delivery.way not in self.ports or delivery.tries > most_tries:
+            port = self.by_hand or self.ports.get(delivery.way)
+            if port is None or delivery.tries > most_tries:
                 await self._fail(tx, delivery, INTERRUPTED)
                 return Result("failed", delivery, INTERRUPTED)
             taken = await self._take(tx, delivery, log_ends)
         if isinstance(taken, Result):
             return taken
         self.steps("taken")
-        return await self._hand_over(taken)
+        return await self._hand_over(taken, port)
 
     async def _take(
         self, tx: Transaction, delivery: Delivery, log_ends: LogEnds
@@ -278,16 +292,30 @@ class Deliveries:
             )
 
     async def _end_withheld(self, tx: Transaction, delivery: Delivery) -> Result:
-        port = self.ports.get(delivery.way)
-        if delivery.unsure and port is not None and delivery.disclosures:
+        if delivery.disclosures:
             # Before the commit: dying here does it once more.
-            await port.take_back(delivery)
+            await self._take_back(delivery)
         await _sql.rest(tx.connection, delivery_id=delivery.id, unsure=False, reason=None)
         return Result("withheld", delivery)
 
-    async def _hand_over(self, delivery: Delivery) -> Result:
+    async def _take_back(self, delivery: Delivery) -> None:
+        """Remove what an earlier try left where it goes by itself, if nobody knows what that did.
+
+        NotTakenBackError.
+        """
+        own = self.ports.get(delivery.way)
+        if own is None or not delivery.unsure:
+            return
         try:
-            place = await self.ports[delivery.way].deliver(delivery)
+            await own.take_back(delivery)
+        except OSError as error:
+            raise NotTakenBackError(error.errno, error.strerror) from error
+
+    async def _hand_over(self, delivery: Delivery, port: Port) -> Result:
+        try:
+            if port is self.by_hand:
+                await self._take_back(delivery)
+            place = await port.deliver(delivery)
         except Exception as error:  # noqa: BLE001 - whatever a port raises, it is recorded
             return await self._record_failure(delivery, error)
         self.steps("delivered")
@@ -379,6 +407,8 @@ async def _claim(disclosure_id: UUID, tx: Transaction) -> Mapping[str, Any] | No
 def _reason(error: Exception) -> str:
     if isinstance(error, HalfwayError):
         return INTERRUPTED
+    if isinstance(error, NotTakenBackError):
+        return NOT_TAKEN_BACK
     return NOT_WRITTEN if isinstance(error, OSError) else "delivery-failed"
 
 

@@ -25,10 +25,11 @@ from shared.contract.audit import (
     Entry,
 )
 from shared.contract.registry import MessageData
-from shared.privacy.deliveries import MOST_TRIES, HandoverStep, Result, Steps
+from shared.privacy.deliveries import MOST_TRIES, HandoverStep, Result, Steps, told
 from shared.privacy.disclosure import LogEnds
 from shared.privacy.errors import KeyUnavailableError
 from shared.privacy.handovers import Delivery, list_handovers
+from shared.privacy.outgoing import OutgoingFolder
 from shared.runtime.application import Loop
 from shared.runtime.health import Heartbeats
 from tests.registration.conftest import Front
@@ -128,9 +129,50 @@ async def test_who_dies_with_a_list_in_hand_is_said_not_to_have_told_and_can_be_
 
 async def in_hand(given: Given, result: Result, output: Path) -> Result | None:
     """As `steward disclosures resume` does."""
-    deliveries = given.deliveries()
     taken = ByHand(given.front.desk, output)
-    return await replace(deliveries, ports={"hand": taken}).deliver(result.delivery.id)
+    return await replace(given.deliveries(), by_hand=taken).deliver(result.delivery.id)
+
+
+@pytest.mark.parametrize("left_in_it", [["Person 2"], []])
+async def test_what_somebody_takes_by_hand_lies_in_the_folder_no_more(
+    given: Given, left_in_it: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "list.csv"
+    await dies_while_handing_over(given, "delivered")
+    (lain,) = given.lists()
+    await say_objection(given, 0)
+    if not left_in_it:
+        await say_objection(given, 1)
+    taken = ByHand(given.front.desk, path)
+    result = await replace(given.deliveries(), by_hand=taken).deliver(UUID(lain.stem))
+    assert result is not None
+    assert result.state == ("delivered" if left_in_it else "withheld")
+    assert (people_on(path) if path.exists() else []) == left_in_it
+    assert given.lists() == []
+
+
+class KeptFolder(OutgoingFolder):
+    """Nothing can be removed from it."""
+
+    async def take_back(self, delivery: Delivery) -> None:
+        raise PermissionError(13, "Permission denied")
+
+
+async def test_what_cannot_be_taken_from_the_folder_is_not_taken_by_hand_either(
+    given: Given, tmp_path: Path
+) -> None:
+    await dies_while_handing_over(given, "delivered")
+    (lain,) = given.lists()
+    deliveries = replace(
+        given.deliveries(),
+        ports={"folder": KeptFolder(given.folder, lambda _: b"")},
+        by_hand=ByHand(given.front.desk, tmp_path / "list.csv"),
+    )
+    result = await deliveries.deliver(UUID(lain.stem))
+    assert result is not None
+    assert (result.state, result.reason) == ("waits", "not-taken-back")
+    assert "Permission denied" in told(result)
+    assert not (tmp_path / "list.csv").exists()
 
 
 @pytest.mark.parametrize("step", ["left", "delivered"])

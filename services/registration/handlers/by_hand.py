@@ -35,6 +35,3 @@ class ByHand:
         else:
             await asyncio.to_thread(write_whole, self.output, data)
         return str(self.output)
-
-    async def take_back(self, delivery: Delivery) -> None:
-        """Where an earlier try put it, only who asked for it knows."""
