@@ -6,7 +6,8 @@ inside the caller's transaction and says its audit entry there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Final, Literal, TypedDict, get_args
@@ -138,20 +139,23 @@ class PrivacyOffice:
         await keyring.announce_cut_off(tx.connection, self._names(scope), cut_off=cut_off)
 
     async def destroy(self, tx: Transaction, scope: Scope, cut_off: datetime) -> dict[str, int]:
-        """Destroy the keys of the scope; how many it were, by category."""
+        """Destroy the keys of the scope; how many it were, by category. Each person of the scope
+        has an entry, with their own.
+        """
         gone = await keyring.destroy_keys(tx.connection, self._names(scope), cut_off=cut_off)
         for subject_id in scope.people or (None,):
+            theirs = gone.get(subject_id, {})
             entry = KeysDestroyed(
                 **self._entry(tx),
                 subject_id=subject_id,
                 event_id=scope.event_id,
                 retention_class=scope.retention_class,
-                categories=tuple(sorted(gone)),
-                keys=sum(gone.values()),
+                categories=tuple(sorted(theirs)),
+                keys=sum(theirs.values()),
                 cut_off=cut_off,
             )
             tx.say(entry, key=None, subject=subject_id)
-        return gone
+        return _by_category(gone.values())
 
     async def retire_replaced(self, tx: Transaction) -> list[KeysRotated]:
         """Retire key-encryption keys that were replaced and wrap nothing any more; the entries."""
@@ -233,3 +237,10 @@ class PrivacyOffice:
             "plan_digest": self._privacy.plan.digest,
             "service": self._privacy.service,
         }
+
+
+def _by_category(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    whole: Counter[str] = Counter()
+    for count in counts:
+        whole.update(count)
+    return dict(whole)

@@ -115,6 +115,23 @@ async def test_two_subjects_that_prove_to_be_one_person_are_covered_together(
     assert await privacy.use(intake, "event-arrangement", items) == [None, None]
 
 
+async def test_each_subject_of_a_person_has_an_entry_with_the_keys_of_its_own(
+    privacy: Privacy, intake: Connection, tx: SpokenTransaction, office: PrivacyOffice
+) -> None:
+    many, one, none = [await subject(privacy, intake, alias) for alias in (OLD, NEW, OTHER)]
+    items = [ToSeal(many, "contact", event, {}) for event in ("event:a", "event:b")]
+    items += [ToSeal(many, "diet", "event:a", {}), ToSeal(one, "contact", "event:a", {})]
+    await privacy.seal(intake, items, at=NOW)
+    gone = await office.destroy(tx, Scope((many, one, none)), NOW)
+    assert gone == {"contact": 3, "diet": 1}
+    entries = [entry for entry, _, _ in tx.said if isinstance(entry, KeysDestroyed)]
+    assert [(entry.subject_id, entry.keys, entry.categories) for entry in entries] == [
+        (many, 3, ("contact", "diet")),
+        (one, 1, ("contact",)),
+        (none, 0, ()),
+    ]
+
+
 async def test_of_three_that_are_one_person_all_are_remembered(
     privacy: Privacy, intake: Connection, tx: SpokenTransaction, office: PrivacyOffice
 ) -> None:
@@ -240,6 +257,53 @@ async def test_the_erased_are_found_by_the_audit_service_alone(
     assert await privacy.people.find(intake, [OLD]) == [None]
     assert await privacy.seal(intake, [new], at=NOW) != [None]
     assert await privacy.people.find(intake, [OLD]) == [who]
+
+
+def contact(who: SubjectId, days: int = 0) -> ToSeal:
+    """What the person says so many days after NOW."""
+    return ToSeal(who, "contact", "event:a", {}, at=NOW + timedelta(days=days))
+
+
+@pytest.mark.parametrize("before", ["announced", "destroyed"])
+async def test_who_comes_back_before_an_erasure_is_at_its_end_is_not_erased(
+    privacy: Privacy, intake: Connection, tx: SpokenTransaction, office: PrivacyOffice, before: str
+) -> None:
+    who = await subject(privacy, intake, OLD)
+    await office.announce(tx, Scope((who,)), NOW)
+    if before == "destroyed":
+        await erased(office, tx, who)
+        assert await privacy.people.find(intake, [OLD]) == [None]
+    assert await privacy.seal(intake, [contact(who, days=1)], at=NOW) != [None]
+    await erased(office, tx, who)
+    assert await privacy.people.find(intake, [OLD]) == [who]
+    assert await office.people(tx.connection, OLD) == (who,)
+    assert await office.destroy(tx, Scope((who,)), NOW + timedelta(days=1)) == {"contact": 1}
+    assert await privacy.people.find(intake, [OLD]) == [None]
+
+
+async def test_an_erasure_waits_for_who_is_coming_back_and_they_for_it(
+    privacy: Privacy,
+    intake: Connection,
+    tx: SpokenTransaction,
+    office: PrivacyOffice,
+    administrator: Connection,
+) -> None:
+    who = await subject(privacy, intake, OLD)
+    await office.announce(tx, Scope((who,)), NOW)
+    async with intake.transaction():
+        assert await privacy.seal(intake, [contact(who, days=1)], at=NOW) != [None]
+        erasing = asyncio.create_task(erased(office, tx, who))
+        await somebody_waits(administrator)
+    await erasing
+    assert await privacy.people.find(intake, [OLD]) == [who]
+    other = await subject(privacy, intake, NEW)
+    await office.announce(tx, Scope((other,)), NOW)
+    async with tx.connection.transaction():
+        await erased(office, tx, other)
+        sealing = asyncio.create_task(privacy.seal(intake, [contact(other, days=1)], at=NOW))
+        await somebody_waits(administrator)
+    assert await sealing != [None]
+    assert await privacy.people.find(intake, [NEW]) == [other]
 
 
 async def retire(
