@@ -331,6 +331,32 @@ async def test_a_folder_that_cannot_be_written_is_tried_again_ever_later_and_the
     assert delivered.disclosure_id == failed.disclosure_id
 
 
+async def test_what_was_given_up_and_is_resumed_is_tried_as_often_again(given: Given) -> None:
+    given.folder.write_text("in the way")
+    await dies_while_handing_over(given, "left")
+    while (result := await given.deliveries().deliver_due()) and result.state == "waits":
+        given.later(timedelta(hours=1))
+    assert result is not None
+    assert await given.front.said(DisclosureFailed)
+    given.log_ends = {"consent": {0: 1}, "retention": {}}
+    resumed = await given.deliveries().deliver(result.delivery.id)
+    assert resumed is not None
+    assert (resumed.state, resumed.reason) == ("waits", "projection-behind")
+    assert await states(given) == ["pending"]
+    given.log_ends = {"consent": {}, "retention": {}}
+    for _ in range(MOST_TRIES - 1):
+        given.later(timedelta(hours=1))
+        tried = await given.deliveries().deliver_due()
+        assert tried is not None
+        assert (tried.state, tried.reason) == ("waits", "not-written")
+    given.folder.unlink()
+    given.later(timedelta(hours=1))
+    assert (last := await given.deliveries().deliver_due()) is not None
+    assert last.state == "delivered"
+    assert await states(given) == ["delivered"]
+    assert await given.front.said(DisclosureFailed) == []
+
+
 async def test_what_kills_every_process_that_tries_it_is_given_up(given: Given) -> None:
     await dies_while_handing_over(given, "taken")
     for _ in range(MOST_TRIES - 1):
