@@ -7,14 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.privacy.deliveries import Steps, no_steps
 from shared.privacy.handovers import Delivery
+from shared.privacy.ports import Steps, no_steps
 from shared.runtime.files import remove_whole, write_whole
 
 
 @dataclass(frozen=True, slots=True)
 class OutgoingFolder:
-    """`RECIPIENT/ID.csv`, in clear: only the service's own user may enter. Implements `Port`.
+    """`RECIPIENT/ID.csv`, in clear: only the service's own user may enter. Implements `OwnPort`.
 
     The name is the delivery's id, so that what is delivered again replaces what was there. `render`
     gives the bytes.

@@ -17,10 +17,11 @@ from shared.contract.message import Envelope, Message
 from shared.contract.registration import ParticipantRegistered
 from shared.contract.retention import ObjectionRecorded
 from shared.messaging.unit_of_work import unit_of_work
-from shared.privacy.deliveries import Deliveries, Steps, no_steps
+from shared.privacy.deliveries import Deliveries
 from shared.privacy.disclosure import LogEnds
 from shared.privacy.limits import record_limits
 from shared.privacy.outgoing import OutgoingFolder
+from shared.privacy.ports import Steps, no_steps
 from shared.runtime.clock import utc_now
 from shared.runtime.ids import new_id
 from tests.registration.conftest import HEARD, NOW, Front, consent

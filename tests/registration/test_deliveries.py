@@ -25,11 +25,12 @@ from shared.contract.audit import (
     Entry,
 )
 from shared.contract.registry import MessageData
-from shared.privacy.deliveries import MOST_TRIES, HandoverStep, Result, Steps, told
+from shared.privacy.deliveries import MOST_TRIES, Result, told
 from shared.privacy.disclosure import LogEnds
-from shared.privacy.errors import KeyUnavailableError
+from shared.privacy.errors import KeyUnavailableError, SealError
 from shared.privacy.handovers import Delivery, list_handovers
 from shared.privacy.outgoing import OutgoingFolder
+from shared.privacy.ports import HandoverStep, NotTakenBackError, Steps
 from shared.runtime.application import Loop
 from shared.runtime.health import Heartbeats
 from tests.registration.conftest import Front
@@ -367,6 +368,59 @@ async def test_what_kills_every_process_that_tries_it_is_given_up(given: Given) 
     assert result is not None
     assert (result.state, result.reason) == ("failed", "interrupted")
     assert await left(given) == 4, "it stays, sealed, for a person who looks into it"
+
+
+async def test_what_cannot_be_judged_is_tried_again_ever_later_and_stops_no_others(
+    given: Given,
+) -> None:
+    await dies_while_handing_over(given, "left")
+    await given.front.rows(
+        "update registration.handover_value"
+        " set sealed = set_byte(sealed, 40, 255 # get_byte(sealed, 40))"
+    )
+    await dies_while_handing_over(given, "left")
+    await given.front.facts()
+    altered, whole = [await given.deliveries().deliver_due() for _ in range(2)]
+    assert altered is not None
+    assert (altered.state, altered.reason) == ("waits", "delivery-failed")
+    assert isinstance(altered.error, SealError)
+    assert whole is not None
+    assert whole.state == "delivered"
+    for _ in range(MOST_TRIES - 1):
+        assert altered.state == "waits"
+        given.later(timedelta(hours=1))
+        altered = await given.deliveries().deliver_due()
+        assert altered is not None
+    assert altered.state == "failed"
+    facts = await given.front.facts()
+    assert [type(fact) for fact in facts] == [DisclosureDelivered, DisclosureFailed]
+    assert await left(given) == 4, "it stays, sealed, for a person who looks into it"
+    assert await given.deliveries().deliver_due() is None
+
+
+async def test_what_cannot_be_taken_back_is_tried_again_and_nobody_is_said_to_be_left_out(
+    given: Given,
+) -> None:
+    await dies_while_handing_over(given, "delivered")
+    (lain,) = given.lists()
+    for person in (0, 1):
+        await say_objection(given, person)
+    await given.front.facts()
+    kept = replace(given.deliveries(), ports={"folder": KeptFolder(given.folder, lambda _: b"")})
+    result = await kept.deliver_due()
+    assert result is not None
+    assert (result.state, result.reason) == ("waits", "not-taken-back")
+    assert await kept.deliver_due() is None
+    with pytest.raises(NotTakenBackError, match="folder cannot be removed: Permission denied"):
+        await kept.give_up(UUID(lain.stem))
+    assert await given.front.facts() == []
+    assert given.lists() == [lain]
+    given.later()
+    result = await given.deliveries().deliver_due()
+    assert result is not None
+    assert result.state == "withheld"
+    assert {one.may_have_reached for one in await given.front.said(DisclosureWithheld)} == {True}
+    assert given.lists() == []
 
 
 class SlowPort:
