@@ -21,6 +21,7 @@ from shared.contract.audit import (
     SubjectLinked,
     SubjectUnlinked,
 )
+from shared.contract.topics import INBOUND_KEPT
 from shared.contract.types import EventId, SubjectId
 from shared.privacy import keyring
 from shared.privacy.attempts import Attempts, take_attempts
@@ -32,9 +33,13 @@ from shared.privacy.records import KEPT
 from shared.privacy.subjects import Alias, AliasKind
 from shared.runtime.database import Connection, queries
 
-RETIRED_AFTER: Final = KEPT + timedelta(days=1)
-"""So long after an erasure a fact from before it may still come: a dead letter that is redriven
-opens for 30 days. Until then the alias has to lead to the subject that was erased."""
+LONGEST_WAIT: Final = timedelta(days=1)
+"""How long a service lets a message wait for what it names."""
+
+RETIRED_AFTER: Final = INBOUND_KEPT + LONGEST_WAIT + KEPT + timedelta(days=1)
+"""So long after an erasure a fact from before it may still come: it lay in its topic, waited for
+its event, became a dead letter, which opens for 30 days after the one on which it was taken, and
+was redriven. Until then the alias has to lead to the subject that was erased."""
 
 RETIRED_AT_ONCE: Final = 1_000
 

@@ -12,16 +12,19 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import pytest
 
+from services.registration.handlers import periodic as registration
 from shared.contract.audit import (
     AliasesForgotten,
     KeysDestroyed,
     SubjectLinked,
     SubjectUnlinked,
 )
+from shared.contract.topics import INBOUND_KEPT
 from shared.contract.types import SubjectId
 from shared.privacy.errors import NotInPlanError
 from shared.privacy.office import RETIRED_AFTER, LinkReason, PrivacyOffice, Scope
 from shared.privacy.privacy import Privacy
+from shared.privacy.records import KEPT
 from shared.privacy.subjects import Alias
 from shared.privacy.values import ToOpen, ToSeal
 from shared.privacy.wrapping import KeyWrappers
@@ -314,6 +317,12 @@ async def retire(
         "update keyring.subject set erased_at = $1 where erased_at is not null", moment
     )
     return await office.retire(tx.connection, NOW)
+
+
+def test_no_fact_from_before_an_erasure_comes_when_its_aliases_are_retired() -> None:
+    taken_after, waits, opens = INBOUND_KEPT, registration.LONGEST_WAIT, KEPT
+    the_rest_of_a_day = timedelta(days=1)
+    assert taken_after + waits + opens + the_rest_of_a_day <= RETIRED_AFTER
 
 
 async def test_when_no_older_fact_can_come_whoever_comes_with_the_address_is_somebody_new(
