@@ -12,19 +12,16 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import pytest
 
-from services.registration.handlers import periodic as registration
 from shared.contract.audit import (
     AliasesForgotten,
     KeysDestroyed,
     SubjectLinked,
     SubjectUnlinked,
 )
-from shared.contract.topics import INBOUND_KEPT
 from shared.contract.types import SubjectId
 from shared.privacy.errors import NotInPlanError
 from shared.privacy.office import RETIRED_AFTER, LinkReason, PrivacyOffice, Scope
 from shared.privacy.privacy import Privacy
-from shared.privacy.records import KEPT
 from shared.privacy.subjects import Alias
 from shared.privacy.values import ToOpen, ToSeal
 from shared.privacy.wrapping import KeyWrappers
@@ -262,53 +259,6 @@ async def test_the_erased_are_found_by_the_audit_service_alone(
     assert await privacy.people.find(intake, [OLD]) == [who]
 
 
-def contact(who: SubjectId, days: int = 0) -> ToSeal:
-    """What the person says so many days after NOW."""
-    return ToSeal(who, "contact", "event:a", {}, at=NOW + timedelta(days=days))
-
-
-@pytest.mark.parametrize("before", ["announced", "destroyed"])
-async def test_who_comes_back_before_an_erasure_is_at_its_end_is_not_erased(
-    privacy: Privacy, intake: Connection, tx: SpokenTransaction, office: PrivacyOffice, before: str
-) -> None:
-    who = await subject(privacy, intake, OLD)
-    await office.announce(tx, Scope((who,)), NOW)
-    if before == "destroyed":
-        await erased(office, tx, who)
-        assert await privacy.people.find(intake, [OLD]) == [None]
-    assert await privacy.seal(intake, [contact(who, days=1)], at=NOW) != [None]
-    await erased(office, tx, who)
-    assert await privacy.people.find(intake, [OLD]) == [who]
-    assert await office.people(tx.connection, OLD) == (who,)
-    assert await office.destroy(tx, Scope((who,)), NOW + timedelta(days=1)) == {"contact": 1}
-    assert await privacy.people.find(intake, [OLD]) == [None]
-
-
-async def test_an_erasure_waits_for_who_is_coming_back_and_they_for_it(
-    privacy: Privacy,
-    intake: Connection,
-    tx: SpokenTransaction,
-    office: PrivacyOffice,
-    administrator: Connection,
-) -> None:
-    who = await subject(privacy, intake, OLD)
-    await office.announce(tx, Scope((who,)), NOW)
-    async with intake.transaction():
-        assert await privacy.seal(intake, [contact(who, days=1)], at=NOW) != [None]
-        erasing = asyncio.create_task(erased(office, tx, who))
-        await somebody_waits(administrator)
-    await erasing
-    assert await privacy.people.find(intake, [OLD]) == [who]
-    other = await subject(privacy, intake, NEW)
-    await office.announce(tx, Scope((other,)), NOW)
-    async with tx.connection.transaction():
-        await erased(office, tx, other)
-        sealing = asyncio.create_task(privacy.seal(intake, [contact(other, days=1)], at=NOW))
-        await somebody_waits(administrator)
-    assert await sealing != [None]
-    assert await privacy.people.find(intake, [NEW]) == [other]
-
-
 async def retire(
     office: PrivacyOffice, tx: SpokenTransaction, administrator: Connection, moment: datetime
 ) -> int:
@@ -317,12 +267,6 @@ async def retire(
         "update keyring.subject set erased_at = $1 where erased_at is not null", moment
     )
     return await office.retire(tx.connection, NOW)
-
-
-def test_no_fact_from_before_an_erasure_comes_when_its_aliases_are_retired() -> None:
-    taken_after, waits, opens = INBOUND_KEPT, registration.LONGEST_WAIT, KEPT
-    the_rest_of_a_day = timedelta(days=1)
-    assert taken_after + waits + opens + the_rest_of_a_day <= RETIRED_AFTER
 
 
 async def test_when_no_older_fact_can_come_whoever_comes_with_the_address_is_somebody_new(

@@ -25,16 +25,24 @@ from shared.contract.audit import (
     Entry,
 )
 from shared.contract.registry import MessageData
-from shared.privacy.deliveries import MOST_TRIES, Result, told
+from shared.privacy.deliveries import MOST_TRIES, Result
 from shared.privacy.disclosure import LogEnds
 from shared.privacy.errors import KeyUnavailableError, SealError
 from shared.privacy.handovers import Delivery, list_handovers
-from shared.privacy.outgoing import OutgoingFolder
-from shared.privacy.ports import HandoverStep, NotTakenBackError, Steps
+from shared.privacy.ports import HandoverStep
 from shared.runtime.application import Loop
 from shared.runtime.health import Heartbeats
 from tests.registration.conftest import Front
-from tests.registration.handing import Given, say_consent, say_objection, three_people
+from tests.registration.handing import (
+    Given,
+    dies_at,
+    dies_while_handing_over,
+    left,
+    people_on,
+    say_consent,
+    states,
+    three_people,
+)
 from tests.support.messaging import Crash
 
 STEPS: tuple[HandoverStep, ...] = get_args(HandoverStep)
@@ -45,37 +53,6 @@ async def given(front: Front, tmp_path: Path) -> Given:
     made = await three_people(front, tmp_path / "outgoing")
     await say_consent(made)
     return made
-
-
-def dies_at(step: HandoverStep) -> Steps:
-    def look(at: HandoverStep) -> None:
-        if at == step:
-            raise Crash
-
-    return look
-
-
-async def dies_while_handing_over(
-    given: Given, step: HandoverStep, output: Path | None = None
-) -> None:
-    with pytest.raises(Crash):
-        await given.hand_over(output=output, steps=dies_at(step))
-    given.later()
-
-
-async def left(given: Given) -> int:
-    """Sealed values that wait for their delivery."""
-    (row,) = await given.front.rows("select count(*) from registration.handover_value")
-    return int(row["count"])
-
-
-async def states(given: Given) -> list[str]:
-    rows = await given.front.rows("select state from registration.handover")
-    return [row["state"] for row in rows]
-
-
-def people_on(path: Path) -> list[str]:
-    return [line.partition(",")[0] for line in path.read_text("utf-8").splitlines()[1:]]
 
 
 def of(kind: type[Entry], facts: list[MessageData]) -> list[MessageData]:
@@ -134,48 +111,6 @@ async def in_hand(given: Given, result: Result, output: Path) -> Result | None:
     return await replace(given.deliveries(), by_hand=taken).deliver(result.delivery.id)
 
 
-@pytest.mark.parametrize("left_in_it", [["Person 2"], []])
-async def test_what_somebody_takes_by_hand_lies_in_the_folder_no_more(
-    given: Given, left_in_it: list[str], tmp_path: Path
-) -> None:
-    path = tmp_path / "list.csv"
-    await dies_while_handing_over(given, "delivered")
-    (lain,) = given.lists()
-    await say_objection(given, 0)
-    if not left_in_it:
-        await say_objection(given, 1)
-    taken = ByHand(given.front.desk, path)
-    result = await replace(given.deliveries(), by_hand=taken).deliver(UUID(lain.stem))
-    assert result is not None
-    assert result.state == ("delivered" if left_in_it else "withheld")
-    assert (people_on(path) if path.exists() else []) == left_in_it
-    assert given.lists() == []
-
-
-class KeptFolder(OutgoingFolder):
-    """Nothing can be removed from it."""
-
-    async def take_back(self, delivery: Delivery) -> None:
-        raise PermissionError(13, "Permission denied")
-
-
-async def test_what_cannot_be_taken_from_the_folder_is_not_taken_by_hand_either(
-    given: Given, tmp_path: Path
-) -> None:
-    await dies_while_handing_over(given, "delivered")
-    (lain,) = given.lists()
-    deliveries = replace(
-        given.deliveries(),
-        ports={"folder": KeptFolder(given.folder, lambda _: b"")},
-        by_hand=ByHand(given.front.desk, tmp_path / "list.csv"),
-    )
-    result = await deliveries.deliver(UUID(lain.stem))
-    assert result is not None
-    assert (result.state, result.reason) == ("waits", "not-taken-back")
-    assert "Permission denied" in told(result)
-    assert not (tmp_path / "list.csv").exists()
-
-
 @pytest.mark.parametrize("step", ["left", "delivered"])
 async def test_what_is_given_up_is_said_of_everybody_and_whether_it_may_have_reached(
     given: Given, step: HandoverStep, tmp_path: Path
@@ -191,18 +126,6 @@ async def test_what_is_given_up_is_said_of_everybody_and_whether_it_may_have_rea
     assert {one.may_have_reached for one in withheld} == {step == "delivered"}
     assert (await left(given), await states(given)) == (0, ["withheld"])
     assert await given.deliveries().give_up(result.delivery.id) is None
-
-
-@pytest.mark.parametrize("step", ["written", "delivered"])
-async def test_what_is_given_up_lies_in_the_folder_no_more(
-    given: Given, step: HandoverStep
-) -> None:
-    await dies_while_handing_over(given, step)
-    (path,) = given.lists()
-    result = await given.deliveries().give_up(UUID(path.name.removeprefix(".").partition(".")[0]))
-    assert result is not None
-    assert result.state == "withheld"
-    assert given.lists() == []
 
 
 async def test_a_list_that_broke_off_halfway_may_have_reached_its_recipient(
@@ -240,24 +163,6 @@ async def test_who_withdrew_or_objected_before_the_delivery_is_withheld_and_it_i
     (delivered,) = of(DisclosureDelivered, facts)
     assert isinstance(delivered, DisclosureDelivered)
     assert delivered.people == 1
-
-
-@pytest.mark.parametrize("step", ["written", "delivered"])
-async def test_where_nobody_is_left_nothing_is_delivered_and_what_lay_there_is_removed(
-    given: Given, step: HandoverStep
-) -> None:
-    await dies_while_handing_over(given, step)
-    assert len(given.lists()) == 1
-    for person in (0, 1):
-        await say_objection(given, person)
-    result = await given.deliveries().deliver_due()
-    assert result is not None
-    assert result.state == "withheld"
-    assert given.lists() == []
-    withheld = await given.front.said(DisclosureWithheld)
-    assert [one.reason for one in withheld] == ["objected", "objected"]
-    assert (await left(given), await states(given)) == (0, ["withheld"])
-    assert await given.deliveries().deliver_due() is None
 
 
 async def test_who_was_erased_or_has_cancelled_before_the_delivery_is_not_in_it(
@@ -332,6 +237,18 @@ async def test_a_folder_that_cannot_be_written_is_tried_again_ever_later_and_the
     assert delivered.disclosure_id == failed.disclosure_id
 
 
+async def test_what_kills_every_process_that_tries_it_is_given_up(given: Given) -> None:
+    await dies_while_handing_over(given, "taken")
+    for _ in range(MOST_TRIES - 1):
+        with pytest.raises(Crash):
+            await given.deliveries(dies_at("taken")).deliver_due()
+        given.later()
+    result = await given.deliveries(dies_at("taken")).deliver_due()
+    assert result is not None
+    assert (result.state, result.reason) == ("failed", "interrupted")
+    assert await left(given) == 4, "it stays, sealed, for a person who looks into it"
+
+
 async def test_what_was_given_up_and_is_resumed_is_tried_as_often_again(given: Given) -> None:
     given.folder.write_text("in the way")
     await dies_while_handing_over(given, "left")
@@ -356,18 +273,6 @@ async def test_what_was_given_up_and_is_resumed_is_tried_as_often_again(given: G
     assert last.state == "delivered"
     assert await states(given) == ["delivered"]
     assert await given.front.said(DisclosureFailed) == []
-
-
-async def test_what_kills_every_process_that_tries_it_is_given_up(given: Given) -> None:
-    await dies_while_handing_over(given, "taken")
-    for _ in range(MOST_TRIES - 1):
-        with pytest.raises(Crash):
-            await given.deliveries(dies_at("taken")).deliver_due()
-        given.later()
-    result = await given.deliveries(dies_at("taken")).deliver_due()
-    assert result is not None
-    assert (result.state, result.reason) == ("failed", "interrupted")
-    assert await left(given) == 4, "it stays, sealed, for a person who looks into it"
 
 
 async def test_what_cannot_be_judged_is_tried_again_ever_later_and_stops_no_others(
@@ -396,31 +301,6 @@ async def test_what_cannot_be_judged_is_tried_again_ever_later_and_stops_no_othe
     assert [type(fact) for fact in facts] == [DisclosureDelivered, DisclosureFailed]
     assert await left(given) == 4, "it stays, sealed, for a person who looks into it"
     assert await given.deliveries().deliver_due() is None
-
-
-async def test_what_cannot_be_taken_back_is_tried_again_and_nobody_is_said_to_be_left_out(
-    given: Given,
-) -> None:
-    await dies_while_handing_over(given, "delivered")
-    (lain,) = given.lists()
-    for person in (0, 1):
-        await say_objection(given, person)
-    await given.front.facts()
-    kept = replace(given.deliveries(), ports={"folder": KeptFolder(given.folder, lambda _: b"")})
-    result = await kept.deliver_due()
-    assert result is not None
-    assert (result.state, result.reason) == ("waits", "not-taken-back")
-    assert await kept.deliver_due() is None
-    with pytest.raises(NotTakenBackError, match="folder cannot be removed: Permission denied"):
-        await kept.give_up(UUID(lain.stem))
-    assert await given.front.facts() == []
-    assert given.lists() == [lain]
-    given.later()
-    result = await given.deliveries().deliver_due()
-    assert result is not None
-    assert result.state == "withheld"
-    assert {one.may_have_reached for one in await given.front.said(DisclosureWithheld)} == {True}
-    assert given.lists() == []
 
 
 class SlowPort:
