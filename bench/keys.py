@@ -183,6 +183,6 @@ async def _destroy(office: Parts, who: SubjectId) -> float:
         await keyring.announce_cut_off(connection, names, cut_off=cut_off)
         gone = await keyring.destroy_keys(connection, names, cut_off=cut_off)
         took = time.perf_counter() - began
-    if sum(gone.values()) != 6:
+    if sum(gone[who].values()) != 6:
         raise RuntimeError(f"{gone} keys were destroyed instead of 6")
     return took * 1e3

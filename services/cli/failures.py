@@ -23,6 +23,7 @@ _TOLD = (
     ("services.audit.store.web", "WebError"),
     ("shared.privacy.errors", "NoPlanError"),
     ("shared.privacy.errors", "OtherPlanError"),
+    ("shared.privacy.ports", "NotTakenBackError"),
 )
 
 

@@ -63,8 +63,7 @@ async def open_deliveries(settings: Settings, output: Path | None) -> AsyncItera
     async with open_parts(settings, service=NAME) as parts:
         deliveries = deliveries_of(parts, settings, actor=actor())
         if output is not None:
-            taken = ByHand(Desk(parts.privacy), output)
-            deliveries = replace(deliveries, ports={"folder": taken, "hand": taken})
+            deliveries = replace(deliveries, by_hand=ByHand(Desk(parts.privacy), output))
         yield deliveries
 
 

@@ -33,10 +33,20 @@ from shared.privacy.disclosure import (
 from shared.privacy.handover import TRY_LASTS
 from shared.privacy.handovers import Delivery, Handover, handovers_of
 from shared.privacy.hearing import is_behind
+from shared.privacy.ports import (
+    INTERRUPTED,
+    NOT_WRITTEN,
+    NotTakenBackError,
+    OwnPort,
+    Port,
+    Steps,
+    no_steps,
+    reason_of,
+)
 from shared.privacy.privacy import Privacy
 from shared.runtime.application import Loop
 from shared.runtime.clock import Clock, utc_now
-from shared.runtime.database import describe, queries
+from shared.runtime.database import describe, is_transient, queries
 from shared.runtime.metrics import HANDOVER_OLDEST_SECONDS, HANDOVERS_FAILED, HANDOVERS_WAITING
 from shared.runtime.periodic import keep_trying
 
@@ -45,49 +55,11 @@ FIRST_PAUSE: Final = timedelta(seconds=10)
 LONGEST_PAUSE: Final = timedelta(hours=1)
 BEHIND_PAUSE: Final = timedelta(seconds=5)
 
-NOT_WRITTEN: Final = "not-written"
-INTERRUPTED: Final = "interrupted"
-"""Who took it has not said what came of it, or broke off: the recipient may have it."""
-
 GIVEN_UP: Final = "given-up"
 """Somebody decided that it is not handed over any more."""
 
-HandoverStep = Literal[
-    "left",  # committed with its entries, and nobody has taken it
-    "taken",  # judged once more, and taken for a minute
-    "written",  # it is on disk, and not under its name
-    "delivered",  # the recipient has it, nothing says so
-    "recorded",  # the log says so, and nothing is left of it
-]
-
-Steps = Callable[[HandoverStep], None]
-"""Called at each; whatever it raises or does is what happens there."""
-
 _sql = queries("deliveries.sql", __file__)
 _log = structlog.get_logger(__name__)
-
-
-def no_steps(step: HandoverStep) -> None:
-    """What real processes do there."""
-
-
-class HalfwayError(OSError):
-    """It broke off when some of it had left."""
-
-
-class Port(Protocol):
-    """A way by which a delivery reaches its recipient."""
-
-    async def deliver(self, delivery: Delivery) -> str:
-        """Hand it over whole or not at all; where it is then, in words for whoever asked for it.
-
-        Raises OSError (HalfwayError where some has left), or what else went wrong.
-        """
-        ...
-
-    async def take_back(self, delivery: Delivery) -> None:
-        """Of an earlier try that nobody knows of, remove what can be: nobody is left in it."""
-        ...
 
 
 class Begin(Protocol):
@@ -152,8 +124,9 @@ class Deliveries:
     """At work for one service. `actor` is whom the log names as the one who delivered.
 
     `begin` gives transactions under the plan in force, `begin_record` those that record what was
-    done, whatever is in force then. `ports` has those ways that are open here: what is by hand and
-    due has no port but where its command is.
+    done, whatever is in force then. `ports` has the ways by which the service delivers by itself.
+    `by_hand` is where somebody at the command line takes what they ask for, whichever its way: what
+    is by hand and due has no port but where its command is.
     """
 
     privacy: Privacy
@@ -161,8 +134,9 @@ class Deliveries:
     begin_record: Begin
     ask_again: AskAgain
     log_ends: Callable[[], Awaitable[LogEnds]]
-    ports: Mapping[Way, Port]
+    ports: Mapping[Way, OwnPort]
     actor: str
+    by_hand: Port | None = None
     now: Clock = utc_now
     steps: Steps = no_steps
 
@@ -215,19 +189,26 @@ class Deliveries:
 
     async def _try(self, claim: Claim, most_tries: float = math.inf) -> Result | None:
         log_ends = await self.log_ends()
-        async with self.begin(now=self.now()) as tx:
-            row = await claim(tx)
-            if row is None:
-                return None
-            delivery = _delivery(row)
-            if delivery.way not in self.ports or delivery.tries > most_tries:
-                await self._fail(tx, delivery, INTERRUPTED)
-                return Result("failed", delivery, INTERRUPTED)
-            taken = await self._take(tx, delivery, log_ends)
+        delivery = None
+        try:
+            async with self.begin(now=self.now()) as tx:
+                row = await claim(tx)
+                if row is None:
+                    return None
+                delivery = _delivery(row)
+                port = self.by_hand or self.ports.get(delivery.way)
+                if port is None or delivery.tries > most_tries:
+                    await self._fail(tx, delivery, INTERRUPTED)
+                    return Result("failed", delivery, INTERRUPTED)
+                taken = await self._take(tx, delivery, log_ends)
+        except Exception as error:
+            if delivery is None or _passes(error):
+                raise
+            return await self._record_untaken(delivery, error)
         if isinstance(taken, Result):
             return taken
         self.steps("taken")
-        return await self._hand_over(taken)
+        return await self._hand_over(taken, port)
 
     async def _take(
         self, tx: Transaction, delivery: Delivery, log_ends: LogEnds
@@ -278,16 +259,30 @@ class Deliveries:
             )
 
     async def _end_withheld(self, tx: Transaction, delivery: Delivery) -> Result:
-        port = self.ports.get(delivery.way)
-        if delivery.unsure and port is not None and delivery.disclosures:
+        if delivery.disclosures:
             # Before the commit: dying here does it once more.
-            await port.take_back(delivery)
+            await self._take_back(delivery)
         await _sql.rest(tx.connection, delivery_id=delivery.id, unsure=False, reason=None)
         return Result("withheld", delivery)
 
-    async def _hand_over(self, delivery: Delivery) -> Result:
+    async def _take_back(self, delivery: Delivery) -> None:
+        """Remove what an earlier try left where it goes by itself, if nobody knows what that did.
+
+        NotTakenBackError.
+        """
+        own = self.ports.get(delivery.way)
+        if own is None or not delivery.unsure:
+            return
         try:
-            place = await self.ports[delivery.way].deliver(delivery)
+            await own.take_back(delivery)
+        except OSError as error:
+            raise NotTakenBackError(error.errno, error.strerror) from error
+
+    async def _hand_over(self, delivery: Delivery, port: Port) -> Result:
+        try:
+            if port is self.by_hand:
+                await self._take_back(delivery)
+            place = await port.deliver(delivery)
         except Exception as error:  # noqa: BLE001 - whatever a port raises, it is recorded
             return await self._record_failure(delivery, error)
         self.steps("delivered")
@@ -307,22 +302,35 @@ class Deliveries:
         await _sql.rest(tx.connection, delivery_id=delivery.id, unsure=False, reason=None)
 
     async def _record_failure(self, delivery: Delivery, error: Exception) -> Result:
-        reason = _reason(error)
-        if reason != NOT_WRITTEN:
+        if reason_of(error) != NOT_WRITTEN:
             delivery = replace(delivery, unsure=True)
         async with self.begin_record(now=self.now()) as tx:
-            if delivery.way == "folder" and delivery.tries < MOST_TRIES:
-                at = tx.now + pause_after(delivery.tries)
-                await _sql.try_later(
-                    tx.connection,
-                    delivery_id=delivery.id,
-                    at=at,
-                    unsure=delivery.unsure,
-                    reason=reason,
-                )
-                return Result("waits", delivery, reason, error=error)
-            await self._fail(tx, delivery, reason)
-            return Result("failed", delivery, reason, error=error)
+            return await self._try_later(tx, delivery, error)
+
+    async def _record_untaken(self, delivery: Delivery, error: Exception) -> Result | None:
+        """It could not be judged, or not taken back: nothing has left, and taking it was undone.
+
+        That counts as a try, or it would be the first one due for ever and stop all others.
+        """
+        async with self.begin_record(now=self.now()) as tx:
+            if await _claim(delivery.id, tx) is None:
+                return None  # somebody else has delivered it meanwhile
+            return await self._try_later(tx, delivery, error)
+
+    async def _try_later(self, tx: Transaction, delivery: Delivery, error: Exception) -> Result:
+        """Again by itself, as long as that may help."""
+        reason = reason_of(error)
+        if delivery.way == "folder" and delivery.tries < MOST_TRIES:
+            await _sql.try_later(
+                tx.connection,
+                delivery_id=delivery.id,
+                at=tx.now + pause_after(delivery.tries),
+                unsure=delivery.unsure,
+                reason=reason,
+            )
+            return Result("waits", delivery, reason, error=error)
+        await self._fail(tx, delivery, reason)
+        return Result("failed", delivery, reason, error=error)
 
     async def _fail(self, tx: Transaction, delivery: Delivery, reason: str) -> None:
         """Nobody tries by themselves any more; what is in it stays, sealed, for who asks for it."""
@@ -379,10 +387,9 @@ async def _claim(disclosure_id: UUID, tx: Transaction) -> Mapping[str, Any] | No
     return row
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, HalfwayError):
-        return INTERRUPTED
-    return NOT_WRITTEN if isinstance(error, OSError) else "delivery-failed"
+def _passes(error: Exception) -> bool:
+    """Whether the same try may succeed at any moment, and tells nothing of this delivery."""
+    return is_transient(error) and not isinstance(error, NotTakenBackError)
 
 
 def pause_after(tries: int) -> timedelta:

@@ -24,7 +24,8 @@ update delivery as d set tries = d.tries + 1, next_try_at = :until, unsure = tru
 returning d.delivery_id, d.way, d.tries, due.unsure;
 
 -- name: take(disclosure_id, until)^
--- The delivery that a disclosure leaves with, whenever it is due.
+-- The delivery that a disclosure leaves with, whenever it is due. What nobody tried any more by
+-- themselves is on its way again, and its tries begin anew.
 with asked as (
     select d.delivery_id, d.unsure from delivery d
      where d.delivery_id = (
@@ -32,8 +33,14 @@ with asked as (
        and exists (
                select from handover h
                 where h.delivery_id = d.delivery_id and h.state in ('pending', 'failed'))
-       for update of d)
-update delivery as d set tries = d.tries + 1, next_try_at = :until, unsure = true
+       for update of d
+), again as (
+    update handover as h set state = 'pending', reason = null, ended_at = null
+      from asked
+     where h.delivery_id = asked.delivery_id and h.state = 'failed')
+update delivery as d
+   set tries = case when d.next_try_at is null then 1 else d.tries + 1 end,
+       next_try_at = :until, unsure = true
   from asked
  where d.delivery_id = asked.delivery_id
 returning d.delivery_id, d.way, d.tries, asked.unsure;

@@ -270,14 +270,18 @@ async def announce_cut_off(
 
 async def destroy_keys(
     connection: Connection, names: Sequence[KeyName], *, cut_off: datetime
-) -> dict[str, int]:
-    """Destroy the keys of these names; how many it were, by category.
+) -> dict[SubjectId | None, dict[str, int]]:
+    """Destroy the keys of these names; how many it were, by person and category, with all people
+    whom no name has under None.
 
     What they sealed is unreadable once this commits, everywhere. Facts up to `cut_off` (aware) add
     nothing from then on. Only a service that the plan lets erase may call it.
     """
+    gone: dict[SubjectId | None, dict[str, int]] = {}
     rows = _sql.destroy_keys(connection, **_columns(names), up_to=cut_off)
-    return {category: keys async for category, keys in rows}
+    async for subject_id, category, keys in rows:
+        gone.setdefault(subject_id, {})[category] = keys
+    return gone
 
 
 async def count_keys(connection: Connection, names: Sequence[KeyName]) -> dict[str, int]:

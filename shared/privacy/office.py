@@ -6,7 +6,8 @@ inside the caller's transaction and says its audit entry there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Final, Literal, TypedDict, get_args
@@ -20,6 +21,7 @@ from shared.contract.audit import (
     SubjectLinked,
     SubjectUnlinked,
 )
+from shared.contract.topics import INBOUND_KEPT
 from shared.contract.types import EventId, SubjectId
 from shared.privacy import keyring
 from shared.privacy.attempts import Attempts, take_attempts
@@ -31,9 +33,13 @@ from shared.privacy.records import KEPT
 from shared.privacy.subjects import Alias, AliasKind, Person
 from shared.runtime.database import Connection, queries
 
-RETIRED_AFTER: Final = KEPT + timedelta(days=1)
-"""So long after an erasure a fact from before it may still come: a dead letter that is redriven
-opens for 30 days. Until then the alias has to lead to the subject that was erased."""
+LONGEST_WAIT: Final = timedelta(days=1)
+"""How long a service lets a message wait for what it names."""
+
+RETIRED_AFTER: Final = INBOUND_KEPT + LONGEST_WAIT + KEPT + timedelta(days=1)
+"""So long after an erasure a fact from before it may still come: it lay in its topic, waited for
+its event, became a dead letter, which opens for 30 days after the one on which it was taken, and
+was redriven. Until then the alias has to lead to the subject that was erased."""
 
 RETIRED_AT_ONCE: Final = 1_000
 
@@ -162,20 +168,23 @@ class PrivacyOffice:
         await keyring.announce_cut_off(tx.connection, self._names(scope), cut_off=cut_off)
 
     async def destroy(self, tx: Transaction, scope: Scope, cut_off: datetime) -> dict[str, int]:
-        """Destroy the keys of the scope; how many it were, by category."""
+        """Destroy the keys of the scope; how many it were, by category. Each person of the scope
+        has an entry, with their own.
+        """
         gone = await keyring.destroy_keys(tx.connection, self._names(scope), cut_off=cut_off)
         for subject_id in scope.people or (None,):
+            theirs = gone.get(subject_id, {})
             entry = KeysDestroyed(
                 **self._entry(tx),
                 subject_id=subject_id,
                 event_id=scope.event_id,
                 retention_class=scope.retention_class,
-                categories=tuple(sorted(gone)),
-                keys=sum(gone.values()),
+                categories=tuple(sorted(theirs)),
+                keys=sum(theirs.values()),
                 cut_off=cut_off,
             )
             tx.say(entry, key=None, subject=subject_id)
-        return gone
+        return _by_category(gone.values())
 
     async def retire_replaced(self, tx: Transaction) -> list[KeysRotated]:
         """Retire key-encryption keys that were replaced and wrap nothing any more; the entries."""
@@ -257,3 +266,10 @@ class PrivacyOffice:
             "plan_digest": self._privacy.plan.digest,
             "service": self._privacy.service,
         }
+
+
+def _by_category(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    whole: Counter[str] = Counter()
+    for count in counts:
+        whole.update(count)
+    return dict(whole)

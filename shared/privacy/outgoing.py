@@ -7,14 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.privacy.deliveries import Steps, no_steps
 from shared.privacy.handovers import Delivery
-from shared.runtime.files import sync_folder, write_whole
+from shared.privacy.ports import Steps, no_steps
+from shared.runtime.files import remove_whole, write_whole
 
 
 @dataclass(frozen=True, slots=True)
 class OutgoingFolder:
-    """`RECIPIENT/ID.csv`, in clear: only the service's own user may enter. Implements `Port`.
+    """`RECIPIENT/ID.csv`, in clear: only the service's own user may enter. Implements `OwnPort`.
 
     The name is the delivery's id, so that what is delivered again replaces what was there. `render`
     gives the bytes.
@@ -29,7 +29,7 @@ class OutgoingFolder:
         return str(self.file_of(delivery))
 
     async def take_back(self, delivery: Delivery) -> None:
-        await asyncio.to_thread(self._remove, delivery)
+        await asyncio.to_thread(remove_whole, self.file_of(delivery))
 
     def file_of(self, delivery: Delivery) -> Path:
         """Where the delivery lies once it is delivered."""
@@ -40,9 +40,3 @@ class OutgoingFolder:
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         file.parent.mkdir(mode=0o700, exist_ok=True)
         write_whole(file, self.render(delivery), lambda: self.steps("written"))
-
-    def _remove(self, delivery: Delivery) -> None:
-        file = self.file_of(delivery)
-        if file.exists():
-            file.unlink()
-            sync_folder(file.parent)

@@ -10,7 +10,7 @@ select key_id, subject_id, category, generation, kek, wrapped
 from keyring.open_keys(:purpose, :key_ids);
 
 -- name: destroy_keys(subject_ids, categories, contexts, up_to)
-select category, keys
+select subject_id, category, keys
 from keyring.destroy_keys(:subject_ids, :categories, :contexts, :up_to);
 
 -- name: announce_cut_off(subject_ids, categories, contexts, up_to)$

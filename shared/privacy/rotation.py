@@ -7,8 +7,9 @@ under the one before; then what that one wrapped is wrapped anew, a page at a ti
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, TypeAlias
 from uuid import UUID
 
@@ -31,12 +32,16 @@ _sql = queries("rotation.sql", __file__)
 @dataclass(frozen=True, slots=True)
 class Ring:
     """Ids of key-encryption keys: the current one, those that still wrap what was made before, and
-    those that wrap nothing any more.
+    those that wrap nothing any more, with the time (aware) since when.
     """
 
     current: str
     replaced: tuple[str, ...]
-    retired: frozenset[str]
+    retired: Mapping[str, datetime]
+
+    def was_rotated_since(self, moment: datetime) -> bool:
+        """Whether a rotation came to its end after that moment (aware)."""
+        return any(at > moment for at in self.retired.values())
 
 
 async def read_ring(administrator: Administrator) -> Ring:
@@ -45,8 +50,8 @@ async def read_ring(administrator: Administrator) -> Ring:
     (current,) = (kek for kek, is_current, _ in rows if is_current)
     return Ring(
         current,
-        tuple(kek for kek, is_current, retired in rows if not is_current and not retired),
-        frozenset(kek for kek, _, retired in rows if retired),
+        tuple(kek for kek, is_current, retired_at in rows if not is_current and not retired_at),
+        {kek: retired_at for kek, _, retired_at in rows if retired_at},
     )
 
 

@@ -1,7 +1,7 @@
 -- Wrapping the ring anew. The administrator's work: no service's role reads wrapped keys at large.
 
 -- name: key_encryption_keys()
-select kek, current, retired_at is not null as retired
+select kek, current, retired_at
 from keyring.key_encryption_key
 order by recorded_at, kek;
 

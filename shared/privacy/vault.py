@@ -41,6 +41,17 @@ _REMEDIES: Final = {
     404: "is there such a key, and is the engine mounted where STEWARD_VAULT_KEY says?",
 }
 
+_VERSION_REMEDIES: Final = {
+    "disallowed by policy": (
+        "shuts off a version that wraps keys; lower its min_decryption_version"
+    ),
+    "version is too new": (
+        "does not have a version yet that wraps keys: a node lags behind, or was restored from an"
+        " older backup"
+    ),
+}
+"""By what Vault says of an item of which only the version is at fault."""
+
 
 class Place(NamedTuple):
     """Where a key is: `transit/steward` is the key `steward` of the engine at `transit`."""
@@ -207,11 +218,9 @@ def _wrapped(result: Mapping[str, str]) -> bytes:
 
 def _opened(result: Mapping[str, str]) -> bytes:
     error = result.get("error")
-    if error and "disallowed by policy" in error:
-        raise KeyUnavailableError(
-            "waits for the key-encryption key: Vault shuts off a version that wraps keys; lower its"
-            " min_decryption_version"
-        )
+    for words, remedy in _VERSION_REMEDIES.items():
+        if error and words in error:
+            raise KeyUnavailableError(f"waits for the key-encryption key: Vault {remedy}")
     if error:
         raise SealError("a data key does not unwrap: it was altered or is another's")
     if "plaintext" not in result:

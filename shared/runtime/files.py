@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -11,9 +12,10 @@ def write_whole(path: Path, data: bytes, written: Callable[[], None] = lambda: N
     """Put a file into a folder that exists, in place of what was there; its owner alone reads it.
 
     It is on disk when this returns. `written` is called when its bytes are and its name is not.
-    What a crash leaves then is replaced by the next call. Raises OSError.
+    What a crash leaves then is replaced by the next call, or goes with `remove_whole`. Raises
+    OSError.
     """
-    new = path.with_name(f".{path.name}.new")
+    new = _unnamed(path)
     new.unlink(missing_ok=True)
     # Made here or not at all: nobody can have put a file of theirs in its place.
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -28,6 +30,23 @@ def write_whole(path: Path, data: bytes, written: Callable[[], None] = lambda: N
         new.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def remove_whole(path: Path) -> None:
+    """Remove a file, and what a crash of `write_whole` left of it under no name of its own.
+
+    They are off the disk when this returns; where they or their folder are not there, nothing is to
+    be done. Raises OSError.
+    """
+    with suppress(FileNotFoundError, NotADirectoryError):
+        for file in (path, _unnamed(path)):
+            file.unlink(missing_ok=True)
+        sync_folder(path.parent)
+
+
+def _unnamed(path: Path) -> Path:
+    """Where the bytes of a file lie until it gets its name."""
+    return path.with_name(f".{path.name}.new")
 
 
 def sync_folder(folder: Path) -> None:

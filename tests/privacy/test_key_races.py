@@ -63,9 +63,20 @@ async def destroy(
 ) -> None:
     who = choose.choice(PEOPLE)
     cut_off = NOW + timedelta(seconds=choose.randrange(100))
+    if choose.random() < 0.5:
+        # Who makes keys does not wait for what follows.
+        await keyring.announce_cut_off(connection, [(who, None, None)], cut_off=cut_off)
     async with connection.transaction():
         await keyring.destroy_keys(connection, [(who, None, None)], cut_off=cut_off)
     cut_offs[who] = max(cut_off, cut_offs.get(who, cut_off))
+
+
+async def taken_for_erased(administrator: Connection) -> list[asyncpg.Record]:
+    """People of whom a key is alive."""
+    return await administrator.fetch(
+        "select subject_id from keyring.subject join keyring.data_key using (subject_id)"
+        " where erased_at is not null and wrapped is not null"
+    )
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -73,6 +84,9 @@ async def test_what_a_batch_seals_it_can_open_and_what_is_destroyed_stays_destro
     seed: int, privacy_of: Callable[[str], Privacy], connect: Connect, administrator: Connection
 ) -> None:
     privacy = privacy_of("registration")
+    await administrator.execute(
+        "insert into keyring.subject (subject_id) select unnest($1::uuid[])", PEOPLE
+    )
     kept: list[Row] = []
     cut_offs: dict[SubjectId, datetime] = {}
 
@@ -86,6 +100,7 @@ async def test_what_a_batch_seals_it_can_open_and_what_is_destroyed_stays_destro
                 await make_and_use(connection, privacy, choose, kept)
 
     await asyncio.gather(*map(worker, range(4)))
+    assert await taken_for_erased(administrator) == []
     # At last everyone is erased once more, up to the latest fact: nothing opens any longer.
     retention, registration = await connect("retention"), await connect("registration")
     items = [ToOpen(who, "contact", value) for who, _, value in kept]

@@ -116,6 +116,23 @@ async def test_two_subjects_that_prove_to_be_one_person_are_covered_together(
     assert await privacy.use(intake, "event-arrangement", items) == [None, None]
 
 
+async def test_each_subject_of_a_person_has_an_entry_with_the_keys_of_its_own(
+    privacy: Privacy, intake: Connection, tx: SpokenTransaction, office: PrivacyOffice
+) -> None:
+    many, one, none = [await subject(privacy, intake, alias) for alias in (OLD, NEW, OTHER)]
+    items = [ToSeal(many, "contact", event, {}) for event in ("event:a", "event:b")]
+    items += [ToSeal(many, "diet", "event:a", {}), ToSeal(one, "contact", "event:a", {})]
+    await privacy.seal(intake, items, at=NOW)
+    gone = await office.destroy(tx, Scope((many, one, none)), NOW)
+    assert gone == {"contact": 3, "diet": 1}
+    entries = [entry for entry, _, _ in tx.said if isinstance(entry, KeysDestroyed)]
+    assert [(entry.subject_id, entry.keys, entry.categories) for entry in entries] == [
+        (many, 3, ("contact", "diet")),
+        (one, 1, ("contact",)),
+        (none, 0, ()),
+    ]
+
+
 async def test_of_three_that_are_one_person_all_are_remembered(
     privacy: Privacy, intake: Connection, tx: SpokenTransaction, office: PrivacyOffice
 ) -> None:

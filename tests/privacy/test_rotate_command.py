@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import TypeAlias
 
+import asyncpg
 import orjson
 import pytest
 
@@ -22,6 +24,8 @@ from tests.conftest import SettingsFactory
 from tests.privacy.conftest import Connect
 from tests.support.commands import NOWHERE, command
 from tests.support.work import NO_KAFKA, Work, at_work
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 CONTEXT = "event:a"
 FIRST, SECOND = "key-encryption-key", "key-encryption-key-2"
@@ -145,6 +149,45 @@ async def test_killed_at_any_step_it_is_brought_to_its_end(
     assert list(folder.key_encryption_keys()) == [SECOND]
     assert len(await recorded(log)) == 1
     assert await is_readable(intake, value)
+
+
+async def test_a_machine_that_did_not_rotate_the_last_time_can_rotate_the_next_time(
+    intake: Work,
+    settings: ServiceSettings,
+    folder: SecretsFolder,
+    administrator: Connection,
+    tmp_path: Path,
+) -> None:
+    await seal(intake)
+    other = SecretsFolder(shutil.copytree(folder.path, tmp_path / "other"))
+    there = settings.model_copy(update={"secrets": other.path})
+    done = await command(keys.app, settings, "rotate", "--yes")
+    assert done.code == 0, done.err
+    shutil.copy2(folder.path / SECOND, other.path / SECOND)
+    await administrator.execute(
+        "update keyring.key_encryption_key set retired_at = retired_at - interval '1 year'"
+    )
+    done = await command(keys.app, there, "rotate", "--yes", "--json")
+    assert done.code == 0, done.err
+    (rotated,) = orjson.loads(done.out)["rotated"]
+    assert rotated["keys"] == 1
+    assert list(other.key_encryption_keys()) == [f"{FIRST}-3"]
+    aside = {str(other.path / f"retired-{name}") for name in (FIRST, SECOND)}
+    assert set(orjson.loads(done.out)["put_aside"]) == aside
+
+
+async def test_a_machine_that_did_not_rotate_just_now_puts_the_old_key_aside_and_says_so(
+    intake: Work, log: Work, settings: ServiceSettings, folder: SecretsFolder, tmp_path: Path
+) -> None:
+    await seal(intake)
+    other = SecretsFolder(shutil.copytree(folder.path, tmp_path / "other"))
+    there = settings.model_copy(update={"secrets": other.path})
+    await command(keys.app, settings, "rotate", "--yes")
+    shutil.copy2(folder.path / SECOND, other.path / SECOND)
+    done = await command(keys.app, there, "rotate", "--yes")
+    assert (done.code, rotating.ENDED in done.out) == (0, True), done.err
+    assert list(other.key_encryption_keys()) == [SECOND]
+    assert len(await recorded(log)) == 1
 
 
 async def test_keys_from_elsewhere_are_rotated_to_the_newest_that_is_given(

@@ -348,4 +348,4 @@ async def test_of_two_rotations_at_once_one_is_told(
     with pytest.raises(WrongKeyError, match="meanwhile"):
         await rotation.replace(administrator, OLD.id, "another")
     ring = await rotation.read_ring(administrator)
-    assert (ring.current, ring.replaced, ring.retired) == (NEW.id, (OLD.id,), frozenset())
+    assert (ring.current, ring.replaced, ring.retired) == (NEW.id, (OLD.id,), {})

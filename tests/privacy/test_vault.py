@@ -222,6 +222,18 @@ async def test_a_version_that_was_shut_off_too_early_is_no_fault_of_the_data(
         await key.wrap(keys)
 
 
+async def test_a_version_that_a_node_does_not_have_yet_is_no_fault_of_the_data(
+    stand_in: StandIn, transit: Transit
+) -> None:
+    stand_in.rotate()
+    newest, _ = await transit.read()
+    keys = plain(2)
+    wrapped = await newest.wrap(keys)
+    stand_in.versions.pop()
+    with pytest.raises(KeyUnavailableError, match="does not have a version yet"):
+        await newest.unwrap(bound(keys, wrapped))
+
+
 @pytest.mark.parametrize(
     ("address", "fits"),
     [

@@ -16,7 +16,7 @@ PUBLIC: Final = frozenset(
     {
         *("asking", "attempts", "checking", "deliveries", "disclosure", "errors", "following"),
         *("grants", "handovers", "in_force", "keyed", "limits", "office", "outgoing", "plan"),
-        *("privacy", "putting_in_force", "rotation", "stored_plans", "subjects", "values"),
+        *("ports", "privacy", "putting_in_force", "rotation", "stored_plans", "subjects", "values"),
     }
 )
 """Modules of `shared.privacy` that others may import. Whatever else is there or comes is not."""

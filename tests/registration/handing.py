@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from services.registration.commands.counter import Counter, Wish, hand_over
 from services.registration.handlers.consents import keep_consents
 from services.registration.handlers.delivering import csv_of
@@ -17,13 +19,15 @@ from shared.contract.message import Envelope, Message
 from shared.contract.registration import ParticipantRegistered
 from shared.contract.retention import ObjectionRecorded
 from shared.messaging.unit_of_work import unit_of_work
-from shared.privacy.deliveries import Deliveries, Steps, no_steps
+from shared.privacy.deliveries import Deliveries
 from shared.privacy.disclosure import LogEnds
 from shared.privacy.limits import record_limits
 from shared.privacy.outgoing import OutgoingFolder
+from shared.privacy.ports import HandoverStep, Steps, no_steps
 from shared.runtime.clock import utc_now
 from shared.runtime.ids import new_id
 from tests.registration.conftest import HEARD, NOW, Front, consent
+from tests.support.messaging import Crash
 from tests.support.records import MadeRecord
 
 DIETS = consent("dietary-needs")
@@ -145,3 +149,34 @@ async def say_objection(given: Given, person: int) -> None:
     heard = Message(MadeRecord(b""), Envelope("3", "/steward/retention", "", 1), objection)
     async with given.front.transaction() as tx:
         await record_limits(tx, [heard])
+
+
+def dies_at(step: HandoverStep) -> Steps:
+    def look(at: HandoverStep) -> None:
+        if at == step:
+            raise Crash
+
+    return look
+
+
+async def dies_while_handing_over(
+    given: Given, step: HandoverStep, output: Path | None = None
+) -> None:
+    with pytest.raises(Crash):
+        await given.hand_over(output=output, steps=dies_at(step))
+    given.later()
+
+
+async def left(given: Given) -> int:
+    """Sealed values that wait for their delivery."""
+    (row,) = await given.front.rows("select count(*) from registration.handover_value")
+    return int(row["count"])
+
+
+async def states(given: Given) -> list[str]:
+    rows = await given.front.rows("select state from registration.handover")
+    return [row["state"] for row in rows]
+
+
+def people_on(path: Path) -> list[str]:
+    return [line.partition(",")[0] for line in path.read_text("utf-8").splitlines()[1:]]

@@ -25,14 +25,24 @@ from shared.contract.audit import (
     Entry,
 )
 from shared.contract.registry import MessageData
-from shared.privacy.deliveries import MOST_TRIES, HandoverStep, Result, Steps
+from shared.privacy.deliveries import MOST_TRIES, Result
 from shared.privacy.disclosure import LogEnds
-from shared.privacy.errors import KeyUnavailableError
+from shared.privacy.errors import KeyUnavailableError, SealError
 from shared.privacy.handovers import Delivery, list_handovers
+from shared.privacy.ports import HandoverStep
 from shared.runtime.application import Loop
 from shared.runtime.health import Heartbeats
 from tests.registration.conftest import Front
-from tests.registration.handing import Given, say_consent, say_objection, three_people
+from tests.registration.handing import (
+    Given,
+    dies_at,
+    dies_while_handing_over,
+    left,
+    people_on,
+    say_consent,
+    states,
+    three_people,
+)
 from tests.support.messaging import Crash
 
 STEPS: tuple[HandoverStep, ...] = get_args(HandoverStep)
@@ -43,37 +53,6 @@ async def given(front: Front, tmp_path: Path) -> Given:
     made = await three_people(front, tmp_path / "outgoing")
     await say_consent(made)
     return made
-
-
-def dies_at(step: HandoverStep) -> Steps:
-    def look(at: HandoverStep) -> None:
-        if at == step:
-            raise Crash
-
-    return look
-
-
-async def dies_while_handing_over(
-    given: Given, step: HandoverStep, output: Path | None = None
-) -> None:
-    with pytest.raises(Crash):
-        await given.hand_over(output=output, steps=dies_at(step))
-    given.later()
-
-
-async def left(given: Given) -> int:
-    """Sealed values that wait for their delivery."""
-    (row,) = await given.front.rows("select count(*) from registration.handover_value")
-    return int(row["count"])
-
-
-async def states(given: Given) -> list[str]:
-    rows = await given.front.rows("select state from registration.handover")
-    return [row["state"] for row in rows]
-
-
-def people_on(path: Path) -> list[str]:
-    return [line.partition(",")[0] for line in path.read_text("utf-8").splitlines()[1:]]
 
 
 def of(kind: type[Entry], facts: list[MessageData]) -> list[MessageData]:
@@ -130,9 +109,8 @@ async def test_who_dies_with_a_list_in_hand_is_said_not_to_have_told_and_can_be_
 
 async def in_hand(given: Given, result: Result, output: Path) -> Result | None:
     """As `steward disclosures resume` does."""
-    deliveries = given.deliveries()
     taken = ByHand(given.front.desk, output)
-    return await replace(deliveries, ports={"hand": taken}).deliver(result.delivery.id)
+    return await replace(given.deliveries(), by_hand=taken).deliver(result.delivery.id)
 
 
 @pytest.mark.parametrize("step", ["left", "delivered"])
@@ -187,23 +165,6 @@ async def test_who_withdrew_or_objected_before_the_delivery_is_withheld_and_it_i
     (delivered,) = of(DisclosureDelivered, facts)
     assert isinstance(delivered, DisclosureDelivered)
     assert delivered.people == 1
-
-
-async def test_where_nobody_is_left_nothing_is_delivered_and_what_lay_there_is_removed(
-    given: Given,
-) -> None:
-    await dies_while_handing_over(given, "delivered")
-    assert len(given.lists()) == 1
-    for person in (0, 1):
-        await say_objection(given, person)
-    result = await given.deliveries().deliver_due()
-    assert result is not None
-    assert result.state == "withheld"
-    assert given.lists() == []
-    withheld = await given.front.said(DisclosureWithheld)
-    assert [one.reason for one in withheld] == ["objected", "objected"]
-    assert (await left(given), await states(given)) == (0, ["withheld"])
-    assert await given.deliveries().deliver_due() is None
 
 
 async def test_who_was_erased_or_has_cancelled_before_the_delivery_is_not_in_it(
@@ -304,6 +265,60 @@ async def test_what_kills_every_process_that_tries_it_is_given_up(given: Given) 
     (failed,) = await given.front.said(DisclosureFailed)
     assert failed.may_have_reached
     assert await left(given) == 4, "it stays, sealed, for a person who looks into it"
+
+
+async def test_what_was_given_up_and_is_resumed_is_tried_as_often_again(given: Given) -> None:
+    given.folder.write_text("in the way")
+    await dies_while_handing_over(given, "left")
+    while (result := await given.deliveries().deliver_due()) and result.state == "waits":
+        given.later(timedelta(hours=1))
+    assert result is not None
+    assert await given.front.said(DisclosureFailed)
+    given.log_ends = {"consent": {0: 1}, "retention": {}}
+    resumed = await given.deliveries().deliver(result.delivery.id)
+    assert resumed is not None
+    assert (resumed.state, resumed.reason) == ("waits", "projection-behind")
+    assert await states(given) == ["pending"]
+    given.log_ends = {"consent": {}, "retention": {}}
+    for _ in range(MOST_TRIES - 1):
+        given.later(timedelta(hours=1))
+        tried = await given.deliveries().deliver_due()
+        assert tried is not None
+        assert (tried.state, tried.reason) == ("waits", "not-written")
+    given.folder.unlink()
+    given.later(timedelta(hours=1))
+    assert (last := await given.deliveries().deliver_due()) is not None
+    assert last.state == "delivered"
+    assert await states(given) == ["delivered"]
+    assert await given.front.said(DisclosureFailed) == []
+
+
+async def test_what_cannot_be_judged_is_tried_again_ever_later_and_stops_no_others(
+    given: Given,
+) -> None:
+    await dies_while_handing_over(given, "left")
+    await given.front.rows(
+        "update registration.handover_value"
+        " set sealed = set_byte(sealed, 40, 255 # get_byte(sealed, 40))"
+    )
+    await dies_while_handing_over(given, "left")
+    await given.front.facts()
+    altered, whole = [await given.deliveries().deliver_due() for _ in range(2)]
+    assert altered is not None
+    assert (altered.state, altered.reason) == ("waits", "delivery-failed")
+    assert isinstance(altered.error, SealError)
+    assert whole is not None
+    assert whole.state == "delivered"
+    for _ in range(MOST_TRIES - 1):
+        assert altered.state == "waits"
+        given.later(timedelta(hours=1))
+        altered = await given.deliveries().deliver_due()
+        assert altered is not None
+    assert altered.state == "failed"
+    facts = await given.front.facts()
+    assert [type(fact) for fact in facts] == [DisclosureDelivered, DisclosureFailed]
+    assert await left(given) == 4, "it stays, sealed, for a person who looks into it"
+    assert await given.deliveries().deliver_due() is None
 
 
 class SlowPort:

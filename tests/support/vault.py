@@ -127,6 +127,8 @@ class StandIn:
         if not prefix.startswith("vault:v"):
             return {"error": "invalid ciphertext: no prefix"}
         version = int(prefix.removeprefix("vault:v"))
+        if version > len(self.versions):
+            return {"error": "invalid ciphertext: version is too new"}
         if version < self.min_decryption_version:
             return {"error": "ciphertext or signature version is disallowed by policy (too old)"}
         content, bound = _bytes(text), _bytes(item.get("associated_data", ""))

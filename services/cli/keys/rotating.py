@@ -6,9 +6,11 @@ Each step leaves the database so that the next run knows where to go on.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 import asyncpg
 import orjson
@@ -21,6 +23,7 @@ from shared.contract.audit import KeysRotated
 from shared.local.administrator import connected
 from shared.privacy.key_sources import in_folder, retire_files
 from shared.privacy.rotation import Ring, count_wrapped, read_ring, replace, rewrap
+from shared.runtime.clock import utc_now
 from shared.runtime.database import Administrator
 from shared.runtime.secrets import SecretsFolder
 from shared.runtime.settings import ServiceSettings
@@ -31,6 +34,12 @@ NO_NEWER = (
 )
 BUSY = "the work of a service does not come to its end: nothing changed, run this again"
 KEPT = "nothing changed"
+ENDED = (
+    "nothing else was left to do of the rotation that ended within the last day: run this again for"
+    " another one"
+)
+LATELY: Final = timedelta(days=1)
+"""Who finds a command killed runs it again sooner than this; who rotates once a year, later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +75,10 @@ async def _run(*, yes: bool, as_json: bool) -> int:
         rotation = Rotation(office, administrator, settings, yes, as_json)
         ring = await read_ring(administrator)
         if not ring.replaced:
-            if put_aside := _put_aside(rotation, ring.retired):
-                # Killed behind its last transaction: nothing but the files was left.
+            # Killed behind its last transaction: nothing but the files was left. What was retired
+            # long ago lies here because another machine rotated: that is another rotation.
+            lately = ring.was_rotated_since(utc_now() - LATELY)
+            if lately and (put_aside := _put_aside(rotation, ring.retired)):
                 _tell(rotation, [], put_aside)
                 return 0
             if not await _replace(rotation, ring):
@@ -75,7 +86,8 @@ async def _run(*, yes: bool, as_json: bool) -> int:
                 return 1
             ring = await read_ring(administrator)
         entries = await _rewrap(rotation, ring)
-        put_aside = _put_aside(rotation, [entry.replaced for entry in entries])
+        retired = {entry.replaced for entry in entries}
+        put_aside = _put_aside(rotation, retired | ring.retired.keys())
     _tell(rotation, entries, put_aside)
     return 0
 
@@ -123,7 +135,7 @@ async def _rewrap(rotation: Rotation, ring: Ring) -> Sequence[KeysRotated]:
         return await rotation.office.privacy.retire_replaced(tx)
 
 
-def _put_aside(rotation: Rotation, retired: Sequence[str] | frozenset[str]) -> list[Path]:
+def _put_aside(rotation: Rotation, retired: Collection[str]) -> list[Path]:
     return retire_files(rotation.folder, retired) if in_folder(rotation.settings) else []
 
 
@@ -149,4 +161,6 @@ def _tell(rotation: Rotation, entries: Sequence[KeysRotated], put_aside: Sequenc
             " is recorded"
         )
     for path in put_aside:
-        typer.echo(f"{path} is put aside: backups of the database from before today need it")
+        typer.echo(f"{path} is put aside: older backups of the database need it")
+    if not entries:
+        typer.echo(ENDED)

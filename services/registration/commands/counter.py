@@ -29,7 +29,7 @@ from services.registration.handlers.republish import republish_events, republish
 from services.registration.settings import Settings
 from shared.assembly import open_parts
 from shared.messaging.unit_of_work import Transaction, unit_of_work
-from shared.privacy.deliveries import Deliveries, Port, Result, told
+from shared.privacy.deliveries import Deliveries, Result, told
 from shared.privacy.disclosure import BEHIND, Disclosure, Way
 from shared.privacy.errors import AliasError, SeveralPeopleError
 from shared.privacy.subjects import Person
@@ -141,10 +141,8 @@ async def hand_over(counter: Counter, wish: Wish, *, as_json: bool) -> str:
     left = next((one for one in disclosures if one.released), None)
     if left is None:
         return _summary(asked, disclosures, None, as_json=as_json)
-    ports: dict[Way, Port] = {**counter.deliveries.ports}
-    if wish.output is not None:
-        ports["hand"] = ByHand(counter.desk, wish.output)
-    result = await replace(counter.deliveries, ports=ports).deliver(left.id)
+    by_hand = None if wish.output is None else ByHand(counter.desk, wish.output)
+    result = await replace(counter.deliveries, by_hand=by_hand).deliver(left.id)
     return _summary(asked, _as_delivered(disclosures, result), result, as_json=as_json)
 
 

@@ -10,8 +10,8 @@ from typing import Final
 
 from services.registration.handlers.delivering import csv_of
 from services.registration.handlers.desk import Desk
-from shared.privacy.deliveries import HalfwayError
 from shared.privacy.handovers import Delivery
+from shared.privacy.ports import HalfwayError
 from shared.runtime.files import write_whole
 
 STANDARD_OUTPUT: Final = Path("-")
@@ -19,7 +19,7 @@ STANDARD_OUTPUT: Final = Path("-")
 
 @dataclass(frozen=True, slots=True)
 class ByHand:
-    """Implements `shared.privacy.deliveries.Port`."""
+    """Implements `shared.privacy.ports.Port`."""
 
     desk: Desk
     output: Path
@@ -35,6 +35,3 @@ class ByHand:
         else:
             await asyncio.to_thread(write_whole, self.output, data)
         return str(self.output)
-
-    async def take_back(self, delivery: Delivery) -> None:
-        """Where an earlier try put it, only who asked for it knows."""

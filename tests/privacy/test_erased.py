@@ -1,0 +1,91 @@
+"""Who is erased, and who is not: they came back while that was under way."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TypeAlias
+
+import asyncpg
+import pytest
+
+from services.registration.handlers import periodic as registration
+from shared.contract.topics import INBOUND_KEPT
+from shared.contract.types import SubjectId
+from shared.privacy.office import RETIRED_AFTER, PrivacyOffice, Scope
+from shared.privacy.privacy import Privacy
+from shared.privacy.records import KEPT
+from shared.privacy.subjects import Alias
+from shared.privacy.values import ToSeal
+from tests.privacy.conftest import NOW, Connect, SpokenTransaction, somebody_waits
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+OLD, NEW = (Alias("email", f"{name}@example.org") for name in ("old", "new"))
+
+
+@pytest.fixture
+async def tx(connect: Connect) -> SpokenTransaction:
+    return SpokenTransaction(await connect("retention"))
+
+
+async def subject(privacy: Privacy, intake: Connection, alias: Alias) -> SubjectId:
+    (found,) = await privacy.people.identify(intake, [[alias]])
+    return found
+
+
+async def erased(office: PrivacyOffice, tx: SpokenTransaction, who: SubjectId) -> None:
+    await office.destroy(tx, Scope((who,)), NOW)
+
+
+def contact(who: SubjectId, days: int = 0) -> ToSeal:
+    """What the person says so many days after NOW."""
+    return ToSeal(who, "contact", "event:a", {}, at=NOW + timedelta(days=days))
+
+
+@pytest.mark.parametrize("before", ["announced", "destroyed"])
+async def test_who_comes_back_before_an_erasure_is_at_its_end_is_not_erased(
+    privacy: Privacy, intake: Connection, tx: SpokenTransaction, office: PrivacyOffice, before: str
+) -> None:
+    who = await subject(privacy, intake, OLD)
+    await office.announce(tx, Scope((who,)), NOW)
+    if before == "destroyed":
+        await erased(office, tx, who)
+        assert await privacy.people.find(intake, [OLD]) == [None]
+    assert await privacy.seal(intake, [contact(who, days=1)], at=NOW) != [None]
+    await erased(office, tx, who)
+    assert await privacy.people.find(intake, [OLD]) == [who]
+    assert await office.people(tx.connection, OLD) == (who,)
+    assert await office.destroy(tx, Scope((who,)), NOW + timedelta(days=1)) == {"contact": 1}
+    assert await privacy.people.find(intake, [OLD]) == [None]
+
+
+async def test_an_erasure_waits_for_who_is_coming_back_and_they_for_it(
+    privacy: Privacy,
+    intake: Connection,
+    tx: SpokenTransaction,
+    office: PrivacyOffice,
+    administrator: Connection,
+) -> None:
+    who = await subject(privacy, intake, OLD)
+    await office.announce(tx, Scope((who,)), NOW)
+    async with intake.transaction():
+        assert await privacy.seal(intake, [contact(who, days=1)], at=NOW) != [None]
+        erasing = asyncio.create_task(erased(office, tx, who))
+        await somebody_waits(administrator)
+    await erasing
+    assert await privacy.people.find(intake, [OLD]) == [who]
+    other = await subject(privacy, intake, NEW)
+    await office.announce(tx, Scope((other,)), NOW)
+    async with tx.connection.transaction():
+        await erased(office, tx, other)
+        sealing = asyncio.create_task(privacy.seal(intake, [contact(other, days=1)], at=NOW))
+        await somebody_waits(administrator)
+    assert await sealing != [None]
+    assert await privacy.people.find(intake, [NEW]) == [other]
+
+
+def test_no_fact_from_before_an_erasure_comes_when_its_aliases_are_retired() -> None:
+    taken_after, waits, opens = INBOUND_KEPT, registration.LONGEST_WAIT, KEPT
+    the_rest_of_a_day = timedelta(days=1)
+    assert taken_after + waits + opens + the_rest_of_a_day <= RETIRED_AFTER
