@@ -35,7 +35,7 @@ class MemoryRecord:
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
+    headers: tuple[tuple[str, bytes | None], ...]
 
 
 @dataclass(slots=True)
@@ -106,7 +106,7 @@ class MemoryBroker:
         topic: str,
         key: bytes | None,
         value: bytes | None,
-        headers: Sequence[tuple[str, bytes]],
+        headers: Sequence[tuple[str, bytes | None]],
         partition: int | None = None,
     ) -> MemoryRecord:
         numbers = [number for name, number in self._logs if name == topic]
