@@ -69,6 +69,7 @@ class MemoryBroker:
         self.committed: dict[tuple[str, Partition], int] = {}
 
     def create_topic(self, topic: str, partitions: int) -> None:
+        """Also anew: it begins at its first offset again."""
         for number in range(partitions):
             self._logs[topic, number] = _PartitionLog()
 
