@@ -98,6 +98,9 @@ class Codec:
             if len(value) > MAX_MESSAGE_BYTES:
                 raise NoMessageError("too_large", f"the body exceeds {MAX_MESSAGE_BYTES} bytes")
             given = dict(record.headers)
+            if headers.NO_TEXT in "".join(given):
+                # What it was to be nobody knows: it may be one of those that are read here.
+                raise NoMessageError("envelope_invalid", "the name of a header is no UTF-8")
             content_type = given.get(headers.CONTENT_TYPE)
             if content_type is not None and content_type.startswith(_CLOUD_EVENTS):
                 attributes, data = from_body(content_type, value)

@@ -21,6 +21,9 @@ NO_FEE: Final = "ce_nofee"
 """Our extension: `true` on a fact about taking part that is free of charge."""
 TRACE_PARENT: Final = "traceparent"
 """W3C Trace Context, level 1, section 3.2."""
+NO_TEXT: Final = "\ufffd"
+"""Is in a name where that is no UTF-8: brokers that write a batch anew put it there, and our reader
+of batches does the same."""
 
 JSON: Final = "application/json"
 CLOUD_EVENT: Final = "application/cloudevents"

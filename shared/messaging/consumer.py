@@ -96,6 +96,8 @@ class Consumer:
         self._settling: asyncio.Task[None] | None = None
         self._at_work: dict[asyncio.Task[None], frozenset[Partition]] = {}
         self._waiting: set[asyncio.Task[None] | None] = set()
+        # Batches at work whose last try failed: while there is one, that others succeed is no news.
+        self._failing: set[asyncio.Task[None] | None] = set()
 
     @property
     def log(self) -> Log | None:
@@ -241,7 +243,7 @@ class Consumer:
             self._begin_anew()
         finally:
             # However it ended, it waits no more; a batch that did not succeed would never say so.
-            self._heartbeats.ok(self._batch)
+            self._fails_no_more()
 
     # Positions
 
@@ -351,7 +353,7 @@ class Consumer:
             else:
                 portion.succeeded(clock() - began)
                 back_off_s = FIRST_BACK_OFF_S
-                self._heartbeats.ok(self._batch)
+                self._fails_no_more()
         touched = {partition_of(one.record) for one in left}
         if self._kafka_told.note({one: positions[one] for one in touched}):
             await self.tell_kafka()
@@ -359,6 +361,7 @@ class Consumer:
     async def _wait(self, error: Exception, seconds: float) -> None:
         tell_why(error, self._heartbeats, self._batch)
         work = asyncio.current_task()
+        self._failing.add(work)
         self._waiting.add(work)
         try:
             await asyncio.sleep(seconds)
@@ -366,6 +369,11 @@ class Consumer:
             self._waiting.discard(work)
         if self._loop is not None:
             self._loop.beat()
+
+    def _fails_no_more(self) -> None:
+        self._failing.discard(asyncio.current_task())
+        if not self._failing:
+            self._heartbeats.ok(self._batch)
 
     async def tell_kafka(self) -> None:
         """Tell Kafka of the positions that it was not told of yet."""

@@ -32,7 +32,7 @@ class KeptRecord:
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
+    headers: tuple[tuple[str, bytes | None], ...]
 
 
 def pack(record: Record) -> bytes:
@@ -56,7 +56,8 @@ def unpack(letter: DeadLetter, packed: bytes) -> KeptRecord:
         content["timestamp"],
         _bytes(content["key"]),
         _bytes(content["value"]),
-        tuple((name, _bytes(value) or b"") for name, value in content["headers"]),
+        # A header that is null is as good as none; one that is empty is not.
+        tuple((name, _bytes(value)) for name, value in content["headers"]),
     )
 
 

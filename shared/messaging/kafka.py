@@ -2,7 +2,7 @@
 
 What FastStream 0.7.8 and aiokafka 0.14 do by themselves and must not do here: commit offsets,
 decode headers before a handler is asked, publish what a handler returns, sleep for five seconds
-after an error of one partition.
+after an error of one partition, poll on after a poll that failed.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka.message import FAKE_CONSUMER, KafkaMessage
 
 from shared.contract.topics import MAX_MESSAGE_BYTES
+from shared.messaging.batches import read_any_names
 from shared.messaging.kafka_sender import STOP_S, Sender, let_it_close
 from shared.messaging.offsets import ANSWER_S, bounds_of
 from shared.messaging.places import Partition
@@ -80,6 +81,7 @@ class KafkaTransport:
         self, group: str, topics: Sequence[str], listener: Listener, stopping: Stopping
     ) -> None:
         """See `Transport`. An error that reading does not survive by itself is raised."""
+        read_any_names()
         failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         rebalances = _Rebalances(listener)
         broker = self._broker(group, topics, listener, rebalances)
@@ -217,10 +219,15 @@ class _Reader(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka has no types
     ) -> dict[TopicPartition, list[ConsumerRecord]]:
         """FastStream's poll; neither `partitions` nor `timeout_ms` are its business.
 
-        What is at work is passed over: records behind it could not begin.
+        What is at work is passed over: records behind it could not begin. A poll that fails has
+        perhaps moved on in partitions whose records nobody gets: they lie before what the next one
+        would bring. So nothing is handed over any more, and reading begins anew.
         """
         records: dict[TopicPartition, list[ConsumerRecord]] = {}
         self._see_that_it_lives()
+        if self._failed.done():
+            await asyncio.sleep(POLL_S)
+            return {}
         busy = {TopicPartition(*one) for one in self._listener.busy()}
         poll_s = BUSY_POLL_S if busy else POLL_S
         try:
@@ -239,8 +246,9 @@ class _Reader(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka has no types
         except OffsetOutOfRangeError as error:
             for topic, number in error.args[0]:
                 self._listener.out_of_range((topic, number))
-        except KafkaError as error:
+        except Exception as error:  # noqa: BLE001 - FastStream would go on as if nothing had been
             self._fail(error)
+            return {}
         self._listener.polled()
         return records
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -40,6 +40,11 @@ NOT_SETTLED_S: Final = 1.0
 """The same while partitions are shared out: who looks then is to see soon what a process has."""
 
 HOUSEKEEPING_EVERY: Final = timedelta(minutes=10)
+HOUSEKEEPING_AGAIN: Final = timedelta(minutes=1)
+"""After it failed: a backup may hold a table for as long as it lasts."""
+
+HOUSEKEEPING_LATE: Final = timedelta(hours=1)
+"""Nothing that it does is urgent; after so long somebody has to look why it is not done."""
 
 INBOUND: Final = frozenset(spec.name for spec in TOPICS if spec.inbound)
 _log = structlog.get_logger(__name__)
@@ -66,33 +71,39 @@ class Maintenance:
         self._now = now
         self._read_kept = timedelta(hours=service.settings.inbound_kept_hours)
         self._inbound = inbound
-        self._next_housekeeping = now()
+        self._next_housekeeping = self._kept_house = now()
 
     async def run(self, loop: Loop) -> None:
         """Until the process is to stop."""
         while not loop.stopping:
             try:
                 # Kafka does not answer a consumer any more that was closed meanwhile.
-                await loop.unless_stopped(self._round())
+                await loop.unless_stopped(self._look())
+                loop.beat()
+                if self._now() >= self._next_housekeeping:
+                    await loop.unless_stopped(self._try_to_keep_house(loop))
             except Exception as error:  # noqa: BLE001 - all of it is done again soon
                 _log.warning("maintenance has to wait", **describe(error))
                 kafka = isinstance(error, KafkaError | TimeoutError)
                 loop.missing(f"{'Kafka' if kafka else 'the database'} does not answer")
                 await loop.pause(TRY_AGAIN_S)
             else:
-                loop.ok()
+                self._tell(loop)
                 await loop.pause(self._pause_s())
+
+    def _tell(self, loop: Loop) -> None:
+        if self._now() - self._kept_house < HOUSEKEEPING_LATE:
+            loop.ok()
+        else:
+            loop.missing("housekeeping has failed for an hour")
 
     def _pause_s(self) -> float:
         settled = all(consumer.settled for consumer in self._consumers)
         return FIGURES_EVERY.total_seconds() if settled else NOT_SETTLED_S
 
-    async def _round(self) -> None:
+    async def _look(self) -> None:
         # First: what comes after it may be out of reach because the certificate has ended.
         self._renew_certificate()
-        if self._now() >= self._next_housekeeping:
-            await self.keep_house()
-            self._next_housekeeping = self._now() + HOUSEKEEPING_EVERY
         await self.measure()
         for consumer in self._consumers:
             await consumer.tell_kafka()
@@ -111,19 +122,50 @@ class Maintenance:
         if self._tls.expiry is not None:
             CERTIFICATE_EXPIRY.set(self._tls.expiry.timestamp())
 
-    async def keep_house(self) -> None:
+    async def _try_to_keep_house(self, loop: Loop) -> None:
+        """What keeps it from its end keeps nothing else from being done meanwhile."""
+        try:
+            await self.keep_house(loop.beat)
+        except ExceptionGroup as failed:
+            for error in failed.exceptions:
+                _log.warning("housekeeping has to wait", **describe(error))
+            self._next_housekeeping = self._now() + HOUSEKEEPING_AGAIN
+        else:
+            self._kept_house = self._now()
+            self._next_housekeeping = self._kept_house + HOUSEKEEPING_EVERY
+
+    async def keep_house(self, beat: Callable[[], None] = lambda: None) -> None:
         """Prepare and drop partitions of the inbox, destroy the keys of bodies that were kept for
         long enough, delete what is read from inbound topics, and see that the database is discreet.
-        """
-        today = self._now().date()
-        async with bounded_transaction(self._pool, self._limit_s) as connection:
-            await store.keep_inbox(connection, today, KEEP_DAYS)
-            await self._sealer.purge_record_keys(connection, today)
-            await tell_if_loud(connection)
-        for consumer in self._consumers:
-            await self._delete_read(consumer)
 
-    async def _delete_read(self, consumer: Consumer) -> None:
+        Each of it whatever becomes of the others; between two of them it beats. Raises a group of
+        what they raised.
+        """
+        failed: list[Exception] = []
+        for part in (self._keep_inbox, self._purge_record_keys, self._delete_read):
+            try:
+                await part()
+            except Exception as error:  # noqa: BLE001 - raised with those of the others
+                failed.append(error)
+            beat()
+        if failed:
+            raise ExceptionGroup("housekeeping", failed)
+
+    async def _keep_inbox(self) -> None:
+        # Waits for whoever reads all tables, for two seconds; nothing is to wait for it.
+        async with bounded_transaction(self._pool, self._limit_s) as connection:
+            await store.keep_inbox(connection, self._now().date(), KEEP_DAYS)
+
+    async def _purge_record_keys(self) -> None:
+        async with bounded_transaction(self._pool, self._limit_s) as connection:
+            await self._sealer.purge_record_keys(connection, self._now().date())
+            await tell_if_loud(connection)
+
+    async def _delete_read(self) -> None:
+        for consumer in self._consumers:
+            await self._delete_read_by(consumer)
+
+    async def _delete_read_by(self, consumer: Consumer) -> None:
         """Never beyond our position: what is not processed is nowhere else."""
         log = consumer.log
         ours = {p: n for p, n in consumer.positions.items() if p[0] in self._inbound}

@@ -35,7 +35,7 @@ class MemoryRecord:
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
+    headers: tuple[tuple[str, bytes | None], ...]
 
 
 @dataclass(slots=True)
@@ -69,6 +69,7 @@ class MemoryBroker:
         self.committed: dict[tuple[str, Partition], int] = {}
 
     def create_topic(self, topic: str, partitions: int) -> None:
+        """Also anew: it begins at its first offset again."""
         for number in range(partitions):
             self._logs[topic, number] = _PartitionLog()
 
@@ -106,7 +107,7 @@ class MemoryBroker:
         topic: str,
         key: bytes | None,
         value: bytes | None,
-        headers: Sequence[tuple[str, bytes]],
+        headers: Sequence[tuple[str, bytes | None]],
         partition: int | None = None,
     ) -> MemoryRecord:
         numbers = [number for name, number in self._logs if name == topic]

@@ -9,6 +9,7 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from shared.messaging.batches import read_any_names
 from shared.messaging.places import Partition
 from shared.messaging.transport import Bounds
 from shared.runtime.cluster import Cluster
@@ -23,6 +24,7 @@ async def open_reader(cluster: Cluster) -> AsyncIterator[AIOKafkaConsumer]:
 
     Raises aiokafka's KafkaConnectionError when no broker answers.
     """
+    read_any_names()
     reader = AIOKafkaConsumer(**cluster.client_options(), enable_auto_commit=False)
     try:
         await reader.start()

@@ -158,19 +158,20 @@ select id, topic, partition, record_offset, status, holds_key, type, type_refere
        reason, detail, taken_at, sealed
 from dead_letter
 where id = any(:ids::bigint[])
-order by topic, partition, record_offset;
+order by id;
 
 -- name: lock_key(topic, reference)!
 -- Batches that meet this key wait here; they hold their shared locks for one batch at most.
 select from parked_key where topic = :topic and key_reference = :reference for update;
 
 -- name: queue_of_key(topic, reference, most)
--- The head and what waits behind it, in the order in which they came.
+-- The head and what waits behind it, in the order in which they came: that of their ids. Offsets begin
+-- anew where a topic is made anew.
 select id, topic, partition, record_offset, status, holds_key, type, type_reference, key_reference,
        reason, detail, taken_at, sealed
 from dead_letter
 where topic = :topic and key_reference = :reference and (status = 'parked' or holds_key)
-order by partition, record_offset
+order by id
 limit :most
 for update;
 

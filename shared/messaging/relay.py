@@ -31,10 +31,13 @@ PING_SHARE: Final = 0.25
 """Of the session time-out. A holder that is silent for all of it loses lane and connection."""
 
 DECIDED_S: Final = 60.0
-"""A transaction that gave ids is over after so long, or after a session time-out if that is longer:
-the server ends it before that, and it is at its end when it gives them. What was read since is
-looked through each time, so it is not longer.
+"""A transaction that gave ids is mostly over after so long, or after a session time-out if that is
+longer: it is at its end when it gives them, and the server ends it before that, unless it waits in
+its commit. What was read since is looked through each time, so it is not longer.
 """
+
+LOOK_BACK_S: Final = 300.0
+"""So often everything is looked through, for what was committed later than that."""
 
 FIRST_BACK_OFF_S: Final = 0.1
 LONGEST_BACK_OFF_S: Final = 5.0
@@ -116,7 +119,8 @@ class Relay:
 
     async def _publish(self, connection: Connection, loop: Loop) -> None:
         producer: Producer | None = None
-        cursor, clock = Cursor(self._decided_s), asyncio.get_running_loop().time
+        cursor = Cursor(self._decided_s, LOOK_BACK_S)
+        clock = asyncio.get_running_loop().time
         try:
             while not loop.stopping:
                 loop.beat()

@@ -45,6 +45,7 @@ from tests.canary.stack import Stack, running_stack
 from tests.canary.survey import May, Row, Survey, anyones
 from tests.canary.watch import Watch
 from tests.faults.hostile import Mutant, mutated
+from tests.support.any_records import send_any
 from tests.support.collector import has_way
 from tests.support.waiting import eventually
 
@@ -233,10 +234,7 @@ def _mutants(lines: Sequence[bytes]) -> list[Mutant]:
 
 async def _send_mutants(servers: str, mutants: Iterable[Mutant]) -> None:
     async with AIOKafkaProducer(bootstrap_servers=servers, linger_ms=5) as producer:
-        deliveries = [
-            await producer.send(one.topic, one.value, key=one.key, headers=one.headers)
-            for one in mutants
-        ]
+        deliveries = [await send_any(producer, one.topic, one.record) for one in mutants]
         await asyncio.gather(*deliveries)
 
 

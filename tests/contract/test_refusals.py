@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from shared.contract.codec import decode
+from shared.contract.headers import NO_TEXT
 from shared.contract.message import Undecodable
 from shared.contract.topics import MAX_MESSAGE_BYTES
 from tests.support import golden
@@ -32,6 +33,13 @@ JSON_TYPE = ("content-type", b"application/json")
         (binary("RegistrationSubmitted", b"\xef\xbb\xbf{}"), "json_broken", "no JSON"),
         (binary("RegistrationSubmitted", b"[" * 100_000), "json_broken", "no JSON"),
         (binary("RegistrationSubmitted", b'{"a": "\xe4"}'), "not_utf8", "byte 7 of the body"),
+        (
+            MadeRecord(
+                b"{}", (*binary("RegistrationSubmitted", DATA).headers, (f"gr{NO_TEXT}n", b""))
+            ),
+            "envelope_invalid",
+            "the name of a header",
+        ),
         (binary("RegistrationSubmitted", b"x" * (MAX_MESSAGE_BYTES + 1)), "too_large", "exceeds"),
         (binary("Nothing", DATA), "type_unknown", "type is none that the registry knows"),
         (binary("RegistrationSubmitted", [DATA]), "field_invalid", "must be a JSON object"),

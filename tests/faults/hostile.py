@@ -12,6 +12,7 @@ import orjson
 
 from examples.lines import CONTACTS, REGISTRATIONS
 from tests.faults.load import Load, Upstream
+from tests.support.any_records import AnyRecord, Header
 
 CANARY: Final = "kanarialintu"
 """Is in every name and address of these messages, and may be nowhere that people read."""
@@ -45,7 +46,11 @@ class Mutant:
     topic: str
     key: bytes | None
     value: bytes | None
-    headers: list[tuple[str, bytes]]
+    headers: list[Header]
+
+    @property
+    def record(self) -> AnyRecord:
+        return AnyRecord(self.key, self.value, self.headers)
 
 
 Mutate = Callable[[Random, Mutant], Mutant]
@@ -80,7 +85,7 @@ def _disguised(message: Upstream) -> Mutant:
         for name in ("name", "email", "phone", "billing_name", "billing_address", "diet"):
             if name in answers:
                 answers[name] = f"{CANARY}.{answers[name]}"
-    headers = [
+    headers: list[Header] = [
         (name, PREFIX.encode() + value if name == "ce_id" else value)
         for name, value in message.headers
     ]
@@ -131,10 +136,12 @@ def _json(random: Random, one: Mutant) -> Mutant:
 
 
 def _headers(random: Random, one: Mutant) -> Mutant:
-    """A header is missing, twice, no text, or another one; or there is no key or body."""
+    """A header is missing, twice, null, no text in name or value, or another one; or there is no
+    key or body.
+    """
     headers = list(one.headers)
     at = random.randrange(len(headers) + 1)
-    match random.randrange(7):
+    match random.randrange(9):
         case 0 if at < len(headers):
             del headers[at]
         case 1 if at < len(headers):
@@ -145,7 +152,11 @@ def _headers(random: Random, one: Mutant) -> Mutant:
             headers.append((random.choice(("reply_to", "ce_", CANARY)), CANARY.encode()))
         case 4:
             headers.append(("content-type", b"application/cloudevents+json"))
-        case 5:
+        case 5 if at < len(headers):
+            headers[at] = (headers[at][0], None)
+        case 6:
+            headers.insert(at, (b"\xfc" + CANARY.encode(), random.randbytes(8)))
+        case 7:
             return Mutant(one.topic, None, one.value, headers)
         case _:
             return Mutant(one.topic, random.randbytes(8), random.choice((None, b"")), headers)
@@ -158,7 +169,7 @@ def _types(random: Random, one: Mutant) -> Mutant:
     said = {"ce_type": random.choice(_TYPES)} if random.random() < 0.7 else {}
     if random.random() < 0.4:
         said["ce_dataschema"] = random.choice(_VERSIONS)
-    headers = [(name, value) for name, value in one.headers if name not in said]
+    headers: list[Header] = [(name, value) for name, value in one.headers if name not in said]
     headers += [(name, value.encode()) for name, value in said.items()]
     return Mutant(topic, one.key, one.value, headers)
 

@@ -58,6 +58,37 @@ async def test_a_batch_that_does_not_end_is_rolled_back_when_its_partitions_go_e
     assert await world.outcomes() == {"accepted": 20}
 
 
+async def test_a_batch_that_cannot_end_is_told_while_others_succeed(world: World) -> None:
+    """Else a partition would stand still, and nobody be told."""
+
+    async def stop_one(messages: Sequence[Message[Any]]) -> None:
+        if any(one.record.partition == 0 for one in messages):
+            raise ConnectionRefusedError
+
+    world.before_handling = stop_one
+    await world.send(Sent("a", 0, partition=0))
+    async with world.running() as process:
+
+        async def ready() -> bool:
+            return not process.heartbeats.not_ready()
+
+        async def told() -> bool:
+            return not await ready()
+
+        async def only_one_is_busy() -> bool:
+            return set(process.consumer.busy()) == {(world.inbound, 0)}
+
+        await until(told)
+        for number in range(1, 6):
+            await world.send(Sent("b", number, partition=1))
+            await world.taken(number)
+            await until(only_one_is_busy)
+            assert process.heartbeats.not_ready() == {"batch": "waits for the database"}
+        world.before_handling = None
+        await world.taken(6)
+        await until(ready)
+
+
 async def test_a_batch_that_is_too_much_for_the_time_limit_is_halved(world: World) -> None:
     async def take_too_long(messages: Sequence[Message[Any]]) -> None:
         if len(messages) > 5:

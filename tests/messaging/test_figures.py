@@ -163,6 +163,7 @@ async def test_what_was_away_is_looked_for_again_before_the_next_figures_are_due
 
 async def test_figures_come_soon_until_it_is_known_what_a_process_has(world: World) -> None:
     heartbeats, stopping, log = Heartbeats(), asyncio.Event(), StillLog()
+    heartbeats.expect("maintenance", 30)
     transport = world.cluster.transport(world.service.settings)
     consumer = Consumer(world.service, transport, heartbeats, inbox_key=b"k" * 32)
     seen: list[tuple[float, float | None]] = []

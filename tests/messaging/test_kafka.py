@@ -9,13 +9,16 @@ from typing import Any
 
 import orjson
 import pytest
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.errors import CorruptRecordException
 
 from shared.contract.message import Message
-from shared.messaging.kafka import FETCH_BYTES_A_RECORD
+from shared.messaging.kafka import FETCH_BYTES_A_RECORD, _Reader
+from shared.messaging.memory import MemoryRecord
 from tests.conftest import SettingsFactory, TopicFactory
+from tests.support.any_records import AnyRecord, send_together
 from tests.support.clusters import PARTITIONS, KafkaCluster, Sent
 from tests.support.messaging import SCHEMA, World, open_world
 
@@ -141,6 +144,92 @@ async def test_a_client_that_learns_nothing_of_brokers_while_partitions_are_shar
         await on_kafka.settled(10)
     assert await on_kafka.effects() == {"a": list(range(10))}
     assert len(readers) == 2
+
+
+async def test_a_header_whose_name_is_no_text_harms_no_neighbour(on_kafka: World) -> None:
+    """Clients of C and Java write any bytes, and Kafka takes them as they are."""
+    sent = [Sent("a", 1), Sent("b", 2), Sent("c", 3)]
+    together = [
+        AnyRecord(one.key.encode(), one.value, [*one.headers, *more])
+        for one, more in zip(sent, [[], [(b"gr\xfc\xdfe", b"x")], []], strict=True)
+        if one.key is not None
+    ]
+    servers = on_kafka.service.settings.cluster.bootstrap_servers
+    async with AIOKafkaProducer(bootstrap_servers=servers) as producer:
+        await (await send_together(producer, on_kafka.inbound, 1, together))
+    await on_kafka.send(*(Sent("d", number, partition=2) for number in range(3)))
+    await on_kafka.send(Sent("e", 9, partition=1))
+    async with on_kafka.running():
+        await on_kafka.settled(7)
+    assert await on_kafka.effects() == {"a": [1], "c": [3], "d": [0, 1, 2], "e": [9]}
+    (letter,) = await on_kafka.dead_letters()
+    assert (letter["partition"], letter["record_offset"]) == (1, 1)
+    assert (letter["reason"], letter["detail"]) == (
+        "envelope_invalid",
+        "the name of a header is no UTF-8",
+    )
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("it cannot be taken apart"), CorruptRecordException]
+)
+async def test_what_a_poll_that_failed_took_along_is_read_again(
+    on_kafka: World, monkeypatch: pytest.MonkeyPatch, error: Exception | type[Exception]
+) -> None:
+    """The client has moved on behind records of other partitions, which nobody got."""
+    poll = Fetcher.fetched_records
+    lost: list[object] = []
+
+    async def fail_once(self: Fetcher, *args: object, **options: object) -> object:
+        found = await poll(self, *args, **options)
+        if found and not lost:
+            lost.append(found)
+            raise error
+        return found
+
+    monkeypatch.setattr(Fetcher, "fetched_records", fail_once)
+    await handles_ten(on_kafka)
+    assert lost
+
+
+class NeverConnected(_Reader):
+    """Polls what a test has put there."""
+
+    def __init__(self, listener: Any, failed: asyncio.Future[None]) -> None:  # noqa: ANN401 - a test's
+        self._listener = listener
+        self._failed = failed
+
+    def _see_that_it_lives(self) -> None:
+        pass
+
+
+async def test_after_a_poll_that_failed_nothing_is_handed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else what comes next would be taken for what was to be read next."""
+    place = TopicPartition("topic", 0)
+    later = {place: [MemoryRecord("topic", 0, 105, 0, None, None, ())]}
+    found: list[Any] = [ValueError(), later]
+    told: list[str] = []
+
+    async def getmany(*_: object, **__: object) -> Any:  # noqa: ANN401 - aiokafka's own
+        if isinstance(found[0], Exception):
+            raise found.pop(0)
+        return found.pop(0)
+
+    class Listening:
+        def busy(self) -> set[object]:
+            return set()
+
+        def polled(self) -> None:
+            told.append("polled")
+
+    monkeypatch.setattr(AIOKafkaConsumer, "getmany", getmany)
+    failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    reader = NeverConnected(Listening(), failed)
+    assert [await reader.getmany(), await reader.getmany()] == [{}, {}]
+    assert told == []
+    assert isinstance(failed.exception(), ValueError)
 
 
 async def handles_ten(world: World) -> None:

@@ -181,7 +181,9 @@ class Machine(RuleBasedStateMachine):
         """Positions say what was taken; in that order the model has it now."""
         rows = await self.world.admin.fetch("select partition, next_offset from position")
         ends = {row["partition"]: row["next_offset"] for row in rows}
-        by_identity = {dict(one.headers)["ce_id"]: one for one in self.sent}
+        by_identity: dict[bytes | None, Sent] = {
+            dict(one.headers)["ce_id"]: one for one in self.sent
+        }
         for record in self.cluster.broker.records(self.world.inbound):
             place = (record.partition, record.offset)
             if record.offset < ends.get(record.partition, 0) and place not in self.taken:

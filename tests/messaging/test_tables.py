@@ -15,14 +15,16 @@ from structlog.testing import capture_logs
 from shared.contract.message import Message
 from shared.contract.types import Sealed
 from shared.messaging import store
-from shared.messaging.maintenance import Maintenance
+from shared.messaging.maintenance import HOUSEKEEPING_LATE, Maintenance
 from shared.messaging.planning import KEEP_DAYS
 from shared.messaging.redrive import Redrive
+from shared.runtime.application import Loop
 from shared.runtime.clock import utc_now
 from shared.runtime.database import Connection, role_name
+from shared.runtime.health import Heartbeats
 from tests.conftest import SettingsFactory
 from tests.support.clusters import MemoryCluster, Sent
-from tests.support.messaging import SCHEMA, World, open_world, until
+from tests.support.messaging import SCHEMA, PlainSealer, World, open_world, until
 
 TODAY = date(2031, 5, 20)
 
@@ -138,6 +140,44 @@ async def test_a_database_that_may_log_what_a_service_says_is_told_of(world: Wor
             await maintenance.keep_house()
     (told,) = [line for line in lines if line["event"] == "the database may log personal data"]
     assert told["settings"] == ["log_statement"]
+
+
+async def test_what_a_backup_holds_up_holds_up_nothing_else(world: World) -> None:
+    """`pg_dump` locks all tables as long as it lasts, and a new day of the inbox waits for one."""
+    purged: list[date] = []
+
+    class CountingSealer(PlainSealer):
+        async def purge_record_keys(self, connection: Connection, today: date) -> int:
+            purged.append(today)
+            return 0
+
+    clock, told = [utc_now() + timedelta(days=10)], list[Mapping[str, str]]()
+    heartbeats, stopping = Heartbeats(), asyncio.Event()
+    heartbeats.expect("maintenance", 30)
+
+    async with world.admin.acquire() as connection:
+        backup = connection.transaction()
+        await backup.start()
+        await connection.execute("lock table inbox_default in access share mode")
+
+        class HurriedLoop(Loop):
+            async def pause(self, seconds: float) -> None:
+                told.append(heartbeats.not_ready())
+                clock[0] += HOUSEKEEPING_LATE
+                if len(told) == 2:
+                    await backup.rollback()
+                if len(told) == 3:
+                    stopping.set()
+
+        service = replace(world.service, sealer=CountingSealer())
+        transport = world.cluster.transport(service.settings)
+        maintenance = Maintenance(service, [], transport, now=lambda: clock[0])
+        with capture_logs() as lines:
+            await maintenance.run(HurriedLoop("maintenance", heartbeats, stopping))
+    assert told == [{}, {"maintenance": "housekeeping has failed for an hour"}, {}]
+    waits = [line for line in lines if line["event"] == "housekeeping has to wait"]
+    assert [line["sqlstate"] for line in waits] == ["55P03"] * 2
+    assert len(purged) == 3
 
 
 async def test_read_messages_are_deleted_up_to_our_position_and_not_beyond(world: World) -> None:

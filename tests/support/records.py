@@ -16,7 +16,7 @@ from shared.runtime.clock import utc_now
 @dataclass(frozen=True)
 class MadeRecord:
     value: bytes | None
-    headers: tuple[tuple[str, bytes], ...] = ()
+    headers: tuple[tuple[str, bytes | None], ...] = ()
     key: bytes | None = None
     topic: str = "inbound.registrations"
     partition: int = 0

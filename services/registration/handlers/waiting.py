@@ -13,7 +13,7 @@ from services.registration import store
 from services.registration.handlers.desk import Desk, Request
 from shared.contract.codec import decode
 from shared.contract.inbound import RegistrationSubmitted
-from shared.contract.message import Fault, Message, Record
+from shared.contract.message import Fault, Message, Record, Undecodable
 from shared.contract.types import Sealed
 from shared.messaging.dead_letters import pack
 from shared.messaging.store import DeadLetter, bury
@@ -33,7 +33,7 @@ class KeptRecord:
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
+    headers: tuple[tuple[str, bytes | None], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +97,41 @@ async def _open(desk: Desk, tx: Transaction, taken: Sequence[store.TakenOut]) ->
     if not taken:
         return []
     bodies = await desk.privacy.open_records(tx.connection, [row.sealed for row in taken])
-    requests = []
+    requests: list[Request[Any]] = []
+    no_messages: list[DeadLetter] = []
     for row, body in zip(taken, bodies, strict=True):
-        message = None if body is None else _load(body)
-        if message is None:
+        if body is None:
             # The day's key is destroyed: nobody can know any more what was asked.
             tx.settle(row.topic, row.partition, "discarded")
+            continue
+        decoded = decode(_load(body))
+        if isinstance(decoded, Message):
+            requests.append(desk.request(decoded, since=row.since))
         else:
-            requests.append(desk.request(message, since=row.since))
+            no_messages.append(_no_message(decoded, row.sealed, tx))
+    if no_messages:
+        await bury(tx.connection, no_messages, tx.now)
+        for letter in no_messages:
+            tx.settle(letter.topic, letter.partition, "dead_letter")
     return requests
+
+
+def _no_message(kept: Undecodable, body: Sealed, tx: Transaction) -> DeadLetter:
+    """It was a message when it came: the contract has changed since, or we kept it wrongly."""
+    return DeadLetter(
+        topic=kept.record.topic,
+        partition=kept.record.partition,
+        record_offset=kept.record.offset,
+        status="dead",
+        holds_key=False,
+        type=None,
+        type_reference=None,
+        key_reference=None,
+        reason=kept.reason,
+        detail=kept.detail,
+        sealed=body,
+        taken_at=tx.now,
+    )
 
 
 async def condemn(
@@ -165,19 +191,17 @@ def _dump(record: Record) -> bytes:
     )
 
 
-def _load(body: bytes) -> Message[Any] | None:
+def _load(body: bytes) -> KeptRecord:
     kept = orjson.loads(body)
-    record = KeptRecord(
+    return KeptRecord(
         topic=kept["topic"],
         partition=kept["partition"],
         offset=kept["offset"],
         timestamp=kept["timestamp"],
         key=_bytes(kept["key"]),
         value=_bytes(kept["value"]),
-        headers=tuple((name, _bytes(value) or b"") for name, value in kept["headers"]),
+        headers=tuple((name, _bytes(value)) for name, value in kept["headers"]),
     )
-    message = decode(record)
-    return message if isinstance(message, Message) else None
 
 
 def _text(value: bytes | None) -> str | None:

@@ -9,9 +9,10 @@ import asyncpg
 from aiokafka import AIOKafkaProducer
 
 from services.cli.reckoning import SERVICES
-from tests.faults.hostile import CANARY, Mutant, mutants
+from tests.faults.hostile import CANARY, mutants
 from tests.faults.registry import injury
 from tests.faults.world import World
+from tests.support.any_records import send_any
 from tests.support.waiting import fetched
 
 DAY = 1_000
@@ -73,20 +74,13 @@ async def _send_mutants(world: World, many: int) -> None:
     async with AIOKafkaProducer(bootstrap_servers=servers, acks="all") as producer:
         waiting = []
         for number, mutant in enumerate(mutants(world.options.seed, many), 1):
-            waiting.append(await _send(producer, mutant))
+            waiting.append(await send_any(producer, mutant.topic, mutant.record))
             if len(waiting) == AT_ONCE:
                 await asyncio.gather(*waiting)
                 waiting.clear()
                 world.note(f"{number:,} hostile messages were sent")
         await asyncio.gather(*waiting)
     world.messages += many
-
-
-async def _send(producer: AIOKafkaProducer, mutant: Mutant) -> asyncio.Future[object]:
-    sent: asyncio.Future[object] = await producer.send(
-        mutant.topic, mutant.value, key=mutant.key, headers=mutant.headers
-    )
-    return sent
 
 
 async def _tells_nothing(world: World) -> None:

@@ -1,0 +1,83 @@
+"""Records that are kept whole, until they can be handled or are given up."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.messaging.dead_letters import KeptRecord, pack, unpack
+from shared.messaging.redrive import Redrive
+from shared.messaging.store import DeadLetter
+from tests.conftest import SettingsFactory
+from tests.support.clusters import PARTITIONS, MemoryCluster, Sent
+from tests.support.messaging import SCHEMA, World, open_world
+
+bodies = st.none() | st.binary(max_size=50)
+names = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+records = st.builds(
+    KeptRecord,
+    topic=st.just("topic"),
+    partition=st.just(3),
+    offset=st.just(7),
+    timestamp=st.integers(0, 2**53),
+    key=bodies,
+    value=bodies,
+    headers=st.lists(st.tuples(names, bodies), max_size=5).map(tuple),
+)
+
+
+@given(records)
+def test_a_record_that_is_kept_comes_back_as_it_was(record: KeptRecord) -> None:
+    """A header that is null is not one that is empty."""
+    letter = DeadLetter(
+        topic="topic",
+        partition=3,
+        record_offset=7,
+        status="dead",
+        holds_key=False,
+        type=None,
+        type_reference=None,
+        key_reference=None,
+        reason="",
+        detail="",
+        sealed=None,
+        taken_at=datetime(2026, 11, 30, tzinfo=UTC),
+    )
+    assert unpack(letter, pack(record)) == record
+
+
+@pytest.fixture
+def cluster() -> MemoryCluster:
+    return MemoryCluster()
+
+
+@pytest.fixture
+async def world(
+    cluster: MemoryCluster, database: str, service_settings: SettingsFactory
+) -> AsyncIterator[World]:
+    settings = service_settings(SCHEMA, kafka_bootstrap_servers="127.0.0.1:1")
+    async with open_world(cluster, database, settings) as opened:
+        yield opened
+
+
+async def test_what_failed_before_a_topic_was_made_anew_stops_nothing(
+    world: World, cluster: MemoryCluster
+) -> None:
+    """Two records have one place then."""
+    await world.send(Sent("x", 0, partition=0), Sent("a", 1, "fail", partition=0))
+    async with world.running():
+        await world.taken(2)
+    cluster.broker.create_topic(world.inbound, PARTITIONS)
+    await world.admin.execute("update position set next_offset = 0")
+    await world.send(*(Sent("a", number, partition=0) for number in (2, 3)))
+    async with world.running():
+        await world.taken(4)
+    assert [letter["record_offset"] for letter in await world.dead_letters()] == [0, 1, 1]
+    world.mended = True
+    head = await world.admin.fetchval("select id from dead_letter where status = 'dead'")
+    assert (await Redrive(world.service, world.tools()).run([head])).handled == 3
+    assert await world.effects() == {"x": [0], "a": [1, 2, 3]}, "in the order in which they came"

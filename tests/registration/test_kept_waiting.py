@@ -1,0 +1,54 @@
+"""Messages that wait are kept whole, and given up by nobody who is not told to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from services.registration.handlers import waiting
+from shared.contract import headers
+from shared.contract.codec import decode
+from shared.contract.message import Message, Record, Undecodable
+from shared.contract.registration import ParticipantRegistered
+from shared.contract.registry import MessageData
+from shared.messaging import store
+from shared.messaging.dead_letters import list_dead_letters, unpack
+from tests.registration.conftest import Front
+
+
+async def test_a_waiting_message_keeps_headers_that_are_null(front: Front) -> None:
+    """A time that is null is as good as none; one that is empty makes it no message."""
+    record = front.submitted(1)
+    others = [(name, value) for name, value in record.headers if name != headers.TIME]
+    await front.take(replace(record, headers=(*others, (headers.TIME, None))))
+    assert await front.outcomes() == {"waiting": 1}
+    await front.take(front.event())
+    assert await front.outcomes() == {"accepted": 2}
+    assert len(await front.said(ParticipantRegistered)) == 1
+
+
+async def test_what_waited_and_is_no_message_any_more_is_a_dead_letter(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A release that can read it can redrive it."""
+    await front.take(front.submitted(1), front.submitted(2))
+
+    def decode_second(record: Record) -> Message[MessageData] | Undecodable:
+        if record.key == b"1":
+            return Undecodable(record, "version_unknown", "the newest known version is 0")
+        return decode(record)
+
+    monkeypatch.setattr(waiting, "decode", decode_second)
+    await front.take(front.event())
+    assert await front.outcomes() == {"accepted": 2, "dead_letter": 1}
+    assert await front.dead_letters() == [("version_unknown", "the newest known version is 0")]
+    (listed,) = await list_dead_letters(front.pool)
+    async with front.pool.acquire() as connection:
+        (letter,) = await store.dead_letters(connection, [listed.id])
+        assert letter.sealed is not None
+        (packed,) = await front.desk.privacy.open_records(connection, [letter.sealed])
+    assert packed is not None
+    kept = decode(unpack(letter, packed))
+    assert isinstance(kept, Message)
+    assert (kept.record.key, kept.record.offset) == (b"1", 0)
