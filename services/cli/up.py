@@ -21,6 +21,7 @@ from services.cli.processes import NAMES
 from services.cli.system import Options, Ports, System, running_system
 from shared.local.logs import tail
 from shared.local.state import State, read_state
+from shared.local.supervisor import lossy
 
 _DETACHED_LOG = "up.log"
 _POLL_S = 0.1
@@ -112,9 +113,10 @@ async def _stay(asked: Options) -> int:
 
 def _be_told(work: asyncio.Task[None]) -> None:
     """Later signals change nothing: breaking off the stop would leave processes behind."""
-    _say("stopping already" if work.cancelling() else "stopping")
-    if not work.cancelling():
+    already = bool(work.cancelling())
+    if not already:
         work.cancel()
+    _say("stopping already" if already else "stopping")
 
 
 async def _run(asked: Options) -> None:
@@ -134,6 +136,7 @@ def _await_running(child: subprocess.Popen[bytes]) -> State | None:
     return None
 
 
+@lossy
 def _show(asked: Options, system: System) -> None:
     table = Table(box=None, pad_edge=False)
     for column in ("process", "pid", "where"):
@@ -155,5 +158,6 @@ def _shorter(path: Path) -> str:
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
 
 
+@lossy
 def _say(what: str) -> None:
     _console.print(f"[dim]{time.strftime('%H:%M:%S')}[/] {what}")

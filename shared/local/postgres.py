@@ -247,7 +247,8 @@ class LocalPostgres:
         lock = self._data / "postmaster.pid"
         if not lock.exists():
             return
-        owner = int(lock.read_text("utf-8").split("\n", 1)[0])
+        number = lock.read_text("utf-8").split("\n", 1)[0]
+        owner = int(number) if number.isdecimal() else None  # a full disk leaves an empty file
         clock = asyncio.get_running_loop().time
         began = clock()
         async with asyncio.timeout(30):

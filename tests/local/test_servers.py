@@ -188,6 +188,14 @@ async def test_a_stale_lock_whose_number_another_process_has_is_cleared(folder: 
         await stranger.wait()
 
 
+async def test_a_lock_that_a_full_disk_left_empty_is_cleared(folder: Path) -> None:
+    (process,) = await LocalPostgres(folder).prepare()
+    lock = folder / "data" / "postmaster.pid"
+    lock.touch()
+    await process.before_start()
+    assert not lock.exists()
+
+
 def test_data_of_another_major_version_is_refused(folder: Path) -> None:
     (folder / "data").mkdir()
     (folder / "data" / "PG_VERSION").write_text("17\n", "utf-8")
