@@ -182,6 +182,11 @@ class SecretsFolder:
         """Password of the role `steward_<service>`."""
         return read_secret(self._password_file(service), "run `steward migrate`")
 
+    def database_passwords(self, services: Iterable[str]) -> dict[str, str]:
+        """Those of these services that were made, by service."""
+        made = [service for service in services if self._password_file(service).exists()]
+        return {service: self.database_password(service) for service in made}
+
     def _password_file(self, service: str) -> Path:
         if _NAME.match(service) is None:
             raise ValueError("the name of a service has lower-case letters, digits and _")
