@@ -112,9 +112,7 @@ async def _fresh_folders() -> tuple[Path, Path]:
     """The demonstration's own folder, emptied of what the last one left, and one for its lists."""
     home = home_folder() / "demo"
     await remove_home(home)
-    lists = home / "lists"
-    lists.mkdir(parents=True)
-    return home, lists
+    return home, home / "lists"
 
 
 async def _publish(console: Console, system: System, books: Books, day: Path) -> None:
@@ -128,6 +126,7 @@ async def _publish(console: Console, system: System, books: Books, day: Path) ->
 async def _hand_out(console: Console, system: System, folder: Path) -> list[Handover]:
     """Every list that some event's recipient may have, made by the command that staff use."""
     console.rule("Recipients get what the plan lets them have")
+    await asyncio.to_thread(folder.mkdir)
     listed = await _steward(system, "registration", "events", "--json")
     handovers = []
     for event in map(orjson.loads, listed.splitlines()):

@@ -221,6 +221,17 @@ def test_in_a_folder_that_is_closed_to_nobody_data_is_a_link_to_one_that_is_open
     assert not place.parent.exists()
 
 
+def test_of_a_cluster_that_was_moved_nothing_goes_but_itself(tmp_path: Path) -> None:
+    disk, folder = tmp_path / "disk", tmp_path / "postgres"
+    for made in (disk / "pgdata", disk / "photographs", folder):
+        made.mkdir(parents=True)
+    (disk / "pgdata" / "PG_VERSION").touch()
+    (folder / "data").symlink_to(disk / "pgdata")
+    remove_data(folder)
+    assert list(disk.iterdir()) == [disk / "photographs"]
+    assert list(folder.iterdir()) == []
+
+
 async def test_orphans_of_a_killed_starter_are_stopped(folder: Path) -> None:
     async with started_apart("postgres", folder) as port:
         pass
