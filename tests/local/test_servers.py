@@ -167,6 +167,14 @@ async def test_postgres_asks_for_a_password_and_logs_no_value(folder: Path) -> N
     assert "canary" not in log
 
 
+def test_what_lies_in_kafka_can_be_reached_by_nobody_else(folder: Path) -> None:
+    """Also where the folder was made before, as it used to be."""
+    (folder / "kafka").mkdir(mode=0o755)
+    asyncio.run(LocalKafka(folder / "kafka", brokers=3).prepare())
+    assert stat.S_IMODE((folder / "kafka").stat().st_mode) == 0o700
+    assert (folder / "kafka" / "kafka-3" / "data").is_dir()
+
+
 def test_the_password_of_the_administrator_can_be_read_by_nobody_else(folder: Path) -> None:
     asyncio.run(LocalPostgres(folder).prepare())
     assert stat.S_IMODE((folder / "password").stat().st_mode) == 0o600
