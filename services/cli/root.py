@@ -90,7 +90,10 @@ def steward() -> None:
 @app.command()
 def up(
     detach: Annotated[
-        bool, typer.Option("--detach", "-d", help="Return when all is ready.")
+        bool,
+        typer.Option(
+            "--detach", "-d", help="Return when all is ready; exit code 1: something is not."
+        ),
     ] = False,
     kafka_port: KafkaPort = None,
     postgres_port: PostgresPort = None,

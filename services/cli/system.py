@@ -128,22 +128,24 @@ async def running_system(options: Options) -> AsyncIterator[System]:
         servers = await _servers(options, supervisor)
         await _migrate(options, servers)
         environment = _environment(options, servers)
-        supervisor.note(**{name: environment[name] for name in ADDRESSES if name in environment})
+        supervisor.note(
+            addresses={name: environment[name] for name in ADDRESSES if name in environment}
+        )
         ports = _service_ports(options)
         options.say(f"starting {', '.join(options.processes)}")
         processes = (
             _service(options, name, spec, ports[name], environment)
             for name, spec in options.processes.items()
         )
-        not_ready = await supervisor.start(*processes)
-        supervisor.note(phase="running")
+        not_ready = {**servers.not_ready, **await supervisor.start(*processes)}
+        supervisor.note(phase="running", not_ready=not_ready)
         yield System(
             servers.cluster,
             servers.database_url,
             options.secrets_folder,
             ports,
             environment,
-            {**servers.not_ready, **not_ready},
+            not_ready,
             supervisor,
         )
 

@@ -9,7 +9,7 @@ import contextlib
 import os
 import signal
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -141,10 +141,20 @@ class Supervisor:
         }
         return {name: what for name, what in missing.items() if what}
 
-    def note(self, *, phase: str | None = None, **addresses: str) -> None:
-        """Write down, for `status`, how far it is and where things are. No passwords."""
-        known = {**self._state.addresses, **addresses}
-        self._state = replace(self._state, phase=phase or self._state.phase, addresses=known)
+    def note(
+        self,
+        *,
+        phase: str | None = None,
+        addresses: Mapping[str, str] | None = None,
+        not_ready: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write down, for other commands, how far it is and where things are. No passwords."""
+        self._state = replace(
+            self._state,
+            phase=phase or self._state.phase,
+            addresses=addresses or self._state.addresses,
+            not_ready=not_ready or self._state.not_ready,
+        )
         self._write()
 
     @property
