@@ -71,7 +71,7 @@ lock: .venv/checks ## resolve requirements*.in and the Java packages anew
 	$(BIN)/python -m shared.local.packages
 
 clean: ## stop what runs; remove data, secrets, .venv and everything made here
-	@! test -x $(BIN)/steward || $(BIN)/steward down --remove-everything
+	@! test -x $(BIN)/steward || $(BIN)/steward down --remove-everything --yes
 	rm -rf .venv .local build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache \
 		.hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

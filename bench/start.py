@@ -49,7 +49,7 @@ async def _home() -> AsyncIterator[Mapping[str, str]]:
         try:
             yield environment
         finally:
-            await _steward(environment, "down", "--remove-everything")
+            await _steward(environment, "down", "--remove-everything", "--yes")
 
 
 def _reachable(folder: Path) -> Path:

@@ -22,6 +22,7 @@ from services.cli.environment import home_folder, plan_path
 from services.cli.reckoning import Books, Handed, open_books
 from services.cli.reckoning import Progress as Standing
 from services.cli.system import Options, Ports, System, running_system
+from services.cli.unused_servers import used_by_another, without_another_system
 from shared.contract.services import SERVICES
 
 app = typer.Typer(add_completion=False)
@@ -58,8 +59,9 @@ def demo(
 ) -> None:
     """Start everything, publish one day, hand out lists, and check that the numbers add up.
 
-    Uses a folder of its own and free ports, so a system that runs is not touched. Ends by itself:
-    exit code 0 when every message has an outcome and every disclosure its entries.
+    Uses a folder of its own and free ports, so a system that runs is not touched: servers that
+    KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL name are refused where a Steward is there already. Ends
+    by itself: exit code 0 when every message has an outcome and every disclosure its entries.
 
     Example: steward demo --day examples/day.jsonl
     """
@@ -78,11 +80,18 @@ def demo(
 
 
 async def _demonstrate(console: Console, day: Path, about: str | None) -> None:
+    environ = without_another_system(os.environ)
+    if used := await used_by_another(environ):
+        raise DemoError(
+            f"there is a Steward already where {' and '.join(used)} point: unset what names it, to"
+            " have servers started here, or name servers that no Steward has used"
+        )
     home, lists = await _fresh_folders()
     options = Options(
         home=home,
         plan=plan_path(),
         ports=Ports(any_free=True),
+        environ=environ,
         say=lambda text: console.print(f"[dim]{text}[/dim]"),
     )
     async with (
@@ -103,9 +112,7 @@ async def _fresh_folders() -> tuple[Path, Path]:
     """The demonstration's own folder, emptied of what the last one left, and one for its lists."""
     home = home_folder() / "demo"
     await remove_home(home)
-    lists = home / "lists"
-    lists.mkdir(parents=True)
-    return home, lists
+    return home, home / "lists"
 
 
 async def _publish(console: Console, system: System, books: Books, day: Path) -> None:
@@ -119,6 +126,7 @@ async def _publish(console: Console, system: System, books: Books, day: Path) ->
 async def _hand_out(console: Console, system: System, folder: Path) -> list[Handover]:
     """Every list that some event's recipient may have, made by the command that staff use."""
     console.rule("Recipients get what the plan lets them have")
+    await asyncio.to_thread(folder.mkdir)
     listed = await _steward(system, "registration", "events", "--json")
     handovers = []
     for event in map(orjson.loads, listed.splitlines()):
@@ -232,7 +240,11 @@ async def _steward(
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, **system.environment, "COLUMNS": str(width)},
+        env={
+            **without_another_system(os.environ),
+            **system.environment,
+            "COLUMNS": str(width),
+        },
     )
     printed, complaint = await process.communicate(given.encode() if given else None)
     if process.returncode != 0:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import time
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,10 +13,13 @@ from services.cli.figures import Figures, Sample, Span, figures_of, read_sample
 from services.cli.processes import service_of
 from services.cli.schemas import SERVICES
 from shared.local.ports import HOST
-from shared.local.readiness import HELLOS, missing_from_port, missing_from_service
+from shared.local.readiness import (
+    HELLOS,
+    answer_of,
+    missing_from_port,
+    missing_from_service,
+)
 from shared.local.state import Entry, State, read_state
-
-_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,7 @@ async def _sample(entry: Entry) -> Sample | None:
 
 def _fetch(port: int) -> Sample | None:
     try:
-        with urllib.request.urlopen(f"http://{HOST}:{port}/metrics", timeout=_TIMEOUT_S) as answer:
-            return read_sample(answer.read().decode(), time.monotonic())
+        status, body = answer_of(port, "/metrics")
+        return read_sample(body.decode(), time.monotonic()) if status == http.client.OK else None
     except (OSError, ValueError):
         return None

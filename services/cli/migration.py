@@ -9,7 +9,10 @@ import asyncpg
 
 from services.cli.schemas import SERVICES, schemas
 from shared.contract.topics import TOPICS
+from shared.privacy.belonging import belongs
+from shared.privacy.errors import WrongKeyError
 from shared.privacy.grants import apply_grants
+from shared.privacy.key_sources import open_wrappers
 from shared.privacy.putting_in_force import first_plan
 from shared.runtime.actor import actor
 from shared.runtime.clock import utc_now
@@ -17,7 +20,37 @@ from shared.runtime.cluster import Cluster
 from shared.runtime.database import role_name, without_credentials
 from shared.runtime.migrate import MigrationFile, Progress, create_topics, migrate
 from shared.runtime.quiet import loud_settings
+from shared.runtime.roles import any_fits
 from shared.runtime.secrets import SecretsFolder
+from shared.runtime.settings import ServiceSettings
+
+
+async def refuse_other_secrets(database_url: str, settings: ServiceSettings) -> None:
+    """WrongKeyError where a Steward has worked in the database, and the secrets are not its own:
+    migrating would give its roles other passwords, and lock out what runs (ADR 78).
+
+    One password of the folder that a role has is proof, or one key-encryption key at hand that the
+    keyring knows; so passwords may be deleted to have them made anew. `database_url` is the
+    administrator's.
+    """
+    secrets = SecretsFolder(settings.secrets)
+    connection = await asyncpg.connect(database_url, timeout=10)
+    try:
+        if await any_fits(connection, secrets.database_passwords(SERVICES)):
+            return
+        async with open_wrappers(settings) as wrappers:
+            if await belongs(connection, wrappers):
+                return
+    except asyncpg.InsufficientPrivilegeError:
+        return  # no administrator: migrating says so, and changes nothing
+    finally:
+        await connection.close()
+    raise WrongKeyError(
+        f"the secrets in {secrets.path} are not those of this database: no password there is its"
+        " own, nor is a key-encryption key at hand. Restore the folder that belongs to it, or name"
+        " it by STEWARD_SECRETS or STEWARD_HOME; where its key-encryption key is elsewhere, name"
+        " that too. Nothing was changed"
+    )
 
 
 async def migrate_database(

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import select
+import stat
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -15,6 +19,8 @@ from shared.runtime.cluster import Cluster
 
 IN_FLIGHT = 2_000
 """Records that wait for the broker at most: memory stays small however long the file is."""
+
+_READ_AT_ONCE = 256 * 1024
 
 SAID_AT_MOST = 100
 """Refused lines of which the reason is kept; the others are counted."""
@@ -51,8 +57,9 @@ def check(lines: Iterable[bytes]) -> Report:
     return report
 
 
-async def publish(lines: Iterable[bytes], cluster: Cluster, progress: Progress) -> Report:
-    """Send every line that can be sent, in order, each acknowledged by all in-sync replicas.
+async def publish(lines: BinaryIO, cluster: Cluster, progress: Progress) -> Report:
+    """Send every line that can be sent, in order, each acknowledged by all in-sync replicas; those
+    of a pipe as they come.
 
     Raises aiokafka's KafkaError when the broker cannot be reached or refuses a record: what was
     acknowledged by then stays sent.
@@ -75,11 +82,17 @@ async def publish(lines: Iterable[bytes], cluster: Cluster, progress: Progress) 
 
 
 async def _send_all(
-    producer: AIOKafkaProducer, lines: Iterable[bytes], report: Report, progress: Progress
+    producer: AIOKafkaProducer, lines: BinaryIO, report: Report, progress: Progress
 ) -> None:
     pending: list[asyncio.Future[object]] = []
     waiting: Counter[str] = Counter()
-    for number, line in enumerate(lines, 1):
+
+    async def caught_up() -> None:
+        await _acknowledged(pending, waiting, report)
+
+    number = 0
+    async for line in _lines(lines, caught_up):
+        number += 1
         if line.strip():
             try:
                 record = read_line(line)
@@ -90,8 +103,8 @@ async def _send_all(
                 waiting[record.topic] += 1
         progress(len(line))
         if len(pending) == IN_FLIGHT:
-            await _acknowledged(pending, waiting, report)
-    await _acknowledged(pending, waiting, report)
+            await caught_up()
+    await caught_up()
 
 
 async def _send(producer: AIOKafkaProducer, record: ToSend) -> asyncio.Future[object]:
@@ -111,3 +124,49 @@ async def _acknowledged(
     report.sent.update(waiting)
     pending.clear()
     waiting.clear()
+
+
+async def _lines(file: BinaryIO, caught_up: Callable[[], Awaitable[None]]) -> AsyncIterator[bytes]:
+    """Each line with its end, which the last one may lack, as soon as it is there. `caught_up` is
+    called before more has to be waited for.
+    """
+    begun: list[bytes] = []
+    while chunk := await _read(file, caught_up):
+        whole, end, rest = chunk.rpartition(b"\n")
+        if end:
+            for line in b"".join([*begun, whole]).split(end):
+                yield line + end
+            begun.clear()
+        begun.append(rest)
+    if last := b"".join(begun):
+        yield last
+
+
+async def _read(file: BinaryIO, caught_up: Callable[[], Awaitable[None]]) -> bytes:
+    """What there is to read, once there is something; nothing at the end."""
+    if not _may_wait(file):
+        return file.read(_READ_AT_ONCE)
+    descriptor = file.fileno()
+    if not select.select([descriptor], [], [], 0)[0]:
+        await caught_up()
+        await _readable(descriptor)
+    return os.read(descriptor, _READ_AT_ONCE)
+
+
+async def _readable(descriptor: int) -> None:
+    """Wait until there is something, or the end; Ctrl-C is heard meanwhile."""
+    loop, there_is = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(descriptor, there_is.set)
+    try:
+        await there_is.wait()
+    finally:
+        loop.remove_reader(descriptor)
+
+
+def _may_wait(file: BinaryIO) -> bool:
+    """Whether who reads it may have to wait for somebody who writes."""
+    try:
+        mode = os.fstat(file.fileno()).st_mode
+    except OSError:
+        return False  # it is in memory
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or file.isatty()

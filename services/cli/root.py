@@ -90,7 +90,10 @@ def steward() -> None:
 @app.command()
 def up(
     detach: Annotated[
-        bool, typer.Option("--detach", "-d", help="Return when all is ready.")
+        bool,
+        typer.Option(
+            "--detach", "-d", help="Return when all is ready; exit code 1: something is not."
+        ),
     ] = False,
     kafka_port: KafkaPort = None,
     postgres_port: PostgresPort = None,
@@ -119,13 +122,16 @@ def down(
             "--remove-everything", help="Then remove data, secrets and logs. There is no way back."
         ),
     ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before removing.")] = False,
 ) -> None:
     """Stop what `steward up` started, also what a killed one left.
 
-    Example: steward down
+    Examples: steward down · steward down --remove-everything
     """
-    from services.cli.down import remove, stop
+    from services.cli.down import ask_to_remove, remove, stop
 
+    if remove_everything and not yes:
+        ask_to_remove()
     code = stop()
     if remove_everything and code == 0:
         remove()

@@ -40,11 +40,17 @@ def _spec(name: str) -> ServiceSpec:
 
 def run_migration() -> None:
     """Migrate the servers that the environment names, and say what was done."""
-    from services.cli.migration import loud_services, migrate_everything, warning_of
+    from services.cli.migration import (
+        loud_services,
+        migrate_everything,
+        refuse_other_secrets,
+        warning_of,
+    )
 
-    settings = ServiceSettings.load()
     secrets = SecretsFolder(secrets_path())
+    settings = ServiceSettings.load().model_copy(update={"secrets": secrets.path})
     secrets.create()
+    asyncio.run(refuse_other_secrets(settings.database_url, settings))
     files, topics = asyncio.run(
         migrate_everything(
             settings.database_url,

@@ -12,7 +12,12 @@ from itertools import chain
 from pathlib import Path
 
 from services.cli.environment import ADDRESSES, KAFKA_SECURITY
-from services.cli.migration import loud_services, migrate_everything, warning_of
+from services.cli.migration import (
+    loud_services,
+    migrate_everything,
+    refuse_other_secrets,
+    warning_of,
+)
 from services.cli.processes import PROCESSES, ProcessSpec, replica_name
 from services.cli.schemas import SERVICES
 from shared.local import administrator
@@ -26,7 +31,7 @@ from shared.local.supervisor import Supervisor
 from shared.runtime.cluster import Cluster
 from shared.runtime.database import without_credentials
 from shared.runtime.secrets import SecretsFolder
-from shared.runtime.settings import KafkaSettings, SettingsError, TopicSettings
+from shared.runtime.settings import KafkaSettings, ServiceSettings, SettingsError, TopicSettings
 
 FIRST_HTTP_PORT = 8701
 _GIVEN_SERVER_WITHIN_S = 30.0
@@ -114,7 +119,8 @@ async def running_system(options: Options) -> AsyncIterator[System]:
     """Start everything, in order; give the addresses; stop everything in reverse at the end.
 
     Raises LocalError (ports, packages, another system on the same folder), MigrationError,
-    SecretsError, PlanError. Data below `home` of an earlier run is found again.
+    SecretsError, WrongKeyError, PlanError, SettingsError. Data below `home` of an earlier run is
+    found again.
     """
     supervisor = Supervisor(options.run_folder, options.log_folder, say=options.say)
     async with supervisor:
@@ -122,22 +128,24 @@ async def running_system(options: Options) -> AsyncIterator[System]:
         servers = await _servers(options, supervisor)
         await _migrate(options, servers)
         environment = _environment(options, servers)
-        supervisor.note(**{name: environment[name] for name in ADDRESSES if name in environment})
+        supervisor.note(
+            addresses={name: environment[name] for name in ADDRESSES if name in environment}
+        )
         ports = _service_ports(options)
         options.say(f"starting {', '.join(options.processes)}")
         processes = (
             _service(options, name, spec, ports[name], environment)
             for name, spec in options.processes.items()
         )
-        not_ready = await supervisor.start(*processes)
-        supervisor.note(phase="running")
+        not_ready = {**servers.not_ready, **await supervisor.start(*processes)}
+        supervisor.note(phase="running", not_ready=not_ready)
         yield System(
             servers.cluster,
             servers.database_url,
             options.secrets_folder,
             ports,
             environment,
-            {**servers.not_ready, **not_ready},
+            not_ready,
             supervisor,
         )
 
@@ -155,6 +163,8 @@ class _Servers:
 async def _migrate(options: Options, servers: _Servers) -> None:
     options.say("migrating")
     secrets = options.secrets_folder
+    settings = ServiceSettings.load({**options.environ, **_environment(options, servers)})
+    await refuse_other_secrets(servers.database_url, settings)
     await migrate_everything(
         servers.database_url,
         servers.cluster,

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +20,9 @@ from rich.table import Table
 from services.cli.environment import home_folder, plan_path, secrets_path
 from services.cli.processes import NAMES
 from services.cli.system import Options, Ports, System, running_system
-from shared.local.logs import tail
+from shared.local.logs import open_log, rotate, tail
 from shared.local.state import State, read_state
+from shared.local.supervisor import lossy
 
 _DETACHED_LOG = "up.log"
 _POLL_S = 0.1
@@ -77,13 +79,17 @@ def run_here(asked: Asked) -> int:
 
 
 def run_detached(asked: Asked) -> int:
-    """Start the same in a process of its own; return when all is ready, or 1 with what it said."""
+    """Start the same in a process of its own. The exit code: 0 when all is ready; 1 with what it
+    said where it ended, or with what is not ready where it stays.
+    """
     asked.options()  # what is wrong with it is told here, not in a log
     log = home_folder() / "logs" / _DETACHED_LOG
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as output:
+    rotate(log)
+    # For appending: where a system runs already, this is its log.
+    with open_log(log) as output:
+        before = log.stat().st_size
         child = subprocess.Popen(  # noqa: S603 - ourselves
-            [sys.executable, "-m", "services.cli", "up", *asked.arguments()],
+            _command(asked),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -91,12 +97,18 @@ def run_detached(asked: Asked) -> int:
         )
     state = _await_running(child)
     if state is None:
-        sys.stderr.write("\n".join(tail(log, 20)) + "\n")
+        said = tail(log, 20, max_bytes=log.stat().st_size - before)
+        sys.stderr.write("\n".join(said) + "\n")
         return 1
+    _show_what_is_missing(state.not_ready)
     _console.print(
         f"running as process {child.pid}; `steward status` shows it, `steward down` stops it"
     )
-    return 0
+    return int(bool(state.not_ready))
+
+
+def _command(asked: Asked) -> list[str]:
+    return [sys.executable, "-m", "services.cli", "up", *asked.arguments()]
 
 
 async def _stay(asked: Options) -> int:
@@ -112,9 +124,10 @@ async def _stay(asked: Options) -> int:
 
 def _be_told(work: asyncio.Task[None]) -> None:
     """Later signals change nothing: breaking off the stop would leave processes behind."""
-    _say("stopping already" if work.cancelling() else "stopping")
-    if not work.cancelling():
+    already = bool(work.cancelling())
+    if not already:
         work.cancel()
+    _say("stopping already" if already else "stopping")
 
 
 async def _run(asked: Options) -> None:
@@ -124,7 +137,7 @@ async def _run(asked: Options) -> None:
 
 
 def _await_running(child: subprocess.Popen[bytes]) -> State | None:
-    """The state once all is ready; None when the child ended instead."""
+    """The state once all was started; None when the child ended instead."""
     folder = home_folder() / "run"
     while child.poll() is None:
         state = read_state(folder)
@@ -134,6 +147,7 @@ def _await_running(child: subprocess.Popen[bytes]) -> State | None:
     return None
 
 
+@lossy
 def _show(asked: Options, system: System) -> None:
     table = Table(box=None, pad_edge=False)
     for column in ("process", "pid", "where"):
@@ -143,11 +157,15 @@ def _show(asked: Options, system: System) -> None:
         where = f"http://127.0.0.1:{port}" if "http" in entry.ports else f"127.0.0.1:{port}"
         table.add_row(entry.name, str(entry.pid), where)
     _console.print(table)
-    for name, why in system.not_ready.items():
-        _console.print(f"[bold red]{name} is not ready:[/] {why} (steward logs {name})")
+    _show_what_is_missing(system.not_ready)
     _console.print(
         f"logs: {_shorter(asked.log_folder)}   secrets: {_shorter(asked.secrets_folder.path)}"
     )
+
+
+def _show_what_is_missing(not_ready: Mapping[str, str]) -> None:
+    for name, why in not_ready.items():
+        _console.print(f"[bold red]{name} is not ready:[/] {why} (steward logs {name})")
 
 
 def _shorter(path: Path) -> str:
@@ -155,5 +173,6 @@ def _shorter(path: Path) -> str:
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
 
 
+@lossy
 def _say(what: str) -> None:
     _console.print(f"[dim]{time.strftime('%H:%M:%S')}[/] {what}")

@@ -157,6 +157,10 @@ class LocalKafka:
         `kafka-1`, `kafka-2` and so on.
         """
         self._nodes = self._nodes or self._choose_nodes()
+        # What upstream sends lies below in clear until it is processed. Kafka makes its files
+        # readable by everyone, and an earlier version of ours the folder.
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
         for node in self._nodes:
             self._configure(node)
         await self._format(java)

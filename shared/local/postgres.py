@@ -30,6 +30,7 @@ ADMINISTRATOR = "postgres"
 _MAJOR = POSTGRES_VERSION.split(".", maxsplit=1)[0]
 _UNPRIVILEGED = "nobody"
 _ROOTS_DATA = Path("/var/lib/steward")
+_ROOTS_PREFIX = "postgres-"
 DYING_S = 5.0
 """So long a process that was killed may take to be gone: it has gigabytes to give back, and on a
 busy machine its turn to wait for."""
@@ -194,7 +195,7 @@ class LocalPostgres:
             and not _open_to_others(self.folder)
         ):
             _ROOTS_DATA.mkdir(parents=True, exist_ok=True)
-            place = Path(tempfile.mkdtemp(prefix="postgres-", dir=_ROOTS_DATA))
+            place = Path(tempfile.mkdtemp(prefix=_ROOTS_PREFIX, dir=_ROOTS_DATA))
             place.chmod(0o711)
             data.symlink_to(place / "data")
         return Path(os.path.realpath(data))
@@ -247,7 +248,8 @@ class LocalPostgres:
         lock = self._data / "postmaster.pid"
         if not lock.exists():
             return
-        owner = int(lock.read_text("utf-8").split("\n", 1)[0])
+        number = lock.read_text("utf-8").split("\n", 1)[0]
+        owner = int(number) if number.isdecimal() else None  # a full disk leaves an empty file
         clock = asyncio.get_running_loop().time
         began = clock()
         async with asyncio.timeout(30):
@@ -271,10 +273,17 @@ class LocalPostgres:
 
 
 def remove_data(folder: Path) -> None:
-    """Remove a cluster, also where `data` is a link. Nothing may run on it."""
+    """Remove a cluster, also where `data` is a link. Nothing may run on it.
+
+    What is beside a cluster that somebody has moved is theirs: the folder around it goes only where
+    it was made here for nothing else.
+    """
     data = folder / "data"
     if data.is_symlink():
-        shutil.rmtree(data.resolve().parent, ignore_errors=True)
+        cluster = data.resolve()
+        around = cluster.parent
+        ours = around.parent == _ROOTS_DATA.resolve() and around.name.startswith(_ROOTS_PREFIX)
+        shutil.rmtree(around if ours else cluster, ignore_errors=True)
         data.unlink()
     shutil.rmtree(data, ignore_errors=True)
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
 import json
 import ssl
 import struct
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from typing import Final
 
@@ -54,13 +53,27 @@ async def missing_from_service(port: int) -> str | None:
 
 
 def _readyz(port: int) -> str | None:
-    url = f"http://{HOST}:{port}/readyz"
     try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT_S):
+        status, body = answer_of(port, "/readyz")
+        if status == http.client.OK:
             return None
-    except urllib.error.HTTPError as error:
-        with error:
-            missing = json.load(error).get("missing", {})
-        return "; ".join(f"{part}: {why}" for part, why in missing.items()) or "not ready"
+        if status != http.client.SERVICE_UNAVAILABLE:
+            return "it does not answer"  # what does is no service
+        missing = json.loads(body).get("missing", {})
     except (OSError, ValueError):
         return "it does not answer"
+    return "; ".join(f"{part}: {why}" for part, why in missing.items()) or "not ready"
+
+
+def answer_of(port: int, path: str) -> tuple[int, bytes]:
+    """The status and body that a process of this machine answers to GET. Raises OSError where none
+    does. It is asked itself, whatever proxy the environment names.
+    """
+    connection = http.client.HTTPConnection(HOST, port, timeout=_TIMEOUT_S)
+    with contextlib.closing(connection):
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        except http.client.HTTPException as error:
+            raise ConnectionError(f"{HOST}:{port} does not speak HTTP") from error

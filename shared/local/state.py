@@ -33,7 +33,8 @@ class Entry:
 @dataclass(frozen=True)
 class State:
     """`phase` is starting, running or stopping; `addresses` is what the starter noted (never a
-    password).
+    password). `not_ready` are the names of processes that were not ready in time when it came to
+    run, and what was missing then.
     """
 
     pid: int
@@ -42,6 +43,7 @@ class State:
     phase: str = "starting"
     processes: tuple[Entry, ...] = ()
     addresses: Mapping[str, str] = field(default_factory=dict)
+    not_ready: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def supervisor(self) -> Identity:

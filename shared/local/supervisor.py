@@ -9,11 +9,11 @@ import contextlib
 import os
 import signal
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, ParamSpec, Self
 
 import psutil
 
@@ -23,6 +23,7 @@ from shared.local.process import Identity, Process
 from shared.local.state import Entry, State, clear_orphans, take_lock, write_state
 
 Say = Callable[[str], None]
+P = ParamSpec("P")
 
 _ROTATE_EVERY_S = 5.0
 _STEADY_AFTER_S = 30.0
@@ -35,6 +36,19 @@ def back_off(deaths: int) -> float:
     30.
     """
     return float(min(30.0, 0.2 * 2 ** min(deaths - 1, 10)))
+
+
+def lossy(say: Callable[P, None]) -> Callable[P, None]:
+    """The same, except that what cannot be said is lost: a terminal that was closed, or a disk that
+    is full, must end neither the care for what runs nor its stop.
+    """
+
+    def said(*arguments: P.args, **named: P.kwargs) -> None:
+        # ValueError: a letter that the terminal lacks. SystemExit: of Rich, for a broken pipe.
+        with contextlib.suppress(OSError, ValueError, SystemExit):
+            say(*arguments, **named)
+
+    return said
 
 
 @dataclass
@@ -62,7 +76,7 @@ class Supervisor:
     def __init__(self, run: Path, logs: Path, *, say: Say = lambda _: None) -> None:
         self._run = run
         self._logs = logs
-        self._say = say
+        self._say = lossy(say)
         self._lock: IO[str] | None = None
         self._groups: list[list[_Kept]] = []
         self._rotation: asyncio.Task[None] | None = None
@@ -127,10 +141,20 @@ class Supervisor:
         }
         return {name: what for name, what in missing.items() if what}
 
-    def note(self, *, phase: str | None = None, **addresses: str) -> None:
-        """Write down, for `status`, how far it is and where things are. No passwords."""
-        known = {**self._state.addresses, **addresses}
-        self._state = replace(self._state, phase=phase or self._state.phase, addresses=known)
+    def note(
+        self,
+        *,
+        phase: str | None = None,
+        addresses: Mapping[str, str] | None = None,
+        not_ready: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write down, for other commands, how far it is and where things are. No passwords."""
+        self._state = replace(
+            self._state,
+            phase=phase or self._state.phase,
+            addresses=addresses or self._state.addresses,
+            not_ready=not_ready or self._state.not_ready,
+        )
         self._write()
 
     @property
@@ -157,9 +181,7 @@ class Supervisor:
             await asyncio.gather(*(self._stop(kept) for kept in self._groups[-1]))
             self._groups.pop()
         if self._rotation:
-            self._rotation.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._rotation
+            await _end(self._rotation)
         self.note(phase="stopped")
         if self._lock:
             self._lock.close()
@@ -218,8 +240,9 @@ class Supervisor:
             try:
                 await kept.process.before_start()
                 await self._spawn(kept)
-            except (LocalError, OSError) as error:
-                self._say(f"{kept.process.name} cannot be started ({error}); trying again")
+            except Exception as error:  # noqa: BLE001 - whatever it is, nobody else tries again
+                why = str(error) or type(error).__name__
+                self._say(f"{kept.process.name} cannot be started ({why}); trying again")
                 await asyncio.sleep(back_off(kept.restarts))
             else:
                 return
@@ -239,9 +262,7 @@ class Supervisor:
                     os.killpg(kept.life.pid, signal.SIGKILL)
                 await kept.life.wait()
         if kept.keeper:
-            kept.keeper.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await kept.keeper
+            await _end(kept.keeper)
         kept.identity = None
 
     async def _rotate(self) -> None:
@@ -286,6 +307,15 @@ class Supervisor:
             self._written = True
 
 
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancel it and wait for its end. What it failed of must not keep others from stopping."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 def _ending(code: int) -> str:
     """How a process ended, for a person to read."""
-    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    if code >= 0:
+        return f"exit code {code}"
+    named = {number.value: number.name for number in signal.Signals}
+    return f"signal {named.get(-code, -code)}"  # most real-time signals have no name

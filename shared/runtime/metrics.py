@@ -6,9 +6,20 @@ upstream: an unknown type counts under `UNREGISTERED`.
 
 from __future__ import annotations
 
+from typing import Final
+
 from prometheus_client import Counter, Gauge, Histogram
 
 UNREGISTERED = "unregistered"
+
+REASONS: Final = (
+    *("json_broken", "not_utf8", "too_large", "envelope_invalid", "field_missing", "field_invalid"),
+    *("type_unknown", "version_unknown", "type_unexpected", "topic_unexpected", "source_unknown"),
+    *("type_not_allowed", "identity_reused", "entry_too_large", "wording_unknown"),
+    *("purpose_unknown", "category_unknown", "vat_class_unknown", "handler_failed"),
+    *("decoder_failed", "admission_failed", "unreadable"),
+)
+"""Why a message can become a dead letter; docs/operations.md says what to do about each."""
 
 MESSAGES_PROCESSED = Counter(
     "steward_messages_processed",
@@ -19,6 +30,10 @@ DUPLICATES = Counter(
     "steward_duplicates", "Messages that had been taken before under the same identity."
 )
 DEAD_LETTERS = Counter("steward_dead_letters", "Messages set aside for a person.", ["reason"])
+for _reason in REASONS:
+    # Told from the start, at 0: a series that begins with its full value has not grown for
+    # Prometheus, and hundreds that are set aside between two scrapes would alarm nobody.
+    DEAD_LETTERS.labels(_reason)
 SURPLUS_FIELDS = Counter(
     "steward_surplus_fields", "Fields that were dropped because nobody declared them.", ["field"]
 )

@@ -55,6 +55,22 @@ async def make_roles_and_schemas(
         await _make_schema(connection, database, schema)
 
 
+async def is_there(connection: asyncpg.Connection[asyncpg.Record]) -> bool:
+    """Whether a Steward has its roles on this server, in whichever database it is."""
+    return bool(await _sql.role_exists(connection, role=OWNER))
+
+
+async def any_fits(
+    connection: asyncpg.Connection[asyncpg.Record], passwords: Mapping[str, str]
+) -> bool:
+    """Whether one of these passwords, by service, is its role's. The administrator may look."""
+    for service, password in passwords.items():
+        verifier = await _sql.password_verifier(connection, role=role_name(service))
+        if verifies(verifier, password):
+            return True
+    return False
+
+
 async def _make_owner(connection: asyncpg.Connection[asyncpg.Record], database: str) -> None:
     if not await _sql.role_exists(connection, role=OWNER):
         await connection.execute(f"create role {OWNER}")

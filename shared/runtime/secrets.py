@@ -16,6 +16,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from shared.runtime.files import sync_folder, write_whole
+
 KEY_BYTES = 32
 KEY_ENCRYPTION_KEY = "key-encryption-key"
 SUPPRESSION_PEPPER = "suppression-pepper"
@@ -134,7 +136,9 @@ class SecretsFolder:
 
     def retire_key_encryption_key(self, name: str) -> Path:
         """Put one aside that no key needs any more: it is read by nothing; its new path."""
-        return (self.path / name).rename(self.path / f"retired-{name}")
+        put_aside = (self.path / name).rename(self.path / f"retired-{name}")
+        sync_folder(self.path)
+        return put_aside
 
     def _key_encryption_key_names(self) -> list[str]:
         names = [file.name for file in self.path.iterdir()]
@@ -181,6 +185,11 @@ class SecretsFolder:
     def database_password(self, service: str) -> str:
         """Password of the role `steward_<service>`."""
         return read_secret(self._password_file(service), "run `steward migrate`")
+
+    def database_passwords(self, services: Iterable[str]) -> dict[str, str]:
+        """Those of these services that were made, by service."""
+        made = [service for service in services if self._password_file(service).exists()]
+        return {service: self.database_password(service) for service in made}
 
     def _password_file(self, service: str) -> Path:
         if _NAME.match(service) is None:
@@ -247,12 +256,7 @@ def read_secret(file: Path, remedy: str) -> str:
 
 
 def _write(file: Path, text: str) -> None:
-    """Whole or not at all, also when the machine stops: a half-written key would pass for one."""
-    new = file.with_name(f".{file.name}.new")
-    new.unlink(missing_ok=True)
-    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w", encoding="ascii") as stream:
-        stream.write(text + "\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    new.rename(file)
+    """Whole or not at all, and on disk: data is wrapped by a key as soon as it is there, and a
+    half-written one would pass for a key.
+    """
+    write_whole(file, f"{text}\n".encode("ascii"))

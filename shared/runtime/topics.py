@@ -75,6 +75,20 @@ async def create_topics(
     return made
 
 
+async def topics_there(cluster: Cluster, topics: Iterable[TopicLike]) -> frozenset[str]:
+    """The names of those of these topics that the brokers have."""
+    client = AIOKafkaAdminClient(
+        **cluster.client_options(),
+        client_id="steward-look",
+        request_timeout_ms=_REQUEST_TIMEOUT_MS,
+    )
+    try:
+        await client.start()
+        return frozenset(topic.name for topic in topics).intersection(await client.list_topics())
+    finally:
+        await client.close()
+
+
 async def _usual_replicas(client: AIOKafkaAdminClient) -> int:
     return min(_MOST_REPLICAS, len((await client.describe_cluster())["brokers"]))
 

@@ -2,14 +2,21 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
+import os
+import signal
+import sys
 import tempfile
 from pathlib import Path
+from typing import cast
 
 import orjson
 import pytest
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
 from typer.testing import CliRunner, Result
 
+from services.cli import publishing
 from services.cli.inbound_lines import LineError, ToSend, read_line
 from services.cli.send import app
 from shared.contract.codec import decode
@@ -17,6 +24,8 @@ from shared.contract.message import Message
 from shared.contract.topics import TOPICS
 from shared.runtime.cluster import Cluster
 from shared.runtime.topics import create_topics
+from tests.cli.conftest import ROOT
+from tests.support.commands import hear_interrupts
 
 CANARY = "Kanarialintu-7391"
 
@@ -148,6 +157,75 @@ def test_standard_input_is_read_too(kafka: str, ends: dict[TopicPartition, int])
     assert result.exit_code == 0
     assert "inbound.registrations: 1 sent" in result.stdout
     assert sent_since(kafka, ends, 1)[0].value == event()
+
+
+async def test_what_comes_by_a_pipe_is_sent_as_it_comes_and_an_interrupt_ends_it(
+    kafka: str,
+) -> None:
+    """Whoever writes to the pipe may have nothing more to say for an hour."""
+    await create_topics(Cluster(kafka), TOPICS)
+    async with AIOKafkaConsumer("inbound.registrations", bootstrap_servers=kafka) as consumer:
+        await consumer.seek_to_end()
+        sending = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "services.cli", "send", "-", "--bootstrap-servers", kafka),
+            cwd=ROOT,
+            env={**os.environ, "KAFKA_BOOTSTRAP_SERVERS": kafka},
+            stdin=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            preexec_fn=hear_interrupts,
+        )
+        try:
+            assert sending.stdin is not None
+            for number in range(2):
+                sending.stdin.write(event(note=number) + b"\n")
+                record = await asyncio.wait_for(consumer.getone(), 30)
+                assert record.value == event(note=number)
+            sending.send_signal(signal.SIGINT)
+            assert await asyncio.wait_for(sending.wait(), 30) != 0
+        finally:
+            await ended(sending)
+
+
+class Refusing:
+    """A producer whose broker takes nothing."""
+
+    async def send(self, *_: object, **__: object) -> asyncio.Future[object]:
+        refused: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        refused.set_exception(KafkaError("refused"))
+        return refused
+
+
+async def test_a_broker_that_takes_nothing_is_told_of_while_the_pipe_waits() -> None:
+    """What it was sent before would else be lost in silence."""
+    reader, writer = os.pipe()
+    producer = cast("AIOKafkaProducer", Refusing())
+    with os.fdopen(reader, "rb") as pipe, os.fdopen(writer, "wb", buffering=0) as upstream:
+        upstream.write(event() + b"\n")
+        sending = publishing._send_all(producer, pipe, publishing.Report(), lambda _: None)
+        with pytest.raises(KafkaError, match="refused"):
+            await asyncio.wait_for(sending, 10)
+
+
+async def ended(process: asyncio.subprocess.Process) -> None:
+    """A test that fails leaves no process behind."""
+    if process.returncode is None:
+        process.kill()
+        await process.wait()
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 100])
+@pytest.mark.parametrize("end", [b"", b"\n"])
+async def test_lines_are_the_same_however_they_come(
+    at_once: int, end: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "_READ_AT_ONCE", at_once)
+    text = b"\nfirst\r\n\nsecond\rstill" + end
+
+    async def caught_up() -> None:
+        raise AssertionError("nothing in memory has to be waited for")
+
+    lines = [line async for line in publishing._lines(io.BytesIO(text), caught_up)]
+    assert lines == io.BytesIO(text).readlines()
 
 
 @pytest.mark.parametrize("piped", [True, False])

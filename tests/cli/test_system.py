@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 def stopped_after(steward: Steward) -> Iterator[None]:
     """Whatever the test leaves is stopped and removed."""
     yield
-    steward("down", "--remove-everything")
+    steward("down", "--remove-everything", "--yes")
 
 
 def status(steward: Steward) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from services.audit.settings import Settings as AuditSettings
+from shared.runtime.metrics import DEAD_LETTERS, REASONS
 from shared.runtime.settings import ServiceSettings, SettingsBase, TopicSettings, variable_of
 from tests.conftest import ROOT
 from tests.support.metrics import exposed_names
@@ -105,6 +106,22 @@ def test_every_reason_for_not_being_ready_is_explained(text: str) -> None:
 @pytest.mark.parametrize("reason", sorted(reasons()))
 def test_every_reason_of_a_dead_letter_is_explained(reason: str) -> None:
     assert f"`{reason}`" in PAGE.split("## Dead letters")[1]
+
+
+def test_every_reason_of_a_dead_letter_is_told_as_a_figure_from_the_start() -> None:
+    """All but `parked`, which waits behind one."""
+    table = PAGE.split("| reason | usual cause |\n")[1].split("\n\n")[0]
+    explained = {
+        reason for row in table.splitlines() for reason in re.findall(r"`(\w+)`", row.split("|")[1])
+    }
+    assert explained == {*REASONS, "parked"}
+    assert reasons() <= explained
+    assert {
+        sample.labels["reason"]
+        for family in DEAD_LETTERS.collect()
+        for sample in family.samples
+        if sample.name == "steward_dead_letters_total"
+    } >= set(REASONS)
 
 
 def test_every_alert_has_a_section_and_every_section_an_alert() -> None:

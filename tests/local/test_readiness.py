@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import socket
+import socketserver
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
 
 from shared.local import readiness
 from shared.local.ports import choose_port
-from shared.local.readiness import HELLOS, missing_from_port
+from shared.local.readiness import HELLOS, missing_from_port, missing_from_service
 
 
 @pytest.fixture
@@ -40,3 +43,46 @@ async def test_a_server_that_is_stuck_is_not_ready(
 async def test_where_nobody_listens_that_is_said() -> None:
     port = choose_port(None, option="--kafka-port")
     assert await missing_from_port(port) == f"nothing listens on 127.0.0.1:{port}"
+
+
+READY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+NOT_READY = b'HTTP/1.0 503 Service Unavailable\r\n\r\n{"missing": {"batch": "waits"}}'
+REFUSED = b"HTTP/1.0 403 Forbidden\r\n\r\n<html>not through here</html>"
+A_LIST = b"HTTP/1.0 404 Not Found\r\n\r\n[]"
+NO_HTTP = b"220 mail.example.org\r\n"
+
+
+@contextmanager
+def answering(answer: bytes) -> Iterator[int]:
+    """The port of something that answers every request so."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65_536)
+            self.request.sendall(answer)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("answer", "missing"),
+    [
+        (READY, None),
+        (NOT_READY, "batch: waits"),
+        (REFUSED, "it does not answer"),
+        (A_LIST, "it does not answer"),
+        (NO_HTTP, "it does not answer"),
+    ],
+)
+async def test_what_a_service_lacks_it_says_itself(answer: bytes, missing: str | None) -> None:
+    with answering(answer) as port:
+        assert await missing_from_service(port) == missing
+
+
+async def test_a_proxy_is_not_asked_about_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    with answering(READY) as port, answering(REFUSED) as proxy:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy}")
+        assert await missing_from_service(port) is None

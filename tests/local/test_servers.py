@@ -167,6 +167,14 @@ async def test_postgres_asks_for_a_password_and_logs_no_value(folder: Path) -> N
     assert "canary" not in log
 
 
+def test_what_lies_in_kafka_can_be_reached_by_nobody_else(folder: Path) -> None:
+    """Also where the folder was made before, as it used to be."""
+    (folder / "kafka").mkdir(mode=0o755)
+    asyncio.run(LocalKafka(folder / "kafka", brokers=3).prepare())
+    assert stat.S_IMODE((folder / "kafka").stat().st_mode) == 0o700
+    assert (folder / "kafka" / "kafka-3" / "data").is_dir()
+
+
 def test_the_password_of_the_administrator_can_be_read_by_nobody_else(folder: Path) -> None:
     asyncio.run(LocalPostgres(folder).prepare())
     assert stat.S_IMODE((folder / "password").stat().st_mode) == 0o600
@@ -186,6 +194,14 @@ async def test_a_stale_lock_whose_number_another_process_has_is_cleared(folder: 
     finally:
         stranger.kill()
         await stranger.wait()
+
+
+async def test_a_lock_that_a_full_disk_left_empty_is_cleared(folder: Path) -> None:
+    (process,) = await LocalPostgres(folder).prepare()
+    lock = folder / "data" / "postmaster.pid"
+    lock.touch()
+    await process.before_start()
+    assert not lock.exists()
 
 
 def test_data_of_another_major_version_is_refused(folder: Path) -> None:
@@ -211,6 +227,17 @@ def test_in_a_folder_that_is_closed_to_nobody_data_is_a_link_to_one_that_is_open
     assert place.is_dir()
     remove_data(folder)
     assert not place.parent.exists()
+
+
+def test_of_a_cluster_that_was_moved_nothing_goes_but_itself(tmp_path: Path) -> None:
+    disk, folder = tmp_path / "disk", tmp_path / "postgres"
+    for made in (disk / "pgdata", disk / "photographs", folder):
+        made.mkdir(parents=True)
+    (disk / "pgdata" / "PG_VERSION").touch()
+    (folder / "data").symlink_to(disk / "pgdata")
+    remove_data(folder)
+    assert list(disk.iterdir()) == [disk / "photographs"]
+    assert list(folder.iterdir()) == []
 
 
 async def test_orphans_of_a_killed_starter_are_stopped(folder: Path) -> None:

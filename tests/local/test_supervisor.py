@@ -118,6 +118,80 @@ async def test_a_killed_process_is_started_again_while_the_disk_is_full(
     assert said.count("what runs cannot be written down (No space left on device); trying again")
 
 
+def full_disk(_: str) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def broken_pipe(_: str) -> None:
+    """As Rich tells of it."""
+    raise SystemExit(1)
+
+
+@pytest.mark.parametrize("say", [full_disk, broken_pipe])
+async def test_what_cannot_be_said_keeps_nothing_from_being_started_again_or_stopped(
+    tmp_path: Path, say: Callable[[str], None]
+) -> None:
+    deaf = program(DEAF, name="deaf", ready=ready_at_once, required=True)
+    async with Supervisor(tmp_path / "run", tmp_path / "logs", say=say) as supervisor:
+        await supervisor.start(replace(deaf, stop_within_s=0.1))
+        await eventually(lambda: tail(tmp_path / "logs" / "deaf.log", 1))
+        await supervisor.start(living(tmp_path, "it"))
+        former, stays = supervisor.pid("it"), supervisor.pid("deaf")
+        os.kill(former, signal.SIGKILL)
+        await eventually(lambda: supervisor.state.processes[1].pid != former)
+        again = supervisor.pid("it")
+    assert not psutil.pid_exists(again)
+    assert not psutil.pid_exists(stays)
+
+
+async def test_whatever_keeps_a_process_from_starting_it_is_tried_again(tmp_path: Path) -> None:
+    said: list[str] = []
+    failures = iter([ValueError(), LookupError("no such account")])
+
+    async def fail() -> None:
+        if supervisor.restarts("it") and (failure := next(failures, None)):
+            raise failure
+
+    async with supervisor_of(tmp_path, said) as supervisor:
+        await supervisor.start(replace(living(tmp_path, "it"), before_start=fail))
+        former = supervisor.pid("it")
+        os.kill(former, signal.SIGKILL)
+        await eventually(lambda: supervisor.state.processes[0].pid != former)
+    assert said[1:] == [
+        "it cannot be started (ValueError); trying again",
+        "it cannot be started (no such account); trying again",
+    ]
+
+
+async def test_the_others_stop_where_the_care_for_one_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = asyncio.Event()
+
+    async def fail(*_: object) -> None:
+        failed.set()
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(Supervisor, "_again", fail)
+    async with supervisor_of(tmp_path) as supervisor:
+        await supervisor.start(living(tmp_path, "first"))
+        await supervisor.start(living(tmp_path, "second"))
+        os.kill(supervisor.pid("second"), signal.SIGKILL)
+        await asyncio.wait_for(failed.wait(), 10)
+    assert (tmp_path / "diary").read_text("utf-8").splitlines()[-1] == "first ends"
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGRTMIN"), reason="no real-time signals here")
+async def test_a_signal_without_a_name_is_told_by_its_number(tmp_path: Path) -> None:
+    said: list[str] = []
+    nameless = signal.SIGRTMIN + 6
+    async with supervisor_of(tmp_path, said) as supervisor:
+        await supervisor.start(living(tmp_path, "it"))
+        os.kill(supervisor.pid("it"), nameless)
+        await eventually(lambda: said)
+    assert said == [f"it ended (signal {nameless}); starting again in 0.2 s"]
+
+
 def _stored_pid(folder: Path) -> int | None:
     state = read_state(folder / "run")
     return state.processes[0].pid if state and state.processes else None

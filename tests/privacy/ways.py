@@ -14,7 +14,8 @@ from typing import Final
 
 PUBLIC: Final = frozenset(
     {
-        *("asking", "attempts", "checking", "deliveries", "disclosure", "errors", "following"),
+        *("asking", "attempts", "belonging", "checking", "deliveries", "disclosure", "errors"),
+        "following",
         *("grants", "handovers", "in_force", "keyed", "limits", "office", "outgoing", "plan"),
         *("ports", "privacy", "putting_in_force", "rotation", "stored_plans", "subjects", "values"),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -159,3 +160,19 @@ def test_a_key_encryption_key_that_is_retired_is_read_no_more(folder: SecretsFol
     folder.retire_key_encryption_key(second)
     with pytest.raises(SecretsError, match="cannot read"):
         folder.check()
+
+
+def test_a_key_that_was_made_or_put_aside_is_so_after_a_power_failure(
+    folder: SecretsFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is on disk of a folder is what it held when it was synced."""
+    on_disk: set[str] = set()
+
+    def sync(handle: int) -> None:
+        if os.path.samestat(os.fstat(handle), folder.path.stat()):
+            on_disk.update(file.name for file in folder.path.iterdir())
+
+    monkeypatch.setattr(os, "fsync", sync)
+    assert folder.new_pepper() in on_disk
+    assert folder.new_key_encryption_key() in on_disk
+    assert folder.retire_key_encryption_key("key-encryption-key").name in on_disk

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import asyncpg
@@ -79,7 +80,7 @@ async def test_everything_goes_by_tls_with_certificates_of_clients(
         services=("registration", "audit"),
         environ=guarded.environ,
     )
-    lines = DAY.read_bytes().splitlines(keepends=True)[:MESSAGES]
+    lines = BytesIO(b"".join(DAY.read_bytes().splitlines(keepends=True)[:MESSAGES]))
     async with running_system(options) as system:
         assert not system.not_ready
         await publish(lines, system.cluster, lambda _: None)

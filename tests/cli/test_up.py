@@ -1,0 +1,150 @@
+"""`steward up` as a process, with nothing to start."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from shared.local.state import take_lock
+from tests.cli.conftest import ROOT, Steward
+
+# The command itself, with a system that has nothing in it.
+COMMAND = """
+import contextlib, os, pathlib, sys
+from services.cli import up
+@contextlib.asynccontextmanager
+async def running_system(asked):
+    pathlib.Path(sys.argv[1]).touch()
+    try:
+        yield None
+    finally:
+        asked.say("stopped")
+up.running_system = running_system
+up._show = lambda *_: None
+sys.stdout = os.fdopen(int(sys.argv[2]), "w")
+sys.exit(up.run_here(up.Asked(up.Ports())))
+"""
+
+
+def closed_terminal() -> int:
+    """A terminal whose window was closed."""
+    window, terminal = pty.openpty()
+    os.close(window)
+    return terminal
+
+
+def broken_pipe() -> int:
+    """A pipe that nobody reads."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    return writer
+
+
+def full_disk() -> int:
+    """A file that takes nothing."""
+    return os.open("/dev/full", os.O_WRONLY)
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        closed_terminal,
+        broken_pipe,
+        pytest.param(
+            full_disk, marks=pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such")
+        ),
+    ],
+)
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_a_signal_stops_it_though_nothing_can_be_said_any_more(
+    tmp_path: Path, output: Callable[[], int], number: signal.Signals
+) -> None:
+    running, descriptor = tmp_path / "running", output()
+    process = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, str(running), str(descriptor)],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        pass_fds=[descriptor],
+    )
+    os.close(descriptor)
+    try:
+        wait_for(running, process)
+        process.send_signal(number)
+        process.wait(30)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode in (0, 120), "120: what was not said could not be said at the end"
+
+
+def wait_for(file: Path, process: subprocess.Popen[bytes]) -> None:
+    """Until the process has made it."""
+    while not file.exists():
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.05)
+
+
+# As above, for `--detach`: it stays with a service that was not ready in time.
+UNREADY = """
+import contextlib, pathlib, sys
+from services.cli import up
+from shared.local.supervisor import Supervisor
+@contextlib.asynccontextmanager
+async def running_system(asked):
+    async with Supervisor(asked.run_folder, asked.log_folder, say=asked.say) as supervisor:
+        supervisor.note(phase="running", not_ready={"consent": "waits for the database"})
+        yield None
+up.running_system = running_system
+up._show = lambda *_: None
+sys.exit(up.run_here(up.Asked(up.Ports())))
+"""
+
+
+DETACHING = """
+import sys
+from services.cli import up
+up._command = lambda _: [sys.executable, "-c", sys.argv[1]]
+sys.exit(up.run_detached(up.Asked(up.Ports())))
+"""
+
+
+def test_detached_it_says_what_is_not_ready_and_so_does_its_exit_code(
+    home: Path, steward: Steward
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", DETACHING, UNREADY],
+        cwd=ROOT,
+        env={**os.environ, "STEWARD_HOME": str(home), "COLUMNS": "200"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert steward("down").stdout == "stopped\n"
+    assert done.returncode == 1
+    assert "consent is not ready: waits for the database" in done.stdout
+    assert "running as process" in done.stdout
+
+
+def test_a_second_start_that_is_refused_leaves_the_log_of_the_first(
+    home: Path, steward: Steward
+) -> None:
+    log = home / "logs" / "up.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("what the first has said\n", "utf-8")
+    with take_lock(home / "run"):
+        second = steward("up", "--detach")
+    assert second.returncode == 1
+    assert second.stderr.splitlines() == [
+        "steward: it is already running here; `steward status` shows it, `steward down` stops it"
+    ]
+    assert log.read_text("utf-8").startswith("what the first has said\n")
