@@ -63,8 +63,8 @@ async def test_entries_are_logged_in_order_and_replayed_as_they_were(
             (audit.TOPIC, "dead_letter"): 1,
         }
         rows = await flow.service.pool.fetch("select sequence, id from entry order by sequence")
-        ids = [dict(record.headers)["ce_id"].decode() for record in records]
-        assert [(row["sequence"], str(row["id"])) for row in rows] == list(enumerate(ids))
+        ids = [dict(record.headers)["ce_id"] for record in records]
+        assert [(row["sequence"], str(row["id"]).encode()) for row in rows] == list(enumerate(ids))
     done = await command(app, settings, "replay", "--after", "9", "--to-topic", replayed_to)
     assert done.code == 0, done.err
     again = await read(settings.kafka_bootstrap_servers, replayed_to, 30)
