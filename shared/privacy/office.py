@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from typing import Final, Literal, TypedDict, get_args
 from zoneinfo import ZoneInfo
@@ -72,11 +72,14 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whose keys, of which event and of which retention class; None does not narrow it down."""
+    """Whose keys, of which event, of which retention class or categories; None does not narrow it
+    down.
+    """
 
     people: tuple[SubjectId, ...] | None = None
     event_id: EventId | None = None
     retention_class: str | None = None
+    categories: tuple[str, ...] | None = None
 
 
 class PrivacyOffice:
@@ -163,6 +166,23 @@ class PrivacyOffice:
         """How many keys that are alive lie in the scope, by category."""
         return await keyring.count_keys(connection, self._names(scope))
 
+    async def count_kept_by_law(self, connection: Connection, scope: Scope) -> dict[str, int]:
+        """How many of them seal what a law has kept, by category; none where the class is named:
+        whoever names it means it.
+        """
+        if scope.retention_class is not None:
+            return {}
+        alive = await self.count_keys(connection, scope)
+        lawful = self._privacy.plan.kept_by_law
+        return {category: keys for category, keys in alive.items() if category in lawful}
+
+    async def but_for_kept_by_law(self, connection: Connection, scope: Scope) -> Scope:
+        """The scope without what a law has kept; with categories that only an older plan had."""
+        plan = self._privacy.plan
+        alive = await self.count_keys(connection, scope)
+        categories = plan.categories.keys() | alive.keys()
+        return replace(scope, categories=tuple(sorted(categories - plan.kept_by_law.keys())))
+
     async def announce(self, tx: Transaction, scope: Scope, cut_off: datetime) -> None:
         """From the commit on, facts up to `cut_off` make no key there: before `destroy`."""
         await keyring.announce_cut_off(tx.connection, self._names(scope), cut_off=cut_off)
@@ -202,7 +222,7 @@ class PrivacyOffice:
         self._names(scope)
 
     def _names(self, scope: Scope) -> list[KeyName]:
-        categories: Sequence[str | None] = (None,)
+        categories: Sequence[str | None] = scope.categories or (None,)
         if scope.retention_class is not None:
             known = self._privacy.plan.retention.get(scope.retention_class)
             if known is None or not known.categories:

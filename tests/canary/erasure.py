@@ -191,7 +191,8 @@ async def erase(stack: Stack, email: str) -> Said:
     """Destroy every key of the person, as an operator does; then the keys of whole record bodies,
     as services do when their time is over.
     """
-    said = await stack.steward("keys", "destroy", "--email", "-", "--yes", given=f"{email}\n")
+    destroy = ("keys", "destroy", "--email", "-", "--kept-by-law", "destroy", "--yes")
+    said = await stack.steward(*destroy, given=f"{email}\n")
     after_their_time = datetime.now(UTC).date() + timedelta(days=1) + KEPT
     for service in _SERVICES:
         async with (

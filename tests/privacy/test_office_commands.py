@@ -222,6 +222,53 @@ async def test_a_persons_keys_are_destroyed_and_late_facts_add_nothing(
     assert again.err == f"{destroying.NOBODY}\n"
 
 
+@pytest.fixture
+async def books(service_settings: SettingsFactory) -> AsyncIterator[Work]:
+    settings = service_settings("finance", kafka_bootstrap_servers=NO_KAFKA)
+    async with at_work(settings, "finance") as work:
+        yield work
+
+
+async def test_what_a_law_has_kept_goes_only_where_that_is_said(
+    intake: Work, books: Work, log: Work, settings: ServiceSettings
+) -> None:
+    who = await subject(intake, OLD)
+    sealed = await seal(intake, who)
+    buyer = ToSeal(who, "accounting", "financial_year:2026", {"name": "Canary Oy"})
+    async with books.parts.pool.acquire() as connection:
+        await books.parts.privacy.seal(connection, [buyer], at=utc_now())
+    destroy = ("destroy", "--email", OLD, "--yes")
+    asked = await command(keys.app, settings, *destroy)
+    assert asked.code == 2
+    assert "accounting" in asked.err
+    assert "kept by Accounting Act 1336/1997, chapter 2, section 10" in asked.err
+    assert asked.err.endswith(f"{destroying.BY_LAW}\n")
+    assert await readable(intake, who, sealed) == {"contact", "diet"}
+    assert await said(log) == []
+    but_that = await command(keys.app, settings, *destroy, "--kept-by-law", "keep", "--json")
+    assert orjson.loads(but_that.out)["destroyed"] == {"contact": 1, "diet": 1}
+    assert "kept by" in but_that.err
+    (entry,) = await said(log)
+    assert (entry["categories"], entry["keys"]) == (["contact", "diet"], 2)
+    late = ToSeal(who, "billing", CONTEXT, {}, at=utc_now() - timedelta(minutes=1))
+    async with intake.parts.pool.acquire() as connection:
+        assert await intake.parts.privacy.seal(connection, [late], at=utc_now()) == [None]
+    all_of_it = await command(keys.app, settings, *destroy, "--kept-by-law", "destroy", "--json")
+    assert orjson.loads(all_of_it.out)["destroyed"] == {"accounting": 1}
+    again = await command(keys.app, settings, *destroy)
+    assert again.err == f"{destroying.NOBODY}\n"
+
+
+async def test_who_names_the_class_means_what_a_law_has_kept(
+    intake: Work, books: Work, settings: ServiceSettings
+) -> None:
+    buyer = ToSeal(await subject(intake, OLD), "accounting", "financial_year:2026", {"name": "x"})
+    async with books.parts.pool.acquire() as connection:
+        await books.parts.privacy.seal(connection, [buyer], at=utc_now())
+    done = await command(keys.app, settings, "destroy", "--class", "voucher", "--yes", "--json")
+    assert orjson.loads(done.out)["destroyed"] == {"accounting": 1}
+
+
 def number(value: str) -> Alias:
     return Alias("person_number", value, "website")
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 import typer
+
+KeptByLaw = Literal["keep", "destroy"]
 
 app = typer.Typer(help="The keys of the ring: destroy, rotate, check.", no_args_is_help=True)
 
@@ -30,6 +32,10 @@ def destroy(
         str | None,
         typer.Option("--class", metavar="NAME", help="Of this retention class of the plan."),
     ] = None,
+    kept_by_law: Annotated[
+        KeptByLaw | None,
+        typer.Option(help="Whether what a law has kept stays, as names of buyers in the books."),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json: Annotated[bool, typer.Option("--json", help="For programs; needs --yes.")] = False,
 ) -> None:
@@ -39,14 +45,15 @@ def destroy(
     this moment that still come add nothing. It is recorded in the audit log.
 
     Exit code 1: nobody is known by the address or id, or the answer was no. 2: several people have
-    the address, who are told, and --subject has to name one of them; or wrong arguments.
+    the address, who are told, and --subject has to name one of them; or a law has some of it kept,
+    which is told, and --kept-by-law has to say what becomes of that; or wrong arguments.
 
     Examples: steward keys destroy --event 6f1c9c1e-4a43-4a55-9f5c-0a3f4d1f2b11 ·
-    echo maija@example.org | steward keys destroy --email - --yes
+    echo maija@example.org | steward keys destroy --email - --kept-by-law keep --yes
     """
     from services.cli.keys.destroying import Asked, run_destroy
 
-    asked = Asked(email, subject, event, retention_class)
+    asked = Asked(email, subject, event, retention_class, kept_by_law)
     raise typer.Exit(run_destroy(asked, yes=yes, as_json=json))
 
 

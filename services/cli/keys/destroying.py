@@ -12,6 +12,7 @@ from uuid import UUID
 import orjson
 import typer
 
+from services.cli.keys import KeptByLaw
 from services.cli.office import Office, email, open_office
 from services.cli.subjects.people import how_known, print_people
 from shared.contract.types import EventId, SubjectId
@@ -23,6 +24,7 @@ from shared.runtime.clock import utc_now
 NOBODY = "nobody is known by this: no key was destroyed"
 SEVERAL = "several people have this address: name one by --subject ID; no key was destroyed"
 KEPT = "no key was destroyed"
+BY_LAW = "a law has these kept: say --kept-by-law keep, or destroy; no key was destroyed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +35,18 @@ class Asked:
     subject: UUID | None
     event: UUID | None
     retention_class: str | None
+    kept_by_law: KeptByLaw | None = None
+
+    @property
+    def nothing(self) -> bool:
+        """Whether neither people nor anything else is named."""
+        named = (self.email, self.subject, self.event, self.retention_class)
+        return all(one is None for one in named)
 
 
 def run_destroy(asked: Asked, *, yes: bool, as_json: bool) -> int:
     """Destroy the keys, unless the answer is no; the exit code."""
-    if asked == Asked(None, None, None, None):
+    if asked.nothing:
         raise typer.BadParameter(
             "whose, or which? Name at least one", param_hint="--email, --subject, --event, --class"
         )
@@ -58,7 +67,10 @@ async def _destroy(asked: Asked, alias: Alias | None, *, yes: bool, as_json: boo
         if people is not None and len(people) != 1:
             await _refuse(office, people)
             return 2 if people else 1
-        scope = _scope(office, asked, None if people is None else people[0])
+        whole = _scope(office, asked, None if people is None else people[0])
+        scope = await _as_the_law_has_it(office, whole, asked.kept_by_law)
+        if scope is None:
+            return 2
         if not yes and not await _confirmed(office, scope):
             typer.echo(KEPT, err=True)
             return 1
@@ -99,6 +111,27 @@ def _scope(office: Office, asked: Asked, person: Person | None) -> Scope:
     except NotInPlanError as error:
         raise typer.BadParameter(str(error), param_hint="--class") from None
     return scope
+
+
+async def _as_the_law_has_it(
+    office: Office, scope: Scope, kept_by_law: KeptByLaw | None
+) -> Scope | None:
+    """The scope, without what a law has kept if that is to be; None where it was not said.
+
+    Who asks to be erased is told that it is kept, and why (article 17(3)(b)): books cannot name
+    their buyers any more once these keys are gone.
+    """
+    async with office.parts.pool.acquire() as connection:
+        lawful = await office.privacy.count_kept_by_law(connection, scope)
+        if not lawful or kept_by_law == "destroy":
+            return scope
+        for category, many in sorted(lawful.items()):
+            law = office.parts.privacy.plan.kept_by_law[category]
+            typer.echo(f"{category:24}{many:>12,}  kept by {law}", err=True)
+        if kept_by_law is None:
+            typer.echo(BY_LAW, err=True)
+            return None
+        return await office.privacy.but_for_kept_by_law(connection, scope)
 
 
 async def _confirmed(office: Office, scope: Scope) -> bool:

@@ -110,6 +110,7 @@ NOT_SEALED: Final[Mapping[str, str]] = {
     "registration.event.reference": _DIGEST,
     "registration.event.offer": _PUBLIC,
     "registration.registration.reference": _DIGEST,
+    "registration.registration.charge": "an amount and a VAT class",
     "registration.registration.consents": "purposes, by name",
     "registration.registration.share_fields": "fields, by name",
     "registration.declined.reference": _DIGEST,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -110,6 +111,15 @@ class Plan(Part):
             category: (name, retention)
             for name, retention in self.retention.items()
             for category in retention.categories
+        }
+
+    @cached_property
+    def kept_by_law(self) -> Mapping[str, str]:
+        """Categories that a law has kept for as long as their retention class says, and the law."""
+        return {
+            category: retention.law
+            for category, (_, retention) in self._retention.items()
+            if retention.law is not None
         }
 
     def special(self, category: str) -> bool:
