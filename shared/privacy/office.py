@@ -222,8 +222,10 @@ class PrivacyOffice:
         self._names(scope)
 
     def _names(self, scope: Scope) -> list[KeyName]:
-        categories: Sequence[str | None] = scope.categories or (None,)
-        if scope.retention_class is not None:
+        categories: Sequence[str | None] = (None,)
+        if scope.categories is not None:
+            categories = scope.categories
+        elif scope.retention_class is not None:
             known = self._privacy.plan.retention.get(scope.retention_class)
             if known is None or not known.categories:
                 have = ", ".join(n for n, c in self._privacy.plan.retention.items() if c.categories)

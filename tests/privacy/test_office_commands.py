@@ -259,6 +259,27 @@ async def test_what_a_law_has_kept_goes_only_where_that_is_said(
     assert again.err == f"{destroying.NOBODY}\n"
 
 
+async def test_what_a_law_has_kept_is_kept_also_where_it_comes_a_moment_later(
+    intake: Work, books: Work, settings: ServiceSettings
+) -> None:
+    who = await subject(intake, OLD)
+    await seal(intake, who)
+    destroy = ("destroy", "--email", OLD, "--yes", "--kept-by-law", "keep")
+    done = await command(keys.app, settings, *destroy)
+    assert (done.code, "kept by" in done.err) == (0, False)
+    invoiced_before = utc_now() - timedelta(minutes=1)
+    buyer = ToSeal(who, "accounting", "financial_year:2026", {"name": "x"}, at=invoiced_before)
+    async with books.parts.pool.acquire() as connection:
+        (sealed,) = await books.parts.privacy.seal(connection, [buyer], at=utc_now())
+    assert sealed is not None
+
+
+async def test_a_class_and_what_a_law_has_kept_are_not_both_named() -> None:
+    asked = ("destroy", "--class", "voucher", "--kept-by-law", "keep", "--yes")
+    done = await command(keys.app, NOWHERE, *asked)
+    assert (done.code, "leave out one of the two" in done.err.replace("\n", " ")) == (2, True)
+
+
 async def test_who_names_the_class_means_what_a_law_has_kept(
     intake: Work, books: Work, settings: ServiceSettings
 ) -> None:

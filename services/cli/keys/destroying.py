@@ -50,6 +50,11 @@ def run_destroy(asked: Asked, *, yes: bool, as_json: bool) -> int:
         raise typer.BadParameter(
             "whose, or which? Name at least one", param_hint="--email, --subject, --event, --class"
         )
+    if asked.retention_class is not None and asked.kept_by_law is not None:
+        raise typer.BadParameter(
+            "who names a class means what a law has kept in it: leave out one of the two",
+            param_hint="--class, --kept-by-law",
+        )
     if not yes and (as_json or not is_asked()):
         raise typer.BadParameter("nobody is here to ask: add --yes", param_hint="--yes")
     alias = None if asked.email is None else email(asked.email, "--email")
@@ -123,15 +128,17 @@ async def _as_the_law_has_it(
     """
     async with office.parts.pool.acquire() as connection:
         lawful = await office.privacy.count_kept_by_law(connection, scope)
-        if not lawful or kept_by_law == "destroy":
-            return scope
-        for category, many in sorted(lawful.items()):
-            law = office.parts.privacy.plan.kept_by_law[category]
-            typer.echo(f"{category:24}{many:>12,}  kept by {law}", err=True)
-        if kept_by_law is None:
+        if kept_by_law != "destroy":
+            for category, many in sorted(lawful.items()):
+                law = office.parts.privacy.plan.kept_by_law[category]
+                typer.echo(f"{category:24}{many:>12,}  kept by {law}", err=True)
+        if kept_by_law == "keep":
+            # Also where there is none yet: an invoice may be on its way.
+            return await office.privacy.but_for_kept_by_law(connection, scope)
+        if lawful and kept_by_law is None:
             typer.echo(BY_LAW, err=True)
             return None
-        return await office.privacy.but_for_kept_by_law(connection, scope)
+        return scope
 
 
 async def _confirmed(office: Office, scope: Scope) -> bool:
