@@ -84,12 +84,17 @@ async def keep_contacts(connection: Connection, contacts: Collection[Contact]) -
     )
 
 
+async def lock_states(connection: Connection, subject_ids: Collection[SubjectId]) -> None:
+    """Lock what these people have said until the transaction ends, in the order of `record`."""
+    await _sql.lock_states(connection, subject_ids=list(subject_ids))
+
+
 async def correct_contacts(connection: Connection, corrections: Collection[Correction]) -> None:
     """Replace what came with these registrations and was not corrected later; one per person."""
     if not corrections:
         return
     subject_ids = [correction.subject_id for correction in corrections]
-    await _sql.lock_states(connection, subject_ids=subject_ids)
+    await lock_states(connection, subject_ids)
     await _sql.correct_contacts(
         connection,
         registration_ids=[correction.registration_id for correction in corrections],

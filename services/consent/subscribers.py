@@ -52,6 +52,7 @@ def subscriptions(privacy: Privacy) -> list[Subscription]:
                     registration.ParticipationRecorded,
                 }
             ),
+            prepare=handlers.prepare_corrections,
             concerns=answers_something,
             knows_its_own=frozenset(PARTICIPATIONS),
         ),

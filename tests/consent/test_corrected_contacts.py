@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from itertools import permutations
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -22,6 +23,10 @@ from tests.consent.answering import HOUR, consent, participation, submitted
 from tests.support.facts import NOON
 from tests.support.work import Work
 
+MIGRATION = (
+    Path(__file__).parents[2]
+    / "services/consent/migrations/20260402000200_contacts_of_registrations.sql"
+)
 TYPO, RIGHT, OTHER = {"marketing": b"typo"}, {"marketing": b"right"}, {"marketing": b"other"}
 
 
@@ -72,6 +77,34 @@ async def test_a_corrected_address_takes_the_place_of_the_wrong_one(
     assert await kept(work) == [b"typo"]
     await take(work, handlers, one.updated(RIGHT, NOON + HOUR))
     assert await kept(work) == [b"right"]
+
+
+async def test_what_everybody_in_a_batch_said_is_locked_before_any_of_it_is_corrected(
+    work: Work, handlers: Handlers, one: Registration
+) -> None:
+    another = Registration()
+    await take(work, handlers, one.registered(TYPO), another.registered(OTHER))
+    states = "select 1 from consent_state where subject_id = $1 for update skip locked"
+    batch = [one.updated(RIGHT, NOON + HOUR), another.registered(OTHER)]
+    async with work.parts.work(now=NOON) as tx:
+        await handlers.prepare_corrections(tx, batch)
+        assert await work.rows(states, one.subject) == []
+        assert await work.rows(states, another.subject) == []
+    async with work.parts.work(now=NOON) as tx:
+        await handlers.prepare_corrections(tx, batch[1:])
+        assert await work.rows(states, another.subject) != [], "nothing in it can correct anything"
+
+
+async def test_contacts_of_before_corrections_are_found_by_their_registration(
+    work: Work, handlers: Handlers, one: Registration
+) -> None:
+    await take(work, handlers, one.registered(TYPO))
+    await work.do(handlers.record_contacts, [submitted(consent())])
+    async with work.parts.pool.acquire() as connection:
+        await connection.execute("update contact set registration_id = null")
+        await connection.execute(MIGRATION.read_text("utf-8").partition("-- migrate:up")[2])
+    rows = await work.rows("select registration_id from contact order by registration_id")
+    assert [row["registration_id"] for row in rows] == [one.id, None]
 
 
 async def test_of_corrections_the_latest_counts_and_what_is_told_again_undoes_none(

@@ -101,6 +101,15 @@ class Handlers:
             said.append(Said(message, subject_ids[0], collected, statements))
         await self._contacts.keep_submitted(tx, await self._record(tx, said))
 
+    async def prepare_corrections(self, tx: Transaction, messages: Sequence[Message[Any]]) -> None:
+        """Before a batch that may correct whom to write to: lock what everybody in it has said, in
+        one order. Else it would lock those who say something new first, then those who are
+        corrected, and a withdrawal of two of them could wait for it and be waited for.
+        """
+        if any(map(_may_correct, messages)):
+            subject_ids = {message.data.subject_id for message in messages}
+            await store.lock_states(tx.connection, subject_ids)
+
     async def record_participants(
         self, tx: Transaction, messages: Sequence[Message[Participation]]
     ) -> None:
@@ -317,6 +326,14 @@ def asked_by(plan: Plan) -> Asked:
 def _says_no(data: Contact) -> bool:
     """Whether there is a no in it: a withdrawal always is one."""
     return isinstance(data, WithdrawalRequested) or not all(one.given for one in data.consents)
+
+
+def _may_correct(message: Message[Any]) -> bool:
+    """Whether its registration was told of before, as far as it tells itself."""
+    data = message.data
+    if isinstance(data, ParticipantRegistered):
+        return message.envelope.snapshot or data.collected_at is not None
+    return isinstance(data, ParticipantUpdated)
 
 
 def _answered_at(data: Participation) -> datetime:
