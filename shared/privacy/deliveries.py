@@ -313,9 +313,11 @@ class Deliveries:
         That counts as a try, or it would be the first one due for ever and stop all others.
         """
         async with self.begin_record(now=self.now()) as tx:
-            if await _claim(delivery.id, tx) is None:
+            row = await _claim(delivery.id, tx)
+            if row is None:
                 return None  # somebody else has delivered it meanwhile
-            return await self._try_later(tx, delivery, error)
+            # As it is now: somebody else may have tried, and nobody know what that did.
+            return await self._try_later(tx, _delivery(row), error)
 
     async def _try_later(self, tx: Transaction, delivery: Delivery, error: Exception) -> Result:
         """Again by itself, as long as that may help."""

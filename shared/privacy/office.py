@@ -33,13 +33,11 @@ from shared.privacy.records import KEPT
 from shared.privacy.subjects import Alias, AliasKind, Person
 from shared.runtime.database import Connection, queries
 
-LONGEST_WAIT: Final = timedelta(days=1)
-"""How long a service lets a message wait for what it names."""
-
-RETIRED_AFTER: Final = INBOUND_KEPT + LONGEST_WAIT + KEPT + timedelta(days=1)
+RETIRED_AFTER: Final = INBOUND_KEPT + KEPT + KEPT + timedelta(days=1)
 """So long after an erasure a fact from before it may still come: it lay in its topic, waited for
-its event, became a dead letter, which opens for 30 days after the one on which it was taken, and
-was redriven. Until then the alias has to lead to the subject that was erased."""
+its event, for as long as it can be opened where a partition stands still (ADR 73), became a dead
+letter, which opens for 30 days after the one on which it was taken, and was redriven. Until then
+the alias has to lead to the subject that was erased."""
 
 RETIRED_AT_ONCE: Final = 1_000
 

@@ -9,7 +9,6 @@ from typing import TypeAlias
 import asyncpg
 import pytest
 
-from services.registration.handlers import periodic as registration
 from shared.contract.topics import INBOUND_KEPT
 from shared.contract.types import SubjectId
 from shared.privacy.office import RETIRED_AFTER, PrivacyOffice, Scope
@@ -86,6 +85,6 @@ async def test_an_erasure_waits_for_who_is_coming_back_and_they_for_it(
 
 
 def test_no_fact_from_before_an_erasure_comes_when_its_aliases_are_retired() -> None:
-    taken_after, waits, opens = INBOUND_KEPT, registration.LONGEST_WAIT, KEPT
+    taken_after, waits, opens = INBOUND_KEPT, KEPT, KEPT  # it waits sealed like a dead letter
     the_rest_of_a_day = timedelta(days=1)
     assert taken_after + waits + opens + the_rest_of_a_day <= RETIRED_AFTER
