@@ -276,7 +276,8 @@ select reference from event
 
 -- name: keep_consents(subjects, purposes, given, times, last_noes)!
 -- The latest answer counts, in whatever order they come; of two at one time, the one that says no.
--- The last no stays beside a later yes, and is learnt also where a later answer is known already.
+-- The last no stays beside a later yes, and is learnt also where a later answer is known already. A
+-- row that says no is one, whoever wrote it: releases from before `last_no_at` left that empty.
 insert into consent as known (subject_id, purpose, given, at, last_no_at)
 select * from unnest(:subjects::uuid[], :purposes::text[], :given::boolean[],
                      :times::timestamptz[], :last_noes::timestamptz[])
@@ -284,7 +285,8 @@ select * from unnest(:subjects::uuid[], :purposes::text[], :given::boolean[],
    set given = case when (excluded.at, not excluded.given) >= (known.at, not known.given)
                     then excluded.given else known.given end,
        at = greatest(excluded.at, known.at),
-       last_no_at = greatest(excluded.last_no_at, known.last_no_at)
+       last_no_at = greatest(excluded.last_no_at, known.last_no_at,
+                             case when not known.given then known.at end)
  where (excluded.at, not excluded.given) >= (known.at, not known.given)
     or greatest(excluded.last_no_at, known.last_no_at) is distinct from known.last_no_at;
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, JsonValue, model_validator
@@ -42,11 +42,6 @@ TimeZone = Annotated[
     AfterValidator(_is_a_time_zone),
 ]
 """A name of the IANA time zone database, as `Europe/Helsinki`."""
-
-EARLIEST_YEAR: Final = 1900
-LATEST_YEAR: Final = 2999
-"""Of an event. Upstream systems write the year 1 or 9999 where they know none, and what is kept
-until some time after such an end would be kept for ever."""
 
 Answers = Annotated[dict[str, JsonValue], Field(max_length=500)]
 """Inputs of a form by name. Which the event declares, and of what type, the domain checks."""
@@ -100,10 +95,6 @@ class EventAnnounced(MessageData):
     def _is_consistent(self) -> Self:
         if self.ends_at < self.starts_at:
             raise ContractError("ends_at must not be before starts_at")
-        if self.starts_at.year < EARLIEST_YEAR or self.ends_at.year > LATEST_YEAR:
-            raise ContractError(
-                f"starts_at and ends_at must be from {EARLIEST_YEAR} to {LATEST_YEAR}"
-            )
         if len({field.name for field in self.form}) != len(self.form):
             raise ContractError("form must not have two fields of one name")
         if self.fee is not None and self.fee.minor_units < 0:

@@ -40,7 +40,7 @@ class EventState(SharedPart):
     ends_at: Moment
     time_zone: str
     fee: Money | None = None
-    """In what is said of a person: what their own place cost."""
+    """In `ParticipantRegistered`: what the person's own place cost."""
     vat_class: PlanName | None = None
     status: Literal["open", "cancelled", "ended"] = "open"
 

@@ -58,11 +58,7 @@ def test_what_is_encoded_is_decoded_as_it_was(
         min_size=1,
         max_size=5,
     ),
-    starts_at=st.datetimes(
-        timezones=st.timezones(),
-        min_value=datetime(1900, 1, 2),  # noqa: DTZ001 - hypothesis adds the zone
-        max_value=datetime(2999, 12, 30),  # noqa: DTZ001 - as above
-    ),
+    starts_at=st.datetimes(timezones=st.timezones(), min_value=datetime(1900, 1, 1)),  # noqa: DTZ001 - hypothesis adds the zone
     capacity=st.none() | st.integers(1, 1_000_000),
 )
 def test_any_valid_announcement_survives_the_way(

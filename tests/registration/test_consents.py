@@ -64,6 +64,18 @@ async def test_the_latest_answer_and_the_last_no_are_kept_in_any_order(
         assert await kept(front, subject_id) == right
 
 
+async def test_a_no_that_an_earlier_release_kept_counts_when_a_yes_follows(front: Front) -> None:
+    subject_id = SubjectId(uuid4())
+    await front.rows(
+        "insert into registration.consent (subject_id, purpose, given, at)"
+        " values ($1, 'dietary-needs', false, $2)",
+        *(subject_id, NOW),
+    )
+    async with front.transaction() as tx:
+        await keep_consents(tx, [Facts().message(said(subject_id, "ny")[1])])
+    assert await kept(front, subject_id) == Consent(True, NOW + HOUR, NOW)
+
+
 def test_a_consent_covers_what_was_collected_after_the_last_no() -> None:
     again = Consent(True, NOW + 2 * HOUR, NOW + HOUR)
     covered = [again.covers(NOW + number * HOUR) for number in range(4)]

@@ -84,6 +84,27 @@ async def test_a_consent_to_a_wording_that_nobody_knows_is_none(front: Front) ->
 
 
 @pytest.mark.parametrize(
+    "over", [{"ends_at": "9999-12-31T00:00:00Z"}, {"starts_at": "0001-01-01T00:00:00Z"}]
+)
+async def test_an_event_on_a_day_that_nobody_knows_is_refused(
+    front: Front, over: dict[str, object]
+) -> None:
+    await front.take(front.event(**over))
+    detail = "starts_at and ends_at must be from 1900 to 2999"
+    assert await front.dead_letters() == [("field_invalid", detail)]
+
+
+async def test_an_event_that_was_kept_with_such_a_day_is_mended_or_cancelled(front: Front) -> None:
+    for number in ("E-1", "E-2"):
+        await front.take(front.event(event_number=number))
+    endless = '{"ends_at": "9999-12-31T00:00:00Z"}'
+    await front.rows("update registration.event set offer = offer || $1::jsonb", endless)
+    await front.take(front.submitted(1), front.event(sequence=2), front.event_cancelled("E-2"))
+    assert await front.dead_letters() == []
+    assert await front.outcomes() == {"accepted": 5}
+
+
+@pytest.mark.parametrize(
     ("answers", "reason", "detail"),
     [
         ({"name": None}, "field_missing", "answers.name is missing"),

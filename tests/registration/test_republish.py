@@ -87,6 +87,20 @@ async def test_a_place_is_told_of_with_what_it_cost_whatever_the_event_costs_now
     assert {one: again[one] for one in said} == said
 
 
+async def test_what_nobody_noted_the_price_of_is_told_of_with_that_of_the_event(
+    front: Front, given: Given, counter: Counter
+) -> None:
+    """As of registrations from before prices were kept, and of processes of an earlier release."""
+    await front.take(
+        front.event(event_number="E-3", **FEE), front.submitted(31, event_number="E-3")
+    )
+    await front.rows("update registration.registration set charge = null")
+    (said,) = await front.said(ParticipantRegistered)
+    await republish_all(counter)
+    again = [one for one in await front.said(ParticipantRegistered) if one == said]
+    assert [one.event.fee for one in again] == [Money.model_validate(FEE["fee"])]
+
+
 async def test_what_a_cancellation_says_meanwhile_comes_behind_what_is_said_again(
     front: Front, given: Given
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from shared.contract.inbound import EventAnnounced
 from shared.contract.registration import EventState
@@ -26,10 +26,13 @@ Reason = Literal[
 
 
 class Charge(Contract):
-    """What a place costs whoever gets it, without value-added tax."""
+    """What a place costs whoever gets it, without value-added tax; no fee: nothing."""
 
-    fee: Money
-    vat_class: PlanName | None
+    fee: Money | None = None
+    vat_class: PlanName | None = None
+
+
+FREE: Final = Charge()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +66,10 @@ class Event:
         return self.free == 0 and not self.offer.waiting_list
 
     @property
-    def charge(self) -> Charge | None:
-        """What a place costs now; None where it is free."""
+    def charge(self) -> Charge:
+        """What a place costs now."""
         fee, vat_class = self.offer.fee, self.offer.vat_class
-        if fee is None or fee.minor_units <= 0:
-            return None
-        return Charge(fee=fee, vat_class=vat_class)
+        return FREE if fee is None or fee.minor_units <= 0 else Charge(fee=fee, vat_class=vat_class)
 
     def state(self) -> EventState:
         """What the readers of a fact need to know of the event."""
@@ -88,9 +89,12 @@ class Event:
 
 
 def state_for(event: Event, charge: Charge | None) -> EventState:
-    """The state of an event as it concerns somebody whose place cost this."""
-    fee, vat_class = (None, None) if charge is None else (charge.fee, charge.vat_class)
-    return event.state().model_copy(update={"fee": fee, "vat_class": vat_class})
+    """The state of an event as it concerns somebody whose place cost this; None: nobody knows, or
+    there is no place.
+    """
+    if charge is None:
+        return event.state()
+    return event.state().model_copy(update={"fee": charge.fee, "vat_class": charge.vat_class})
 
 
 def opened(offer: EventAnnounced, *, event_id: EventId, source: str) -> Event:

@@ -28,6 +28,11 @@ from shared.contract.types import EventId
 from shared.messaging.unit_of_work import Transaction
 from shared.privacy.plan import Plan
 
+EARLIEST_YEAR: Final = 1900
+LATEST_YEAR: Final = 2999
+"""Upstream systems write the year 1 or 9999 where they know none, and what is kept until some time
+after such an end would be kept for ever. Events that were kept before this was asked stay."""
+
 MOST_AT_ONCE: Final = 2_000
 """Registrations cancelled in one transaction; a periodic loop does the rest."""
 
@@ -72,6 +77,8 @@ def _wrong(plan: Plan, request: Request[EventAnnounced], before: Event | None) -
     data = request.data
     if before is not None and before.source != request.source:
         return "event_number belongs to an event that another source announced"
+    if data.starts_at.year < EARLIEST_YEAR or data.ends_at.year > LATEST_YEAR:
+        return f"starts_at and ends_at must be from {EARLIEST_YEAR} to {LATEST_YEAR}"
     if data.unit not in plan.units:
         return "unit is not a unit of the plan"
     if data.vat_class is not None and data.vat_class not in plan.vat_classes:

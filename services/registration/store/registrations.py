@@ -27,7 +27,7 @@ Personal = Mapping[str, Sealed]
 @value_type
 class NewRegistration:
     """A registration to be added. `in_line` is its place in the waiting list, if it waits; `charge`
-    is what the place cost, if it has one.
+    is what its place at the event costs, if it has one.
     """
 
     id: RegistrationId
@@ -82,7 +82,7 @@ class Placed:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """A registration as it stands. `position` (from 1) is that of one who waits; `charge` is what
-    the place cost, None where it was free.
+    the place cost, None where there is none or nobody knows.
     """
 
     registration: Placed
@@ -98,7 +98,7 @@ class MoveUp:
 
     event_id: EventId
     people: int
-    charge: Charge | None
+    charge: Charge
     at: datetime
 
 
@@ -368,7 +368,9 @@ def _charge(text: str | None) -> Charge | None:
 
 
 def _charge_text(charge: Charge | None) -> str | None:
-    return None if charge is None else to_json(charge).decode()
+    if charge is None:
+        return None
+    return "{}" if charge.fee is None else to_json(charge).decode()
 
 
 def _personal(text: str) -> Personal:
