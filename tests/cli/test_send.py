@@ -274,6 +274,22 @@ def test_with_strict_nothing_is_sent_when_one_line_is_bad(
     assert sent_since(kafka, ends, 1)[0].value == marker
 
 
+@pytest.mark.parametrize("strict", [(), ("--strict",)])
+def test_a_pipe_may_be_named_as_a_file(
+    kafka: str, ends: dict[TopicPartition, int], strict: tuple[str, ...]
+) -> None:
+    """A shell's `<(…)` is one; it can be read once only."""
+    reader, writer = os.pipe()
+    os.write(writer, event() + b"\n")
+    os.close(writer)
+    try:
+        result = run(f"/dev/fd/{reader}", "--bootstrap-servers", kafka, *strict)
+    finally:
+        os.close(reader)
+    assert result.exit_code == 0, result.exception
+    assert sent_since(kafka, ends, 1)[0].value == event()
+
+
 def test_without_kafka_it_says_how_to_get_one(tmp_path: Path) -> None:
     file = tmp_path / "lines.jsonl"
     file.touch()
