@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import signal
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import typer
@@ -71,9 +72,14 @@ async def remove_home(home: Path) -> None:
     if not _is_used(home):
         return
     run = home / "run"
-    with take_lock(run):
-        await clear_orphans(run)
-        remove_data(home / "postgres")
+    with ExitStack() as held:
+        # A demonstration runs on a folder of its own in it, and has a database of its own.
+        folders = [folder for folder in (home, home / "demo") if folder.exists()]
+        for folder in folders:
+            held.enter_context(take_lock(folder / "run"))
+        for folder in folders:
+            await clear_orphans(folder / "run")
+            remove_data(folder / "postgres")
         # By its lock the folder is known as ours until nothing else is left in it.
         _remove_all_but(run, home)
         _remove_all_but(lock_file(run), run)

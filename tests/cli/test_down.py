@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from services.cli.down import remove_home
+from shared.local.state import take_lock
 from tests.cli.conftest import ROOT, Steward
 
 
@@ -48,6 +49,35 @@ def test_a_folder_of_somebody_else_is_left_as_it_is(steward: Steward, home: Path
 def test_where_there_is_nothing_nothing_is_made(steward: Steward, home: Path) -> None:
     assert steward("down", "--remove-everything").returncode == 0
     assert not home.exists()
+
+
+@pytest.fixture
+def demonstrated(ours: Path, tmp_path: Path) -> Path:
+    """The cluster of a demonstration, outside of the home folder, where its `data` links to."""
+    cluster = tmp_path / "elsewhere" / "data"
+    cluster.mkdir(parents=True)
+    (ours / "demo" / "postgres").mkdir(parents=True)
+    (ours / "demo" / "postgres" / "data").symlink_to(cluster)
+    return cluster
+
+
+def test_what_a_demonstration_left_elsewhere_is_removed_too(
+    steward: Steward, home: Path, demonstrated: Path
+) -> None:
+    assert steward("down", "--remove-everything", "--yes").returncode == 0
+    assert not home.exists()
+    assert not demonstrated.exists()
+
+
+def test_nothing_is_removed_while_a_demonstration_runs(
+    steward: Steward, home: Path, demonstrated: Path
+) -> None:
+    with take_lock(home / "demo" / "run"):
+        done = steward("down", "--remove-everything", "--yes")
+    assert done.returncode == 1
+    assert "already running" in done.stderr
+    assert (home / "secrets" / "inbox-key").exists()
+    assert demonstrated.exists()
 
 
 class Interrupting:
