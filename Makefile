@@ -70,8 +70,13 @@ lock: .venv/checks ## resolve requirements*.in and the Java packages anew
 	$(COMPILE) --upgrade requirements-dev.in --output-file requirements-dev.lock
 	$(BIN)/python -m shared.local.packages
 
+# What marks a home folder that Steward has used. Without one of these nothing runs on it and nothing
+# lies elsewhere for it.
+MARKS := run/lock secrets/inbox-key demo/run/lock
+USED = $(wildcard $(addprefix $(or $(STEWARD_HOME),.local)/,$(MARKS)))
+
 clean: ## stop what runs; remove data, secrets, .venv and everything made here
-	@! test -x $(BIN)/steward || $(BIN)/steward down --remove-everything --yes
+	@! test -x $(BIN)/steward || test -z "$(USED)" || $(BIN)/steward down --remove-everything --yes
 	rm -rf .venv .local build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache \
 		.hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

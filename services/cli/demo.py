@@ -21,7 +21,7 @@ from services.cli.down import remove_home
 from services.cli.environment import home_folder, plan_path
 from services.cli.reckoning import Books, Handed, open_books
 from services.cli.reckoning import Progress as Standing
-from services.cli.system import Options, Ports, System, running_system
+from services.cli.system import Options, Ports, System, running_system, wait_for_given
 from services.cli.unused_servers import used_by_another, without_another_system
 from shared.contract.services import SERVICES
 
@@ -81,6 +81,7 @@ def demo(
 
 async def _demonstrate(console: Console, day: Path, about: str | None) -> None:
     environ = without_another_system(os.environ)
+    await wait_for_given(environ)
     if used := await used_by_another(environ):
         raise DemoError(
             f"there is a Steward already where {' and '.join(used)} point: unset what names it, to"

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import signal
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import typer
@@ -13,12 +14,12 @@ import typer
 from services.cli.environment import home_folder
 from shared.local.errors import LocalError
 from shared.local.postgres import remove_data
-from shared.local.state import clear_orphans, read_state, state_file, take_lock
+from shared.local.state import clear_orphans, lock_file, read_state, take_lock
 from shared.runtime.secrets import INBOX_KEY
 
 _STOP_WITHIN_S = 60.0
-_MARKS = (state_file(Path("run")), Path("secrets") / INBOX_KEY, state_file(Path("demo/run")))
-"""One of these is in every home folder that Steward has used."""
+_MARKS = (lock_file(Path("run")), Path("secrets") / INBOX_KEY, lock_file(Path("demo/run")))
+"""One of these is in every home folder that Steward has used. The Makefile has them too."""
 
 
 def stop() -> int:
@@ -63,16 +64,36 @@ def remove() -> None:
 
 
 async def remove_home(home: Path) -> None:
-    """Stop what a killed run left there, then remove the folder: data, secrets, logs.
+    """Stop what a killed run left there, then remove the folder: data, secrets, logs. What was
+    interrupted is done when it is run again.
 
     Raises AlreadyRunningError while a system runs on it, LocalError for a folder that is not ours.
     """
     if not _is_used(home):
         return
-    with take_lock(home / "run"):
-        await clear_orphans(home / "run")
-        remove_data(home / "postgres")
+    run = home / "run"
+    with ExitStack() as held:
+        # A demonstration runs on a folder of its own in it, and has a database of its own.
+        folders = [folder for folder in (home, home / "demo") if folder.exists()]
+        for folder in folders:
+            held.enter_context(take_lock(folder / "run"))
+        for folder in folders:
+            await clear_orphans(folder / "run")
+            remove_data(folder / "postgres")
+        # By its lock the folder is known as ours until nothing else is left in it.
+        _remove_all_but(run, home)
+        _remove_all_but(lock_file(run), run)
         shutil.rmtree(home)
+
+
+def _remove_all_but(last: Path, folder: Path) -> None:
+    for one in folder.iterdir():
+        if one == last:
+            continue
+        if one.is_dir() and not one.is_symlink():
+            shutil.rmtree(one)
+        else:
+            one.unlink()
 
 
 def _is_used(home: Path) -> bool:
@@ -81,10 +102,16 @@ def _is_used(home: Path) -> bool:
     """
     if not home.exists():
         return False
-    if any(home.iterdir()) and not any((home / mark).exists() for mark in _MARKS):
+    if not _is_empty(home) and not any((home / mark).exists() for mark in _MARKS):
         raise LocalError(
             f"{home} does not look like a home folder of Steward (it has none of"
             f" {', '.join(map(str, _MARKS))}): nothing is removed. Correct STEWARD_HOME, or remove"
             " it by hand"
         )
     return True
+
+
+def _is_empty(home: Path) -> bool:
+    """Also with the empty folder in it that an interrupted removal leaves at its very end."""
+    run = home / "run"
+    return all(one == run and one.is_dir() and not any(one.iterdir()) for one in home.iterdir())

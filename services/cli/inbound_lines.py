@@ -6,7 +6,8 @@ A line is one of two:
   the number of the registration, contact or event that it is about;
 - a record, for what a CloudEvent in JSON cannot show (binary mode, bytes that are no text):
   `{"kafka": {"topic": …, "key": …, "headers": {…}, "value": …}}`, where `key_base64`,
-  `headers_base64` and `value_base64` hold what is no text. Only the topic is required.
+  `headers_base64` and `value_base64` hold what is no text. The topic is required, and a key or a
+  value: Kafka's client sends no record that has neither.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ INBOUND: Final = frozenset(spec.name for spec in TOPICS if spec.inbound)
 assert CONTRACTS  # noqa: S101 - importing them fills the registry
 _TYPES: Final = {kind.name: kind for kind in REGISTRY if kind.topic in INBOUND}
 _NUMBERS: Final = ("registration_number", "contact_number", "event_number")
-_OVERHEAD: Final = 1_000
-"""Bytes that a record needs beside its value, at most, where nobody means harm."""
+_RECORD_OVERHEAD: Final = 1_000
+_HEADER_OVERHEAD: Final = 10
+"""More bytes than a record and a header need beside what is in them."""
 
 
 class LineError(Exception):
@@ -56,9 +58,16 @@ def read_line(line: bytes) -> ToSend:
     if not isinstance(told, dict):
         raise LineError("no JSON object")
     record = _record(told["kafka"]) if "kafka" in told else _cloud_event(told, line)
-    if len(record.value or b"") + len(record.key or b"") > MAX_MESSAGE_BYTES - _OVERHEAD:
+    if _size(record) > MAX_MESSAGE_BYTES:
         raise LineError("too large for a message")
     return record
+
+
+def _size(record: ToSend) -> int:
+    size = len(record.value or b"") + len(record.key or b"") + _RECORD_OVERHEAD
+    for name, value in record.headers:
+        size += len(name.encode()) + len(value) + _HEADER_OVERHEAD
+    return size
 
 
 def _cloud_event(event: Mapping[str, Any], line: bytes) -> ToSend:
@@ -106,10 +115,9 @@ def _record(told: object) -> ToSend:
         raise LineError(f"kafka: {', '.join(named)} is not as it must be") from None
     if written.topic not in INBOUND:
         raise LineError(f"kafka: topic is none of {', '.join(sorted(INBOUND))}")
-    texts = [(name, value.encode()) for name, value in written.headers.items()]
-    return ToSend(
-        written.topic,
-        written.key_base64 if written.key is None else written.key.encode(),
-        written.value_base64 if written.value is None else written.value.encode(),
-        (*texts, *written.headers_base64.items()),
-    )
+    key = written.key_base64 if written.key is None else written.key.encode()
+    value = written.value_base64 if written.value is None else written.value.encode()
+    if key is None and value is None:
+        raise LineError("kafka: neither key nor value")
+    texts = [(name, text.encode()) for name, text in written.headers.items()]
+    return ToSend(written.topic, key, value, (*texts, *written.headers_base64.items()))

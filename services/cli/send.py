@@ -45,7 +45,7 @@ def send(
         bool,
         typer.Option(
             "--strict",
-            help="Send nothing when any line cannot be sent; holds standard input in memory.",
+            help="Send nothing when any line cannot be sent; what is piped is held in memory.",
         ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
@@ -74,19 +74,27 @@ def send(
 
 def _open(file: Path, stack: ExitStack, *, rewind: bool) -> tuple[BinaryIO, int | None]:
     """The lines, and their size in bytes where it is known."""
-    if str(file) != "-":
-        try:
-            return stack.enter_context(file.open("rb")), file.stat().st_size
-        except OSError as error:
-            said = f"{file} cannot be read: {error.strerror}"
-            raise typer.BadParameter(said, param_hint="FILE") from None
-    if not rewind:
-        return sys.stdin.buffer, None
+    if str(file) == "-":
+        lines, size = sys.stdin.buffer, None
+    else:
+        lines, size = _open_file(file, stack)
+    if not rewind or size is not None:
+        return lines, size
     import io
 
     # What is piped in can be read once only; it is personal data, and so it touches no disk.
-    kept = io.BytesIO(sys.stdin.buffer.read())
+    kept = io.BytesIO(lines.read())
     return kept, kept.getbuffer().nbytes
+
+
+def _open_file(file: Path, stack: ExitStack) -> tuple[BinaryIO, int | None]:
+    """A file may be a pipe too, as a shell's `<(…)` is: then its size is not known."""
+    try:
+        lines = stack.enter_context(file.open("rb"))
+        return lines, file.stat().st_size if lines.seekable() else None
+    except OSError as error:
+        said = f"{file} cannot be read: {error.strerror}"
+        raise typer.BadParameter(said, param_hint="FILE") from None
 
 
 def _refuse_if_any(lines: BinaryIO, as_json: bool) -> None:

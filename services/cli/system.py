@@ -192,16 +192,7 @@ async def _servers(options: Options, supervisor: Supervisor) -> _Servers:
         not_ready = await supervisor.start(*chain.from_iterable(prepared))
         if not_ready and not kafka.may_be_away(len(not_ready)):
             raise NotReadyError("; ".join(f"{name}: {why}" for name, why in not_ready.items()))
-    if given_kafka:
-        await _given(
-            "Kafka", "KAFKA_BOOTSTRAP_SERVERS", lambda: local_kafka.missing_from_kafka(given_kafka)
-        )
-    if given_database:
-        await _given(
-            "PostgreSQL",
-            "DATABASE_URL",
-            lambda: local_postgres.missing_from_postgres(given_database),
-        )
+    await wait_for_given(options.environ)
     return _Servers(
         given_kafka or kafka.cluster,
         given_database or postgres.url,
@@ -240,8 +231,21 @@ def _local_postgres(options: Options) -> local_postgres.LocalPostgres:
     )
 
 
+async def wait_for_given(environ: Mapping[str, str]) -> None:
+    """Wait a while for servers that are named, and that somebody else starts. Raises NotReadyError,
+    SettingsError.
+    """
+    if kafka := _given_kafka(environ):
+        await _given(
+            "Kafka", "KAFKA_BOOTSTRAP_SERVERS", lambda: local_kafka.missing_from_kafka(kafka)
+        )
+    if database := environ.get("DATABASE_URL"):
+        await _given(
+            "PostgreSQL", "DATABASE_URL", lambda: local_postgres.missing_from_postgres(database)
+        )
+
+
 async def _given(what: str, variable: str, missing: Callable[[], Awaitable[str | None]]) -> None:
-    """Wait a while for a server that somebody else starts. Raises NotReadyError."""
     why: str | None = None
     try:
         async with asyncio.timeout(_GIVEN_SERVER_WITHIN_S):

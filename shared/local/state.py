@@ -62,6 +62,11 @@ def state_file(folder: Path) -> Path:
     return folder / "state.json"
 
 
+def lock_file(folder: Path) -> Path:
+    """What is there from the first time on that a supervisor has held the folder."""
+    return folder / "lock"
+
+
 def read_state(folder: Path) -> State | None:
     """The state that the last supervisor of this folder wrote; None where there was none."""
     try:
@@ -86,7 +91,7 @@ def take_lock(folder: Path) -> IO[str]:
     clear.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = (folder / "lock").open("a", encoding="utf-8")
+    lock = lock_file(folder).open("a", encoding="utf-8")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

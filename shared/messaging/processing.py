@@ -47,6 +47,7 @@ from shared.runtime.metrics import (
     DUPLICATES,
     HANDLER_SECONDS,
     MESSAGES_PROCESSED,
+    MESSAGES_RECEIVED,
     SURPLUS_FIELDS,
     UNREGISTERED,
 )
@@ -329,6 +330,7 @@ def _is_at_fault(error: Exception) -> bool:
 
 
 def _measure(round_: Round, counts: Counter[Count], batch: Batch) -> None:
+    MESSAGES_RECEIVED.inc(counts.total())
     for (topic, _, kind, outcome), messages in counts.items():
         MESSAGES_PROCESSED.labels(topic, kind or UNREGISTERED, outcome).inc(messages)
         if outcome == "duplicate":

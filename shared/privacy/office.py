@@ -87,11 +87,6 @@ class PrivacyOffice:
         self._privacy = privacy
         self._actor = actor
 
-    async def people(self, connection: Connection, alias: Alias) -> tuple[SubjectId, ...]:
-        """Whom an alias leads to, with who proved to be the same person; nobody: empty."""
-        (found,) = await self._privacy.people.find(connection, [alias])
-        return () if found is None else await self._privacy.people.same_people(connection, found)
-
     async def everybody(self, connection: Connection, alias: Alias) -> tuple[Person, ...]:
         """The people whom an alias stands for, whom it leads to first: who share it are several."""
         (found,) = await self._privacy.people.everybody(connection, [alias])

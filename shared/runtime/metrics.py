@@ -21,6 +21,10 @@ REASONS: Final = (
 )
 """Why a message can become a dead letter; docs/operations.md says what to do about each."""
 
+MESSAGES_RECEIVED = Counter(
+    "steward_messages_received", "Messages that came to any outcome, in committed batches."
+)
+"""Without labels, and so told from the start, at 0: what others are a share of."""
 MESSAGES_PROCESSED = Counter(
     "steward_messages_processed",
     "Messages that came to an outcome, in committed batches.",

@@ -128,7 +128,7 @@ async def test_a_name_that_neither_a_plan_nor_the_log_has_is_refused_with_the_ne
         assert arguments[1] not in done.err.replace(said, "")
 
 
-async def test_a_person_is_named_by_address_and_every_subject_of_it_counts(
+async def test_a_person_is_named_by_address_or_id_and_every_subject_of_it_counts(
     work: Work, settings: ServiceSettings, service_settings: SettingsFactory
 ) -> None:
     other = "aino.canary.other@example.org"
@@ -144,6 +144,8 @@ async def test_a_person_is_named_by_address_and_every_subject_of_it_counts(
     for arguments, given in (
         (("--email", EMAIL.upper()), None),
         (("--email", "-"), f"{other}\n"),
+        (("--subject", str(first)), None),
+        (("--subject", str(second)), None),
     ):
         done = await command(app, settings, "replay", *arguments, given=given)
         assert done.code == 0, done.err
@@ -161,8 +163,9 @@ async def test_of_a_person_readings_are_told_for_their_period_and_what_was_discl
         make_entry(DataAccessed, subject_id=who, at=now - timedelta(days=735)),
         make_entry(DataAccessed, subject_id=who, at=now - timedelta(days=725)),
     )
-    done = await command(app, settings, "replay", "--email", EMAIL)
-    assert [line["sequence"] for line in lines(done.out)] == [0, 2]
+    for named in (("--email", EMAIL), ("--subject", str(who))):
+        done = await command(app, settings, "replay", *named)
+        assert [line["sequence"] for line in lines(done.out)] == [0, 2]
     told = orjson.loads((await command(app, settings, "about", EMAIL, "--json")).out)
     assert [one["sequence"] for one in told["disclosures"]] == [0]
     assert [one["sequence"] for one in told["accesses"]] == [2]

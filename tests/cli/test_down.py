@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Steward
+from services.cli.down import remove_home
+from shared.local.state import take_lock
+from tests.cli.conftest import ROOT, Steward
 
 
 @pytest.fixture
@@ -41,3 +49,117 @@ def test_a_folder_of_somebody_else_is_left_as_it_is(steward: Steward, home: Path
 def test_where_there_is_nothing_nothing_is_made(steward: Steward, home: Path) -> None:
     assert steward("down", "--remove-everything").returncode == 0
     assert not home.exists()
+
+
+@pytest.fixture
+def demonstrated(ours: Path, tmp_path: Path) -> Path:
+    """The cluster of a demonstration, outside of the home folder, where its `data` links to."""
+    cluster = tmp_path / "elsewhere" / "data"
+    cluster.mkdir(parents=True)
+    (ours / "demo" / "postgres").mkdir(parents=True)
+    (ours / "demo" / "postgres" / "data").symlink_to(cluster)
+    return cluster
+
+
+def test_what_a_demonstration_left_elsewhere_is_removed_too(
+    steward: Steward, home: Path, demonstrated: Path
+) -> None:
+    assert steward("down", "--remove-everything", "--yes").returncode == 0
+    assert not home.exists()
+    assert not demonstrated.exists()
+
+
+def test_nothing_is_removed_while_a_demonstration_runs(
+    steward: Steward, home: Path, demonstrated: Path
+) -> None:
+    with take_lock(home / "demo" / "run"):
+        done = steward("down", "--remove-everything", "--yes")
+    assert done.returncode == 1
+    assert "already running" in done.stderr
+    assert (home / "secrets" / "inbox-key").exists()
+    assert demonstrated.exists()
+
+
+class Interrupting:
+    """The system's calls that remove, of which one is interrupted, and each after it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+        self.left = after
+        for name in ("unlink", "rmdir"):
+            monkeypatch.setattr(os, name, self._counted(getattr(os, name)))
+
+    def _counted(self, call: Callable[..., None]) -> Callable[..., None]:
+        def counted(*arguments: object, **more: object) -> None:
+            if self.left == 0:
+                raise KeyboardInterrupt
+            self.left -= 1
+            call(*arguments, **more)
+
+        return counted
+
+
+def test_a_removal_that_was_interrupted_anywhere_is_done_when_it_is_run_again(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = ("run/state.json", "run/kafka.log", "secrets/inbox-key", "kafka/1", "postgres/data/1")
+    for after in count():
+        for name in ("a-token", *files, "z-token"):
+            (home / name).parent.mkdir(parents=True, exist_ok=True)
+            (home / name).touch()
+        (home / "run" / "state.json").write_text(STOPPED)
+        with monkeypatch.context() as patched:
+            interrupting = Interrupting(patched, after)
+            try:
+                asyncio.run(remove_home(home))
+            except KeyboardInterrupt:
+                pass
+            else:
+                assert interrupting.left == 0, "each call was interrupted once"
+                return
+        asyncio.run(remove_home(home))
+        assert not home.exists()
+
+
+STOPPED = '{"pid": 1, "created": 0.0, "marker": "none", "processes": []}'
+"""What a system that runs no more has left."""
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A folder to be cleaned, whose `steward` removes nothing and says so."""
+    folder = tmp_path / "checkout"
+    command = folder / ".venv" / "bin" / "steward"
+    command.parent.mkdir(parents=True)
+    command.write_text("#!/bin/sh\necho asked: $*\nexit 1\n")
+    command.chmod(0o755)
+    shutil.copy(ROOT / "Makefile", folder)
+    return folder
+
+
+def clean(checkout: Path) -> subprocess.CompletedProcess[str]:
+    environ = {name: value for name, value in os.environ.items() if name != "STEWARD_HOME"}
+    return subprocess.run(
+        ["make", "clean"], cwd=checkout, env=environ, capture_output=True, text=True, check=False
+    )
+
+
+def test_what_was_put_there_by_hand_does_not_keep_a_checkout_from_being_cleaned(
+    checkout: Path,
+) -> None:
+    (checkout / ".local").mkdir()
+    (checkout / ".local" / "vault-token").touch()
+    done = clean(checkout)
+    assert done.returncode == 0, done.stderr
+    assert not (checkout / ".local").exists()
+
+
+@pytest.mark.parametrize("mark", ["run/lock", "secrets/inbox-key", "demo/run/lock"])
+def test_a_checkout_is_not_cleaned_while_its_system_cannot_be_removed(
+    checkout: Path, mark: str
+) -> None:
+    (checkout / ".local" / mark).parent.mkdir(parents=True)
+    (checkout / ".local" / mark).touch()
+    done = clean(checkout)
+    assert done.returncode != 0
+    assert "asked: down --remove-everything --yes" in done.stdout
+    assert (checkout / ".local" / mark).exists()

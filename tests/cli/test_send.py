@@ -21,7 +21,7 @@ from services.cli.inbound_lines import LineError, ToSend, read_line
 from services.cli.send import app
 from shared.contract.codec import decode
 from shared.contract.message import Message
-from shared.contract.topics import TOPICS
+from shared.contract.topics import MAX_MESSAGE_BYTES, TOPICS
 from shared.runtime.cluster import Cluster
 from shared.runtime.topics import create_topics
 from tests.cli.conftest import ROOT
@@ -69,7 +69,8 @@ def test_a_record_may_hold_bytes_that_are_no_text() -> None:
         "inbound.contacts", b"\xff", b"\xff", (("a", b"b"), ("c", b"\xff"))
     )
     assert read_line(record(key="k", value="v")) == ToSend("inbound.contacts", b"k", b"v", ())
-    assert read_line(record()) == ToSend("inbound.contacts", None, None, ())
+    assert read_line(record(key="k")) == ToSend("inbound.contacts", b"k", None, ())
+    assert read_line(record(value="v")) == ToSend("inbound.contacts", None, b"v", ())
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,12 @@ def test_a_record_may_hold_bytes_that_are_no_text() -> None:
         (record(value_base64=CANARY), "kafka: value_base64 is not as it must be"),
         (record(**{CANARY: 1}), "kafka: a name is not as it must be"),
         (orjson.dumps({"kafka": CANARY}), "kafka: a name is not as it must be"),
+        (record(headers={"a": "b"}), "kafka: neither key nor value"),
         (event(note="x" * 1_048_576), "too large for a message"),
+        (record(key="x" * 1_048_576), "too large for a message"),
+        (record(key="k", headers={"a": "x" * 1_048_576}), "too large for a message"),
+        (record(key="k", headers={"x" * 1_048_576: ""}), "too large for a message"),
+        (record(key="k", headers={str(i): "" for i in range(99_999)}), "too large for a message"),
     ],
 )
 def test_a_line_that_is_neither_says_why_and_quotes_nothing(line: bytes, reason: str) -> None:
@@ -150,6 +156,25 @@ def test_lines_arrive_in_order_and_refused_ones_are_named(
     assert [one.value for one in records] == lines
     assert {one.key for one in records} == {b"K-1"}
     assert all(isinstance(decode(one), Message) for one in records)
+
+
+def test_what_is_just_small_enough_is_taken_by_kafka(
+    kafka: str, ends: dict[TopicPartition, int]
+) -> None:
+    """And so nothing that was read well ends a run in its middle."""
+    small, large = 0, MAX_MESSAGE_BYTES
+    while large - small > 1:
+        size = (small + large) // 2
+        try:
+            read_line(record(key="k", headers={"a": "b" * 500_000}, value="x" * size))
+        except LineError:
+            large = size
+        else:
+            small = size
+    assert small > MAX_MESSAGE_BYTES - 502_000
+    line = record(key="k", headers={"a": "b" * 500_000}, value="x" * small)
+    assert run("-", "--bootstrap-servers", kafka, piped=line).exit_code == 0
+    assert len(sent_since(kafka, ends, 1)[0].value) == small
 
 
 def test_standard_input_is_read_too(kafka: str, ends: dict[TopicPartition, int]) -> None:
@@ -247,6 +272,22 @@ def test_with_strict_nothing_is_sent_when_one_line_is_bad(
     marker = event(note="marker")
     assert run("-", *arguments, piped=marker).exit_code == 0
     assert sent_since(kafka, ends, 1)[0].value == marker
+
+
+@pytest.mark.parametrize("strict", [(), ("--strict",)])
+def test_a_pipe_may_be_named_as_a_file(
+    kafka: str, ends: dict[TopicPartition, int], strict: tuple[str, ...]
+) -> None:
+    """A shell's `<(…)` is one; it can be read once only."""
+    reader, writer = os.pipe()
+    os.write(writer, event() + b"\n")
+    os.close(writer)
+    try:
+        result = run(f"/dev/fd/{reader}", "--bootstrap-servers", kafka, *strict)
+    finally:
+        os.close(reader)
+    assert result.exit_code == 0, result.exception
+    assert sent_since(kafka, ends, 1)[0].value == event()
 
 
 def test_without_kafka_it_says_how_to_get_one(tmp_path: Path) -> None:

@@ -68,6 +68,16 @@ async def test_what_waits_in_the_outbox_is_counted_and_its_age_told(world: World
     assert figure("outbox_oldest_seconds") == pytest.approx(3600, abs=60)
 
 
+async def test_every_message_that_came_is_counted_whatever_became_of_it(world: World) -> None:
+    """Also by a process to which none came yet, as 0: else the first have grown from nothing."""
+    before = figure("messages_received_total")
+    assert before is not None
+    await world.send(Sent("a", 1, "fail"), Sent("a", 2), Sent("b", 3))
+    async with world.running():
+        await world.taken(3)
+    assert figure("messages_received_total") == before + 3
+
+
 async def test_what_is_set_aside_is_counted_until_it_is_redriven(world: World) -> None:
     await world.send(Sent("a", 1, "fail"), Sent("a", 2), Sent("a", 3), Sent("b", 4, "fail"))
     async with world.running() as process:

@@ -54,7 +54,7 @@ async def test_who_comes_back_before_an_erasure_is_at_its_end_is_not_erased(
     assert await privacy.seal(intake, [contact(who, days=1)], at=NOW) != [None]
     await erased(office, tx, who)
     assert await privacy.people.find(intake, [OLD]) == [who]
-    assert await office.people(tx.connection, OLD) == (who,)
+    assert await office.everybody(tx.connection, OLD) == ((who,),)
     assert await office.destroy(tx, Scope((who,)), NOW + timedelta(days=1)) == {"contact": 1}
     assert await privacy.people.find(intake, [OLD]) == [None]
 

@@ -100,12 +100,12 @@ async def test_two_subjects_that_prove_to_be_one_person_are_covered_together(
     assert isinstance(entry, SubjectLinked)
     assert entry.led_to == other
     for alias in (OLD, NEW, OTHER):
-        assert await office.people(tx.connection, alias) == (who, other)
+        assert await office.everybody(tx.connection, alias) == ((who, other),)
     audit = await connect("audit")
     assert await privacy_of("audit").people.everybody_ever(audit, OTHER) == ((who, other),)
     assert await privacy_of("audit").people.same_people(audit, who) == (who, other)
     assert await privacy.people.everybody(intake, [NEW]) == [((who, other),)]
-    people = await office.people(tx.connection, OLD)
+    (people,) = await office.everybody(tx.connection, OLD)
     assert await office.destroy(tx, Scope(people), NOW) == {"contact": 2}
     assert [about for entry, _, about in tx.said if isinstance(entry, KeysDestroyed)] == [*people]
     items = [
@@ -140,8 +140,9 @@ async def test_of_three_that_are_one_person_all_are_remembered(
     await office.link(tx, NEW, first, "same-person")
     await office.link(tx, NEW, third, "same-person")
     for alias in (OLD, NEW, OTHER):
-        assert set(await office.people(tx.connection, alias)) == {first, second, third}
-        assert (await office.people(tx.connection, alias))[0] == third
+        (person,) = await office.everybody(tx.connection, alias)
+        assert set(person) == {first, second, third}
+        assert person[0] == third
 
 
 async def test_a_shared_address_goes_on_leading_to_the_first_and_passes_to_the_next(
@@ -183,7 +184,7 @@ async def test_whoever_comes_with_an_address_that_leads_nowhere_is_somebody_new(
     assert await office.unlink(tx, OLD, who, "entered-by-mistake")
     assert not await office.unlink(tx, OLD, who, "entered-by-mistake")
     assert [type(entry) for entry, _, _ in tx.said] == [SubjectUnlinked]
-    assert await office.people(tx.connection, OLD) == ()
+    assert await office.everybody(tx.connection, OLD) == ()
     assert await subject(privacy, intake, OLD) != who
 
 
@@ -211,7 +212,7 @@ async def test_what_was_known_under_an_older_pepper_is_linked_under_the_newest(
     office = PrivacyOffice(both, "cli:tester")
     assert await office.link(tx, NEW, who, "same-person") == "linked"
     assert await subject(plan_office(b"n" * 32), intake, NEW) == who
-    assert await office.people(tx.connection, OLD) == (who, other)
+    assert await office.everybody(tx.connection, OLD) == ((who, other),)
     assert await office.unlink(tx, NEW, who, "address-given-up")
     for peppers in ((b"n" * 32,), (b"o" * 32,)):
         assert await plan_office(*peppers).people.find(intake, [NEW]) == [None]

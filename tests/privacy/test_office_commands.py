@@ -328,6 +328,29 @@ async def test_of_several_who_have_an_address_none_is_erased_before_one_is_named
     assert await readable(intake, first, sealed[first]) == set()
 
 
+async def test_of_several_who_have_an_address_none_is_unlinked_before_one_is_named(
+    intake: Work, log: Work, settings: ServiceSettings
+) -> None:
+    first, second = await two_at_one_address(intake)
+    unlink = ("unlink", OLD, "--reason", "linked-by-mistake")
+    for named in ((), ("--of", OLD)):
+        refused = await command(subjects.app, settings, *unlink, *named)
+        assert (refused.code, silent(refused)) == (2, True)
+        assert {str(first), str(second)} <= set(refused.err.split())
+        assert refused.err.endswith(f"{people.SEVERAL_LINKED}\n")
+    strange = await command(subjects.app, settings, *unlink, "--of", str(EVENT))
+    assert strange.code == 1
+    assert await said(log) == []
+    done = await command(subjects.app, settings, *unlink, "--of", str(second))
+    assert done.code == 0, done.err
+    assert await subject(intake, OLD) == first
+    assert [entry["subject_id"] for entry in await said(log)] == [str(second)]
+    # Who is left is the only one who has it.
+    done = await command(subjects.app, settings, *unlink)
+    assert done.code == 0, done.err
+    assert await subject(intake, OLD) not in {first, second}
+
+
 async def test_a_subject_is_erased_by_its_id_with_who_is_the_same_person(
     intake: Work, log: Work, settings: ServiceSettings
 ) -> None:

@@ -123,6 +123,7 @@ async def test_metrics_are_told_in_prometheus_format() -> None:
     async with served(Heartbeats()) as ask:
         _, text = await ask("/metrics")
     for name in (
+        "steward_messages_received_total",
         "steward_messages_processed_total",
         "steward_duplicates_total",
         "steward_dead_letters_total",

@@ -26,7 +26,10 @@ def replay(  # noqa: PLR0913, PLR0917 - one for each option
     until: Annotated[
         str | None, typer.Option(help="Before this moment, or up to the end of this day.")
     ] = None,
-    subject: Annotated[UUID | None, typer.Option(help="Entries about this data subject.")] = None,
+    subject: Annotated[
+        UUID | None,
+        typer.Option(help="Entries about this data subject, and who proved to be the same person."),
+    ] = None,
     email: Annotated[
         str | None,
         typer.Option(

@@ -14,7 +14,7 @@ import typer
 
 from services.audit.commands.spans import span
 from services.audit.domain.entries import ENTRY_TYPES, EntryFilter
-from services.audit.handlers.browse import find_by_email
+from services.audit.handlers.browse import find_by_email, find_subjects
 from services.audit.handlers.read import readings_told_since, survey
 from services.audit.settings import Settings
 from shared.assembly import open_parts
@@ -76,7 +76,7 @@ async def filter_of(asked: Asked, pool: Pool, settings: Settings) -> EntryFilter
         # Counted, since for the first of perhaps none all of the log might be read.
         if not (await survey(pool, EntryFilter(**{kind: value}))).total:
             raise typer.BadParameter(_unknown(kind, value, known), param_hint=f"--{kind}")
-    told = None if asked.email is None else readings_told_since(plan, utc_now())
+    told = readings_told_since(plan, utc_now()) if asked.of_one_person else None
     return replace(named, subject_ids=await _subjects(asked, settings), readings_since=told)
 
 
@@ -114,9 +114,11 @@ def _unknown(kind: str, value: str, known: Collection[str]) -> str:
 
 async def _subjects(asked: Asked, settings: Settings) -> tuple[UUID, ...] | None:
     """Every subject that is meant; nobody's, where nothing leads from the address to anybody."""
-    if asked.email is None:
-        return None if asked.subject is None else (asked.subject,)
+    if not asked.of_one_person:
+        return None
     async with open_parts(settings, service="audit") as parts, parts.pool.acquire() as connection:
+        if asked.email is None:
+            return tuple(await find_subjects(connection, parts.privacy, str(asked.subject)))
         try:
             return await find_by_email(connection, parts.privacy, asked.email)
         except AliasError:

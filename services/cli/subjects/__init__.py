@@ -104,8 +104,9 @@ def unlink(
     of: Annotated[
         str | None,
         typer.Option(
-            metavar="EMAIL|-",
-            help="Of several who share it, the one who is known by this address as well.",
+            metavar="EMAIL|ID|-",
+            help="Of several who have it, the one who is known by this address as well, or by the"
+            " id of the data subject; - reads the next line.",
         ),
     ] = None,
 ) -> None:
@@ -113,7 +114,8 @@ def unlink(
 
     Whoever comes with it next is the next who shares it, or somebody new.
 
-    Exit code 1: it did not lead there.
+    Exit code 1: it did not lead there. 2: several people have the address, who are told, and --of
+    has to name one of them by the id; or wrong arguments.
 
     Example: steward subjects unlink old@example.org --reason address-given-up
     """

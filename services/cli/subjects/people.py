@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NOBODY = "nobody is known by this address"
 SEVERAL = "several people have the address after --to: name one by the id that `show` tells"
+SEVERAL_LINKED = "several people have the address: name one by --of ID; nothing was changed"
 TAKEN = (
     "this address leads to somebody else: where both are one person, --reason same-person; where"
     " two people have it, --reason shared-address; else unlink it first"
@@ -70,7 +71,7 @@ async def how_known(
 
 def run_link(argument: str, to: str, reason: LinkReason) -> int:
     """Link, and say what came of it; the exit code."""
-    alias, wanted = email(argument, "EMAIL"), _wanted(to)
+    alias, wanted = email(argument, "EMAIL"), _wanted(to, "--to")
 
     async def linked() -> str | None:
         async with open_office() as office, office.work() as tx:
@@ -92,12 +93,12 @@ def run_link(argument: str, to: str, reason: LinkReason) -> int:
     return 0 if done else 2 if outcome == "several" else 1
 
 
-def _wanted(to: str) -> Alias | SubjectId:
-    """Whom `--to` names, by an address or an id."""
+def _wanted(named: str, option: str) -> Alias | SubjectId:
+    """Whom an option names, by an address or an id."""
     try:
-        return SubjectId(UUID(to))
+        return SubjectId(UUID(named))
     except ValueError:
-        return email(to, "--to")
+        return email(named, option)
 
 
 async def _people(
@@ -110,25 +111,30 @@ async def _people(
 
 
 def run_unlink(argument: str, of: str | None, reason: UnlinkReason) -> int:
-    """Unlink, and say what came of it; the exit code."""
+    """Unlink, and say what came of it; the exit code. Of several people none is picked."""
     alias = email(argument, "EMAIL")
-    other = alias if of is None else email(of, "--of")
+    wanted = None if of is None else _wanted(of, "--of")
 
-    async def unlinked() -> bool:
-        async with open_office() as office:
-            return await _unlink(office, alias, other, reason)
+    async def unlinked() -> int:
+        async with open_office() as office, office.work() as tx:
+            people = await _people(office, tx.connection, alias)
+            if wanted is not None:
+                meant = await _people(office, tx.connection, wanted)
+                people = [person for person in people if person in meant]
+            if len(people) > 1:
+                print_people(await how_known(office, tx.connection, people), error=True)
+                return 2
+            done = people and await office.privacy.unlink(tx, alias, people[0][0], reason)
+            return 0 if done else 1
 
-    if not asyncio.run(unlinked()):
-        typer.echo("it does not lead there: nothing was changed", err=True)
-        return 1
-    typer.echo("it leads there no longer, and that is recorded")
-    return 0
-
-
-async def _unlink(office: Office, alias: Alias, other: Alias, reason: UnlinkReason) -> bool:
-    async with office.work() as tx:
-        people = await office.privacy.people(tx.connection, other)
-        return bool(people) and await office.privacy.unlink(tx, alias, people[0], reason)
+    code = asyncio.run(unlinked())
+    told = {
+        0: "it leads there no longer, and that is recorded",
+        1: "it does not lead there: nothing was changed",
+        2: SEVERAL_LINKED,
+    }
+    typer.echo(told[code], err=code != 0)
+    return code
 
 
 def _print_json(found: Sequence[Shown]) -> None:
