@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from services.cli.plan.reading import PlanFile, as_data, plan_path, tell
-from services.cli.schemas import SERVICES
 
 if TYPE_CHECKING:
     import asyncpg
@@ -79,15 +78,10 @@ def _wanted(path: Path, asked: Asked) -> tuple[Plan, bytes]:
     from shared.privacy.putting_in_force import load
 
     try:
-        wanted = load(path)
+        return load(path)
     except PlanError as error:
         tell(error)
         _end(asked, {"findings": as_data(error)}, refused=KEPT)
-    missing = [service for service in SERVICES if service not in wanted[0].services]
-    if missing:
-        why = f"The plan has no part for {', '.join(missing)}, which runs here: add one."
-        _end(asked, {"missing_services": missing}, refused=f"{why} {KEPT}")
-    return wanted
 
 
 async def _apply(wanted: tuple[Plan, bytes], asked: Asked) -> None:

@@ -153,7 +153,7 @@ async def test_the_plan_in_force_applied_again_changes_nothing_and_says_so(
         (TEXT.encode("latin-1"), "not-utf-8"),
         (changed(("plan_version = 1", "plan_version = 2")), "other-version"),
         (changed(("readings =", 'reading = "P2Y"\nreadings =')), "Did you mean `readings`?"),
-        (changed(("[services.audit]", "[services.review]")), "no part for audit"),
+        (changed(("[services.audit]", "[services.review]")), "service-without-part"),
     ],
 )
 async def test_a_plan_that_cannot_be_is_refused_and_services_keep_theirs(
