@@ -25,6 +25,7 @@ from shared.privacy.disclosure import (
     Disclosure,
     DisclosureRequest,
     LogEnds,
+    Outcome,
     Transaction,
     Way,
     disclosure_of,
@@ -44,6 +45,7 @@ from shared.privacy.ports import (
     reason_of,
 )
 from shared.privacy.privacy import Privacy
+from shared.privacy.reasons import Failure
 from shared.runtime.application import Loop
 from shared.runtime.clock import Clock, utc_now
 from shared.runtime.database import describe, is_transient, queries
@@ -83,14 +85,14 @@ class Result:
 
     state: Literal["delivered", "failed", "waits", "withheld"]
     delivery: Delivery
-    reason: str | None = None
+    reason: Failure | None = None
     place: str | None = None
     error: Exception | None = None
 
 
 def told(result: Result) -> str:
     """What came of a try, and what is to be done, for people. Raises what no port should."""
-    why = result.reason
+    why: str | None = result.reason
     if result.error is not None:
         if not isinstance(result.error, OSError):
             raise result.error
@@ -182,7 +184,7 @@ class Deliveries:
             handovers = await handovers_of(tx.connection, delivery.id)
             gone = []
             for handover in handovers:
-                nobody = [GIVEN_UP] * len(handover.people)
+                nobody: list[Outcome] = [GIVEN_UP] * len(handover.people)
                 gone.append(disclosure_of(handover.id, handover.request({}), nobody))
                 await self._withhold(tx, delivery, handover, gone[-1])
             return await self._end_withheld(tx, replace(delivery, disclosures=gone))
@@ -334,7 +336,7 @@ class Deliveries:
         await self._fail(tx, delivery, reason)
         return Result("failed", delivery, reason, error=error)
 
-    async def _fail(self, tx: Transaction, delivery: Delivery, reason: str) -> None:
+    async def _fail(self, tx: Transaction, delivery: Delivery, reason: Failure) -> None:
         """Nobody tries by themselves any more; what is in it stays, sealed, for who asks for it."""
         ended = _sql.end_handovers(
             tx.connection, delivery_id=delivery.id, state="failed", reason=reason, now=tx.now

@@ -28,6 +28,7 @@ from shared.privacy.beginnings import (
 )
 from shared.privacy.errors import NotInPlanError
 from shared.privacy.plan import Plan, Purpose
+from shared.privacy.reasons import Refusal
 from shared.privacy.values import Disclosed
 from shared.runtime.database import Connection
 
@@ -47,15 +48,15 @@ _NOT_OF_PURPOSE: Final = "field-not-of-purpose"
 class PersonToDisclose:
     """One person whose data is asked for.
 
-    `refusal` is a reason code (of the form `objected`, `restricted`, `not-taking-part`) where the
-    service's own projections say no. `consented` is what they say of consent to the purpose: only
-    True lets data go on a purpose that rests on consent. `fields` limits what of this person may
-    go (opt-in per field); None does not limit.
+    `refusal` is a reason code (such as `not-taking-part`) where the service's own projections say
+    no. `consented` is what they say of consent to the purpose: only True lets data go on a purpose
+    that rests on consent. `fields` limits what of this person may go (opt-in per field); None does
+    not limit.
     """
 
     subject_id: SubjectId
     sealed: Mapping[str, Sealed]
-    refusal: str | None = None
+    refusal: Refusal | None = None
     consented: bool | None = None
     fields: frozenset[str] | None = None
     collected_at: datetime | None = None
@@ -98,7 +99,7 @@ class Disclosure:
     purpose: str
     actor: str
     released: Sequence[tuple[SubjectId, Disclosed]] = field(default=())
-    refused: Sequence[tuple[SubjectId, str]] = field(default=())
+    refused: Sequence[tuple[SubjectId, Refusal]] = field(default=())
 
 
 class Transaction(Protocol):
@@ -139,7 +140,7 @@ def check_names(plan: Plan, request: DisclosureRequest) -> None:
         raise NotInPlanError("fields to disclose are names of the plan, and at least one")
 
 
-def lacking(plan: Plan, request: DisclosureRequest) -> str | None:
+def lacking(plan: Plan, request: DisclosureRequest) -> Refusal | None:
     """A reason code where the request names what the plan does not have."""
     if request.recipient not in _recipients(plan, request):
         return "recipient-not-in-plan"
@@ -157,9 +158,9 @@ def _recipients(plan: Plan, request: DisclosureRequest) -> Iterable[str]:
 def judge(
     plan: Plan,
     request: DisclosureRequest,
-    limits: Mapping[SubjectId, str],
+    limits: Mapping[SubjectId, Refusal],
     beginnings: Beginnings = EVER,
-) -> list[str | None]:
+) -> list[Refusal | None]:
     """A reason code for each person whose data may not go; None where it may.
 
     `limits` has the reason code of those who objected to the purpose or whose data is restricted.
@@ -171,7 +172,7 @@ def judge(
         return [refuse_authority(plan, request)] * len(request.people)
     everyone = refuse_all(plan, request)
     purpose = plan.purposes[request.purpose]
-    begins = (
+    begins: tuple[tuple[Refusal, datetime | None], ...] = (
         (BEFORE_PURPOSE, beginnings.purposes.get(request.purpose)),
         (BEFORE_RECIPIENT, beginnings.recipients.get(request.recipient)),
     )
@@ -184,14 +185,14 @@ def judge(
     ]
 
 
-def not_granted(plan: Plan, service: str, request: DisclosureRequest) -> str | None:
+def not_granted(plan: Plan, service: str, request: DisclosureRequest) -> Refusal | None:
     """A reason code where the plan does not let the service open what is asked for."""
     granted = plan.services[service].grants.get(request.purpose, ())
     asked = {category_of(field) for field in request.fields}
     return None if asked <= set(granted) else "not-granted"
 
 
-def refuse_authority(plan: Plan, request: DisclosureRequest) -> str | None:
+def refuse_authority(plan: Plan, request: DisclosureRequest) -> Refusal | None:
     """Why an authority may not have these fields of anybody; None where it may."""
     asked = {category_of(field) for field in request.fields}
     if not asked <= set(plan.authorities[request.recipient].categories):
@@ -199,7 +200,7 @@ def refuse_authority(plan: Plan, request: DisclosureRequest) -> str | None:
     return None if asked <= set(plan.purposes[request.purpose].categories) else _NOT_OF_PURPOSE
 
 
-def refuse_all(plan: Plan, request: DisclosureRequest) -> str | None:
+def refuse_all(plan: Plan, request: DisclosureRequest) -> Refusal | None:
     """Why nobody's data may go to this recipient for this purpose; None where it may."""
     recipient = plan.recipients[request.recipient]
     purpose = plan.purposes[request.purpose]
@@ -216,10 +217,12 @@ def refuse_all(plan: Plan, request: DisclosureRequest) -> str | None:
     return None
 
 
-def refuse(purpose: Purpose, request: DisclosureRequest, person: PersonToDisclose) -> str | None:
+def refuse(
+    purpose: Purpose, request: DisclosureRequest, person: PersonToDisclose
+) -> Refusal | None:
     """Why this person's data may not go; None where it may."""
     if person.refusal is not None:
-        return person.refusal.replace("_", "-")
+        return person.refusal
     if purpose.needs_consent and person.consented is not True:
         return "consent-missing"
     if not wanted_fields(request, person):
@@ -228,8 +231,8 @@ def refuse(purpose: Purpose, request: DisclosureRequest, person: PersonToDisclos
 
 
 def refuse_earlier(
-    person: PersonToDisclose, begins: Iterable[tuple[str, datetime | None]]
-) -> str | None:
+    person: PersonToDisclose, begins: Iterable[tuple[Refusal, datetime | None]]
+) -> Refusal | None:
     """The first reason whose beginning this person's data is older than; None: it is of none."""
     return next((why for why, at in begins if is_earlier(person.collected_at, at)), None)
 
@@ -260,7 +263,7 @@ class Release:
         return tuple(sorted(self.content))
 
 
-Outcome: TypeAlias = Release | str
+Outcome: TypeAlias = Release | Refusal
 """What leaves of one person, or the reason code of why nothing does."""
 
 
@@ -317,7 +320,7 @@ class Scribe:
         role = self.plan.recipients[self.request.recipient].role
         return (DataTransmitted if role == "processor" else DataDisclosed)(**said)
 
-    def _refused(self, subject_id: SubjectId, reason: str) -> MessageData:
+    def _refused(self, subject_id: SubjectId, reason: Refusal) -> MessageData:
         fields = sorted(set(self.request.fields))
         return DisclosureRefused(**self._said(subject_id, fields), reason=reason)
 

@@ -37,7 +37,7 @@ def release(
     person: PersonToDisclose,
     keys: Mapping[bytes, OpeningKey],
     disclosure_id: UUID,
-) -> Release | str:
+) -> Outcome:
     """Open what of this person may go, or say why there is nothing. SealError as `use()`."""
     fields = wanted_fields(request, person)
     content: dict[str, JsonValue] = {}

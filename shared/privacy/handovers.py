@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
+from typing import Final
 from uuid import UUID
 
 from shared.contract.types import DisclosureId, EventId, Sealed, SubjectId
@@ -20,7 +21,7 @@ from shared.runtime.database import Connection, queries
 
 _sql = queries("deliveries.sql", __file__)
 
-NO_LONGER_LISTED = "no-longer-listed"
+NO_LONGER_LISTED: Final = "no-longer-listed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final, Literal, Protocol
 
 from shared.privacy.handovers import Delivery
+from shared.privacy.reasons import Failure
 
 NOT_WRITTEN: Final = "not-written"
 NOT_TAKEN_BACK: Final = "not-taken-back"
@@ -60,7 +61,7 @@ class OwnPort(Port, Protocol):
         ...
 
 
-def reason_of(error: Exception) -> str:
+def reason_of(error: Exception) -> Failure:
     """What the log says of a try that ended with this."""
     if isinstance(error, HalfwayError):
         return INTERRUPTED

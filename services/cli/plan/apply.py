@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from services.cli.plan.reading import PlanFile, as_data, plan_path, tell
-from services.cli.schemas import SERVICES
 
 if TYPE_CHECKING:
     import asyncpg
@@ -79,15 +78,10 @@ def _wanted(path: Path, asked: Asked) -> tuple[Plan, bytes]:
     from shared.privacy.putting_in_force import load
 
     try:
-        wanted = load(path)
+        return load(path)
     except PlanError as error:
         tell(error)
         _end(asked, {"findings": as_data(error)}, refused=KEPT)
-    missing = [service for service in SERVICES if service not in wanted[0].services]
-    if missing:
-        why = f"The plan has no part for {', '.join(missing)}, which runs here: add one."
-        _end(asked, {"missing_services": missing}, refused=f"{why} {KEPT}")
-    return wanted
 
 
 async def _apply(wanted: tuple[Plan, bytes], asked: Asked) -> None:
@@ -166,25 +160,28 @@ async def _wait(
     """Until every running process works under the plan, or for as long as was asked for."""
     from services.cli.plan.applying import followed
 
-    services: Followers = {}
-    told = ""
+    looks = followed(administrator, number)
+    # One look, however short the wait: a process that was not looked at has not said so.
+    services = await anext(looks)
+    asked.say(_who_follows(services))
     try:
         async with asyncio.timeout(asked.wait_s):
-            async for services in followed(administrator, number):
-                now = ", ".join(
-                    f"{name} {at_it}/{all_}" for name, (at_it, all_) in services.items()
-                )
-                if now != told:
-                    asked.say(f"under it: {now or 'no service runs'}")
-                    told = now
+            async for found in looks:
+                if found != services:
+                    asked.say(_who_follows(found))
+                services = found
     except TimeoutError:
         waiting = [name for name, (under, running) in services.items() if under < running]
         asked.say(
-            f"Not all of {', '.join(waiting) or 'the services'} have said so in {asked.wait_s:g} s;"
-            " what they do next is under this plan all the same. `steward logs` says what they wait"
-            " for."
+            f"Not all of {', '.join(waiting)} have said so in {asked.wait_s:g} s; what they do next"
+            " is under this plan all the same. `steward logs` says what they wait for."
         )
     return services
+
+
+def _who_follows(services: Followers) -> str:
+    counted = (f"{name} {under}/{running}" for name, (under, running) in services.items())
+    return f"under it: {', '.join(counted) or 'no service runs'}"
 
 
 def _all_follow(services: Followers) -> bool:

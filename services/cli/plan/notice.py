@@ -136,7 +136,11 @@ def _marketing(teller: Teller) -> Iterator[str]:
     plan = teller.plan
     yield _say(teller, "marketing_inside", organisation=plan.organisation.name)
     marketing = {name for name, purpose in plan.purposes.items() if purpose.direct_marketing}
-    names = [one.name for one in plan.recipients.values() if marketing & set(one.purposes)]
+    names = [
+        one.name
+        for one in plan.recipients.values()
+        if one.role == "processor" and marketing & set(one.purposes)
+    ]
     if names:
         yield _say(teller, "marketing_processors", names=", ".join(names))
 

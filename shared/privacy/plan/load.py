@@ -14,25 +14,32 @@ from shared.privacy.plan import form
 from shared.privacy.plan.findings import Finding, PlanError
 from shared.privacy.plan.lines import Lines, without
 from shared.privacy.plan.plan import Plan
-from shared.privacy.plan.rules import check
+from shared.privacy.plan.rules import RULES, RULES_OF_FILES, check
+from shared.privacy.plan.rules.rule import Rule
 
 VERSION = 1
 """The form of plans that this release reads."""
 
 
 def load_plan(path: Path) -> Plan:
-    """Read and check a plan. PlanError has every contradiction; nothing is loaded in part."""
-    return read_plan(_read(path), path)
+    """Read and check a plan that is to be in force. PlanError has every contradiction; nothing is
+    loaded in part.
+    """
+    return _judged(_read(path), path, RULES_OF_FILES)
 
 
 def read_plan(raw: bytes, path: Path) -> Plan:
-    """The same of a file's bytes; `path` is what findings call it."""
+    """The same of the bytes of one that was in force; `path` is what findings call it."""
+    return _judged(raw, path, RULES)
+
+
+def _judged(raw: bytes, path: Path, rules: tuple[Rule, ...]) -> Plan:
     text, data = _parse(path, raw)
     lines = Lines(text)
     _refuse_other_version(path, data, lines)
     plan, findings = _build(path, data, lines, hashlib.sha256(raw).hexdigest())
     if plan is not None:
-        findings += check(plan, lines, str(path))
+        findings += check(plan, lines, str(path), rules)
     if plan is None or findings:
         raise PlanError(path, findings)
     return plan

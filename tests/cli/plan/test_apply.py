@@ -153,7 +153,7 @@ async def test_the_plan_in_force_applied_again_changes_nothing_and_says_so(
         (TEXT.encode("latin-1"), "not-utf-8"),
         (changed(("plan_version = 1", "plan_version = 2")), "other-version"),
         (changed(("readings =", 'reading = "P2Y"\nreadings =')), "Did you mean `readings`?"),
-        (changed(("[services.audit]", "[services.review]")), "no part for audit"),
+        (changed(("[services.audit]", "[services.review]")), "service-without-part"),
     ],
 )
 async def test_a_plan_that_cannot_be_is_refused_and_services_keep_theirs(
@@ -276,14 +276,23 @@ async def test_it_waits_until_a_running_process_says_that_it_works_under_the_pla
     assert orjson.loads(document)["services"] == {"consent": {"running": 1, "under_this_plan": 1}}
 
 
+@pytest.mark.parametrize("seconds", ["0", "0.5"])
 async def test_a_process_that_does_not_say_so_in_time_is_named(
-    settings: ServiceSettings, parts: OpenParts, other: Path
+    settings: ServiceSettings, parts: OpenParts, other: Path, seconds: str
 ) -> None:
     async with parts("consent") as opened:
         await opened.follower.look()
-        answered = await apply(settings, other, "--wait", "0.5")
+        answered = await apply(settings, other, "--wait", seconds)
     assert answered.code == 3
     assert "Not all of consent" in answered.out
+
+
+async def test_where_no_service_runs_nothing_is_waited_for(
+    settings: ServiceSettings, other: Path
+) -> None:
+    answered = await apply(settings, other, "--wait", "0")
+    assert answered.code == 0
+    assert "no service runs" in answered.out
 
 
 async def test_migrating_again_keeps_the_plan_in_force_whatever_the_file_says(

@@ -69,6 +69,8 @@ BACKWARDS = {
     "recipient-of-every-event": "recipient-by-event",
     "wording-added": "wording-removed",
     "duty-corrects-more": "duty-corrects-less",
+    "books-added": "books-removed",
+    "language-removed": "language-added",
     "mandate-given": "mandate-ended",
 }
 
@@ -109,6 +111,15 @@ maps = { seat = ["seat.row"] }
 [recipients.caterer]"""
 
 
+OF_A_LAW = """[retention.accommodation]
+anchor = "event_end"
+period = "P6M"
+categories = ["stay", "transport", "networking"]
+law = "Act on Accommodation 308/2006"
+
+[retention.diet]"""
+
+
 def test_a_new_category_and_a_new_source_are_told(plan: Plan, changed_plan: Changed) -> None:
     new = changed_plan(
         ('"stay.nights" =', '"seat.row" = {}\n"stay.nights" ='),
@@ -121,6 +132,27 @@ def test_a_new_category_and_a_new_source_are_told(plan: Plan, changed_plan: Chan
     )  # fmt: skip
     assert kinds(changes(plan, new)) == {"category-added", "source-added", "purpose-reads-more"}
     assert kinds(changes(new, plan)) == {"category-removed", "source-removed", "purpose-reads-less"}
+
+
+def test_a_category_that_moves_to_a_class_with_another_law_is_told(
+    plan: Plan, changed_plan: Changed
+) -> None:
+    new = changed_plan(
+        ('["contact", "stay", "transport", "billing", "networking"]', '["contact", "billing"]'),
+        ("[retention.diet]", OF_A_LAW),
+    )
+    found = {one.kind: one.where for one in changes(plan, new)}
+    assert found == {
+        "retention-ground-changed": "retention.accommodation",
+        "afterwards-changed": "retention.accommodation.afterwards",
+    }
+
+
+def test_what_is_described_otherwise_in_one_language_is_told_in_that(
+    plan: Plan, changed_plan: Changed
+) -> None:
+    (found,) = changes(plan, changed_plan(('fi = "Kirjanpito"', 'fi = "Tilinpito"')))
+    assert found.says == "What was “Kirjanpito” is described as “Tilinpito”."
 
 
 def test_data_that_becomes_special_needs_explicit_consent(

@@ -191,6 +191,12 @@ def test_the_notice_tells_of_processors_countries_and_earlier_data(changed_plan:
     assert "Decides with us: Arrangement 3" in entry(text, "Example Partner")
 
 
+def test_the_notice_calls_nobody_a_processor_who_is_none(plan: Plan) -> None:
+    coaches = plan.recipients["bus-company"].model_copy(update={"purposes": ("marketing",)})
+    other = plan.model_copy(update={"recipients": {**plan.recipients, "bus-company": coaches}})
+    assert "under our instructions: Example Coaches Ltd" not in notice(other)
+
+
 @pytest.mark.parametrize(
     ("arguments", "begins"),
     [

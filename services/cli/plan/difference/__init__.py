@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from services.cli.plan.difference import data, inside, parties, purposes
+from services.cli.plan.difference import data, inside, parties, purposes, retention
 from services.cli.plan.difference.change import Change, Comparison, Consent, Plans
 from shared.privacy.plan import Plan
 
 COMPARISONS: tuple[Comparison, ...] = (
     *purposes.COMPARISONS,
     *data.COMPARISONS,
+    *retention.COMPARISONS,
     *parties.COMPARISONS,
     *inside.COMPARISONS,
 )

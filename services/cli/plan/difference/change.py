@@ -65,9 +65,16 @@ class Plans:
 
     def _field(self, name: str) -> str:
         plan = self.new if name in self.new.fields else self.old
-        describes = plan.fields[name].describes
-        category, _, said = name.partition(".")
-        return f"{text(describes) if describes else said} ({self.category(category)})"
+        category = name.partition(".")[0]
+        return f"{text(texts_of_field(plan, name))} ({self.category(category)})"
+
+
+def texts_of_field(plan: Plan, name: str) -> Mapping[str, str]:
+    """What a field is called, as documents call it: by the second half of its name where the plan
+    does not say.
+    """
+    describes = plan.fields[name].describes
+    return describes or {"en": name.partition(".")[2].replace("_", " ")}
 
 
 Comparison = Callable[[Plans], Iterator[Change]]
@@ -76,6 +83,16 @@ Comparison = Callable[[Plans], Iterator[Change]]
 def text(texts: Mapping[str, str]) -> str:
     """The English text, or the first that there is."""
     return texts.get("en") or next(iter(texts.values()))
+
+
+def retold(old: Mapping[str, str], new: Mapping[str, str]) -> str:
+    """That something is described otherwise, in the first language in which it is: English, or
+    what those who speak another were told instead.
+    """
+    languages = (one for one in ("en", *new, *old) if old.get(one) != new.get(one))
+    language = next(languages, "en")
+    before, now = old.get(language, text(old)), new.get(language, text(new))
+    return f"What was “{before}” is described as “{now}”"
 
 
 def more(old: Iterable[str], new: Iterable[str]) -> tuple[str, ...]:

@@ -1,23 +1,20 @@
-"""Which data there is, where it comes from, and how long it is kept."""
+"""Which data there is, of whom, and where it comes from."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
 
 from services.cli.plan.difference.change import (
     Change,
     Comparison,
-    Consent,
     Plans,
     more,
+    retold,
     text,
+    texts_of_field,
     touching,
 )
-from shared.documents.words import Words
-from shared.privacy.plan import RetentionClass
-
-_SOME_DAY = date(2024, 1, 1)
+from shared.privacy.plan import Source
 
 
 def categories_come_and_go(plans: Plans) -> Iterator[Change]:
@@ -32,7 +29,7 @@ def categories_come_and_go(plans: Plans) -> Iterator[Change]:
 
 
 def categories_change(plans: Plans) -> Iterator[Change]:
-    """A category that holds more or less than it did, or data of others."""
+    """A category that holds more or less than it did."""
     for name, new in plans.new.categories.items():
         old = plans.old.categories.get(name)
         if old is None:
@@ -45,11 +42,57 @@ def categories_change(plans: Plans) -> Iterator[Change]:
         if removed:
             says = f"No longer collected: {plans.fields(removed)}."
             yield Change("field-removed", f"{where}.fields", says)
-        whose = more(old.data_subjects, new.data_subjects)
-        if whose:
-            people = ", ".join(text(plans.new.data_subjects[one]) for one in whose)
+
+
+def categories_are_of_others(plans: Plans) -> Iterator[Change]:
+    """Whose data a category holds (article 30(1)(c))."""
+    for name, new in plans.new.categories.items():
+        old = plans.old.categories.get(name)
+        if old is None:
+            continue
+        where = f"categories.{name}.data_subjects"
+        added = more(old.data_subjects, new.data_subjects)
+        removed = more(new.data_subjects, old.data_subjects)
+        if added:
+            people = ", ".join(text(plans.new.data_subjects[one]) for one in added)
             says = f"{plans.category(name)} is also of: {people}."
-            yield Change("data-subjects-added", f"{where}.data_subjects", says)
+            yield Change("data-subjects-added", where, says)
+        if removed:
+            people = ", ".join(text(plans.old.data_subjects[one]) for one in removed)
+            says = f"{plans.category(name)} is no longer of: {people}."
+            yield Change("data-subjects-removed", where, says)
+
+
+def data_is_described_differently(plans: Plans) -> Iterator[Change]:
+    """What people are told that is kept, and of whom. Who consented read the former words."""
+    for name, category in plans.new.categories.items():
+        before = plans.old.categories.get(name)
+        if before is not None and before.describes != category.describes:
+            yield touching(
+                "category-described-differently",
+                f"categories.{name}.describes",
+                f"{retold(before.describes, category.describes)}.",
+                plans.consented_readers(name),
+                "to_be_judged",
+            )
+    for name in plans.new.fields:
+        if name not in plans.old.fields:
+            continue
+        old, new = texts_of_field(plans.old, name), texts_of_field(plans.new, name)
+        if old != new:
+            category_name = name.partition(".")[0]
+            yield touching(
+                "field-described-differently",
+                f'fields."{name}".describes',
+                f"{retold(old, new)} ({plans.category(category_name)}).",
+                plans.consented_readers(category_name),
+                "to_be_judged",
+            )
+    for name, whose in plans.new.data_subjects.items():
+        earlier = plans.old.data_subjects.get(name)
+        if earlier is not None and earlier != whose:
+            says = f"{retold(earlier, whose)}: whose data there is."
+            yield Change("data-subjects-described-differently", f"data_subjects.{name}", says)
 
 
 def fields_become_special(plans: Plans) -> Iterator[Change]:
@@ -65,85 +108,46 @@ def fields_become_special(plans: Plans) -> Iterator[Change]:
             yield touching("special-changed", f'fields."{name}".special', says, asked)
 
 
-def periods_change(plans: Plans) -> Iterator[Change]:
-    """Per category, whatever class it is in: people were told how long (article 13(2)(a))."""
-    words = Words("en")
-    for name in plans.new.categories:
-        if name not in plans.old.categories:
-            continue
-        class_name, new = plans.new.retention_of(name)
-        _, old = plans.old.retention_of(name)
-        kind = _how_longer(old, new)
-        if kind is not None:
-            says = (
-                f"{plans.category(name)} is kept {_for(words, new)} instead of {_for(words, old)}."
-            )
-            asked = () if kind == "retention-shorter" else plans.consented_readers(name)
-            consent: Consent = "needed" if kind == "retention-longer" else "to_be_judged"
-            yield touching(kind, f"retention.{class_name}.period", says, asked, consent)
-
-
-def _for(words: Words, retention: RetentionClass) -> str:
-    kept = words.kept(retention)
-    return kept if kept.startswith("until") else f"for {kept}"
-
-
-def _how_longer(old: RetentionClass, new: RetentionClass) -> str | None:
-    if (old.anchor, old.period) == (new.anchor, new.period):
-        return None
-    if old.anchor != new.anchor:
-        return "retention-counted-differently"
-    longer = new.period.after(_SOME_DAY) > old.period.after(_SOME_DAY)
-    return "retention-longer" if longer else "retention-shorter"
-
-
-def what_is_left_changes(plans: Plans) -> Iterator[Change]:
-    """What stays when a period is over."""
-    for name, new in plans.new.retention.items():
-        old = plans.old.retention.get(name)
-        if old is not None and old.afterwards != new.afterwards:
-            left = "nothing is left" if new.afterwards is None else text(new.afterwards)
-            says = f"After the period of {name}: {left}."
-            yield Change("afterwards-changed", f"retention.{name}.afterwards", says)
-
-
-def financial_years_move(plans: Plans) -> Iterator[Change]:
-    """Periods that count from the end of a financial year move with it."""
-    old, new = plans.old.financial_year.starts, plans.new.financial_year.starts
-    if old != new:
-        says = (
-            f"The financial year starts on {new} instead of {old}; what is kept from its end moves."
-        )
-        yield Change("financial-year-moved", "financial_year.starts", says)
-
-
 def sources_change(plans: Plans) -> Iterator[Change]:
     """Where data comes from (article 14(2)(f))."""
     for name in more(plans.old.sources, plans.new.sources):
         source = plans.new.sources[name]
-        filled = more((), (one for fields in source.maps.values() for one in fields))
-        says = f"A new source: {text(source.describes)}, with {plans.fields(filled) or 'no data'}."
+        filled = plans.fields(_filled(source)) or "no data"
+        says = f"A new source: {text(source.describes)}, with {filled}."
         yield Change("source-added", f"sources.{name}", says)
     for name in more(plans.new.sources, plans.old.sources):
         says = f"Data no longer comes from: {text(plans.old.sources[name].describes)}."
         yield Change("source-removed", f"sources.{name}", says)
     for name, new in plans.new.sources.items():
         old = plans.old.sources.get(name)
-        if old is None:
-            continue
-        before = (one for fields in old.maps.values() for one in fields)
-        added = more(before, (one for fields in new.maps.values() for one in fields))
-        if added:
-            says = f"Also from {text(new.describes)}: {plans.fields(added)}."
-            yield Change("source-fills-more", f"sources.{name}.maps", says)
+        if old is not None:
+            yield from _source_changes(plans, f"sources.{name}", old, new)
+
+
+def _source_changes(plans: Plans, where: str, old: Source, new: Source) -> Iterator[Change]:
+    if old.describes != new.describes:
+        says = f"{retold(old.describes, new.describes)}: a source of data."
+        yield Change("source-described-differently", f"{where}.describes", says)
+    before, now = _filled(old), _filled(new)
+    added, removed = more(before, now), more(now, before)
+    if added:
+        says = f"Also from {text(new.describes)}: {plans.fields(added)}."
+        yield Change("source-fills-more", f"{where}.maps", says)
+    if removed:
+        says = f"No longer from {text(new.describes)}: {plans.fields(removed)}."
+        yield Change("source-fills-less", f"{where}.maps", says)
+
+
+def _filled(source: Source) -> tuple[str, ...]:
+    """The fields that a source fills, each once."""
+    return more((), (one for fields in source.maps.values() for one in fields))
 
 
 COMPARISONS: tuple[Comparison, ...] = (
     categories_come_and_go,
     categories_change,
+    categories_are_of_others,
+    data_is_described_differently,
     fields_become_special,
-    periods_change,
-    what_is_left_changes,
-    financial_years_move,
     sources_change,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
-from services.cli.plan.difference.change import Change, Comparison, Plans, more, text
+from services.cli.plan.difference.change import Change, Comparison, Plans, more, retold, text
 from shared.documents.words import Words
 from shared.privacy.plan import Accountability
 
@@ -17,6 +17,9 @@ def duties_change(plans: Plans) -> Iterator[Change]:
     for name in dict.fromkeys((*plans.old.duties, *plans.new.duties)):
         old, new = plans.old.duties.get(name), plans.new.duties.get(name)
         described = text((new or plans.old.duties[name]).describes)
+        if old is not None and new is not None and old.describes != new.describes:
+            says = f"{retold(old.describes, new.describes)}."
+            yield Change("duty-described-differently", f"duties.{name}.describes", says)
         for key, verb in (("reads", "read"), ("corrects", "correct")):
             before, after = getattr(old, key, ()), getattr(new, key, ())
             added, removed = more(before, after), more(after, before)

@@ -9,6 +9,7 @@ from services.cli.plan.difference.change import (
     Comparison,
     Plans,
     more,
+    retold,
     text,
     touching,
 )
@@ -91,6 +92,9 @@ def _is(plans: Plans, name: str, old: Recipient, new: Recipient) -> Iterator[Cha
     if old.role != new.role:
         says = f"{new.name} is a {_role(new)} now and was a {_role(old)}."
         yield touching("recipient-role-changed", f"{where}.role", says, asked)
+    if old.agreement != new.agreement:
+        says = f"The agreement with {new.name} is another: {new.agreement or 'none'}."
+        yield Change("recipient-agreement-changed", f"{where}.agreement", says)
     if (old.country, old.transfer, old.transfer_document) != (
         new.country,
         new.transfer,
@@ -121,8 +125,10 @@ def authorities_change(plans: Plans) -> Iterator[Change]:
     """Who may ask by law."""
     for name, new in plans.new.authorities.items():
         old = plans.old.authorities.get(name)
-        added = more(() if old is None else old.categories, new.categories)
-        if added or (old is not None and old.law != new.law):
+        if old is not None and old.name != new.name:
+            says = f"{retold(old.name, new.name)}: it may ask for data by law."
+            yield Change("authority-renamed", f"authorities.{name}.name", says)
+        if old is None or (set(old.categories), old.law) != (set(new.categories), new.law):
             kind = "authority-added" if old is None else "authority-changed"
             says = f"{text(new.name)} may ask for {plans.categories(new.categories)} ({new.law})."
             yield Change(kind, f"authorities.{name}", says)
@@ -145,6 +151,9 @@ def the_organisation_changes(plans: Plans) -> Iterator[Change]:
         if getattr(old, key) != getattr(new, key):
             says = f"People are told of another {key.replace('_', ' ')}."
             yield Change("contact-changed", f"organisation.{key}", says)
+    for language in more(old.languages, new.languages):
+        says = f"People are told everything in the language {language}, too."
+        yield Change("language-added", "organisation.languages", says)
     for language in more(new.languages, old.languages):
         says = f"People are no longer told anything in the language {language}."
         yield Change("language-removed", "organisation.languages", says)

@@ -9,10 +9,11 @@ from services.cli.plan.difference.change import (
     Comparison,
     Plans,
     more,
+    retold,
     text,
     touching,
 )
-from shared.privacy.plan import Purpose, Recipient
+from shared.privacy.plan import Purpose, Recipient, Wording
 
 
 def earlier_data(part: Purpose | Recipient) -> str:
@@ -90,7 +91,7 @@ def _description(plans: Plans, name: str, old: Purpose, new: Purpose) -> Iterato
     where = f"purposes.{name}"
     asked = plans.consented([name])
     if old.describes != new.describes:
-        says = f"What was “{text(old.describes)}” is described as “{text(new.describes)}”."
+        says = f"{retold(old.describes, new.describes)}."
         yield touching(
             "purpose-described-differently", f"{where}.describes", says, asked, "to_be_judged"
         )
@@ -118,6 +119,8 @@ def wordings_change(plans: Plans) -> Iterator[Change]:
     new = {(one.id, one.language): one for one in plans.new.wordings}
     for key, wording in new.items():
         earlier = old.get(key)
+        if earlier is not None and earlier.purpose != wording.purpose:
+            yield _of_another_purpose(plans, earlier, wording)
         if earlier is not None and earlier.text == wording.text:
             continue
         asked = tuple(name for name in (wording.purpose,) if name in plans.old.purposes)
@@ -138,6 +141,17 @@ def wordings_change(plans: Plans) -> Iterator[Change]:
             )
             asked = (wording.purpose,)
             yield Change("wording-removed", f"wordings.{name}", says, "to_be_judged", asked)
+
+
+def _of_another_purpose(plans: Plans, old: Wording, new: Wording) -> Change:
+    """Nobody who read it before agreed to what it asks for now, nor proves what it asked for."""
+    asked = plans.consented((old.purpose, new.purpose))
+    says = (
+        f"The wording {new.id} ({new.language}) asks for {new.purpose}; those who agreed to it were"
+        f" asked for {old.purpose}."
+    )
+    where = f"wordings.{new.id}"
+    return touching("wording-for-another-purpose", where, says, asked, "to_be_judged")
 
 
 COMPARISONS: tuple[Comparison, ...] = (purposes_come_and_go, purposes_change, wordings_change)

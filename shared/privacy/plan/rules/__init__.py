@@ -28,8 +28,15 @@ RULES: tuple[Rule, ...] = (
     *words.RULES,
 )
 
+RULES_OF_FILES: tuple[Rule, ...] = (*RULES, *services.RULES_OF_THE_RELEASE)
+"""By these a file is judged that is to be in force. A plan that was in force once is read by
+`RULES`: what it says still holds for its time when later releases have other services.
+"""
 
-def check(plan: Plan, lines: Lines, file: str) -> list[Finding]:
+
+def check(
+    plan: Plan, lines: Lines, file: str, rules: tuple[Rule, ...] = RULES_OF_FILES
+) -> list[Finding]:
     """Every contradiction of a plan that has its form. `file` is how findings name it."""
     case = Case(plan, lines, file)
-    return [finding for rule in RULES for finding in rule(case)]
+    return [finding for rule in rules for finding in rule(case)]

@@ -24,8 +24,12 @@ def marketing_data_stays(case: Case) -> Iterator[Finding]:
     plan = case.plan
     marketing = _read_by_marketing(plan)
     for name, recipient in plan.recipients.items():
+        if recipient.role == "processor":
+            continue
         given = sorted(recipient.categories & marketing.keys())
-        if given and recipient.role != "processor":
+        purposes = [(one, plan.purposes.get(one)) for one in recipient.purposes]
+        named = [one for one, known in purposes if known is not None and known.direct_marketing]
+        if given:
             yield case.finding(
                 "marketing-data-disclosed",
                 ("recipients", name, "fields"),
@@ -33,6 +37,15 @@ def marketing_data_stays(case: Case) -> Iterator[Finding]:
                 f"that is read by {marketing[given[0]]}, and marketing data is never disclosed",
                 "Take its fields from the recipient",
                 other=("purposes", marketing[given[0]], "direct_marketing"),
+            )
+        elif named:
+            yield case.finding(
+                "marketing-data-disclosed",
+                ("recipients", name, "purposes"),
+                f"recipient {name} ({recipient.role}) may get data for {named[0]}",
+                "that is direct marketing, and marketing data is never disclosed",
+                "Take the purpose from the recipient",
+                other=("purposes", named[0], "direct_marketing"),
             )
 
 

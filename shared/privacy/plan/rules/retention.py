@@ -8,7 +8,8 @@ from datetime import date
 from shared.privacy.plan.findings import Finding
 from shared.privacy.plan.models import Anchor
 from shared.privacy.plan.period import Period
-from shared.privacy.plan.rules.rule import Case, Rule
+from shared.privacy.plan.plan import Plan
+from shared.privacy.plan.rules.rule import Case, Rule, listed
 
 # Accounting Act 1336/1997: books 10 years from the end of the financial year; vouchers 6 years from
 # the end of the calendar year in which the financial year ended.
@@ -22,6 +23,13 @@ _CONTEXT_OF: dict[Anchor, str] = {
     "financial_year_end": "year",
     "financial_year_calendar_end": "year",
 }
+_SEALED_BY: dict[Anchor, frozenset[str]] = {
+    "event_end": frozenset({"registration"}),
+    "consent_withdrawal": frozenset({"registration", "consent"}),
+    "financial_year_end": frozenset({"finance"}),
+    "financial_year_calendar_end": frozenset({"finance"}),
+}
+"""The services that say of what they seal when its period begins, or that a consent has ended."""
 _SOME_DAY = date(2024, 1, 1)
 
 
@@ -94,6 +102,68 @@ def anchors_fit_the_keys(case: Case) -> Iterator[Finding]:
                 )
 
 
+def withdrawals_end_every_use(case: Case) -> Iterator[Finding]:
+    """What is kept without a consent is never due where a consent's end begins its period."""
+    for name, category, purpose_name in _read_until_withdrawal(case.plan):
+        purpose = case.plan.purposes[purpose_name]
+        if not purpose.needs_consent:
+            yield case.finding(
+                "anchor-without-consent",
+                ("retention", name, "anchor"),
+                f"retention class {name} keeps {category} until a consent ends",
+                f"purpose {purpose_name} reads it on {purpose.legal_basis}, and no consent to that"
+                " ever ends",
+                f"Keep {category} in a class with another anchor, or take it out of the purpose",
+                other=("purposes", purpose_name, "categories"),
+            )
+
+
+def sharing_ends_with_the_event(case: Case) -> Iterator[Finding]:
+    """Who opts in to share with participants does so in a registration, and withdraws nothing."""
+    for name, category, purpose_name in _read_until_withdrawal(case.plan):
+        for recipient_name, recipient in case.plan.recipients.items():
+            if recipient.role == "participants" and purpose_name in recipient.purposes:
+                yield case.finding(
+                    "anchor-without-consent",
+                    ("retention", name, "anchor"),
+                    f"retention class {name} keeps {category} until a consent ends",
+                    f"{recipient_name} get it where somebody chose so when registering, and no"
+                    " consent to that ever ends",
+                    f"Keep {category} in a class with another anchor, or take the purpose"
+                    f" {purpose_name} from them",
+                    other=("recipients", recipient_name, "purposes"),
+                )
+
+
+def _read_until_withdrawal(plan: Plan) -> Iterator[tuple[str, str, str]]:
+    """Retention class, category and purpose where that is kept until a consent ends, and read."""
+    for name, retention in plan.retention.items():
+        if retention.anchor == "consent_withdrawal":
+            for category in retention.categories:
+                for purpose_name, purpose in plan.purposes.items():
+                    if category in purpose.categories:
+                        yield name, category, purpose_name
+
+
+def anchors_are_told_by_who_seals(case: Case) -> Iterator[Finding]:
+    """A period begins by what the service that sealed the data says of it, or never."""
+    for name, retention in case.plan.retention.items():
+        tell = _SEALED_BY[retention.anchor]
+        for service_name, service in case.plan.services.items():
+            untold = set(service.seals) & set(retention.categories)
+            if untold and service_name not in tell:
+                yield case.finding(
+                    "sealed-without-anchor",
+                    ("services", service_name, "seals"),
+                    f"service {service_name} seals {listed(untold)}",
+                    f"its class {name} counts from {retention.anchor}, which only what is sealed by"
+                    f" {listed(tell)} has",
+                    f"Keep {listed(untold)} in a class with another anchor, or let only"
+                    f" {listed(tell)} seal it",
+                    other=("retention", name, "anchor"),
+                )
+
+
 def obligations_are_kept_by_law(case: Case) -> Iterator[Finding]:
     """What a legal obligation needs is kept in a class that names its law."""
     plan = case.plan
@@ -117,5 +187,8 @@ RULES: tuple[Rule, ...] = (
     categories_have_one_retention,
     accounting_is_kept_as_law_says,
     anchors_fit_the_keys,
+    withdrawals_end_every_use,
+    sharing_ends_with_the_event,
+    anchors_are_told_by_who_seals,
     obligations_are_kept_by_law,
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 
+from shared.contract.services import SERVICES
 from shared.contract.topics import TOPICS
 from shared.privacy.plan.findings import Finding
 from shared.privacy.plan.rules.rule import Case, Rule, listed
@@ -166,6 +168,30 @@ def duties_read_what_a_purpose_needs(case: Case) -> Iterator[Finding]:
             )
 
 
+def every_service_has_a_part(case: Case) -> Iterator[Finding]:
+    """A service that the plan does not have cannot start; a part that nobody reads says nothing."""
+    known = [service.name for service in SERVICES]
+    for name in known:
+        if name not in case.plan.services:
+            yield case.finding(
+                "service-without-part",
+                ("services",),
+                f"the service {name} runs",
+                "the plan has no part for it, without which it cannot start",
+                f"Add [services.{name}], and what it hears, says and may do",
+            )
+    for name in case.plan.services:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            yield case.finding(
+                "unknown-service",
+                ("services", name),
+                f"there is a part for a service {name}",
+                "there is no such service",
+                f"Did you mean {near[0]}?" if near else f"Use one of: {listed(known)}",
+            )
+
+
 RULES: tuple[Rule, ...] = (
     consent_is_heard,
     limits_are_heard,
@@ -177,3 +203,6 @@ RULES: tuple[Rule, ...] = (
     what_is_sealed_can_be_opened,
     duties_read_what_a_purpose_needs,
 )
+
+RULES_OF_THE_RELEASE: tuple[Rule, ...] = (every_service_has_a_part,)
+"""What a plan agrees with is not itself but the release that it is to be in force under."""
