@@ -23,6 +23,9 @@ class Row(TypedDict):
     doubled: int
     reordered: int
     recovered_s_max: float
+    disclosures: int
+    """Lists that were handed over meanwhile."""
+
     passed: bool
     date: str
     machine: str

@@ -57,7 +57,7 @@ async def _inflict(
     world: World, injury: Injury, times: int, known: Difference
 ) -> tuple[Row, Difference | None]:
     """The row, and all differences there are now; None where the world does not settle."""
-    before, world.recovered_s = world.messages, 0.0
+    before, world.recovered_s, handed_over = world.messages, 0.0, world.disclosures
     found: Difference | None = None
     failures: list[str] = []
     try:
@@ -82,6 +82,7 @@ async def _inflict(
         doubled=len(fresh.doubled),
         reordered=len(fresh.reordered),
         recovered_s_max=round(world.recovered_s, 1),
+        disclosures=world.disclosures - handed_over,
         passed=not fresh and not failures,
         date=datetime.now(UTC).date().isoformat(),
         machine=machine(),

@@ -32,6 +32,9 @@ from tests.faults.upstream import Sender
 _SPECS = {spec.name: spec for spec in PROCESSES}
 HEARD = {spec.name: spec.hears for spec in SPECS}
 SETTLES_WITHIN_S = 300.0
+HANDS_OVER_WITHIN_S = 60.0
+"""From the end of an injury, where no list could be handed over before."""
+
 PULSE_S = 0.1
 LOOK_EVERY_S = 0.1
 
@@ -122,6 +125,11 @@ class World:
     def log_of(self, process: str) -> Path:
         return self.ground.folder / "logs" / f"{process}.log"
 
+    @property
+    def disclosures(self) -> int:
+        """How many lists of the dinner were handed over."""
+        return len(self._desk.done)
+
     # Services
 
     def add_replica(self, process: str) -> Replica:
@@ -160,17 +168,33 @@ class World:
         await self._sender.send(messages)
         self.messages += len(messages)
 
+    async def hand_over(self) -> None:
+        """Hand over one list of the dinner, as the load does all the time."""
+        await self._desk.hand_over()
+
     @asynccontextmanager
     async def under_load(self) -> AsyncIterator[None]:
-        """Messages and lists of the dinner keep coming until the end."""
-        over = asyncio.Event()
+        """Messages and lists of the dinner keep coming until the end, one list at least: that none
+        is lost says nothing where there is none. Raises AssertionError.
+        """
+        over, before = asyncio.Event(), self.disclosures
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._keep_sending(over.is_set))
             tasks.create_task(self._desk.work(over.is_set))
             try:
                 yield
+                await self._more_disclosures_than(before)
             finally:
                 over.set()
+
+    async def _more_disclosures_than(self, before: int) -> None:
+        try:
+            async with asyncio.timeout(HANDS_OVER_WITHIN_S):
+                while self.disclosures == before:  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(LOOK_EVERY_S)
+        except TimeoutError:
+            failed = f"the last one failed with {self._desk.failed!r}"
+            raise AssertionError(f"no list was handed over; {failed}") from None
 
     async def _keep_sending(self, over: Callable[[], bool]) -> None:
         loop = asyncio.get_running_loop()
