@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NoReturn
@@ -21,6 +22,7 @@ from tests.faults import dinner, run, world
 from tests.faults.dinner import Desk
 from tests.faults.observed import Names, Stranger
 from tests.faults.registry import Inflict, Injury, Row
+from tests.faults.replicas import why_no_orderly_end
 from tests.faults.run import Wanted, rows_of
 from tests.faults.world import Options, World
 from tests.support.work import NO_KAFKA
@@ -112,6 +114,24 @@ def test_ids_that_the_model_does_not_know_are_strangers() -> None:
     sealed = seal_bytes(key, b"{}", bytes(NONCE_BYTES))
     found = [names.event(unknown), names.invoice(unknown), names.opened(sealed)]
     assert [type(one) for one in found] == [Stranger] * 3
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "took_s", "age_s", "told"),
+    [
+        (0, 9.9, 60.0, None),
+        (0, 10.1, 60.0, "took 10.1 s to stop"),
+        (-signal.SIGKILL, 15.0, 60.0, "took 15.0 s to stop"),
+        (1, 0.1, 60.0, "ended with 1"),
+        (-signal.SIGTERM, 0.1, 60.0, "ended with -15"),
+        (-signal.SIGTERM, 0.1, 0.3, None),
+    ],
+)
+def test_a_replica_leaves_in_order_or_it_is_said_how(
+    exit_code: int, took_s: float, age_s: float, told: str | None
+) -> None:
+    wrong = why_no_orderly_end(exit_code, took_s, age_s)
+    assert (wrong is None) if told is None else (told in str(wrong))
 
 
 async def test_a_desk_that_can_never_work_says_so(tmp_path: Path) -> None:

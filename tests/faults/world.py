@@ -150,9 +150,10 @@ class World:
         return replica
 
     async def remove_replica(self, replica: Replica) -> None:
-        """End it as an operator would."""
+        """End it as an operator would. Raises AssertionError where that is no orderly end."""
         self.replicas[replica.name].remove(replica)
-        await replica.stop()
+        took = await replica.leave()
+        self.note(f"a process of {replica.name} stopped within {took:.1f} s")
 
     async def close(self) -> None:
         """Stop upstream and all services."""
