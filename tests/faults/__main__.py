@@ -38,7 +38,7 @@ def main(
     seed: Annotated[int, typer.Option(help="The same seed, the same load and injuries.")] = 1,
     rate: Annotated[int, typer.Option(min=1, max=1_000, help="Messages per second.")] = 60,
     away: Annotated[
-        float | None, typer.Option(min=0, help="Seconds that a server stays away.")
+        float | None, typer.Option(min=0, help="Seconds that a server stays away at least.")
     ] = None,
     short: Annotated[
         bool, typer.Option("--short", help="A few times each, not long away.")

@@ -57,7 +57,7 @@ class Options:
     rate: int = 60
     session_ms: int = 3_000
     away_s: float = 60.0
-    """So long a server stays away."""
+    """So long a server stays away, and longer until every service has said that it misses it."""
 
     proxied: bool = False
     """Whether the network between services and servers can be injured."""
