@@ -26,6 +26,9 @@ class Row(TypedDict):
     disclosures: int
     """Lists that were handed over meanwhile."""
 
+    deaths_at_steps: int
+    """Of processes that were told to end at a named step, and came to it."""
+
     passed: bool
     date: str
     machine: str

@@ -43,6 +43,9 @@ class Life:
 
     process: ForkServerProcess
     born: float
+    death: Death | None
+    """Where it was told to end, if it was."""
+
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     works: asyncio.Event = field(default_factory=asyncio.Event)
     """Its first batch has committed."""
@@ -154,13 +157,14 @@ class Replica:
 
     def _begin(self) -> Life:
         told, telling = self._context.Pipe(duplex=False)
+        death = self.next_death()
         process = self._context.Process(
             target=live,
-            args=(self.spec.service, self._environ, self._log, telling, self.next_death()),
+            args=(self.spec.service, self._environ, self._log, telling, death),
         )
         process.start()
         telling.close()
-        life = Life(process, time.monotonic())
+        life = Life(process, time.monotonic(), death)
         life.watch(told)
         return life
 

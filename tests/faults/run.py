@@ -57,7 +57,8 @@ async def _inflict(
     world: World, injury: Injury, times: int, known: Difference
 ) -> tuple[Row, Difference | None]:
     """The row, and all differences there are now; None where the world does not settle."""
-    before, world.recovered_s, handed_over = world.messages, 0.0, world.disclosures
+    before, handed_over = world.messages, world.disclosures
+    world.recovered_s, world.deaths_at_steps = 0.0, 0
     found: Difference | None = None
     failures: list[str] = []
     try:
@@ -81,6 +82,7 @@ async def _inflict(
         "reordered": len(fresh.reordered),
         "recovered_s_max": round(world.recovered_s, 1),
         "disclosures": world.disclosures - handed_over,
+        "deaths_at_steps": world.deaths_at_steps,
         "passed": not fresh and not failures,
     }
     if not row["passed"]:
@@ -100,6 +102,7 @@ def nothing_yet(injury: Injury, times: int, seed: int) -> Row:
         reordered=0,
         recovered_s_max=0.0,
         disclosures=0,
+        deaths_at_steps=0,
         passed=False,
         date=datetime.now(UTC).date().isoformat(),
         machine=machine(),

@@ -93,6 +93,9 @@ class World:
     recovered_s: float = 0.0
     """The longest time that it took until all services worked again."""
 
+    deaths_at_steps: int = 0
+    """Of processes that ended themselves where they had been told to."""
+
     deleted: Counter[str] = field(default_factory=Counter)
     """Messages that were deleted from an inbound topic before anybody took them."""
 
