@@ -20,6 +20,7 @@ from rich.table import Table
 from shared.runtime.logging import configure_logging
 from tests.faults.disks import why_impossible
 from tests.faults.injuries import FOUND
+from tests.faults.load import MOST_PER_SECOND
 from tests.faults.registry import INJURIES, Injury, Row
 from tests.faults.run import Wanted, rows_of
 from tests.faults.world import Options
@@ -36,7 +37,9 @@ def main(
         int | None, typer.Option(min=1, help="How often each; else as its form has it.")
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed, the same load and injuries.")] = 1,
-    rate: Annotated[int, typer.Option(min=1, max=1_000, help="Messages per second.")] = 60,
+    rate: Annotated[
+        int, typer.Option(min=1, max=MOST_PER_SECOND, help="Messages per second.")
+    ] = 60,
     away: Annotated[
         float | None, typer.Option(min=0, help="Seconds that a server stays away at least.")
     ] = None,

@@ -24,7 +24,7 @@ from tests.faults.answers import Difference, compare
 from tests.faults.dinner import Desk
 from tests.faults.ground import PLAN, Ground, open_ground
 from tests.faults.load import Load, Upstream
-from tests.faults.model import Model
+from tests.faults.model import Model, end_of_year
 from tests.faults.observed import Witness
 from tests.faults.replicas import Replica, fork_server
 from tests.faults.upstream import Sender
@@ -103,10 +103,11 @@ class World:
 
     def __post_init__(self) -> None:
         seed = self.options.seed
-        begins = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=12)
+        now, plan = datetime.now(UTC), load_plan(PLAN)
+        begins = now.replace(microsecond=0) - timedelta(hours=12)
         self.random = Random(f"injuries {seed}")  # noqa: S311 - repeatable on purpose
         self.load = Load(seed, begins)
-        self.model = Model(load_plan(PLAN), begins)
+        self.model = Model(plan, begins, end_of_year(plan, now))
         ground = self.ground
         self.witness = Witness(
             ground.database_url, ground.bootstrap_servers, ground.secrets, self.model
