@@ -163,6 +163,9 @@ class _Run:
         self.result.values, self.result.keys = len(kept), len(keys)
         if opened := opened_by_any(kept, keys):
             self.result.failures.append(f"{opened} values of an erased person can be opened")
+        if anew := await kept_about(self.stack, FOLLOWED, subject_id, self.searcher):
+            told = f"{len(anew)} values about an erased person are sealed with a key that is there"
+            self.result.failures.append(told)
         self.say("searching again")
         survey = Survey(self.searcher)
         survey.look(OUTPUTS, "steward keys destroy", [said.out, said.complaint])

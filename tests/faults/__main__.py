@@ -20,8 +20,9 @@ from rich.table import Table
 from shared.runtime.logging import configure_logging
 from tests.faults.disks import why_impossible
 from tests.faults.injuries import FOUND
+from tests.faults.load import MOST_PER_SECOND
 from tests.faults.registry import INJURIES, Injury, Row
-from tests.faults.run import rows_of
+from tests.faults.run import Wanted, rows_of
 from tests.faults.world import Options
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"
@@ -36,9 +37,11 @@ def main(
         int | None, typer.Option(min=1, help="How often each; else as its form has it.")
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed, the same load and injuries.")] = 1,
-    rate: Annotated[int, typer.Option(min=1, max=1_000, help="Messages per second.")] = 60,
+    rate: Annotated[
+        int, typer.Option(min=1, max=MOST_PER_SECOND, help="Messages per second.")
+    ] = 60,
     away: Annotated[
-        float | None, typer.Option(min=0, help="Seconds that a server stays away.")
+        float | None, typer.Option(min=0, help="Seconds that a server stays away at least.")
     ] = None,
     short: Annotated[
         bool, typer.Option("--short", help="A few times each, not long away.")
@@ -73,9 +76,12 @@ def main(
             if not console.is_terminal:
                 console.print(escape(text))
 
-        rows = asyncio.run(_inflict(wanted, times, options.telling(tell), short=short))
-    _show(rows, console)
-    _write(rows, output)
+        rows: list[Row] = []
+        forms = [(one, times or (one.short if short else one.long)) for one in wanted]
+        try:
+            asyncio.run(_inflict(forms, options.telling(tell), rows, output))
+        finally:
+            _show(rows, console)  # those that there are, also where somebody has enough
     raise typer.Exit(0 if all(row["passed"] for row in rows) else 1)
 
 
@@ -90,16 +96,14 @@ def _possible(wanted: Sequence[Injury], console: Console) -> list[Injury]:
     return [one for one in wanted if not one.small_disks]
 
 
-async def _inflict(
-    wanted: Sequence[Injury], times: int | None, options: Options, *, short: bool
-) -> list[Row]:
-    """Each in a world of its own, so that it is the same alone as among others."""
-    rows: list[Row] = []
-    for injury in wanted:
-        often = times or (injury.short if short else injury.long)
-        async for row in rows_of([(injury, often)], options):
-            rows.append(row)  # noqa: PERF401 - each takes minutes, and an interrupt keeps them
-    return rows
+async def _inflict(wanted: Wanted, options: Options, rows: list[Row], output: Path) -> None:
+    """Each in a world of its own, so that it is the same alone as among others. A row takes minutes
+    or hours: each is written as soon as it is there.
+    """
+    for one in wanted:
+        async for row in rows_of([one], options):
+            rows.append(row)
+            _write(rows, output)
 
 
 def _show(rows: Sequence[Row], console: Console) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Literal
 
@@ -26,7 +26,14 @@ CONSENTED = ("dietary-needs", "marketing", "networking")
 ASKED_BY_REGISTRATION = ("dietary-needs", "networking")
 """Those among them that registration opens data for. It keeps no other consent."""
 
+LASTS_AT_MOST = timedelta(hours=1)
+"""Of what is inflicted on one world."""
+
 _BY_NUMBER = {offer.number: offer for offer in OFFERS}
+
+
+class YearEndsError(Exception):
+    """Invoices of one run would be of two financial years, and nobody could tell which of which."""
 
 
 def canonical(content: object) -> str:
@@ -63,6 +70,11 @@ class Model:
 
     plan: Plan
     begins: datetime
+    """The moment of the first message."""
+
+    year_ends: date
+    """Of the financial year in which the system runs: it issues invoices as of now."""
+
     taken: set[str] = field(default_factory=set)
     registrations: dict[str, Registration] = field(default_factory=dict)
     emails: set[str] = field(default_factory=set)
@@ -256,9 +268,8 @@ class Model:
             right.row("retention.schedule_item", "registration", row.number, "registration", due)
             # An invoice and what takes it back are a voucher and a part of the ledger each.
             for _ in self.facts.facts.get(("finance", row.number), ()):
-                year = date(self.begins.astimezone(HELSINKI).year, 12, 31)
                 for part in ("voucher", "ledger"):
-                    due = self._due(part, year)
+                    due = self._due(part, self.year_ends)
                     right.row("retention.schedule_item", "invoice", row.number, part, due)
         for held in self._held():
             if held.purpose == "marketing":
@@ -302,3 +313,19 @@ def _personal(data: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     if "marketing" in agreed:
         kept["marketing"] = dict(contact)
     return kept
+
+
+def end_of_year(plan: Plan, now: datetime) -> date:
+    """The last day of the financial year of all invoices of a run that begins now.
+
+    Raises YearEndsError.
+    """
+    first, last = (
+        plan.financial_year.end(moment.astimezone(HELSINKI).date())
+        for moment in (now, now + LASTS_AT_MOST)
+    )
+    if first != last:
+        raise YearEndsError(
+            f"the financial year ends on {first}, maybe within the run: begin later"
+        )
+    return last

@@ -61,7 +61,15 @@ class Names:
     def registration(self, registration: UUID | str) -> str:
         return self.registrations.get(UUID(str(registration)), Stranger(registration))
 
+    def event(self, event: UUID | str) -> str:
+        return self.events.get(UUID(str(event)), Stranger(event))
+
+    def invoice(self, invoice: UUID) -> str:
+        return self.invoices.get(invoice, Stranger(invoice))
+
     def opened(self, sealed: bytes) -> Any:  # noqa: ANN401 - whatever was sealed
+        if key_id_of(sealed) not in self.keys:
+            return Stranger("sealed with a key that is gone")
         return orjson.loads(open_bytes(self.keys[key_id_of(sealed)], sealed))
 
 
@@ -182,7 +190,7 @@ async def _registration(connection: Connection, names: Names, found: Answers) ->
             "registration.registration",
             names.registration(row["id"]),
             names.person(row["subject_id"]),
-            names.events[row["event_id"]],
+            names.event(row["event_id"]),
             row["status"],
             canonical(personal),
         )
@@ -220,16 +228,16 @@ async def _finance(connection: Connection, names: Names, found: Answers) -> None
         found.row("finance.invoice", "a number was left out")
     for row in await connection.fetch("select * from finance.buyer"):
         content = canonical(names.opened(row["sealed"]))
-        found.row("finance.buyer", names.invoices[row["invoice_id"]], content)
+        found.row("finance.buyer", names.invoice(row["invoice_id"]), content)
 
 
 async def _retention(connection: Connection, names: Names, found: Answers) -> None:
     for row in await connection.fetch("select * from retention.event_anchor"):
-        found.row("retention.event_anchor", names.events[row["event_id"]], row["ends_on"])
+        found.row("retention.event_anchor", names.event(row["event_id"]), row["ends_on"])
     of_kind: dict[str, Callable[[UUID], str | None]] = {
         "registration": names.registration,
         "category": names.registration,
-        "invoice": lambda item: names.invoices.get(item, Stranger("no invoice")),
+        "invoice": names.invoice,
         "consent": names.person,
     }
     for row in await connection.fetch("select * from retention.schedule_item"):
@@ -286,7 +294,7 @@ Label = tuple[Hashable, tuple[Hashable, ...]]
 
 def _registration_fact(kind: str, data: Mapping[str, Any], names: Names) -> Label:
     if kind == "EventOpened":
-        return names.events[UUID(data["event"]["event_id"])], ()
+        return names.event(data["event"]["event_id"]), ()
     if data.get("registration_id") is None:
         return Stranger(kind), ()  # an event that is no one's of ours, or a request about nothing
     number = names.registration(data["registration_id"])

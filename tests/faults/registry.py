@@ -23,6 +23,12 @@ class Row(TypedDict):
     doubled: int
     reordered: int
     recovered_s_max: float
+    disclosures: int
+    """Lists that were handed over meanwhile."""
+
+    deaths_at_steps: int
+    """Of processes that were told to end at a named step, and came to it."""
+
     passed: bool
     date: str
     machine: str

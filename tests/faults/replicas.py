@@ -18,7 +18,14 @@ from services.cli.processes import ProcessSpec
 from shared.local.readiness import missing_from_service
 from tests.faults.life import Death, live
 
+LEAVES_WITHIN_S = 10.0
+"""What is promised of a service that is told to stop, whatever it is doing."""
+
 STOP_WITHIN_S = 15.0
+"""Whatever still lives then is killed."""
+
+BEGINS_WITHIN_S = 5.0
+"""A process that is younger may not listen to signals yet: SIGTERM ends it as it ends any."""
 
 NextDeath = Callable[[], Death | None]
 
@@ -36,6 +43,9 @@ class Life:
 
     process: ForkServerProcess
     born: float
+    death: Death | None
+    """Where it was told to end, if it was."""
+
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     works: asyncio.Event = field(default_factory=asyncio.Event)
     """Its first batch has committed."""
@@ -104,8 +114,20 @@ class Replica:
         self._present = self._begin()
         self._keeper = asyncio.create_task(self._keep(self._present))
 
+    async def leave(self) -> float:
+        """Stop it, and say how many seconds that took. Raises AssertionError where it was not the
+        orderly end that is promised.
+        """
+        life, began = self._present, time.monotonic()
+        assert life is not None, f"{self.name} was never begun"
+        await self.stop()
+        took, age = time.monotonic() - began, began - life.born
+        wrong = why_no_orderly_end(life.process.exitcode, took, age)
+        assert wrong is None, f"{self.name} {wrong}"
+        return took
+
     async def stop(self) -> None:
-        """Let the present life end as an operator would."""
+        """Let the present life end as an operator would; kill it where it does not."""
         self._stopping = True
         life = self._present
         if life is not None:
@@ -135,12 +157,22 @@ class Replica:
 
     def _begin(self) -> Life:
         told, telling = self._context.Pipe(duplex=False)
+        death = self.next_death()
         process = self._context.Process(
             target=live,
-            args=(self.spec.service, self._environ, self._log, telling, self.next_death()),
+            args=(self.spec.service, self._environ, self._log, telling, death),
         )
         process.start()
         telling.close()
-        life = Life(process, time.monotonic())
+        life = Life(process, time.monotonic(), death)
         life.watch(told)
         return life
+
+
+def why_no_orderly_end(exit_code: int | None, took_s: float, age_s: float) -> str | None:
+    """What is wrong with the end of a process that was told to stop at this age; None: nothing."""
+    if took_s > LEAVES_WITHIN_S:
+        return f"took {took_s:.1f} s to stop; {LEAVES_WITHIN_S:.0f} s are promised"
+    if exit_code == 0 or (exit_code == -signal.SIGTERM and age_s < BEGINS_WITHIN_S):
+        return None
+    return f"was told to stop and ended with {exit_code}"

@@ -6,10 +6,12 @@ import asyncio
 import os
 import platform
 import signal
+import traceback
 from collections.abc import AsyncIterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import psutil
 
@@ -17,13 +19,7 @@ from services.cli.processes import NAMES
 from shared.local.logs import tail
 from tests.faults.answers import Difference, subtract
 from tests.faults.registry import Injury, Row
-from tests.faults.world import (
-    NotRecoveredError,
-    NotSettledError,
-    Options,
-    World,
-    open_world,
-)
+from tests.faults.world import Options, World, open_world
 
 WRITES_WITHIN_S = 1.0
 
@@ -36,28 +32,33 @@ Wanted = Sequence[tuple[Injury, int]]
 
 async def rows_of(wanted: Wanted, options: Options) -> AsyncIterator[Row]:
     """Inflict all of these on one world, one after the other. What one left behind is not held
-    against the next.
+    against the next. Whatever goes wrong is in a row; what did not come to its turn has none.
     """
     known = Difference()
     proxied = any(injury.proxied for injury, _ in wanted)
     brokers = max(injury.brokers for injury, _ in wanted)
     small_disks = any(injury.small_disks for injury, _ in wanted)
     options = replace(options, proxied=proxied, brokers=brokers, small_disks=small_disks)
-    async with open_world(options) as world:
-        for injury, times in wanted:
-            world.note(f"{injury.name}: {times} times")
-            row, found = await _inflict(world, injury, times, known)
-            known = found or known
-            yield row
-            if found is None:
-                return  # it does not come to rest: whatever came next would say nothing
+    row = nothing_yet(*wanted[0], options.seed)
+    try:
+        async with open_world(options) as world:
+            for injury, times in wanted:
+                world.note(f"{injury.name}: {times} times")
+                row, found = await _inflict(world, injury, times, known)
+                known = found or known
+                yield row
+                if found is None:
+                    return  # it does not come to rest: whatever came next would say nothing
+    except Exception as error:  # noqa: BLE001 - the world itself did not begin or end
+        yield row | {"passed": False, "why": _said(error)}
 
 
 async def _inflict(
     world: World, injury: Injury, times: int, known: Difference
 ) -> tuple[Row, Difference | None]:
     """The row, and all differences there are now; None where the world does not settle."""
-    before, world.recovered_s = world.messages, 0.0
+    before, handed_over = world.messages, world.disclosures
+    world.recovered_s, world.deaths_at_steps = 0.0, 0
     found: Difference | None = None
     failures: list[str] = []
     try:
@@ -65,30 +66,47 @@ async def _inflict(
             await injury.inflict(world, times)
         await world.settle()
         found = await world.compare()
-    except* (NotSettledError, NotRecoveredError, AssertionError) as errors:
-        failures = [f"{type(one).__name__}: {one}" for one in _leaves(errors)]
+    except* Exception as errors:  # noqa: BLE001 - hours of others are not to end with it
+        found, failures = None, _said(errors)
         await _ask_where_they_stand(world)
         failures += _ends_of_logs(world)
     fresh = Difference() if found is None else subtract(found, known)
     limit = injury.recovers_within_s
     if limit is not None and world.recovered_s > limit:
         failures.append(f"it took {world.recovered_s:.1f} s to recover; {limit:.0f} s are allowed")
-    row = Row(
-        injury=injury.name,
-        times=times,
-        seed=world.options.seed,
-        messages=world.messages - before,
-        lost=len(fresh.lost),
-        doubled=len(fresh.doubled),
-        reordered=len(fresh.reordered),
-        recovered_s_max=round(world.recovered_s, 1),
-        passed=not fresh and not failures,
-        date=datetime.now(UTC).date().isoformat(),
-        machine=machine(),
-    )
+    row = nothing_yet(injury, times, world.options.seed)
+    row |= {
+        "messages": world.messages - before,
+        "lost": len(fresh.lost),
+        "doubled": len(fresh.doubled),
+        "reordered": len(fresh.reordered),
+        "recovered_s_max": round(world.recovered_s, 1),
+        "disclosures": world.disclosures - handed_over,
+        "deaths_at_steps": world.deaths_at_steps,
+        "passed": not fresh and not failures,
+    }
     if not row["passed"]:
         row["why"] = failures + _told(fresh) + list(world.journal)[-SHOWN:]
     return row, found
+
+
+def nothing_yet(injury: Injury, times: int, seed: int) -> Row:
+    """The row of what was not inflicted so far."""
+    return Row(
+        injury=injury.name,
+        times=times,
+        seed=seed,
+        messages=0,
+        lost=0,
+        doubled=0,
+        reordered=0,
+        recovered_s_max=0.0,
+        disclosures=0,
+        deaths_at_steps=0,
+        passed=False,
+        date=datetime.now(UTC).date().isoformat(),
+        machine=machine(),
+    )
 
 
 def machine() -> str:
@@ -103,11 +121,13 @@ def _told(difference: Difference) -> list[str]:
     return [f"{name}: {one}" for name, found in named.items() for one in sorted(found)[:SHOWN]]
 
 
-def _leaves(errors: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    found: list[BaseException] = []
-    for error in errors.exceptions:
-        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return found
+def _said(error: BaseException) -> list[str]:
+    """What an error says, or each one of a group, and where it comes from."""
+    if isinstance(error, BaseExceptionGroup):
+        return [text for one in error.exceptions for text in _said(one)]
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    place = "".join(f" ({Path(frame.filename).name}, line {frame.lineno})" for frame in last)
+    return [f"{type(error).__name__}: {error}{place}"]
 
 
 async def _ask_where_they_stand(world: World) -> None:

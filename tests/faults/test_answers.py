@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from shared.privacy.plan import load_plan
 from tests.faults.answers import Answers, compare, subtract
 from tests.faults.ground import PLAN
-from tests.faults.load import FAIR, Load
-from tests.faults.model import Model
+from tests.faults.load import FAIR, MOST_PER_SECOND, Load
+from tests.faults.model import LASTS_AT_MOST, Model, YearEndsError, end_of_year
 
 BEGINS = datetime(2026, 11, 2, 6, 0, tzinfo=UTC)
+YEAR_ENDS = date(2026, 12, 31)
 
 
 def answers(*facts: str, rows: tuple[str, ...] = ("a row",)) -> Answers:
@@ -61,10 +62,38 @@ def test_the_same_seed_makes_the_same_load() -> None:
 
 
 def test_the_model_gives_no_place_twice_and_none_away() -> None:
-    load, model = Load(1, BEGINS), Model(load_plan(PLAN), BEGINS)
+    load, model = Load(1, BEGINS), Model(load_plan(PLAN), BEGINS, YEAR_ENDS)
     for message in load.prelude() + load.some(3_000):
         model.take(message)
     at_fair = [row for row in model.registrations.values() if row.offer is FAIR]
     assert Counter(row.status for row in at_fair)["registered"] == FAIR.capacity
     assert len({row.number for row in at_fair}) == len(at_fair) > 50
     assert compare(model.answers({}), model.answers({})).lost == []
+
+
+def test_the_quickest_load_never_speaks_of_the_future() -> None:
+    load = Load(1, BEGINS)
+    messages = load.prelude() + load.some(20_000)
+    lasts = timedelta(seconds=len(messages) / MOST_PER_SECOND)
+    assert messages[-1].at - BEGINS < lasts
+    assert len({message.at for message in messages}) == len({message.id for message in messages})
+
+
+def test_an_invoice_of_new_years_day_is_of_the_new_year() -> None:
+    begins, now = (datetime(2026, 12, 31, hour, 30, tzinfo=UTC) for hour in (10, 22))
+    plan = load_plan(PLAN)
+    load, model = Load(1, begins), Model(plan, begins, end_of_year(plan, now))
+    for message in load.prelude() + load.some(100):
+        model.take(message)
+    items = model.answers({}).rows["retention.schedule_item"]
+    due = {row[3] for row in items if isinstance(row, tuple) and row[2] == "voucher"}
+    period = plan.retention["voucher"].period
+    assert due == {period.after(date(2027, 12, 31)) + timedelta(days=1)}
+
+
+def test_a_run_over_new_year_does_not_begin() -> None:
+    plan, midnight = load_plan(PLAN), datetime(2026, 12, 31, 22, tzinfo=UTC)  # in Helsinki
+    assert end_of_year(plan, midnight - 2 * LASTS_AT_MOST) == date(2026, 12, 31)
+    with pytest.raises(YearEndsError):
+        end_of_year(plan, midnight - LASTS_AT_MOST / 2)
+    assert end_of_year(plan, midnight) == date(2027, 12, 31)

@@ -24,7 +24,7 @@ from tests.faults.answers import Difference, compare
 from tests.faults.dinner import Desk
 from tests.faults.ground import PLAN, Ground, open_ground
 from tests.faults.load import Load, Upstream
-from tests.faults.model import Model
+from tests.faults.model import Model, end_of_year
 from tests.faults.observed import Witness
 from tests.faults.replicas import Replica, fork_server
 from tests.faults.upstream import Sender
@@ -32,6 +32,9 @@ from tests.faults.upstream import Sender
 _SPECS = {spec.name: spec for spec in PROCESSES}
 HEARD = {spec.name: spec.hears for spec in SPECS}
 SETTLES_WITHIN_S = 300.0
+HANDS_OVER_WITHIN_S = 60.0
+"""From the end of an injury, where no list could be handed over before."""
+
 PULSE_S = 0.1
 LOOK_EVERY_S = 0.1
 
@@ -54,7 +57,7 @@ class Options:
     rate: int = 60
     session_ms: int = 3_000
     away_s: float = 60.0
-    """So long a server stays away."""
+    """So long a server stays away, and longer until every service has said that it misses it."""
 
     proxied: bool = False
     """Whether the network between services and servers can be injured."""
@@ -90,6 +93,9 @@ class World:
     recovered_s: float = 0.0
     """The longest time that it took until all services worked again."""
 
+    deaths_at_steps: int = 0
+    """Of processes that ended themselves where they had been told to."""
+
     deleted: Counter[str] = field(default_factory=Counter)
     """Messages that were deleted from an inbound topic before anybody took them."""
 
@@ -97,10 +103,11 @@ class World:
 
     def __post_init__(self) -> None:
         seed = self.options.seed
-        begins = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=12)
+        now, plan = datetime.now(UTC), load_plan(PLAN)
+        begins = now.replace(microsecond=0) - timedelta(hours=12)
         self.random = Random(f"injuries {seed}")  # noqa: S311 - repeatable on purpose
         self.load = Load(seed, begins)
-        self.model = Model(load_plan(PLAN), begins)
+        self.model = Model(plan, begins, end_of_year(plan, now))
         ground = self.ground
         self.witness = Witness(
             ground.database_url, ground.bootstrap_servers, ground.secrets, self.model
@@ -122,6 +129,11 @@ class World:
     def log_of(self, process: str) -> Path:
         return self.ground.folder / "logs" / f"{process}.log"
 
+    @property
+    def disclosures(self) -> int:
+        """How many lists of the dinner were handed over."""
+        return len(self._desk.done)
+
     # Services
 
     def add_replica(self, process: str) -> Replica:
@@ -142,9 +154,10 @@ class World:
         return replica
 
     async def remove_replica(self, replica: Replica) -> None:
-        """End it as an operator would."""
+        """End it as an operator would. Raises AssertionError where that is no orderly end."""
         self.replicas[replica.name].remove(replica)
-        await replica.stop()
+        took = await replica.leave()
+        self.note(f"a process of {replica.name} stopped within {took:.1f} s")
 
     async def close(self) -> None:
         """Stop upstream and all services."""
@@ -160,17 +173,33 @@ class World:
         await self._sender.send(messages)
         self.messages += len(messages)
 
+    async def hand_over(self) -> None:
+        """Hand over one list of the dinner, as the load does all the time."""
+        await self._desk.hand_over()
+
     @asynccontextmanager
     async def under_load(self) -> AsyncIterator[None]:
-        """Messages and lists of the dinner keep coming until the end."""
-        over = asyncio.Event()
+        """Messages and lists of the dinner keep coming until the end, one list at least: that none
+        is lost says nothing where there is none. Raises AssertionError.
+        """
+        over, before = asyncio.Event(), self.disclosures
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._keep_sending(over.is_set))
             tasks.create_task(self._desk.work(over.is_set))
             try:
                 yield
+                await self._more_disclosures_than(before)
             finally:
                 over.set()
+
+    async def _more_disclosures_than(self, before: int) -> None:
+        try:
+            async with asyncio.timeout(HANDS_OVER_WITHIN_S):
+                while self.disclosures == before:  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(LOOK_EVERY_S)
+        except TimeoutError:
+            failed = f"the last one failed with {self._desk.failed!r}"
+            raise AssertionError(f"no list was handed over; {failed}") from None
 
     async def _keep_sending(self, over: Callable[[], bool]) -> None:
         loop = asyncio.get_running_loop()

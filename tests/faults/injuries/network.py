@@ -18,7 +18,7 @@ PRODUCED_BYTES = 1_500
 PRODUCES_WITHIN_S = 20.0
 
 
-@injury("network", long=50, short=2, proxied=True)
+@injury("network", long=50, short=4, proxied=True)
 async def network(world: World, times: int) -> None:
     """Cut, half open, 500 ms more each way, reset in the middle of a produce; Kafka or Postgres."""
     kinds = (_cut, _half_open, _slow, _reset_in_produce)

@@ -21,6 +21,9 @@ TELLS_WITHIN_S = 15.0
 IDLE_SHARE = 0.25
 """Of one core: what a service may use at most while it can only wait. Spinning would be 1."""
 
+RESTS_AT_LEAST_S = 1.5
+"""So long it is looked at what they use, however short the server is to be away."""
+
 BETWEEN_S = 2.0
 """Load between two times."""
 
@@ -117,16 +120,13 @@ async def _cut_connections(world: World) -> None:
 async def _kill_and_return(world: World, server: Server, named: str) -> None:
     """While it is away every service says so, lives and rests; when it is back all go on."""
     lives = {replica: replica.present for replica in world.all_replicas()}
-    world.note(f"{server.name} dies, and is away for {world.options.away_s:.0f} s")
+    world.note(f"{server.name} dies, and is away for {world.options.away_s:.0f} s at least")
     await server.kill()
     back_at = time.monotonic() + world.options.away_s
-    if world.options.away_s > TELLS_WITHIN_S:
-        await all_tell(world, named)
+    await all_tell(world, named)
     before, began = _processor_time(world), time.monotonic()
-    await asyncio.sleep(max(0.0, back_at - time.monotonic()))
-    waited = time.monotonic() - began
-    if waited > 1:
-        _rested(before, _processor_time(world), waited)
+    await asyncio.sleep(max(RESTS_AT_LEAST_S, back_at - began))
+    _rested(before, _processor_time(world), time.monotonic() - began)
     await server.start()
     world.note(f"{server.name} is back")
     took = await world.recovered()

@@ -20,14 +20,19 @@ TAKING: tuple[Step, ...] = ("taken", "claimed", "handled", "committed", "offset_
 
 SILENT = frozenset({"retention", "audit", "consent-urgent"})
 LIVES_AT_MOST_S = 6.0
+"""Until a random moment."""
+
+COMES_WITHIN_S = 12.0
+"""To its step: the group notices that the one before is dead, and there is something to do."""
 
 
-@injury("service-dies", long=1000, short=10, recovers_within_s=None)
+@injury("service-dies", long=1000, short=16, recovers_within_s=None)
 async def service_dies(world: World, times: int) -> None:
     """`kill -9` of every service, at random moments and at each named step.
 
     All services at once, and each again as soon as it lives. A step is passed only where there is
-    something to do: a life that does not come to its step is killed at a random moment.
+    something to do: a life that does not come to its step in time is killed. Those that came to
+    theirs are counted.
     """
     left = iter(range(times))
     async with asyncio.TaskGroup() as tasks:
@@ -35,6 +40,7 @@ async def service_dies(world: World, times: int) -> None:
             (replica,) = world.replicas[name]
             random = Random(world.random.random())  # noqa: S311 - repeatable on purpose
             tasks.create_task(_keep_killing(world, replica, random, left))
+    assert world.deaths_at_steps, "no life came to the step at which it was to end"
     await world.recovered()
     for replica in world.all_replicas():
         world.recovered_s = max(world.recovered_s, replica.longest_recovery_s)
@@ -54,8 +60,13 @@ async def _keep_killing(world: World, replica: Replica, random: Random, left: ob
         while life is None:
             await asyncio.sleep(0)
             life = replica.present
+        moment = random.uniform(0.1, LIVES_AT_MOST_S)
         try:
-            await asyncio.wait_for(life.ended.wait(), random.uniform(0.1, LIVES_AT_MOST_S))
+            await asyncio.wait_for(life.ended.wait(), COMES_WITHIN_S if life.death else moment)
+            # It did so by its own hand, or it is an end that nobody wanted.
+            ended_with = life.process.exitcode
+            assert ended_with == -signal.SIGKILL, f"{replica.name} ended with {ended_with}"
+            world.deaths_at_steps += 1
         except TimeoutError:
             life.kill(signal.SIGKILL)
             await life.ended.wait()
