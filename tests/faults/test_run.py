@@ -89,6 +89,7 @@ async def test_a_world_that_does_not_begin_is_a_row_too(monkeypatch: pytest.Monk
     assert row["why"][0].startswith("TimeoutError: a server did not start")
 
 
+@pytest.mark.usefixtures("logging_as_it_was")
 def test_an_interrupt_leaves_the_rows_that_there_are(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
