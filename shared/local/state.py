@@ -9,9 +9,9 @@ import json
 import os
 import signal
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from shared.local.errors import AlreadyRunningError
 from shared.local.process import Identity
@@ -73,8 +73,13 @@ def read_state(folder: Path) -> State | None:
         found = json.loads(state_file(folder).read_text("utf-8"))
     except FileNotFoundError:
         return None
-    entries = tuple(Entry(**entry) for entry in found.pop("processes"))
-    return State(**found, processes=entries)
+    # A later release may have written more: whoever goes back to this one has to read it, too.
+    entries = tuple(Entry(**_known(Entry, entry)) for entry in found.pop("processes"))
+    return State(**_known(State, found), processes=entries)
+
+
+def _known(kind: type[Entry | State], found: Mapping[str, Any]) -> dict[str, Any]:
+    return {one.name: found[one.name] for one in fields(kind) if one.name in found}
 
 
 def write_state(folder: Path, state: State) -> None:
