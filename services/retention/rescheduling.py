@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
@@ -11,7 +11,6 @@ from uuid import UUID
 from services.retention import store
 from services.retention.domain import RetentionClass, Scheduled, due_on, longest
 from services.retention.handlers import EVENT_END, classes_of
-from shared.contract.types import EventId
 from shared.messaging.unit_of_work import Transaction
 from shared.privacy.in_force import Derived, InForce
 from shared.privacy.plan import Plan
@@ -109,7 +108,8 @@ class Rescheduler:
         if progress.done:
             return 0
         rows = await store.scheduled_after(connection, progress.through, self._most)
-        anchors = await store.anchors_of(connection, sorted(_events(rows)))
+        events = {row.event_id for row in rows if row.event_id and row.anchor == EVENT_END}
+        anchors = await store.anchors_of(connection, sorted(events))
         ends_on: dict[UUID, date] = {known: anchors[known].ends_on for known in anchors}
         changed = rescheduled(rows, ends_on, self._rules())
         if changed:
@@ -117,8 +117,3 @@ class Rescheduler:
         last = rows[-1].subject_id if rows else progress.through
         await store.rescheduled_through(connection, last, done=not rows)
         return len(rows)
-
-
-def _events(rows: Iterable[Scheduled]) -> Iterator[EventId]:
-    known = {row.event_id for row in rows if row.event_id is not None and row.anchor == EVENT_END}
-    return iter(known)

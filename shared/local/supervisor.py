@@ -241,7 +241,9 @@ class Supervisor:
                 await kept.process.before_start()
                 await self._spawn(kept)
             except Exception as error:  # noqa: BLE001 - whatever it is, nobody else tries again
-                why = str(error) or type(error).__name__
+                # Of errors that nobody foresaw the text may hold anything.
+                why = str(error) if isinstance(error, LocalError | OSError) else ""
+                why = why or type(error).__name__
                 self._say(f"{kept.process.name} cannot be started ({why}); trying again")
                 await asyncio.sleep(back_off(kept.restarts))
             else:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import orjson
-
 from shared.contract.audit import DeadLetterDiscarded
-from shared.contract.message import Record
 from shared.contract.types import Sealed
 from shared.messaging import store
+from shared.messaging.kept_records import pack
 from shared.messaging.places import key_of, place_of
 from shared.messaging.round import Buried, Round
 from shared.messaging.service import RecordSealer
@@ -20,45 +17,6 @@ from shared.messaging.unit_of_work import HeldPlan, Transaction, unit_of_work
 from shared.runtime.clock import utc_now
 from shared.runtime.database import Pool
 from shared.runtime.ids import new_id
-
-
-@dataclass(frozen=True, slots=True)
-class KeptRecord:
-    """A record as it once stood in the log. `timestamp` is in milliseconds since 1970."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes | None], ...]
-
-
-def pack(record: Record) -> bytes:
-    """The record's content, with key and headers, as it is sealed."""
-    content = {
-        "timestamp": record.timestamp,
-        "key": _text(record.key),
-        "value": _text(record.value),
-        "headers": [(name, _text(value)) for name, value in record.headers],
-    }
-    return orjson.dumps(content)
-
-
-def unpack(letter: DeadLetter, packed: bytes) -> KeptRecord:
-    """The record of a dead letter out of what `pack` made of it."""
-    content = orjson.loads(packed)
-    return KeptRecord(
-        letter.topic,
-        letter.partition,
-        letter.record_offset,
-        content["timestamp"],
-        _bytes(content["key"]),
-        _bytes(content["value"]),
-        # A header that is null is as good as none; one that is empty is not.
-        tuple((name, _bytes(value)) for name, value in content["headers"]),
-    )
 
 
 async def bury(transaction: Transaction, sealer: RecordSealer, round_: Round) -> None:
@@ -173,11 +131,3 @@ def key_reference_of(letter: DeadLetter) -> KeyReference | None:
 def outcome_of(letter: DeadLetter) -> str:
     """How the letter's message is counted."""
     return "dead_letter" if letter.status == "dead" else "parked"
-
-
-def _text(content: bytes | None) -> str | None:
-    return None if content is None else base64.b64encode(content).decode("ascii")
-
-
-def _bytes(content: str | None) -> bytes | None:
-    return None if content is None else base64.b64decode(content)

@@ -12,9 +12,9 @@ from shared.messaging.dead_letters import (
     key_reference_of,
     outcome_of,
     show_dead_letters,
-    unpack,
 )
-from shared.messaging.places import place_of
+from shared.messaging.kept_records import unpack
+from shared.messaging.places import Place, place_of
 from shared.messaging.planning import Digests, Taken, sort_out
 from shared.messaging.processing import MOST_SAVEPOINTS, Tools, fault_of
 from shared.messaging.service import Service
@@ -148,7 +148,7 @@ class Redrive:
             return UNREADABLE
         if letter.topic not in self._subscriptions:
             return Fault("topic_unexpected", "the service does not hear this topic any more")
-        decoded = self._tools.decode(unpack(letter, packed), None)
+        decoded = self._tools.decode(unpack(packed, _place(letter)), None)
         (taken,) = sort_out([decoded], self._subscriptions, _NO_DIGESTS)
         return taken if taken.fault is None else taken.fault
 
@@ -172,3 +172,7 @@ class Redrive:
         )
         await store.fail_again(transaction.connection, failed)
         return failed
+
+
+def _place(letter: DeadLetter) -> Place:
+    return (letter.topic, letter.partition, letter.record_offset)

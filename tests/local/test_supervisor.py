@@ -154,7 +154,7 @@ async def test_what_cannot_be_said_keeps_nothing_from_being_started_again_or_sto
 
 async def test_whatever_keeps_a_process_from_starting_it_is_tried_again(tmp_path: Path) -> None:
     said: list[str] = []
-    failures = iter([ValueError(), LookupError("no such account")])
+    failures = iter([ValueError("canary"), OSError("no room"), OSError()])
 
     async def fail() -> None:
         if supervisor.restarts("it") and (failure := next(failures, None)):
@@ -167,7 +167,8 @@ async def test_whatever_keeps_a_process_from_starting_it_is_tried_again(tmp_path
         await eventually(lambda: supervisor.state.processes[0].pid != former)
     assert said[1:] == [
         "it cannot be started (ValueError); trying again",
-        "it cannot be started (no such account); trying again",
+        "it cannot be started (no room); trying again",
+        "it cannot be started (OSError); trying again",
     ]
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.messaging.dead_letters import KeptRecord, pack, unpack
+from shared.messaging.kept_records import KeptRecord, pack, unpack
+from shared.messaging.places import place_of
 from shared.messaging.redrive import Redrive
-from shared.messaging.store import DeadLetter
 from tests.conftest import SettingsFactory
 from tests.support.clusters import PARTITIONS, MemoryCluster, Sent
 from tests.support.messaging import SCHEMA, World, open_world
@@ -33,21 +33,17 @@ records = st.builds(
 @given(records)
 def test_a_record_that_is_kept_comes_back_as_it_was(record: KeptRecord) -> None:
     """A header that is null is not one that is empty."""
-    letter = DeadLetter(
-        topic="topic",
-        partition=3,
-        record_offset=7,
-        status="dead",
-        holds_key=False,
-        type=None,
-        type_reference=None,
-        key_reference=None,
-        reason="",
-        detail="",
-        sealed=None,
-        taken_at=datetime(2026, 11, 30, tzinfo=UTC),
-    )
-    assert unpack(letter, pack(record)) == record
+    assert unpack(pack(record)) == record
+
+
+@given(records)
+def test_a_record_that_an_earlier_release_kept_without_its_place_comes_back(
+    record: KeptRecord,
+) -> None:
+    content = orjson.loads(pack(record))
+    for name in ("topic", "partition", "offset"):
+        del content[name]
+    assert unpack(orjson.dumps(content), place_of(record)) == record
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from shared.contract.message import Message, Record, Undecodable
 from shared.contract.registration import ParticipantRegistered
 from shared.contract.registry import MessageData
 from shared.messaging import store
-from shared.messaging.dead_letters import list_dead_letters, unpack
+from shared.messaging.dead_letters import list_dead_letters
+from shared.messaging.kept_records import unpack
 from tests.registration.conftest import Front
 
 
@@ -49,6 +50,6 @@ async def test_what_waited_and_is_no_message_any_more_is_a_dead_letter(
         assert letter.sealed is not None
         (packed,) = await front.desk.privacy.open_records(connection, [letter.sealed])
     assert packed is not None
-    kept = decode(unpack(letter, packed))
+    kept = decode(unpack(packed))
     assert isinstance(kept, Message)
     assert (kept.record.key, kept.record.offset) == (b"1", 0)

@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-
-import orjson
 
 from services.registration import store
 from services.registration.handlers.desk import Desk, Request
 from shared.contract.codec import decode
 from shared.contract.inbound import RegistrationSubmitted
-from shared.contract.message import Fault, Message, Record, Undecodable
+from shared.contract.message import Fault, Message, Record
 from shared.contract.types import Sealed
-from shared.messaging.dead_letters import pack
+from shared.messaging.kept_records import pack, unpack
 from shared.messaging.store import DeadLetter, bury
 from shared.messaging.unit_of_work import Transaction
 
 MOST_AT_ONCE: Final = 2_000
 """Messages taken out of waiting in one transaction: it must stay well below its time limit."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeptRecord:
-    """A Kafka record that was kept, as it came."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes | None], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +33,7 @@ async def keep_waiting(desk: Desk, tx: Transaction, waiting: Sequence[Waits]) ->
     """Keep whole messages, sealed under the day's key, until what they wait for is known."""
     if not waiting:
         return
-    bodies = [_dump(waits.request.message.record) for waits in waiting]
+    bodies = [pack(waits.request.message.record) for waits in waiting]
     sealed = await desk.privacy.seal_records(tx.connection, tx.now.date(), bodies)
     await store.add_waiting(
         tx.connection,
@@ -104,34 +88,15 @@ async def _open(desk: Desk, tx: Transaction, taken: Sequence[store.TakenOut]) ->
             # The day's key is destroyed: nobody can know any more what was asked.
             tx.settle(row.topic, row.partition, "discarded")
             continue
-        decoded = decode(_load(body))
+        decoded = decode(unpack(body))
         if isinstance(decoded, Message):
             requests.append(desk.request(decoded, since=row.since))
         else:
-            no_messages.append(_no_message(decoded, row.sealed, tx))
-    if no_messages:
-        await bury(tx.connection, no_messages, tx.now)
-        for letter in no_messages:
-            tx.settle(letter.topic, letter.partition, "dead_letter")
+            # It was one when it came: the contract has changed since, or we kept it wrongly.
+            fault = Fault(decoded.reason, decoded.detail)
+            no_messages.append(_letter(decoded.record, None, fault, row.sealed, tx))
+    await _bury(tx, no_messages)
     return requests
-
-
-def _no_message(kept: Undecodable, body: Sealed, tx: Transaction) -> DeadLetter:
-    """It was a message when it came: the contract has changed since, or we kept it wrongly."""
-    return DeadLetter(
-        topic=kept.record.topic,
-        partition=kept.record.partition,
-        record_offset=kept.record.offset,
-        status="dead",
-        holds_key=False,
-        type=None,
-        type_reference=None,
-        key_reference=None,
-        reason=kept.reason,
-        detail=kept.detail,
-        sealed=body,
-        taken_at=tx.now,
-    )
 
 
 async def condemn(
@@ -151,23 +116,30 @@ async def condemn(
     bodies = [pack(request.message.record) for request, _ in waited]
     sealed = await desk.privacy.seal_records(tx.connection, tx.now.date(), bodies)
     letters = [
-        _letter(request, fault, body, tx)
+        _letter(request.message.record, request.data.message_type, fault, body, tx)
         for (request, fault), body in zip(waited, sealed, strict=True)
     ]
+    await _bury(tx, letters)
+
+
+async def _bury(tx: Transaction, letters: Sequence[DeadLetter]) -> None:
+    if not letters:
+        return
     await bury(tx.connection, letters, tx.now)
     for letter in letters:
         tx.settle(letter.topic, letter.partition, "dead_letter")
 
 
-def _letter(request: Request[Any], fault: Fault, body: Sealed, tx: Transaction) -> DeadLetter:
-    record = request.message.record
+def _letter(
+    record: Record, message_type: str | None, fault: Fault, body: Sealed, tx: Transaction
+) -> DeadLetter:
     return DeadLetter(
         topic=record.topic,
         partition=record.partition,
         record_offset=record.offset,
         status="dead",
         holds_key=False,
-        type=request.data.message_type,
+        type=message_type,
         type_reference=None,
         key_reference=None,
         reason=fault.reason,
@@ -175,38 +147,3 @@ def _letter(request: Request[Any], fault: Fault, body: Sealed, tx: Transaction) 
         sealed=body,
         taken_at=tx.now,
     )
-
-
-def _dump(record: Record) -> bytes:
-    return orjson.dumps(
-        {
-            "topic": record.topic,
-            "partition": record.partition,
-            "offset": record.offset,
-            "timestamp": record.timestamp,
-            "key": _text(record.key),
-            "value": _text(record.value),
-            "headers": [(name, _text(value)) for name, value in record.headers],
-        }
-    )
-
-
-def _load(body: bytes) -> KeptRecord:
-    kept = orjson.loads(body)
-    return KeptRecord(
-        topic=kept["topic"],
-        partition=kept["partition"],
-        offset=kept["offset"],
-        timestamp=kept["timestamp"],
-        key=_bytes(kept["key"]),
-        value=_bytes(kept["value"]),
-        headers=tuple((name, _bytes(value)) for name, value in kept["headers"]),
-    )
-
-
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else base64.b64encode(value).decode("ascii")
-
-
-def _bytes(value: str | None) -> bytes | None:
-    return None if value is None else base64.b64decode(value)
