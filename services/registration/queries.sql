@@ -177,6 +177,14 @@ select * from unnest(:topics::text[], :partitions::integer[], :requests::text[],
                      :events::bytea[], :registrations::bytea[], :own::bytea[], :bodies::bytea[],
                      :since::timestamptz[]);
 
+-- name: waiting_for_events(references_, most)
+-- What the statement below would take out now.
+select id, topic, partition, sealed, waits_since
+  from waiting_message
+ where awaits_event = any(:references_::bytea[])
+ order by id
+ limit :most::integer;
+
 -- name: take_waiting_for_events(references_, most)
 -- Takes the oldest out: who takes them handles them, in this transaction.
 delete from waiting_message

@@ -26,6 +26,7 @@ HOT: dict[str, tuple[Any, ...]] = {
     "change_registrations": (ID, ["{}"], [NOON]),
     "cancel_registrations": (ID, [NOON]),
     "move_up": (ID, [1], [None], [NOON]),
+    "waiting_for_events": (DIGEST, 100),
     "take_waiting_for_events": (DIGEST, 100),
     "take_waiting_for_registrations": (DIGEST, 100),
     "any_waited_since": (NOON,),

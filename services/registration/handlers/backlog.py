@@ -16,7 +16,9 @@ from shared.contract.inbound import EventCancellationRequested, RegistrationSubm
 from shared.messaging.unit_of_work import Transaction
 
 
-async def work_off(desk: Desk, tx: Transaction, references: Collection[bytes]) -> int:
+async def work_off(
+    desk: Desk, tx: Transaction, references: Collection[bytes], made_ready: MadeReady
+) -> int:
     """Handle what waits for these events, the oldest first; how many messages that were.
 
     More than one transaction should hold stays behind; whoever comes new waits behind it.
@@ -25,14 +27,16 @@ async def work_off(desk: Desk, tx: Transaction, references: Collection[bytes]) -
         return 0
     requests = await take_for_events(desk, tx, references)
     for wave in waves(requests, key=lambda request: request.reference):
-        await _work_off_wave(desk, tx, wave)
+        await _work_off_wave(desk, tx, wave, made_ready)
     return len(requests)
 
 
-async def _work_off_wave(desk: Desk, tx: Transaction, wave: Sequence[Request[Any]]) -> None:
+async def _work_off_wave(
+    desk: Desk, tx: Transaction, wave: Sequence[Request[Any]], made_ready: MadeReady
+) -> None:
     submitted = [request for request in wave if isinstance(request.data, RegistrationSubmitted)]
     if submitted:
-        await submit(desk, tx, submitted, MadeReady())
+        await submit(desk, tx, submitted, made_ready)
     await follow_up(desk, tx, wave)
     gone = [request for request in wave if isinstance(request.data, EventCancellationRequested)]
     if gone:

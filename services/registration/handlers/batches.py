@@ -37,7 +37,10 @@ class Handlers:
         not.
         """
         submitted = [one for one in messages if type(one.data) is RegistrationSubmitted]
-        tx.made_ready = await make_all_ready(self._desk, tx, submitted)
+        announced = [one for one in messages if type(one.data) is EventAnnounced]
+        tx.made_ready = await make_all_ready(
+            self._desk, tx, self._desk.requests(submitted), self._desk.requests(announced)
+        )
         await self._lock_events(tx, messages)
 
     async def _lock_events(self, tx: Transaction, messages: Sequence[Message[Any]]) -> None:
@@ -53,8 +56,9 @@ class Handlers:
 
     async def announce(self, tx: Transaction, messages: Sequence[Message[EventAnnounced]]) -> None:
         """Open and change events, and handle what waited for those that are new."""
-        opened = await offer_events(self._desk, tx, self._desk.requests(messages))
-        await work_off(self._desk, tx, opened)
+        made: MadeReady = tx.made_ready
+        opened = await offer_events(self._desk, tx, self._desk.requests(messages), made.event_ids)
+        await work_off(self._desk, tx, opened, made)
 
     async def submit(
         self, tx: Transaction, messages: Sequence[Message[RegistrationSubmitted]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from services.registration import store
@@ -37,12 +37,29 @@ MOST_AT_ONCE: Final = 2_000
 """Registrations cancelled in one transaction; a periodic loop does the rest."""
 
 
-async def offer_events(
+def foresee(
     desk: Desk, tx: Transaction, requests: Sequence[Request[EventAnnounced]]
+) -> dict[bytes, store.KnownEvent]:
+    """The events that these announcements open where nobody opens them before, by reference."""
+    foreseen: dict[bytes, store.KnownEvent] = {}
+    for request in requests:
+        reference = request.reference
+        if reference not in foreseen and _wrong(desk.plan, request, None) is None:
+            event = _opened(request, EventId(tx.new_id()))
+            foreseen[reference] = store.KnownEvent(event, reference, has_backlog=False)
+    return foreseen
+
+
+async def offer_events(
+    desk: Desk,
+    tx: Transaction,
+    requests: Sequence[Request[EventAnnounced]],
+    ids: Mapping[bytes, EventId],
 ) -> set[bytes]:
     """Open events and change them; the references of those opened, for which messages may wait.
 
-    Old news has no effect. The events are locked, known or not.
+    Old news has no effect. `ids` are for events that are opened, by their references. The events
+    are locked, known or not.
     """
     references = {request.reference for request in requests}
     known = await store.events_by_reference(tx.connection, references)
@@ -54,7 +71,7 @@ async def offer_events(
         if wrong is not None:
             tx.dead_letter(request.message, "field_invalid", wrong)
             continue
-        after = _after(tx, request, before)
+        after = _after(tx, request, before, ids)
         if after != before:
             now[request.reference] = after
             touched[request.reference] = request
@@ -98,10 +115,18 @@ def _wrong_in_form(plan: Plan, form: Sequence[FormField]) -> str | None:
     return None
 
 
-def _after(tx: Transaction, request: Request[EventAnnounced], before: Event | None) -> Event:
+def _opened(request: Request[EventAnnounced], event_id: EventId) -> Event:
+    return opened(request.data, event_id=event_id, source=request.source)
+
+
+def _after(
+    tx: Transaction,
+    request: Request[EventAnnounced],
+    before: Event | None,
+    ids: Mapping[bytes, EventId],
+) -> Event:
     if before is None:
-        event_id = EventId(tx.new_id())
-        event = opened(request.data, event_id=event_id, source=request.source)
+        event = _opened(request, ids[request.reference])
     else:
         event = changed(before, request.data)
         if event.version == before.version:

@@ -14,6 +14,7 @@ from services.registration.handlers.backlog import work_off
 from services.registration.handlers.desk import Desk
 from services.registration.handlers.events import clear_registrations, known_events
 from services.registration.handlers.followups import follow_up
+from services.registration.handlers.ready import make_waiting_ready
 from services.registration.handlers.waiting import take_for_registrations
 from shared.contract.registration import EventEnded, RegistrationRejected
 from shared.messaging.hearing import LogEnds, has_heard
@@ -57,8 +58,9 @@ async def handle_ready(desk: Desk, tx: Transaction) -> int:
     transaction, or what came in two partitions at the same moment.
     """
     events = await store.ready_events(tx.connection, 1)
+    made_ready = await make_waiting_ready(desk, tx, events)
     await store.lock_events(tx.connection, events)
-    handled = await work_off(desk, tx, events)
+    handled = await work_off(desk, tx, events, made_ready)
     if handled:
         return handled
     registrations = await store.ready_registrations(tx.connection, MOST_EVENTS)

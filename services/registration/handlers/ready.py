@@ -2,20 +2,29 @@
 
 Whoever holds an event keeps everybody else from it. So forms are read, people identified and data
 sealed before that, by the event as it is then; where it turns out to be another one under the lock,
-the same is done again there.
+the same is done again there. That holds for those who waited for the event, too: who identifies
+people while holding it waits for whoever knows them first, who may be waiting for the event.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from datetime import datetime
+from typing import Any, Final, TypeAlias
 
 from services.registration import store
 from services.registration.domain.events import refusal
 from services.registration.domain.forms import Agreed, Form, FormFault, Kept, read
 from services.registration.handlers.desk import Desk, Request
-from shared.contract.inbound import ConsentAnswer, FormField, RegistrationSubmitted
+from services.registration.handlers.events import foresee
+from services.registration.handlers.waiting import waiting_for_events
+from shared.contract.inbound import (
+    ConsentAnswer,
+    EventAnnounced,
+    FormField,
+    RegistrationSubmitted,
+)
 from shared.contract.message import Fault, Message
 from shared.contract.types import EventId, Sealed, SubjectId
 from shared.contract.value_type import value_type
@@ -55,12 +64,20 @@ class Ready:
     personal: Mapping[str, Sealed]
 
 
+_Asked: TypeAlias = tuple[Place, datetime | None]
+"""A request by where its message stood, and since when it waits: a log may begin anew meanwhile."""
+
+
 @dataclass(frozen=True, slots=True)
 class MadeReady:
-    """What was done for a batch, by the place of each message."""
+    """What was done for a batch, by the place of each message, and for those who waited.
+
+    `event_ids` are for the events that it opens, by their references.
+    """
 
     requests: Mapping[Place, Submission] = field(default_factory=dict)
-    ready: Mapping[Place, Ready] = field(default_factory=dict)
+    ready: Mapping[_Asked, Ready] = field(default_factory=dict)
+    event_ids: Mapping[bytes, EventId] = field(default_factory=dict)
 
     def request(
         self, desk: Desk, message: Message[RegistrationSubmitted]
@@ -70,10 +87,14 @@ class MadeReady:
 
     def of(self, request: Submission, known: store.KnownEvent) -> Ready | None:
         """Who was made ready, if the event still asks for the same."""
-        ready = self.ready.get(place_of(request.message.record))
-        if ready is None or request.since is not None:
+        ready = self.ready.get(_asked(request))
+        if ready is None or ready.answered.event_id != known.event.id:
             return None
         return ready if ready.answered.form == known.event.offer.form else None
+
+
+def _asked(request: Submission) -> _Asked:
+    return place_of(request.message.record), request.since
 
 
 class FormReader:
@@ -99,24 +120,60 @@ class FormReader:
 
 
 async def make_all_ready(
-    desk: Desk, tx: Transaction, messages: Sequence[Message[RegistrationSubmitted]]
+    desk: Desk,
+    tx: Transaction,
+    submitted: Sequence[Submission],
+    announced: Sequence[Request[EventAnnounced]],
 ) -> MadeReady:
+    """For a batch: whoever registers in it, and who waits for an event that it opens."""
+    references = {desk.event_reference(request.data.event_number) for request in submitted}
+    references |= {request.reference for request in announced}
+    events = await store.events_by_reference(tx.connection, references)
+    opening = foresee(desk, tx, [one for one in announced if one.reference not in events])
+    waited = await waiting_for_events(desk, tx, opening.keys())
+    ready = await _make_ready(desk, tx, [*_submissions(waited), *submitted], events | opening)
+    return MadeReady(
+        {place_of(request.message.record): request for request in submitted},
+        ready,
+        {reference: known.event.id for reference, known in opening.items()},
+    )
+
+
+async def make_waiting_ready(
+    desk: Desk, tx: Transaction, references: Collection[bytes]
+) -> MadeReady:
+    """Whoever waits for these events, which are known by now."""
+    events = await store.events_by_reference(tx.connection, references)
+    waited = await waiting_for_events(desk, tx, events.keys())
+    return MadeReady(ready=await _make_ready(desk, tx, _submissions(waited), events))
+
+
+def _submissions(requests: Sequence[Request[Any]]) -> list[Submission]:
+    return [request for request in requests if isinstance(request.data, RegistrationSubmitted)]
+
+
+async def _make_ready(
+    desk: Desk,
+    tx: Transaction,
+    requests: Sequence[Submission],
+    events: Mapping[bytes, store.KnownEvent],
+) -> dict[_Asked, Ready]:
     """Whoever seems to get an answer other than no or wait. Nothing is locked, nothing is said.
 
-    Nobody is looked up, let alone made known, for a number that was answered before.
+    Nobody is looked up, let alone made known, for a number that was answered before. All are
+    identified at once: two batches that did it in parts would wait for each other.
     """
-    if not messages:
-        return MadeReady()
-    requests = desk.requests(messages)
-    references = {desk.event_reference(request.data.event_number) for request in requests}
-    events = await store.events_by_reference(tx.connection, references)
+    if not requests:
+        return {}
     numbers = [request.reference for request in requests]
     done = await store.answered(tx.connection, numbers)
     reader = FormReader(desk)
     answered = []
     for request in requests:
         known = events.get(desk.event_reference(request.data.event_number))
-        if known is None or known.has_backlog or known.event.is_full_for_good:
+        if known is None or known.event.is_full_for_good:
+            continue
+        if known.has_backlog and request.since is None:
             continue
         if request.reference in done or refusal(known.event, request.at) is not None:
             continue
@@ -125,10 +182,7 @@ async def make_all_ready(
             answered.append(form)
             done.add(request.reference)
     ready, _ = await make_ready(desk, tx, answered)
-    return MadeReady(
-        {place_of(request.message.record): request for request in requests},
-        {place_of(one.answered.request.message.record): one for one in ready},
-    )
+    return {_asked(one.answered.request): one for one in ready}
 
 
 async def make_ready(

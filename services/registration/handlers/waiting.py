@@ -10,7 +10,7 @@ from services.registration import store
 from services.registration.handlers.desk import Desk, Request
 from shared.contract.codec import decode
 from shared.contract.inbound import RegistrationSubmitted
-from shared.contract.message import Fault, Message, Record
+from shared.contract.message import Fault, Message, Record, Undecodable
 from shared.contract.types import Sealed
 from shared.messaging.kept_records import pack, unpack
 from shared.messaging.store import DeadLetter, bury
@@ -61,6 +61,20 @@ def _own_number(request: Request[Any]) -> bytes | None:
     return request.reference if isinstance(request.data, RegistrationSubmitted) else None
 
 
+async def waiting_for_events(
+    desk: Desk, tx: Transaction, references: Collection[bytes]
+) -> list[Request[Any]]:
+    """What `take_for_events` would take out now and can be read. It goes on waiting."""
+    if not references:
+        return []
+    kept = await store.waiting_for_events(tx.connection, references, MOST_AT_ONCE)
+    return [
+        desk.request(decoded, since=row.since)
+        for row, decoded in await _decoded(desk, tx, kept)
+        if isinstance(decoded, Message)
+    ]
+
+
 async def take_for_events(
     desk: Desk, tx: Transaction, references: Collection[bytes]
 ) -> list[Request[Any]]:
@@ -77,19 +91,15 @@ async def take_for_registrations(
     return await _open(desk, tx, taken)
 
 
-async def _open(desk: Desk, tx: Transaction, taken: Sequence[store.TakenOut]) -> list[Request[Any]]:
-    if not taken:
-        return []
-    bodies = await desk.privacy.open_records(tx.connection, [row.sealed for row in taken])
+async def _open(
+    desk: Desk, tx: Transaction, taken: Sequence[store.KeptMessage]
+) -> list[Request[Any]]:
     requests: list[Request[Any]] = []
     no_messages: list[DeadLetter] = []
-    for row, body in zip(taken, bodies, strict=True):
-        if body is None:
-            # The day's key is destroyed: nobody can know any more what was asked.
+    for row, decoded in await _decoded(desk, tx, taken):
+        if decoded is None:
             tx.settle(row.topic, row.partition, "discarded")
-            continue
-        decoded = decode(unpack(body))
-        if isinstance(decoded, Message):
+        elif isinstance(decoded, Message):
             requests.append(desk.request(decoded, since=row.since))
         else:
             # It was one when it came: the contract has changed since, or we kept it wrongly.
@@ -97,6 +107,19 @@ async def _open(desk: Desk, tx: Transaction, taken: Sequence[store.TakenOut]) ->
             no_messages.append(_letter(decoded.record, None, fault, row.sealed, tx))
     await _bury(tx, no_messages)
     return requests
+
+
+async def _decoded(
+    desk: Desk, tx: Transaction, kept: Sequence[store.KeptMessage]
+) -> list[tuple[store.KeptMessage, Message[Any] | Undecodable | None]]:
+    """What was asked; None where nobody can know any more, since the day's key is destroyed."""
+    if not kept:
+        return []
+    bodies = await desk.privacy.open_records(tx.connection, [row.sealed for row in kept])
+    return [
+        (row, None if body is None else decode(unpack(body)))
+        for row, body in zip(kept, bodies, strict=True)
+    ]
 
 
 async def condemn(

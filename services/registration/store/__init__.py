@@ -43,7 +43,7 @@ from services.registration.store.registrations import (
 )
 from services.registration.store.waiting import (
     Expired,
-    TakenOut,
+    KeptMessage,
     Waiting,
     add_waiting,
     any_waited_since,
@@ -52,11 +52,13 @@ from services.registration.store.waiting import (
     take_expired,
     take_waiting_for_events,
     take_waiting_for_registrations,
+    waiting_for_events,
 )
 
 __all__ = [
     "Declined",
     "Expired",
+    "KeptMessage",
     "KnownEvent",
     "MoveUp",
     "NewRegistration",
@@ -65,7 +67,6 @@ __all__ = [
     "Placed",
     "Registration",
     "Standing",
-    "TakenOut",
     "Waiting",
     "add_declined",
     "add_registrations",
@@ -99,5 +100,6 @@ __all__ = [
     "take_expired",
     "take_waiting_for_events",
     "take_waiting_for_registrations",
+    "waiting_for_events",
     "whereabouts",
 ]

@@ -29,8 +29,8 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class TakenOut:
-    """A message that waits no longer: to be opened and handled."""
+class KeptMessage:
+    """A message that waits, or did until now, as it is kept."""
 
     id: int
     topic: str
@@ -68,27 +68,34 @@ async def add_waiting(connection: Connection, rows: Sequence[Waiting]) -> None:
     )
 
 
+async def waiting_for_events(
+    connection: Connection, references: Collection[bytes], most: int
+) -> list[KeptMessage]:
+    """Up to `most` messages that wait for these events, the oldest first; they go on waiting."""
+    return await _kept(SQL.waiting_for_events(connection, references_=list(references), most=most))
+
+
 async def take_waiting_for_events(
     connection: Connection, references: Collection[bytes], most: int
-) -> list[TakenOut]:
+) -> list[KeptMessage]:
     """Take out up to `most` messages that wait for these events, the oldest first."""
-    return await _taken_out(
+    return await _kept(
         SQL.take_waiting_for_events(connection, references_=list(references), most=most)
     )
 
 
 async def take_waiting_for_registrations(
     connection: Connection, references: Collection[bytes], most: int
-) -> list[TakenOut]:
+) -> list[KeptMessage]:
     """Take out up to `most` messages that wait for these registrations, the oldest first."""
-    return await _taken_out(
+    return await _kept(
         SQL.take_waiting_for_registrations(connection, references_=list(references), most=most)
     )
 
 
-async def _taken_out(rows: AsyncIterator[asyncpg.Record]) -> list[TakenOut]:
-    taken = [
-        TakenOut(
+async def _kept(rows: AsyncIterator[asyncpg.Record]) -> list[KeptMessage]:
+    kept = [
+        KeptMessage(
             row["id"],
             row["topic"],
             row["partition"],
@@ -97,7 +104,7 @@ async def _taken_out(rows: AsyncIterator[asyncpg.Record]) -> list[TakenOut]:
         )
         async for row in rows
     ]
-    return sorted(taken, key=lambda row: row.id)
+    return sorted(kept, key=lambda row: row.id)
 
 
 async def any_waited_since(connection: Connection, before: datetime) -> bool:

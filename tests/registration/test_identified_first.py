@@ -1,0 +1,99 @@
+"""Who holds an event waits for nobody: people are identified before it, also those who waited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any
+
+import pytest
+
+from services.registration import store
+from services.registration.handlers import periodic, waiting
+from services.registration.handlers.batches import Handlers
+from shared.contract.codec import decode
+from shared.contract.message import Message
+from shared.contract.registration import ParticipantRegistered
+from shared.privacy.subjects import Alias
+from tests.registration.conftest import Front, form_field
+from tests.support.messaging import until
+
+WAITS = (
+    "select count(*) from pg_stat_activity"
+    " where datname = current_database() and wait_event_type = 'Lock'"
+)
+
+
+async def _until_somebody_waits(front: Front) -> None:
+    async def somebody_waits() -> bool:
+        return bool(await front.administrator.fetchval(WAITS))
+
+    await until(somebody_waits)
+
+
+async def _beside_who_knows(front: Front, number: int, work: Awaitable[object]) -> None:
+    """Do it while another batch has just made the same person known and comes to the event."""
+    working = asyncio.ensure_future(work)
+    async with front.transaction() as other:
+        people = front.desk.privacy.people
+        await people.identify(other.connection, [[Alias("email", f"p{number}@example.org")]])
+        await _until_somebody_waits(front)
+        await store.lock_events(other.connection, [front.desk.event_reference("E-1")])
+    await working
+
+
+async def test_who_waited_for_an_event_is_identified_before_it_is_opened(front: Front) -> None:
+    await front.take(front.submitted(1))
+    await _beside_who_knows(front, 1, front.take(front.event()))
+    assert len(await front.said(ParticipantRegistered)) == 1
+    assert await front.outcomes() == {"accepted": 2}
+
+
+async def test_who_comes_with_the_announcement_is_identified_before_it(front: Front) -> None:
+    await _beside_who_knows(front, 1, front.take(front.event(), front.submitted(1)))
+    assert len(await front.said(ParticipantRegistered)) == 1
+
+
+async def test_the_rest_of_a_backlog_is_identified_before_its_event_is_held(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "MOST_AT_ONCE", 1)
+    await front.take(front.submitted(1), front.submitted(2))
+    await front.take(front.event())
+    await front.said(ParticipantRegistered)
+    await _beside_who_knows(front, 2, front.work(periodic.handle_ready))
+    assert len(await front.said(ParticipantRegistered)) == 1
+
+
+async def test_who_was_made_ready_for_an_event_that_another_opens_is_asked_again(
+    front: Front,
+) -> None:
+    """The other announcement is the later one, and its form has no telephone."""
+    form = [
+        form_field("name", "contact.name", "event-arrangement", required=True),
+        form_field("email", "contact.email", "event-arrangement", type="email", required=True),
+    ]
+    later: Any = decode(front.event(sequence=2, form=form))
+    assert isinstance(later, Message)
+    handlers = Handlers(front.desk)
+    async with front.transaction() as other:
+        await handlers.prepare(other, [later])
+        with_phone = front.submitted(1, answers={"phone": "+358401234567"})
+        working = asyncio.ensure_future(front.take(front.event(), with_phone))
+        await _until_somebody_waits(front)
+        await handlers.announce(other, [later])
+    await working
+    (fact,) = await front.said(ParticipantRegistered)
+    contact = await front.opened(fact.subject_id, "contact", fact.personal["contact"])
+    assert contact == {"name": "Person 1", "email": "p1@example.org"}
+    (event,) = await front.rows("select id, sequence from registration.event")
+    assert (event["id"], event["sequence"]) == (fact.event.event_id, 2)
+
+
+async def test_of_a_refused_announcement_nobody_is_made_known(front: Front) -> None:
+    await front.take(front.submitted(1))
+    await front.take(front.event(unit="nobody's"))
+    assert await front.outcomes() == {"waiting": 1, "dead_letter": 1}
+    async with front.pool.acquire() as connection:
+        people = front.desk.privacy.people
+        assert await people.find(connection, [Alias("email", "p1@example.org")]) == [None]
