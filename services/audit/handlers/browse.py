@@ -12,7 +12,7 @@ from services.audit.handlers.read import WINDOW
 from services.audit.store import outcomes, search
 from services.audit.store.console import Period, disclosures_to
 from shared.contract.types import SubjectId
-from shared.privacy.errors import SeveralPeopleError
+from shared.privacy.people import only_one
 from shared.privacy.privacy import Privacy
 from shared.privacy.subjects import Alias, Person
 from shared.runtime.database import Connection
@@ -50,12 +50,10 @@ async def find_subjects(
 async def find_by_email(connection: Connection, privacy: Privacy, email: str) -> Person:
     """The subjects of the one person who has, or had, an address; nobody's: empty.
 
-    Nobody is told what was disclosed about another: SeveralPeopleError where it stands for several.
+    SeveralPeopleError where it stands for several, AliasError for what is no address.
     """
     people = await privacy.people.everybody_ever(connection, Alias("email", email))
-    if len(people) > 1:
-        raise SeveralPeopleError(person[0] for person in people)
-    return people[0] if people else ()
+    return only_one(people) or ()
 
 
 async def find_disclosures(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from services.registration.handlers.desk import Desk
-from shared.privacy.errors import SeveralPeopleError
+from shared.privacy.people import only_one
 from shared.privacy.subjects import Alias, Person
 from shared.runtime.database import Connection
 
@@ -15,11 +15,7 @@ async def person_meant(
 ) -> Person | None:
     """Who has the address, of several the one whom the id names; None: nobody.
 
-    Of several none is picked, so that nobody's data is taken for another's: SeveralPeopleError.
-    AliasError for what is no address.
+    SeveralPeopleError where those are several, AliasError for what is no address.
     """
     (people,) = await desk.privacy.people.everybody(connection, [Alias("email", email)])
-    meant = [person for person in people if subject_id is None or subject_id in person]
-    if len(meant) > 1:
-        raise SeveralPeopleError(person[0] for person in meant)
-    return meant[0] if meant else None
+    return only_one([person for person in people if subject_id is None or subject_id in person])
