@@ -223,6 +223,15 @@ def _settings_class(service: str) -> type[ServiceSettings]:
     return settings
 
 
+@pytest.fixture(autouse=True)
+def logging_is_left_alone() -> Iterator[None]:
+    """Fails the test that sets logging up for the process and leaves it so, not one after it."""
+    yield
+    if structlog.is_configured():
+        structlog.reset_defaults()
+        pytest.fail("it set logging up for the process: let it use `logging_as_it_was`")
+
+
 @pytest.fixture
 def logging_as_it_was() -> Iterator[None]:
     """Logging is the process's own: leave it as the other tests expect it."""
