@@ -130,17 +130,34 @@ def checkout(tmp_path: Path) -> Path:
     folder = tmp_path / "checkout"
     command = folder / ".venv" / "bin" / "steward"
     command.parent.mkdir(parents=True)
-    command.write_text("#!/bin/sh\necho asked: $*\nexit 1\n")
+    command.write_text("#!/bin/sh\necho asked: $* of ${STEWARD_HOME-.local}\nexit 1\n")
     command.chmod(0o755)
     shutil.copy(ROOT / "Makefile", folder)
     return folder
 
 
 def clean(checkout: Path) -> subprocess.CompletedProcess[str]:
-    environ = {name: value for name, value in os.environ.items() if name != "STEWARD_HOME"}
-    return subprocess.run(
-        ["make", "clean"], cwd=checkout, env=environ, capture_output=True, text=True, check=False
+    """With a home folder named that lies elsewhere, and stays."""
+    key = checkout.parent / "elsewhere" / "secrets" / "inbox-key"
+    key.parent.mkdir(parents=True)
+    key.touch()
+    done = subprocess.run(
+        ["make", "clean"],
+        cwd=checkout,
+        env={**os.environ, "STEWARD_HOME": str(key.parents[1])},
+        capture_output=True,
+        text=True,
+        check=False,
     )
+    assert key.exists()
+    return done
+
+
+def test_a_home_folder_elsewhere_is_not_the_checkouts(checkout: Path) -> None:
+    done = clean(checkout)
+    assert done.returncode == 0, done.stderr
+    assert "asked" not in done.stdout
+    assert not (checkout / ".venv").exists()
 
 
 def test_what_was_put_there_by_hand_does_not_keep_a_checkout_from_being_cleaned(
@@ -161,5 +178,5 @@ def test_a_checkout_is_not_cleaned_while_its_system_cannot_be_removed(
     (checkout / ".local" / mark).touch()
     done = clean(checkout)
     assert done.returncode != 0
-    assert "asked: down --remove-everything --yes" in done.stdout
+    assert "asked: down --remove-everything --yes of .local" in done.stdout
     assert (checkout / ".local" / mark).exists()
