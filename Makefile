@@ -78,7 +78,8 @@ REMOVE = env -u STEWARD_HOME $(BIN)/steward down --remove-everything --yes
 
 clean: ## stop what runs on .local; remove it, secrets too, .venv and everything made here
 	@! test -x $(BIN)/steward || test -z "$(USED)" || $(REMOVE)
-	rm -rf .venv .local build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache \
+	rm -rf .local || test -z "$$(ls -A .local)" # a mount point stays, empty
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache \
 		.hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

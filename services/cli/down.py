@@ -59,19 +59,21 @@ def remove() -> None:
     if not _is_used(home):
         typer.echo(f"there is no {home}")
         return
+    folder = home.resolve()
     asyncio.run(remove_home(home))
-    typer.echo(f"removed {home}")
+    typer.echo(f"removed {home}; {folder} stays, empty" if folder.exists() else f"removed {home}")
 
 
 async def remove_home(home: Path) -> None:
     """Stop what a killed run left there, then remove the folder: data, secrets, logs. What was
-    interrupted is done when it is run again.
+    interrupted is done when it is run again. Where it is a link to a folder, or a mount point, that
+    folder stays, empty.
 
-    Raises AlreadyRunningError while a system runs on it, LocalError for a folder that is not ours.
+    Raises AlreadyRunningError while a system runs on it, LocalError for a folder that is not ours,
+    or that holds what cannot be removed.
     """
     if not _is_used(home):
         return
-    run = home / "run"
     with ExitStack() as held:
         # A demonstration runs on a folder of its own in it, and has a database of its own.
         folders = [folder for folder in (home, home / "demo") if folder.exists()]
@@ -79,21 +81,48 @@ async def remove_home(home: Path) -> None:
             held.enter_context(take_lock(folder / "run"))
         for folder in folders:
             await clear_orphans(folder / "run")
-            remove_data(folder / "postgres")
-        # By its lock the folder is known as ours until nothing else is left in it.
-        _remove_all_but(run, home)
-        _remove_all_but(lock_file(run), run)
-        shutil.rmtree(home)
+        try:
+            for folder in folders:
+                remove_data(folder / "postgres")
+            _empty(home)
+            _remove_emptied(home)
+        except OSError as error:
+            raise LocalError(
+                f"{home} cannot be removed whole: {error}. Mend that, and run it again"
+            ) from None
+
+
+def _empty(home: Path) -> None:
+    """By its lock the folder is known as ours until nothing else is left in it."""
+    run = home / "run"
+    _remove_all_but(run, home)
+    _remove_all_but(lock_file(run), run)
+    _remove(run)
+
+
+def _remove_emptied(home: Path) -> None:
+    if home.is_symlink():
+        home.unlink()
+        return
+    try:
+        home.resolve().rmdir()
+    except OSError:
+        # A mount point, or in a folder where we may not write: nothing of ours is left in it.
+        if any(home.iterdir()):
+            raise
 
 
 def _remove_all_but(last: Path, folder: Path) -> None:
     for one in folder.iterdir():
-        if one == last:
-            continue
-        if one.is_dir() and not one.is_symlink():
-            shutil.rmtree(one)
-        else:
-            one.unlink()
+        if one != last:
+            _remove(one)
+
+
+def _remove(one: Path) -> None:
+    if one.is_dir() and not one.is_symlink():
+        shutil.rmtree(one)
+    else:
+        one.unlink()
 
 
 def _is_used(home: Path) -> bool:

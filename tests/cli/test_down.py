@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 import subprocess
@@ -12,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.down import remove_home
+from services.cli.down import remove, remove_home
+from shared.local.errors import LocalError
 from shared.local.state import take_lock
 from tests.cli.conftest import ROOT, Steward
 
@@ -49,6 +51,47 @@ def test_a_folder_of_somebody_else_is_left_as_it_is(steward: Steward, home: Path
 def test_where_there_is_nothing_nothing_is_made(steward: Steward, home: Path) -> None:
     assert steward("down", "--remove-everything").returncode == 0
     assert not home.exists()
+
+
+def test_a_home_folder_that_is_a_link_is_unlinked_and_its_target_emptied(
+    steward: Steward, ours: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "disk" / "steward"
+    target.parent.mkdir()
+    ours.rename(target)
+    ours.symlink_to(target)
+    done = steward("down", "--remove-everything", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert f"removed {ours}; {target} stays, empty" in done.stdout
+    assert not ours.is_symlink()
+    assert list(target.iterdir()) == []
+
+
+def test_a_home_folder_that_is_a_mount_point_is_emptied(
+    ours: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rmdir = os.rmdir
+
+    def refuse_mounted(path: Path | str, **more: int) -> None:
+        if Path(path) == ours:
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(path))
+        rmdir(path, **more)
+
+    monkeypatch.setattr(os, "rmdir", refuse_mounted)
+    monkeypatch.setenv("STEWARD_HOME", str(ours))
+    for _ in range(2):
+        remove()
+        assert list(ours.iterdir()) == []
+        assert f"{ours} stays, empty" in capsys.readouterr().out
+
+
+def test_what_cannot_be_removed_is_named(ours: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: object, **_: int) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(ours / "secrets"))
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    with pytest.raises(LocalError, match=r"Permission denied: .*secrets"):
+        asyncio.run(remove_home(ours))
 
 
 @pytest.fixture
@@ -98,11 +141,16 @@ class Interrupting:
         return counted
 
 
+@pytest.mark.parametrize("linked", [False, True])
 def test_a_removal_that_was_interrupted_anywhere_is_done_when_it_is_run_again(
-    home: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, linked: bool
 ) -> None:
+    target = tmp_path / "target"
     files = ("run/state.json", "run/kafka.log", "secrets/inbox-key", "kafka/1", "postgres/data/1")
     for after in count():
+        if linked:
+            target.mkdir(exist_ok=True)
+            home.symlink_to(target)
         for name in ("a-token", *files, "z-token"):
             (home / name).parent.mkdir(parents=True, exist_ok=True)
             (home / name).touch()
@@ -118,6 +166,8 @@ def test_a_removal_that_was_interrupted_anywhere_is_done_when_it_is_run_again(
                 return
         asyncio.run(remove_home(home))
         assert not home.exists()
+        assert not home.is_symlink()
+        assert not linked or list(target.iterdir()) == []
 
 
 STOPPED = '{"pid": 1, "created": 0.0, "marker": "none", "processes": []}'
