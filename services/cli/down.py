@@ -6,12 +6,14 @@ import asyncio
 import shutil
 import signal
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import typer
 
 from services.cli.environment import home_folder
+from services.cli.outside import has_secrets, outside_of
 from shared.local.errors import LocalError
 from shared.local.postgres import remove_data
 from shared.local.state import clear_orphans, lock_file, read_state, take_lock
@@ -47,21 +49,30 @@ def ask_to_remove() -> None:
         return
     if not sys.stdin.isatty():
         raise typer.BadParameter("nobody is here to ask: add --yes", param_hint="--yes")
+    _tell(home, outside_of(home))
+    what = "data, secrets and logs" if has_secrets(home) else "data and logs"
     typer.confirm(
-        f"Remove {home.absolute()} for good, with data, secrets and logs? There is no way back",
-        abort=True,
+        f"Remove {home.absolute()} for good, with {what}? There is no way back", abort=True
     )
 
 
 def remove() -> None:
-    """Remove the home folder and what lies elsewhere for it. LocalError for one not ours."""
+    """Remove the home folder and the database where that lies elsewhere; say what else does and
+    stays. LocalError for a folder that is not ours.
+    """
     home = home_folder()
     if not _is_used(home):
         typer.echo(f"there is no {home}")
         return
-    folder = home.resolve()
+    folder, stays = home.resolve(), outside_of(home)
     asyncio.run(remove_home(home))
     typer.echo(f"removed {home}; {folder} stays, empty" if folder.exists() else f"removed {home}")
+    _tell(home, stays)
+
+
+def _tell(home: Path, stays: Sequence[str]) -> None:
+    if stays:
+        typer.echo(f"outside of {home} stay: {'; '.join(stays)}")
 
 
 async def remove_home(home: Path) -> None:

@@ -119,7 +119,9 @@ def down(
     remove_everything: Annotated[
         bool,
         typer.Option(
-            "--remove-everything", help="Then remove data, secrets and logs. There is no way back."
+            "--remove-everything",
+            help="Then remove the home folder: data, secrets, logs. There is no way back. What lies"
+            " elsewhere is named, and stays.",
         ),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before removing.")] = False,

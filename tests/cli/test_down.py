@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import io
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
 import pytest
+import typer
 
-from services.cli.down import remove, remove_home
+from services.audit import settings as audit
+from services.cli.down import ask_to_remove, remove, remove_home
+from services.cli.outside import has_secrets, outside_of
+from services.registration import settings as registration
 from shared.local.errors import LocalError
 from shared.local.state import take_lock
 from tests.cli.conftest import ROOT, Steward
@@ -92,6 +98,97 @@ def test_what_cannot_be_removed_is_named(ours: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(os, "unlink", refuse)
     with pytest.raises(LocalError, match=r"Permission denied: .*secrets"):
         asyncio.run(remove_home(ours))
+
+
+@pytest.fixture
+def apart(ours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Where secrets, lists and the published log lie, outside of the home folder."""
+    (ours / "secrets" / "inbox-key").unlink()
+    (ours / "secrets").rmdir()
+    (ours / "run").mkdir()
+    (ours / "run" / "lock").touch()
+    kept = tmp_path / "kept"
+    for name in ("keys", "outgoing", "audit", "disk"):
+        (kept / name).mkdir(parents=True)
+    (ours / "kafka").symlink_to(kept / "disk")
+    monkeypatch.setenv("STEWARD_HOME", str(ours))
+    monkeypatch.setenv("STEWARD_SECRETS", str(kept / "keys"))
+    return [
+        f"secrets in {kept / 'keys'}",
+        f"lists for recipients, in clear, in {kept / 'outgoing'}",
+        f"the published audit log in {kept / 'audit'}",
+        f"what kafka links to in {kept / 'disk'}",
+    ]
+
+
+class Terminal(io.StringIO):
+    """Somebody is there, and answers."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_what_lies_elsewhere_is_named_before_and_after(
+    ours: Path,
+    apart: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    stays = f"outside of {ours} stay: {'; '.join(apart)}"
+    monkeypatch.setattr(sys, "stdin", Terminal("n\n"))
+    with pytest.raises(typer.Abort):
+        ask_to_remove()
+    asked = capsys.readouterr().out
+    assert stays in asked
+    assert f"Remove {ours} for good, with data and logs?" in asked
+    remove()
+    assert capsys.readouterr().out.splitlines() == [f"removed {ours}", stays]
+
+
+def test_who_has_all_in_the_home_folder_is_told_that_all_goes(
+    ours: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (ours / "outgoing").mkdir()
+    monkeypatch.delenv("STEWARD_SECRETS", raising=False)
+    monkeypatch.setenv("STEWARD_HOME", str(ours))
+    monkeypatch.setattr(sys, "stdin", Terminal("y\n"))
+    ask_to_remove()
+    assert capsys.readouterr().out.startswith(
+        f"Remove {ours} for good, with data, secrets and logs?"
+    )
+    remove()
+    assert capsys.readouterr().out == f"removed {ours}\n"
+
+
+def test_secrets_that_the_home_folder_links_to_are_named_once_and_as_secrets(
+    ours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "kept"
+    (ours / "secrets").rename(kept)
+    (ours / "secrets").symlink_to(kept)
+    monkeypatch.chdir(tmp_path)
+    environ = {"STEWARD_HOME": ours.name}
+    assert outside_of(Path(ours.name), environ) == [f"secrets in {kept}"]
+    assert not has_secrets(ours)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_folders_of_services_are_looked_for_where_their_settings_have_them(
+    home: Path, tmp_path: Path, *, named: bool
+) -> None:
+    environ = {"STEWARD_HOME": str(home), "STEWARD_SECRETS": str(tmp_path / "kept" / "secrets")}
+    if named:
+        environ["STEWARD_OUTGOING_FOLDER"] = str(tmp_path / "lists")
+        environ["STEWARD_AUDIT_FOLDER"] = str(tmp_path / "log")
+    servers = {"KAFKA_BOOTSTRAP_SERVERS": "h:1", "DATABASE_URL": "postgresql://h/d"}
+    outgoing = registration.Settings.load(environ | servers).outgoing
+    published = audit.Settings.load(environ | servers).published_folder
+    for folder in (outgoing, published):
+        folder.mkdir(parents=True)
+    assert outside_of(home, environ) == [
+        f"lists for recipients, in clear, in {outgoing}",
+        f"the published audit log in {published}",
+    ]
 
 
 @pytest.fixture
