@@ -9,12 +9,13 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import IO
 
 import typer
 
 from services.cli.environment import home_folder
 from services.cli.outside import has_secrets, outside_of
-from shared.local.errors import LocalError
+from shared.local.errors import AlreadyRunningError, LocalError
 from shared.local.postgres import remove_data
 from shared.local.state import clear_orphans, lock_file, read_state, take_lock
 from shared.runtime.secrets import INBOX_KEY
@@ -38,6 +39,26 @@ def stop() -> int:
         return 1
     typer.echo("stopped")
     return 0
+
+
+def refuse_while_demonstrated(home: Path) -> None:
+    """Raises AlreadyRunningError while a demonstration runs on its folder in this home."""
+    if lock_file(home / "demo" / "run").exists():
+        _hold_demonstration(home / "demo").close()
+
+
+def _hold_demonstration(folder: Path) -> IO[str]:
+    """The lock of its folder. While it runs, AlreadyRunningError with what helps: `steward status`
+    and `steward down`, which a lock says otherwise, are of another folder.
+    """
+    try:
+        return take_lock(folder / "run")
+    except AlreadyRunningError:
+        state = read_state(folder / "run")
+        process = f" (process {state.pid})" if state and state.running() else ""
+        raise AlreadyRunningError(
+            f"a demonstration runs in {folder}{process}: let it end, or stop it by Ctrl-C"
+        ) from None
 
 
 def ask_to_remove() -> None:
@@ -80,16 +101,18 @@ async def remove_home(home: Path) -> None:
     interrupted is done when it is run again. Where it is a link to a folder, or a mount point, that
     folder stays, empty.
 
-    Raises AlreadyRunningError while a system runs on it, LocalError for a folder that is not ours,
-    or that holds what cannot be removed.
+    Raises AlreadyRunningError while a system or a demonstration runs on it, LocalError for a folder
+    that is not ours, or that holds what cannot be removed.
     """
     if not _is_used(home):
         return
     with ExitStack() as held:
-        # A demonstration runs on a folder of its own in it, and has a database of its own.
-        folders = [folder for folder in (home, home / "demo") if folder.exists()]
-        for folder in folders:
-            held.enter_context(take_lock(folder / "run"))
+        held.enter_context(take_lock(home / "run"))
+        folders = [home]
+        if (home / "demo").exists():
+            # A demonstration runs on a folder of its own in it, and has a database of its own.
+            held.enter_context(_hold_demonstration(home / "demo"))
+            folders.append(home / "demo")
         for folder in folders:
             await clear_orphans(folder / "run")
         try:

@@ -130,10 +130,14 @@ def down(
 
     Examples: steward down · steward down --remove-everything
     """
-    from services.cli.down import ask_to_remove, remove, stop
+    from services.cli.down import ask_to_remove, refuse_while_demonstrated, remove, stop
+    from services.cli.environment import home_folder
 
-    if remove_everything and not yes:
-        ask_to_remove()
+    if remove_everything:
+        # First: a system that is not to be removed then is not to be stopped either.
+        refuse_while_demonstrated(home_folder())
+        if not yes:
+            ask_to_remove()
     code = stop()
     if remove_everything and code == 0:
         remove()

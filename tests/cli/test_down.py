@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -21,7 +21,8 @@ from services.cli.down import ask_to_remove, remove, remove_home
 from services.cli.outside import has_secrets, outside_of
 from services.registration import settings as registration
 from shared.local.errors import LocalError
-from shared.local.state import take_lock
+from shared.local.process import Identity
+from shared.local.state import State, take_lock, write_state
 from tests.cli.conftest import ROOT, Steward
 
 
@@ -209,14 +210,46 @@ def test_what_a_demonstration_left_elsewhere_is_removed_too(
     assert not demonstrated.exists()
 
 
-def test_nothing_is_removed_while_a_demonstration_runs(
+@pytest.fixture
+def running(home: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """What stands for a system that runs on the home folder."""
+    with subprocess.Popen(["sleep", "600"]) as process:
+        note_running(home / "run", process.pid)
+        yield process
+        process.kill()
+
+
+def note_running(folder: Path, pid: int) -> None:
+    found = Identity.of(pid)
+    assert found is not None
+    folder.mkdir(parents=True, exist_ok=True)
+    write_state(folder, State(found.pid, found.created, "m", "running"))
+
+
+def test_while_a_demonstration_runs_nothing_is_removed_and_the_system_goes_on(
+    steward: Steward, home: Path, demonstrated: Path, running: subprocess.Popen[bytes]
+) -> None:
+    note_running(home / "demo" / "run", os.getpid())
+    with take_lock(home / "demo" / "run"):
+        for arguments in ((), ("--yes",)):
+            done = steward("down", "--remove-everything", *arguments)
+            assert done.returncode == 1
+            assert done.stderr == (
+                f"steward: a demonstration runs in {home / 'demo'} (process {os.getpid()}):"
+                " let it end, or stop it by Ctrl-C\n"
+            )
+    assert running.poll() is None
+    assert (home / "secrets" / "inbox-key").exists()
+    assert demonstrated.exists()
+
+
+def test_a_second_demonstration_is_refused_while_one_runs(
     steward: Steward, home: Path, demonstrated: Path
 ) -> None:
     with take_lock(home / "demo" / "run"):
-        done = steward("down", "--remove-everything", "--yes")
+        done = steward("demo")
     assert done.returncode == 1
-    assert "already running" in done.stderr
-    assert (home / "secrets" / "inbox-key").exists()
+    assert f"a demonstration runs in {home / 'demo'}: let it end" in done.stderr
     assert demonstrated.exists()
 
 
