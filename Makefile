@@ -71,13 +71,15 @@ lock: .venv/checks ## resolve requirements*.in and the Java packages anew
 	$(BIN)/python -m shared.local.packages
 
 # What marks a home folder that Steward has used. Without one of these nothing runs on it and nothing
-# lies elsewhere for it.
+# lies elsewhere for it. STEWARD_HOME may name another one: that is not of this folder, and stays.
 MARKS := run/lock secrets/inbox-key demo/run/lock
-USED = $(wildcard $(addprefix $(or $(STEWARD_HOME),.local)/,$(MARKS)))
+USED = $(wildcard $(addprefix .local/,$(MARKS)))
+REMOVE = env -u STEWARD_HOME $(BIN)/steward down --remove-everything --yes
 
-clean: ## stop what runs; remove data, secrets, .venv and everything made here
-	@! test -x $(BIN)/steward || test -z "$(USED)" || $(BIN)/steward down --remove-everything --yes
-	rm -rf .venv .local build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache \
+clean: ## stop what runs on .local; remove it, secrets too, .venv and everything made here
+	@! test -x $(BIN)/steward || test -z "$(USED)" || $(REMOVE)
+	rm -rf .local || test -z "$$(ls -A .local)" # a mount point stays, empty
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache \
 		.hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from services.cli.demo_report import show_disclosures, show_reckoning, show_what_next
-from services.cli.down import remove_home
+from services.cli.down import refuse_while_demonstrated, remove_home
 from services.cli.environment import home_folder, plan_path
 from services.cli.reckoning import Books, Handed, open_books
 from services.cli.reckoning import Progress as Standing
@@ -111,6 +111,7 @@ async def _demonstrate(console: Console, day: Path, about: str | None) -> None:
 
 async def _fresh_folders() -> tuple[Path, Path]:
     """The demonstration's own folder, emptied of what the last one left, and one for its lists."""
+    refuse_while_demonstrated(home_folder())
     home = home_folder() / "demo"
     await remove_home(home)
     return home, home / "lists"

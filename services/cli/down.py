@@ -6,13 +6,16 @@ import asyncio
 import shutil
 import signal
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import IO
 
 import typer
 
 from services.cli.environment import home_folder
-from shared.local.errors import LocalError
+from services.cli.outside import has_secrets, outside_of
+from shared.local.errors import AlreadyRunningError, LocalError
 from shared.local.postgres import remove_data
 from shared.local.state import clear_orphans, lock_file, read_state, take_lock
 from shared.runtime.secrets import INBOX_KEY
@@ -38,6 +41,26 @@ def stop() -> int:
     return 0
 
 
+def refuse_while_demonstrated(home: Path) -> None:
+    """Raises AlreadyRunningError while a demonstration runs on its folder in this home."""
+    if lock_file(home / "demo" / "run").exists():
+        _hold_demonstration(home / "demo").close()
+
+
+def _hold_demonstration(folder: Path) -> IO[str]:
+    """The lock of its folder. While it runs, AlreadyRunningError with what helps: `steward status`
+    and `steward down`, which a lock says otherwise, are of another folder.
+    """
+    try:
+        return take_lock(folder / "run")
+    except AlreadyRunningError:
+        state = read_state(folder / "run")
+        process = f" (process {state.pid})" if state and state.running() else ""
+        raise AlreadyRunningError(
+            f"a demonstration runs in {folder}{process}: let it end, or stop it by Ctrl-C"
+        ) from None
+
+
 def ask_to_remove() -> None:
     """Have it confirmed that the home folder goes. Raises Abort for a no, BadParameter where nobody
     is there to answer, LocalError for a folder that is not ours.
@@ -47,53 +70,93 @@ def ask_to_remove() -> None:
         return
     if not sys.stdin.isatty():
         raise typer.BadParameter("nobody is here to ask: add --yes", param_hint="--yes")
+    _tell(home, outside_of(home))
+    what = "data, secrets and logs" if has_secrets(home) else "data and logs"
     typer.confirm(
-        f"Remove {home.absolute()} for good, with data, secrets and logs? There is no way back",
-        abort=True,
+        f"Remove {home.absolute()} for good, with {what}? There is no way back", abort=True
     )
 
 
 def remove() -> None:
-    """Remove the home folder and what lies elsewhere for it. LocalError for one not ours."""
+    """Remove the home folder and the database where that lies elsewhere; say what else does and
+    stays. LocalError for a folder that is not ours.
+    """
     home = home_folder()
     if not _is_used(home):
         typer.echo(f"there is no {home}")
         return
+    folder, stays = home.resolve(), outside_of(home)
     asyncio.run(remove_home(home))
-    typer.echo(f"removed {home}")
+    typer.echo(f"removed {home}; {folder} stays, empty" if folder.exists() else f"removed {home}")
+    _tell(home, stays)
+
+
+def _tell(home: Path, stays: Sequence[str]) -> None:
+    if stays:
+        typer.echo(f"outside of {home} stay: {'; '.join(stays)}")
 
 
 async def remove_home(home: Path) -> None:
     """Stop what a killed run left there, then remove the folder: data, secrets, logs. What was
-    interrupted is done when it is run again.
+    interrupted is done when it is run again. Where it is a link to a folder, or a mount point, that
+    folder stays, empty.
 
-    Raises AlreadyRunningError while a system runs on it, LocalError for a folder that is not ours.
+    Raises AlreadyRunningError while a system or a demonstration runs on it, LocalError for a folder
+    that is not ours, or that holds what cannot be removed.
     """
     if not _is_used(home):
         return
-    run = home / "run"
     with ExitStack() as held:
-        # A demonstration runs on a folder of its own in it, and has a database of its own.
-        folders = [folder for folder in (home, home / "demo") if folder.exists()]
-        for folder in folders:
-            held.enter_context(take_lock(folder / "run"))
+        held.enter_context(take_lock(home / "run"))
+        folders = [home]
+        if (home / "demo").exists():
+            # A demonstration runs on a folder of its own in it, and has a database of its own.
+            held.enter_context(_hold_demonstration(home / "demo"))
+            folders.append(home / "demo")
         for folder in folders:
             await clear_orphans(folder / "run")
-            remove_data(folder / "postgres")
-        # By its lock the folder is known as ours until nothing else is left in it.
-        _remove_all_but(run, home)
-        _remove_all_but(lock_file(run), run)
-        shutil.rmtree(home)
+        try:
+            for folder in folders:
+                remove_data(folder / "postgres")
+            _empty(home)
+            _remove_emptied(home)
+        except OSError as error:
+            raise LocalError(
+                f"{home} cannot be removed whole: {error}. Mend that, and run it again"
+            ) from None
+
+
+def _empty(home: Path) -> None:
+    """By its lock the folder is known as ours until nothing else is left in it."""
+    run = home / "run"
+    _remove_all_but(run, home)
+    _remove_all_but(lock_file(run), run)
+    _remove(run)
+
+
+def _remove_emptied(home: Path) -> None:
+    if home.is_symlink():
+        home.unlink()
+        return
+    try:
+        home.resolve().rmdir()
+    except OSError:
+        # A mount point, or in a folder where we may not write: nothing of ours is left in it.
+        if any(home.iterdir()):
+            raise
 
 
 def _remove_all_but(last: Path, folder: Path) -> None:
     for one in folder.iterdir():
-        if one == last:
-            continue
-        if one.is_dir() and not one.is_symlink():
-            shutil.rmtree(one)
-        else:
-            one.unlink()
+        if one != last:
+            _remove(one)
+
+
+def _remove(one: Path) -> None:
+    if one.is_dir() and not one.is_symlink():
+        shutil.rmtree(one)
+    else:
+        one.unlink()
 
 
 def _is_used(home: Path) -> bool:

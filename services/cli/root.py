@@ -119,7 +119,9 @@ def down(
     remove_everything: Annotated[
         bool,
         typer.Option(
-            "--remove-everything", help="Then remove data, secrets and logs. There is no way back."
+            "--remove-everything",
+            help="Then remove the home folder: data, secrets, logs. There is no way back. What lies"
+            " elsewhere is named, and stays.",
         ),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before removing.")] = False,
@@ -128,10 +130,14 @@ def down(
 
     Examples: steward down · steward down --remove-everything
     """
-    from services.cli.down import ask_to_remove, remove, stop
+    from services.cli.down import ask_to_remove, refuse_while_demonstrated, remove, stop
+    from services.cli.environment import home_folder
 
-    if remove_everything and not yes:
-        ask_to_remove()
+    if remove_everything:
+        # First: a system that is not to be removed then is not to be stopped either.
+        refuse_while_demonstrated(home_folder())
+        if not yes:
+            ask_to_remove()
     code = stop()
     if remove_everything and code == 0:
         remove()

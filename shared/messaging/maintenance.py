@@ -76,20 +76,14 @@ class Maintenance:
     async def run(self, loop: Loop) -> None:
         """Until the process is to stop."""
         while not loop.stopping:
-            try:
-                # Kafka does not answer a consumer any more that was closed meanwhile.
-                await loop.unless_stopped(self._look())
-                loop.beat()
-                if self._now() >= self._next_housekeeping:
-                    await loop.unless_stopped(self._try_to_keep_house(loop))
-            except Exception as error:  # noqa: BLE001 - all of it is done again soon
-                _log.warning("maintenance has to wait", **describe(error))
-                kafka = isinstance(error, KafkaError | TimeoutError)
-                loop.missing(f"{'Kafka' if kafka else 'the database'} does not answer")
-                await loop.pause(TRY_AGAIN_S)
-            else:
+            looked = await self._try_to_look(loop)
+            loop.beat()
+            # Also while Kafka is away: keys of what was kept for long enough wait for nobody.
+            if self._now() >= self._next_housekeeping:
+                await loop.unless_stopped(self._try_to_keep_house(loop))
+            if looked:
                 self._tell(loop)
-                await loop.pause(self._pause_s())
+            await loop.pause(self._pause_s() if looked else TRY_AGAIN_S)
 
     def _tell(self, loop: Loop) -> None:
         if self._now() - self._kept_house < HOUSEKEEPING_LATE:
@@ -100,6 +94,18 @@ class Maintenance:
     def _pause_s(self) -> float:
         settled = all(consumer.settled for consumer in self._consumers)
         return FIGURES_EVERY.total_seconds() if settled else NOT_SETTLED_S
+
+    async def _try_to_look(self, loop: Loop) -> bool:
+        """Whether it was done. Where it was not, readiness says what does not answer."""
+        try:
+            # Kafka does not answer a consumer any more that was closed meanwhile.
+            await loop.unless_stopped(self._look())
+        except Exception as error:  # noqa: BLE001 - all of it is done again soon
+            _log.warning("maintenance has to wait", **describe(error))
+            kafka = isinstance(error, KafkaError | TimeoutError)
+            loop.missing(f"{'Kafka' if kafka else 'the database'} does not answer")
+            return False
+        return True
 
     async def _look(self) -> None:
         # First: what comes after it may be out of reach because the certificate has ended.

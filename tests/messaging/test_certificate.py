@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from cryptography import x509
@@ -12,8 +12,6 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from shared.messaging.maintenance import Maintenance
-from shared.messaging.places import Partition
-from shared.messaging.transport import Bounds
 from shared.runtime.application import Loop
 from shared.runtime.clock import utc_now
 from shared.runtime.health import Heartbeats
@@ -21,7 +19,7 @@ from tests.conftest import SettingsFactory
 from tests.support.certificates import Authority
 from tests.support.clusters import MemoryCluster
 from tests.support.messaging import SCHEMA, World, open_world
-from tests.support.reading import StillLog, reading
+from tests.support.reading import OnceReachedLog, reading
 
 
 async def test_it_is_taken_up_and_half_a_one_is_told_of(
@@ -48,20 +46,14 @@ async def test_it_is_taken_up_and_half_a_one_is_told_of(
     assert lines == ["a new certificate cannot be used", "another certificate is shown to Kafka"]
 
 
-class OnceReachedLog(StillLog):
-    """Kafka does not let anybody in any more: the certificate has ended."""
-
-    async def bounds(self, partitions: Collection[Partition]) -> Mapping[Partition, Bounds]:
-        if self.sought.is_set():
-            raise TimeoutError
-        return await super().bounds(partitions)
-
-
 async def rounds(world: World, *before: Callable[[], object]) -> list[str]:
-    """Run maintenance, with something done before each round but the first; what it says."""
+    """Run maintenance, with something done before each round but the first; what it says. Kafka
+    lets nobody in any more: the certificate has ended.
+    """
     transport = world.cluster.transport(world.service.settings)
     consumer = await reading(world, OnceReachedLog())
-    stopping, left = asyncio.Event(), list(before)
+    heartbeats, stopping, left = Heartbeats(), asyncio.Event(), list(before)
+    heartbeats.expect("maintenance", 30)
 
     class HurriedLoop(Loop):
         async def pause(self, seconds: float) -> None:
@@ -72,7 +64,7 @@ async def rounds(world: World, *before: Callable[[], object]) -> list[str]:
 
     maintenance = Maintenance(world.service, [consumer], transport, now=utc_now)
     with capture_logs() as lines:
-        await maintenance.run(HurriedLoop("maintenance", Heartbeats(), stopping))
+        await maintenance.run(HurriedLoop("maintenance", heartbeats, stopping))
     return [
         line["event"].removesuffix(" from now on")
         for line in lines

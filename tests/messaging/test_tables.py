@@ -25,6 +25,7 @@ from shared.runtime.health import Heartbeats
 from tests.conftest import SettingsFactory
 from tests.support.clusters import MemoryCluster, Sent
 from tests.support.messaging import SCHEMA, PlainSealer, World, open_world, until
+from tests.support.reading import OnceReachedLog, reading
 
 TODAY = date(2031, 5, 20)
 
@@ -142,15 +143,20 @@ async def test_a_database_that_may_log_what_a_service_says_is_told_of(world: Wor
     assert told["settings"] == ["log_statement"]
 
 
+class CountingSealer(PlainSealer):
+    """Says on which days old keys were to be destroyed."""
+
+    def __init__(self) -> None:
+        self.purged: list[date] = []
+
+    async def purge_record_keys(self, connection: Connection, today: date) -> int:
+        self.purged.append(today)
+        return 0
+
+
 async def test_what_a_backup_holds_up_holds_up_nothing_else(world: World) -> None:
     """`pg_dump` locks all tables as long as it lasts, and a new day of the inbox waits for one."""
-    purged: list[date] = []
-
-    class CountingSealer(PlainSealer):
-        async def purge_record_keys(self, connection: Connection, today: date) -> int:
-            purged.append(today)
-            return 0
-
+    sealer = CountingSealer()
     clock, told = [utc_now() + timedelta(days=10)], list[Mapping[str, str]]()
     heartbeats, stopping = Heartbeats(), asyncio.Event()
     heartbeats.expect("maintenance", 30)
@@ -169,7 +175,7 @@ async def test_what_a_backup_holds_up_holds_up_nothing_else(world: World) -> Non
                 if len(told) == 3:
                     stopping.set()
 
-        service = replace(world.service, sealer=CountingSealer())
+        service = replace(world.service, sealer=sealer)
         transport = world.cluster.transport(service.settings)
         maintenance = Maintenance(service, [], transport, now=lambda: clock[0])
         with capture_logs() as lines:
@@ -177,7 +183,35 @@ async def test_what_a_backup_holds_up_holds_up_nothing_else(world: World) -> Non
     assert told == [{}, {"maintenance": "housekeeping has failed for an hour"}, {}]
     waits = [line for line in lines if line["event"] == "housekeeping has to wait"]
     assert [line["sqlstate"] for line in waits] == ["55P03"] * 2
-    assert len(purged) == 3
+    assert len(sealer.purged) == 3
+
+
+async def test_keys_are_destroyed_and_days_prepared_while_kafka_does_not_answer(
+    world: World,
+) -> None:
+    later = utc_now() + timedelta(days=10)
+    sealer, told = CountingSealer(), list[Mapping[str, str]]()
+    heartbeats, stopping = Heartbeats(), asyncio.Event()
+    heartbeats.expect("maintenance", 30)
+
+    class HurriedLoop(Loop):
+        async def pause(self, seconds: float) -> None:
+            told.append(heartbeats.not_ready())
+            stopping.set()
+
+    consumer = await reading(world, OnceReachedLog())
+    service = replace(world.service, sealer=sealer)
+    transport = world.cluster.transport(service.settings)
+    maintenance = Maintenance(
+        service, [consumer], transport, now=lambda: later, inbound={world.inbound}
+    )
+    with capture_logs() as lines:
+        await maintenance.run(HurriedLoop("maintenance", heartbeats, stopping))
+    assert sealer.purged == [later.date()]
+    assert f"{later.date() + timedelta(days=2):%Y%m%d}" in await partitions(world)
+    assert told == [{"maintenance": "Kafka does not answer"}]
+    waits = [line["event"] for line in lines if line["event"].endswith("has to wait")]
+    assert waits == ["maintenance has to wait", "housekeeping has to wait"]
 
 
 async def test_read_messages_are_deleted_up_to_our_position_and_not_beyond(world: World) -> None:

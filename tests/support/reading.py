@@ -62,3 +62,12 @@ class StillLog:
 
     async def commit(self, offsets: Mapping[Partition, int]) -> None:
         self.committed.append(offsets)
+
+
+class OnceReachedLog(StillLog):
+    """Kafka answers no more once it was told where to read on."""
+
+    async def bounds(self, partitions: Collection[Partition]) -> Mapping[Partition, Bounds]:
+        if self.sought.is_set():
+            raise TimeoutError
+        return await super().bounds(partitions)
