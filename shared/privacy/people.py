@@ -7,7 +7,6 @@ from uuid import UUID
 
 from shared.contract.types import SubjectId
 from shared.privacy import subjects
-from shared.privacy.errors import SeveralPeopleError
 from shared.privacy.in_force import InForce
 from shared.privacy.subjects import Alias, Pepper, Person
 from shared.privacy.wrapping import Random
@@ -15,15 +14,6 @@ from shared.runtime.database import Connection, queries
 from shared.runtime.ids import OWN_BYTES, SHARED_BYTES, random_ids
 
 _sql = queries("queries.sql", __file__)
-
-
-def only_one(people: Sequence[Person]) -> Person | None:
-    """Whom an address stands for; None: nobody. Of several none is picked, so that nobody's data
-    is taken for another's: SeveralPeopleError.
-    """
-    if len(people) > 1:
-        raise SeveralPeopleError(person[0] for person in people)
-    return people[0] if people else None
 
 
 class People:

@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 
 from shared.contract.types import SubjectId
 from shared.contract.value_type import value_type
-from shared.privacy.errors import AliasError
+from shared.privacy.errors import AliasError, SeveralPeopleError
 from shared.privacy.keyed import KeyedDigest
 
 AliasKind = Literal["email", "phone", "person_number"]
@@ -40,6 +40,15 @@ class Alias:
     kind: AliasKind
     value: str = field(repr=False)
     source: str | None = None
+
+
+def only_one(people: Sequence[Person]) -> Person | None:
+    """Whom an address stands for; None: nobody. Of several none is picked, so that nobody's data
+    is taken for another's: SeveralPeopleError.
+    """
+    if len(people) > 1:
+        raise SeveralPeopleError(person[0] for person in people)
+    return people[0] if people else None
 
 
 def written(alias: Alias, *, region: str) -> str:

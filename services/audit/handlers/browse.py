@@ -12,9 +12,8 @@ from services.audit.handlers.read import WINDOW
 from services.audit.store import outcomes, search
 from services.audit.store.console import Period, disclosures_to
 from shared.contract.types import SubjectId
-from shared.privacy.people import only_one
 from shared.privacy.privacy import Privacy
-from shared.privacy.subjects import Alias, Person
+from shared.privacy.subjects import Alias, Person, only_one
 from shared.runtime.database import Connection
 
 

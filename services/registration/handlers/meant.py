@@ -5,8 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from services.registration.handlers.desk import Desk
-from shared.privacy.people import only_one
-from shared.privacy.subjects import Alias, Person
+from shared.privacy.subjects import Alias, Person, only_one
 from shared.runtime.database import Connection
 
 
