@@ -79,6 +79,9 @@ where known.plan <> excluded.plan;
 -- name: rescheduling()^
 select through, done from rescheduling for update;
 
+-- name: follows(plan)$
+select exists (select from rescheduling where plan = :plan and done);
+
 -- name: scheduled_after(after, most)
 -- The primary key begins with the person. Nobody's rows are cut in two.
 with page as (

@@ -91,6 +91,11 @@ async def rescheduling(connection: Connection, plan: int) -> Rescheduling:
     return Rescheduling(row["through"], row["done"])
 
 
+async def follows(connection: Connection, plan: int | None) -> bool:
+    """Whether all of the schedule has followed the plan of this number."""
+    return bool(await _sql.follows(connection, plan=plan))
+
+
 async def scheduled_after(
     connection: Connection, after: SubjectId | None, most: int
 ) -> list[Scheduled]:
