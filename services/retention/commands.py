@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import date
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from shared.contract.days import read_day
+
 if TYPE_CHECKING:
+    from datetime import date
+
     from services.retention.domain import DueGroup
 
 NOT_YET: Final = (
@@ -34,7 +37,7 @@ def due(
     Example: steward retention due --on 2027-01-31
     """
     try:
-        day = date.fromisoformat(on)
+        day = read_day(on)
     except ValueError:
         raise typer.BadParameter("expected a day, as 2027-01-31", param_hint="--on") from None
     groups, follows = asyncio.run(_due(day))

@@ -77,7 +77,10 @@ async def test_who_asks_before_the_schedule_has_followed_the_plan_is_told_so(
     assert not await told()
 
 
-@pytest.mark.parametrize("arguments", [("--on", "tomorrow"), ()])
+@pytest.mark.parametrize(
+    "arguments",
+    [("--on", "tomorrow"), ("--on", "2026-W48"), ("--on", "20261130"), ("--on", "2026-11"), ()],
+)
 async def test_wrong_arguments_exit_with_2(arguments: tuple[str, ...]) -> None:
     done = await command(app, NOWHERE, "due", *arguments)
     assert done.code == 2

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from services.audit.domain.entries import EntryFilter, moment
 from services.audit.domain.paging import Place
 from services.audit.store.console import Period
+from shared.contract.days import read_day
 
 MORE_FILTERS: Final = frozenset({"purpose", "category", "subject", "event", "actor"})
 FILTERS: Final = ("since", "until", "type", "recipient", *sorted(MORE_FILTERS))
@@ -169,7 +170,7 @@ def read_name(text: str) -> str:
 
 
 def _day(text: str) -> date:
-    return _near(date.fromisoformat(text))
+    return _near(read_day(text))
 
 
 def _near(day: D) -> D:
