@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import date
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from shared.contract.days import read_day
+
 if TYPE_CHECKING:
+    from datetime import date
+
     from services.retention.domain import DueGroup
+
+NOT_YET: Final = (
+    "the schedule does not follow the plan in force yet: classes and days may be those of an"
+    " earlier plan; the retention service looks through all of it, ask again after that"
+)
 
 app = typer.Typer(help="What must go, and when.", no_args_is_help=True)
 
@@ -29,29 +37,36 @@ def due(
     Example: steward retention due --on 2027-01-31
     """
     try:
-        day = date.fromisoformat(on)
+        day = read_day(on)
     except ValueError:
         raise typer.BadParameter("expected a day, as 2027-01-31", param_hint="--on") from None
-    groups = asyncio.run(_due(day))
+    groups, follows = asyncio.run(_due(day))
+    if not follows:
+        typer.echo(NOT_YET, err=True)
     if json:
         import orjson
 
-        typer.echo(orjson.dumps({"on": day, "due": groups}, default=str).decode())
+        told = {"on": day, "follows_plan": follows, "due": groups}
+        typer.echo(orjson.dumps(told, default=str).decode())
     elif groups:
         _print(groups)
     else:
         typer.echo(f"nothing is due by {day}")
 
 
-async def _due(day: date) -> list[DueGroup]:
+async def _due(day: date) -> tuple[list[DueGroup], bool]:
+    """What is due, and whether all of it is by the plan in force."""
     from services.retention import store
     from services.retention.settings import Settings
+    from shared.privacy import stored_plans
     from shared.runtime.database import open_pool
 
     pool = await open_pool(Settings.load(), service="retention", max_size=1)
     try:
-        async with pool.acquire() as connection:
-            return await store.due(connection, day)
+        async with pool.acquire() as connection, connection.transaction():
+            # Asked first: it stays true, as no other plan comes into force meanwhile.
+            follows = await store.follows(connection, await stored_plans.hold(connection))
+            return await store.due(connection, day), follows
     finally:
         await pool.close()
 

@@ -79,6 +79,9 @@ where known.plan <> excluded.plan;
 -- name: rescheduling()^
 select through, done from rescheduling for update;
 
+-- name: follows(plan)$
+select exists (select from rescheduling where plan = :plan and done);
+
 -- name: scheduled_after(after, most)
 -- The primary key begins with the person. Nobody's rows are cut in two.
 with page as (
@@ -96,23 +99,28 @@ where
     and subject_id <= (select subject_id from page order by subject_id desc limit 1)
 order by subject_id, item_id, kind, part;
 
--- name: reschedule(subject_ids, item_ids, kinds, parts, due_before, classes, anchor_dates, due_ons)!
--- Whoever has changed a row since it was read has done so by the same plan: his date holds.
-update schedule_item as item
-set
-    retention_class = told.retention_class,
-    anchor_date = told.anchor_date,
-    due_on = told.due_on
-from unnest(
-    :subject_ids::uuid[], :item_ids::uuid[], :kinds::text[], :parts::text[],
-    :due_before::date[], :classes::text[], :anchor_dates::date[], :due_ons::date[]
-) as told (
-    subject_id, item_id, kind, part, due_before, retention_class, anchor_date, due_on
+-- name: reschedule(subject_ids, item_ids, kinds, parts, due_before, classes, anchor_dates, due_ons)$
+-- How many rows were changed. One that somebody else has changed since it was read is left as it is:
+-- his day holds, but its class may still be the former one.
+with changed as (
+    update schedule_item as item
+    set
+        retention_class = told.retention_class,
+        anchor_date = told.anchor_date,
+        due_on = told.due_on
+    from unnest(
+        :subject_ids::uuid[], :item_ids::uuid[], :kinds::text[], :parts::text[],
+        :due_before::date[], :classes::text[], :anchor_dates::date[], :due_ons::date[]
+    ) as told (
+        subject_id, item_id, kind, part, due_before, retention_class, anchor_date, due_on
+    )
+    where
+        (item.subject_id, item.item_id, item.kind, item.part)
+        = (told.subject_id, told.item_id, told.kind, told.part)
+        and item.due_on is not distinct from told.due_before
+    returning 1
 )
-where
-    (item.subject_id, item.item_id, item.kind, item.part)
-    = (told.subject_id, told.item_id, told.kind, told.part)
-    and item.due_on is not distinct from told.due_before;
+select count(*) from changed;
 
 -- name: rescheduled_through(through, done)!
 update rescheduling set through = :through, done = :done;

@@ -101,7 +101,8 @@ class Rescheduler:
         """Look through the next part, if the plan is another than it was; how many rows it had.
 
         What comes meanwhile is scheduled by the same plan: it cannot change while a transaction
-        holds it.
+        holds it. Who moves an event meanwhile moves rows by the name of their class and leaves
+        them in it: where a row is not as it was read any more, the part is looked through again.
         """
         connection = tx.connection
         progress = await store.rescheduling(connection, self._in_force.number)
@@ -112,8 +113,8 @@ class Rescheduler:
         anchors = await store.anchors_of(connection, sorted(events))
         ends_on: dict[UUID, date] = {known: anchors[known].ends_on for known in anchors}
         changed = rescheduled(rows, ends_on, self._rules())
-        if changed:
-            await store.reschedule(connection, changed)
+        if changed and await store.reschedule(connection, changed) < len(changed):
+            return len(rows)
         last = rows[-1].subject_id if rows else progress.through
         await store.rescheduled_through(connection, last, done=not rows)
         return len(rows)

@@ -91,6 +91,11 @@ async def rescheduling(connection: Connection, plan: int) -> Rescheduling:
     return Rescheduling(row["through"], row["done"])
 
 
+async def follows(connection: Connection, plan: int | None) -> bool:
+    """Whether all of the schedule has followed the plan of this number."""
+    return bool(await _sql.follows(connection, plan=plan))
+
+
 async def scheduled_after(
     connection: Connection, after: SubjectId | None, most: int
 ) -> list[Scheduled]:
@@ -101,9 +106,11 @@ async def scheduled_after(
 
 async def reschedule(
     connection: Connection, changed: Collection[tuple[Scheduled, Scheduled]]
-) -> None:
-    """Give rows their new class and date, where they are still as they were before."""
-    await _sql.reschedule(
+) -> int:
+    """Give rows their new class and date, where they are still as they were before; how many that
+    were.
+    """
+    rows: int = await _sql.reschedule(
         connection,
         subject_ids=[before.subject_id for before, _ in changed],
         item_ids=[before.item_id for before, _ in changed],
@@ -114,6 +121,7 @@ async def reschedule(
         anchor_dates=[after.anchor_date for _, after in changed],
         due_ons=[after.due_on for _, after in changed],
     )
+    return rows
 
 
 async def rescheduled_through(

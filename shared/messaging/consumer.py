@@ -15,8 +15,10 @@ from typing import Final, NamedTuple
 import structlog
 
 from shared.contract.message import Record
+from shared.messaging.at_work import AtWork, cancel
 from shared.messaging.failing import Portion, tell_why
 from shared.messaging.finding import FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S, PositionFinder
+from shared.messaging.gaps import Gaps
 from shared.messaging.gathering import Gathering
 from shared.messaging.manner import ALL_AT_ONCE, Manner
 from shared.messaging.places import Partition, partition_of
@@ -88,13 +90,13 @@ class Consumer:
         self._log: Log | None = None
         self._assigned: frozenset[Partition] = frozenset()
         self._positions: dict[Partition, int] = {}
-        self._gaps: set[Partition] = set()
+        self._gaps = Gaps(heartbeats)
         # Counts how often reading began anew. What was fetched before must not be handled after:
         # it may begin beyond the position, and what lies between would be skipped.
         self._epoch = 0
         self._polled_in = 0
         self._settling: asyncio.Task[None] | None = None
-        self._at_work: dict[asyncio.Task[None], frozenset[Partition]] = {}
+        self._at_work = AtWork(AT_ONCE)
         self._waiting: set[asyncio.Task[None] | None] = set()
         # Batches at work whose last try failed: while there is one, that others succeed is no news.
         self._failing: set[asyncio.Task[None] | None] = set()
@@ -142,7 +144,7 @@ class Consumer:
     # What the transport tells
 
     def busy(self) -> Collection[Partition]:
-        return frozenset[Partition]().union(*self._working().values())
+        return self._at_work.partitions()
 
     def polled(self) -> None:
         self._polled_in = self._epoch
@@ -162,22 +164,22 @@ class Consumer:
         # it stands behind that. What is at work knows its own positions.
         self._epoch += 1
         self._positions.clear()
-        await _cancel(self._settling)
+        await cancel(self._settling)
         self._settling = None
-        working = self._working()
+        working = self._at_work.tasks()
         ending = working.keys() - self._waiting
         if ending:
             await asyncio.wait(ending, timeout=self._session_s * REVOKE_SHARE)
         for work in working:
-            await _cancel(work)
+            await cancel(work)
         self._log = None
         self._assigned = frozenset()
         self._positions.clear()
         self._gathering.forget()
         self._kafka_told.forget()
         self._epoch += 1
-        for partition in list(self._gaps):
-            self._close_gap(partition)
+        for partition in self._gaps:
+            self._gaps.close(partition)
 
     def out_of_range(self, partition: Partition) -> None:
         if self._positions.pop(partition, None) is not None:
@@ -191,7 +193,7 @@ class Consumer:
         await self._begin(records)
         self._gathering.took(records)
         if self._gathering.few(len(records), self._log):
-            await self._gathering.let_come(self._working())
+            await self._gathering.let_come(self._at_work.tasks())
 
     async def _begin(self, records: Sequence[Record]) -> None:
         epoch = self._epoch
@@ -199,30 +201,12 @@ class Consumer:
             return
         understood = await self._understand(records)
         touched = frozenset(partition_of(record) for record in records)
-        await self._room_for(touched)
+        await self._at_work.room_for(touched)
         if epoch == self._epoch:
             # Its own positions: a partition can turn out to lack what comes after these records.
             seen_through = self._see_through(understood, dict(self._positions))
             work = asyncio.create_task(seen_through, context=self._context.copy())
-            self._at_work[work] = touched
-
-    def _working(self) -> dict[asyncio.Task[None], frozenset[Partition]]:
-        for work in [work for work in self._at_work if work.done()]:
-            del self._at_work[work]
-            if not work.cancelled():
-                work.exception()  # told already, where it could be: asyncio need not complain of it
-        return dict(self._at_work)
-
-    async def _room_for(self, touched: frozenset[Partition]) -> None:
-        """Wait until nothing of these partitions is at work, nor too much of others."""
-        while working := self._working():
-            before = [work for work, at in working.items() if at & touched]
-            if before:
-                await asyncio.wait(before)
-            elif len(working) >= AT_ONCE:
-                await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
-            else:
-                return
+            self._at_work.add(work, touched)
 
     async def _understand(self, records: Sequence[Record]) -> Understood:
         """Decode in small parts: what the database answers meanwhile is not kept waiting."""
@@ -259,9 +243,13 @@ class Consumer:
                 self._settling.cancel()
             self._settling = asyncio.create_task(self._settle(log, sorted(self._assigned)))
 
+    def _was_fenced(self) -> None:
+        _log.warning("another process has these partitions")
+        self._begin_anew()
+
     async def _settle(self, log: Log, partitions: Collection[Partition]) -> None:
         """Find where to read on, once nothing is at work that moves it; try until it is known."""
-        while working := self._working():
+        while working := self._at_work.tasks():
             await asyncio.wait(working)
         found = await self._finder.until_found(log, partitions, self._say_not_found)
         self._heartbeats.ok(self._places)
@@ -274,7 +262,7 @@ class Consumer:
 
     def _read_on(self, log: Log, partition: Partition, stored: int, bounds: Bounds) -> None:
         if stored in bounds:
-            self._close_gap(partition)
+            self._gaps.close(partition)
             self._positions[partition] = stored
             self._gathering.reads_on(partition, stored)
             log.seek(partition, stored)
@@ -289,7 +277,7 @@ class Consumer:
         log = self._log
         if log is not None and self._gaps and self.settled:
             found = await self._finder.find(log, list(self._gaps))
-            for partition in found.keys() & self._gaps:
+            for partition in found.keys() & set(self._gaps):
                 self._read_on(log, partition, *found[partition])
                 if partition not in self._gaps:
                     topic, number = partition
@@ -300,21 +288,51 @@ class Consumer:
                         offset=self._positions[partition],
                     )
 
+    async def pass_markers(self) -> None:
+        """Move positions over ends of transactions, which take offsets and are never handed over:
+        behind its last message a partition would never be read to its end, and what was read would
+        be missed once that is deleted.
+        """
+        log = self._log
+        if log is None:
+            return
+        before = dict(self._positions)
+        ends = await log.past_markers(before)
+        busy = self.busy()
+        # What was handed over meanwhile is not at work yet, and finds the position that it begins
+        # from once this has ended.
+        ends = {
+            one: end
+            for one, end in ends.items()
+            if one not in busy and self._positions.get(one) == before[one]
+        }
+        if ends:
+            passing = asyncio.create_task(self._pass_markers(before, ends))
+            self._at_work.add(passing, ends.keys())
+            # Whoever takes the partitions away cancels it, and not us.
+            await asyncio.wait((passing,))
+            if not passing.cancelled():
+                passing.result()
+
+    async def _pass_markers(
+        self, before: Mapping[Partition, int], ends: Mapping[Partition, int]
+    ) -> None:
+        try:
+            await self._processor.pass_markers({one: before[one] for one in ends}, ends)
+        except Fenced:
+            self._was_fenced()
+            return
+        for partition, end in ends.items():
+            if partition in self._positions:
+                self._positions[partition] = end
+                self._gathering.reads_on(partition, end)
+        self._kafka_told.note(ends)
+
     def _open_gap(self, partition: Partition) -> None:
         self._gathering.stands_still(partition)
         if self._log is not None:
             self._log.pause(partition)
-        if partition not in self._gaps:
-            topic, number = partition
-            _log.error("the log does not have what is to be read next", topic=topic, part=number)
-            self._gaps.add(partition)
-            self._heartbeats.missing(
-                _gap_name(partition), "stands still: its log does not have the stored position"
-            )
-
-    def _close_gap(self, partition: Partition) -> None:
-        self._gaps.discard(partition)
-        self._heartbeats.ok(_gap_name(partition))
+        self._gaps.open(partition)
 
     # Batches
 
@@ -341,8 +359,7 @@ class Consumer:
                     continue
                 await self._processor.process(replace(batch, plan=plan), done)
             except Fenced:
-                _log.warning("another process has these partitions")
-                self._begin_anew()
+                self._was_fenced()
                 return
             except PlanChanged:
                 outdated = True
@@ -380,14 +397,3 @@ class Consumer:
         if self._log is not None and (offsets := self._kafka_told.take()):
             await self._log.commit(offsets)
             self._tools.steps("offset_committed")
-
-
-def _gap_name(partition: Partition) -> str:
-    topic, number = partition
-    return f"{topic}[{number}]"
-
-
-async def _cancel(task: asyncio.Task[None] | None) -> None:
-    if task is not None and not task.done():
-        task.cancel()
-        await asyncio.wait((task,))

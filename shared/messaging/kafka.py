@@ -209,6 +209,9 @@ class _Reader(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka has no types
         super().__init__(*args, **options)
         self._listener = listener
         self._failed = failed
+        # Of each partition the offset behind the last record that was handed over, or, where there
+        # was none since, the one that was sought.
+        self._handed_over: dict[TopicPartition, int] = {}
         rebalances.reader = self
 
     async def getmany(
@@ -249,8 +252,25 @@ class _Reader(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka has no types
         except Exception as error:  # noqa: BLE001 - FastStream would go on as if nothing had been
             self._fail(error)
             return {}
+        # Nothing is waited for between this and what moved aiokafka's own positions.
+        self._handed_over.update({one: got[-1].offset + 1 for one, got in records.items()})
         self._listener.polled()
         return records
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        """aiokafka's, remembered."""
+        super().seek(partition, offset)
+        self._handed_over[partition] = offset
+
+    async def past_markers(self, partition: TopicPartition, position: int) -> int:
+        """Where reading goes on, if nothing was handed over from this position on; else just it.
+
+        aiokafka goes past what it hands to nobody: ends of transactions, what was given up in them.
+        """
+        # First: what is handed over while this waits is known below.
+        reads_on = int(await self.position(partition))
+        handed_over = self._handed_over.get(partition)
+        return position if handed_over is None or handed_over > position else reads_on
 
     async def stop(self) -> None:
         """Close the connections also where a part of it fails as it is closed."""
@@ -301,6 +321,14 @@ class _KafkaLog:
                 end = reader.last_stable_offset(TopicPartition(*one))
                 found += max(0, (end or 0) - position)
         return found
+
+    async def past_markers(self, positions: Mapping[Partition, int]) -> Mapping[Partition, int]:
+        reader, found = self._reader, dict[Partition, int]()
+        async with asyncio.timeout(ANSWER_S):
+            for one, position in positions.items():
+                if TopicPartition(*one) in reader.assignment():
+                    found[one] = await reader.past_markers(TopicPartition(*one), position)
+        return {one: reads_on for one, reads_on in found.items() if reads_on > positions[one]}
 
     def seek(self, partition: Partition, offset: int) -> None:
         if TopicPartition(*partition) in self._reader.assignment():

@@ -112,6 +112,7 @@ class Maintenance:
         self._renew_certificate()
         await self.measure()
         for consumer in self._consumers:
+            await consumer.pass_markers()
             await consumer.tell_kafka()
             await consumer.check_gaps()
         give_back_free_pages()

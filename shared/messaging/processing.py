@@ -17,7 +17,7 @@ from uuid import UUID
 from shared.contract import codec
 from shared.contract.message import Fault
 from shared.messaging import dead_letters, store
-from shared.messaging.places import Key, key_of
+from shared.messaging.places import Key, Partition, key_of
 from shared.messaging.planning import (
     Batch,
     Decode,
@@ -154,6 +154,15 @@ class Processor:
             await self._process_with_care(batch, done)
         else:
             done(batch)
+
+    async def pass_markers(
+        self, begins: Mapping[Partition, int], ends: Mapping[Partition, int]
+    ) -> None:
+        """Move positions over what is no message. Raises `Fenced`, and whatever is transient."""
+        async with bounded_transaction(self._pool, self._limit_s) as connection:
+            begun = await store.begin(connection, begins, ends, {})
+            if not begun.whole:
+                raise Fenced
 
     async def _process_with_care(self, batch: Batch, done: Callable[[Batch], None]) -> None:
         try:

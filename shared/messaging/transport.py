@@ -46,6 +46,12 @@ class Log(Protocol):
         """
         ...
 
+    async def past_markers(self, positions: Mapping[Partition, int]) -> Mapping[Partition, int]:
+        """Where reading goes on in those partitions in which it has met nothing to hand over behind
+        these positions: only ends of transactions, and what was given up in them.
+        """
+        ...
+
     def seek(self, partition: Partition, offset: int) -> None:
         """Read on from here; what was fetched from elsewhere is dropped."""
         ...

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import orjson
 import pytest
 
+from services.cli.plan import app as plan_app
 from services.retention.commands import app
 from services.retention.handlers import Handlers
+from services.retention.rescheduling import Rescheduler
 from shared.contract.types import Sealed
 from shared.runtime.settings import ServiceSettings
 from tests.conftest import SettingsFactory
-from tests.support.commands import NOWHERE, command
-from tests.support.facts import event_state, registered
+from tests.support.commands import NOWHERE, Answered, command
+from tests.support.facts import NOON, event_state, registered
+from tests.support.plans import TEXT, written
 from tests.support.work import NO_KAFKA, Work
 
 
@@ -20,15 +25,25 @@ def settings(service_settings: SettingsFactory) -> ServiceSettings:
     return service_settings("retention", kafka_bootstrap_servers=NO_KAFKA)
 
 
+async def follow(work: Work) -> None:
+    """Let the schedule follow the plan in force, as the service's own loop does."""
+    rescheduler = Rescheduler(work.parts.privacy.in_force)
+    rows = 1
+    while rows:
+        async with work.parts.work(now=NOON) as tx:
+            rows = await rescheduler.reschedule(tx)
+
+
 async def test_what_is_due_is_shown_by_event_and_class(
     work: Work, handlers: Handlers, settings: ServiceSettings
 ) -> None:
+    await follow(work)
     event = event_state()
     personal = {"contact": Sealed(b"sealed"), "diet": Sealed(b"sealed")}
     message = registered(event, personal=personal)
     await work.do(handlers.schedule_registrations, [message])
     nothing = await command(app, settings, "due", "--on", "2026-10-15")
-    assert (nothing.code, nothing.out) == (0, "nothing is due by 2026-10-15\n")
+    assert nothing == Answered(0, "nothing is due by 2026-10-15\n", "")
     diet = await command(app, settings, "due", "--on", "2026-10-16")
     assert str(event.event_id) in diet.out
     assert "diet" in diet.out
@@ -39,7 +54,33 @@ async def test_what_is_due_is_shown_by_event_and_class(
     ]
 
 
-@pytest.mark.parametrize("arguments", [("--on", "tomorrow"), ()])
+async def test_who_asks_before_the_schedule_has_followed_the_plan_is_told_so(
+    work: Work, settings: ServiceSettings, tmp_path: Path
+) -> None:
+    async def told() -> bool:
+        asked = await command(app, settings, "due", "--on", "2026-10-15")
+        as_json = await command(app, settings, "due", "--on", "2026-10-15", "--json")
+        assert (asked.code, asked.out) == (0, "nothing is due by 2026-10-15\n")
+        assert asked.err == as_json.err
+        assert orjson.loads(as_json.out)["follows_plan"] is (not asked.err)
+        assert not asked.err or "follow" in asked.err
+        return bool(asked.err)
+
+    assert await told(), "nobody has looked through it yet"
+    await follow(work)
+    assert not await told()
+    other = written(tmp_path, f"{TEXT}\n# By another digest.\n", "other.toml")
+    applied = await command(plan_app, settings, "apply", str(other), "--yes")
+    assert applied.code == 0, applied.err
+    assert await told(), "the loop has not looked yet"
+    await follow(work)
+    assert not await told()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--on", "tomorrow"), ("--on", "2026-W48"), ("--on", "20261130"), ("--on", "2026-11"), ()],
+)
 async def test_wrong_arguments_exit_with_2(arguments: tuple[str, ...]) -> None:
     done = await command(app, NOWHERE, "due", *arguments)
     assert done.code == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -17,11 +18,26 @@ from shared.contract.types import EventId, Sealed, SubjectId
 from shared.privacy.in_force import InForce
 from shared.privacy.plan import Period, load_plan
 from tests.support.facts import NOON, Facts, event_state, registered
+from tests.support.messaging import until
 from tests.support.plans import changed, written
 from tests.support.work import Work
 
 LONGER = ('anchor = "event_end"\nperiod = "P6M"', 'anchor = "event_end"\nperiod = "P9M"')
 RENAMED = ("[retention.event-data]", "[retention.participation-data]")
+STAY_AS_LONG_AS_DIET = (
+    (
+        'categories = ["contact", "stay", "transport", "billing"',
+        'categories = ["contact", "transport", "billing"',
+    ),
+    (
+        'categories = ["diet"]\n\n[retention.marketing]',
+        'categories = ["diet", "stay"]\n\n[retention.marketing]',
+    ),
+)
+WAITS = (
+    "select count(*) from pg_stat_activity"
+    " where datname = current_database() and wait_event_type = 'Lock'"
+)
 
 SUBJECT = SubjectId(uuid4())
 ENDS = date(2026, 10, 1)
@@ -152,4 +168,30 @@ async def test_what_moved_under_another_name_of_its_class_is_found_again(
         "contact": {("participation-data", date(2028, 4, 2))},
         "diet": {("diet", date(2027, 10, 16))},
         "registration": {("participation-data", date(2028, 4, 2))},
+    }
+
+
+async def test_what_moves_while_it_is_looked_at_is_looked_at_again(
+    work: Work, handlers: Handlers, tmp_path: Path
+) -> None:
+    event = event_state()
+    personal = {"contact": Sealed(b"sealed"), "stay": Sealed(b"sealed")}
+    messages = [registered(event, personal=personal) for _ in range(3)]
+    await work.do(handlers.schedule_registrations, messages)
+    in_force = InForce(load_plan(written(tmp_path, changed(*STAY_AS_LONG_AS_DIET))), 2)
+    later = event_state(event_id=event.event_id, version=9, ends_at="2027-10-01T14:00:00Z")
+
+    async def somebody_waits() -> bool:
+        return bool(await work.value(WAITS))
+
+    async with work.parts.record(now=NOON) as tx:
+        moved = Facts().message(EventChanged(event=later))
+        await Handlers(in_force).learn_events(tx, [moved])
+        following = asyncio.create_task(follow(work, in_force))
+        await until(somebody_waits)
+    await following
+    assert await dates(work) == {
+        "contact": {("event-data", date(2028, 4, 2))},
+        "stay": {("diet", date(2027, 10, 16))},
+        "registration": {("event-data", date(2028, 4, 2))},
     }

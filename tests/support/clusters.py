@@ -107,17 +107,18 @@ class KafkaCluster:
 
     async def send(self, topic: str, messages: Iterable[Sent]) -> None:
         async with AIOKafkaProducer(bootstrap_servers=self._servers, acks="all") as producer:
-            deliveries = [
-                await producer.send(
-                    topic,
-                    one.value,
-                    key=None if one.key is None else one.key.encode(),
-                    headers=one.headers,
-                    partition=one.partition,
-                )
-                for one in messages
-            ]
-            await asyncio.gather(*deliveries)
+            await _deliver(producer, topic, messages)
+
+    async def send_in_transaction(
+        self, topic: str, messages: Iterable[Sent], *, give_up: bool = False
+    ) -> None:
+        """Send them as a transaction, whose end takes an offset of its own in each partition."""
+        async with AIOKafkaProducer(
+            bootstrap_servers=self._servers, transactional_id=f"tests-{uuid4().hex[:8]}"
+        ) as producer:
+            await producer.begin_transaction()
+            await _deliver(producer, topic, messages)
+            await (producer.abort_transaction() if give_up else producer.commit_transaction())
 
     async def read(self, topic: str) -> list[Any]:
         return await read_topic(self._servers, topic, PARTITIONS)
@@ -127,3 +128,17 @@ class KafkaCluster:
             kafka_bootstrap_servers=self._servers, database_url="postgresql://localhost/none"
         )
         await KafkaTransport(settings).delete_before({(topic, partition): offset})
+
+
+async def _deliver(producer: AIOKafkaProducer, topic: str, messages: Iterable[Sent]) -> None:
+    deliveries = [
+        await producer.send(
+            topic,
+            one.value,
+            key=None if one.key is None else one.key.encode(),
+            headers=one.headers,
+            partition=one.partition,
+        )
+        for one in messages
+    ]
+    await asyncio.gather(*deliveries)

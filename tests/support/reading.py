@@ -42,6 +42,8 @@ class StillLog:
         self.committed: list[Mapping[Partition, int]] = []
         self.ends: dict[Partition, int] = {}
         """What is known of ends of partitions."""
+        self.past: dict[Partition, int] = {}
+        """Where reading goes on behind what is never handed over."""
 
     async def bounds(self, partitions: Collection[Partition]) -> Mapping[Partition, Bounds]:
         return {partition: Bounds(0, 100) for partition in partitions}
@@ -53,6 +55,9 @@ class StillLog:
 
     def waiting(self, positions: Mapping[Partition, int]) -> int:
         return sum(max(0, self.ends.get(one, 0) - at) for one, at in positions.items())
+
+    async def past_markers(self, positions: Mapping[Partition, int]) -> Mapping[Partition, int]:
+        return {one: self.past[one] for one in positions.keys() & self.past}
 
     def seek(self, partition: Partition, offset: int) -> None:
         self.sought.set()

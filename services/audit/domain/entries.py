@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple, cast
 from uuid import UUID
@@ -17,6 +17,7 @@ from services.audit.domain.tiles import MOST_ENTRY_BYTES
 from shared.contract import headers
 from shared.contract.audit import TOPIC, DisclosureRefused, Entry, Handed
 from shared.contract.codec import decode
+from shared.contract.days import is_day
 from shared.contract.message import Fault, Message, Record
 from shared.contract.registry import REGISTRY, MessageData, schema_uri
 
@@ -284,7 +285,7 @@ def moment(text: str, time_zone: tzinfo, *, end_of_day: bool = False) -> datetim
     """
     try:
         read = datetime.fromisoformat(text)
-        if _is_day(text) and end_of_day:
+        if is_day(text) and end_of_day:
             read += timedelta(days=1)
         read = read.replace(tzinfo=time_zone) if read.tzinfo is None else read
         read.astimezone(UTC)
@@ -293,16 +294,3 @@ def moment(text: str, time_zone: tzinfo, *, end_of_day: bool = False) -> datetim
             "expected a day or a moment, as 2026-11-30 or 2026-11-30T12:00+02:00"
         ) from None
     return read
-
-
-def _is_day(text: str) -> bool:
-    """Whether it has no time. ValueError for a day in another form, as 20261130 or 2026-W48: who
-    writes it so may mean another one, or a week.
-    """
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        return False
-    if day.isoformat() != text:
-        raise ValueError(text)
-    return True

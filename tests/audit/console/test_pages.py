@@ -313,6 +313,8 @@ async def test_a_chart_is_of_the_days_that_are_asked_for(browser: httpx2.AsyncCl
     [
         ("since=x", "since"),
         ("until=9999-12-31", "until"),
+        ("since=2026-W36", "since"),
+        ("until=20260904", "until"),
         ("since=2026-01-01&until=2026-09-01", "since"),
         ("since=2026-09-02&until=2026-09-01", "since"),
     ],

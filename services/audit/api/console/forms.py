@@ -15,6 +15,7 @@ from starlette.requests import Request
 from services.audit.domain.entries import EntryFilter, moment
 from services.audit.domain.paging import Place
 from services.audit.store.console import Period
+from shared.contract.days import read_day
 
 MORE_FILTERS: Final = frozenset({"purpose", "category", "subject", "event", "actor"})
 FILTERS: Final = ("since", "until", "type", "recipient", *sorted(MORE_FILTERS))
@@ -58,10 +59,13 @@ class FormError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Which entries are asked for, and where among them."""
+    """Which entries are asked for, and where among them. `asked` says nothing of a person yet, whom
+    `subject` names by one of perhaps several ids.
+    """
 
     form: Form
     asked: EntryFilter
+    subject: UUID | None
     place: Place
 
     @property
@@ -86,7 +90,6 @@ def read_search(query: Mapping[str, str], zone: ZoneInfo, types: Iterable[str]) 
     asked = EntryFilter(
         since=form.read("since", lambda text: _near(moment(text, zone)), a_day),
         until=form.read("until", lambda text: _near(moment(text, zone, end_of_day=True)), a_day),
-        subject_ids=None if subject is None else (subject,),
         recipient=form.read("recipient", read_name, a_name),
         purpose=form.read("purpose", read_name, a_name),
         event_id=form.read("event", UUID, an_id),
@@ -96,7 +99,8 @@ def read_search(query: Mapping[str, str], zone: ZoneInfo, types: Iterable[str]) 
     )
     if asked.since is not None and asked.until is not None and asked.since >= asked.until:
         form.faults["until"] = "Give a day that is not before the first one."
-    return Search(form, asked, Place(read_number(query, "before"), read_number(query, "after")))
+    place = Place(read_number(query, "before"), read_number(query, "after"))
+    return Search(form, asked, subject, place)
 
 
 def read_number(query: Mapping[str, str], name: str) -> int | None:
@@ -166,7 +170,7 @@ def read_name(text: str) -> str:
 
 
 def _day(text: str) -> date:
-    return _near(date.fromisoformat(text))
+    return _near(read_day(text))
 
 
 def _near(day: D) -> D:

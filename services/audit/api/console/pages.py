@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,6 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from services.audit.api.console.desk import Desk
 from services.audit.api.console.forms import (
     Form,
+    Search,
     read_days,
     read_name,
     read_number,
@@ -22,7 +25,7 @@ from services.audit.api.console.forms import (
 )
 from services.audit.api.console.rendering import Words
 from services.audit.domain.disclosure_chart import draw_chart
-from services.audit.domain.entries import ENTRY_TYPES, StoredEntry
+from services.audit.domain.entries import ENTRY_TYPES, EntryFilter, StoredEntry
 from services.audit.domain.history import History
 from services.audit.domain.listing import Line, UnreadableLine, data_of, line_of
 from services.audit.domain.paging import Page
@@ -71,7 +74,8 @@ class Pages:
         page, lines, plans = Page((), None, None), [], None
         if not search.form.faults:
             async with self._desk.reading() as connection:
-                page = await find_page(connection, search.asked, search.place, size=ON_A_PAGE)
+                asked = await self._meant(connection, search)
+                page = await find_page(connection, asked, search.place, size=ON_A_PAGE)
                 lines = [line_of(entry) for entry in page.entries]
                 plans = await self._desk.plans(connection, map(_digest_of, lines))
         return self._page(
@@ -85,6 +89,15 @@ class Pages:
             lines=lines,
             types=_TYPES,
             plan=self._desk.privacy.plan,
+        )
+
+    async def _meant(self, connection: Connection, search: Search) -> EntryFilter:
+        """A person is meant with all of their subjects, as by `steward audit replay --subject`."""
+        if search.subject is None:
+            return search.asked
+        subject_ids = await find_subjects(connection, self._desk.privacy, str(search.subject))
+        return replace(
+            search.asked, subject_ids=tuple(subject_ids), readings_since=self._readings_since()
         )
 
     async def entry(self, request: Request) -> Response:
@@ -146,8 +159,10 @@ class Pages:
         return self._page("person", plans=plans, history=found)
 
     async def _history(self, connection: Connection, subject_ids: Sequence[UUID]) -> History | None:
-        since = readings_told_since(self._desk.privacy.plan, self._desk.now())
-        return await history_of(connection, subject_ids, readings_since=since)
+        return await history_of(connection, subject_ids, readings_since=self._readings_since())
+
+    def _readings_since(self) -> datetime:
+        return readings_told_since(self._desk.privacy.plan, self._desk.now())
 
     async def recipients(self, request: Request) -> Response:
         """The chart: what was disclosed on which day to whom."""
