@@ -226,8 +226,9 @@ def _settings_class(service: str) -> type[ServiceSettings]:
 @pytest.fixture(autouse=True)
 def logging_is_left_alone() -> Iterator[None]:
     """Fails the test that sets logging up for the process and leaves it so, not one after it."""
+    before = structlog.get_config()
     yield
-    if structlog.is_configured():
+    if structlog.get_config() != before:
         structlog.reset_defaults()
         pytest.fail("it set logging up for the process: let it use `logging_as_it_was`")
 

@@ -266,11 +266,14 @@ class _Reader(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka has no types
         """Where reading goes on, if nothing was handed over from this position on; else just it.
 
         aiokafka goes past what it hands to nobody: ends of transactions, what was given up in them.
+        After a poll that failed it may have gone past records, too.
         """
-        # First: what is handed over while this waits is known below.
+        # First: what is handed over while this waits, or fails, is known below.
         reads_on = int(await self.position(partition))
         handed_over = self._handed_over.get(partition)
-        return position if handed_over is None or handed_over > position else reads_on
+        if self._failed.done() or handed_over is None or handed_over > position:
+            return position
+        return reads_on
 
     async def stop(self) -> None:
         """Close the connections also where a part of it fails as it is closed."""

@@ -198,6 +198,7 @@ class NeverConnected(_Reader):
     def __init__(self, listener: Any, failed: asyncio.Future[None]) -> None:  # noqa: ANN401 - a test's
         self._listener = listener
         self._failed = failed
+        self._handed_over = {}
 
     def _see_that_it_lives(self) -> None:
         pass
@@ -230,6 +231,24 @@ async def test_after_a_poll_that_failed_nothing_is_handed_over(
     assert [await reader.getmany(), await reader.getmany()] == [{}, {}]
     assert told == []
     assert isinstance(failed.exception(), ValueError)
+
+
+async def test_after_a_poll_that_failed_nothing_is_passed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have moved on behind records that nobody was handed."""
+    place = TopicPartition("topic", 0)
+
+    async def position(*_: object) -> int:
+        return 105
+
+    monkeypatch.setattr(AIOKafkaConsumer, "position", position)
+    monkeypatch.setattr(AIOKafkaConsumer, "seek", lambda *_: None)
+    failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    reader = NeverConnected(None, failed)
+    reader.seek(place, 100)
+    assert await reader.past_markers(place, 100) == 105
+    failed.set_exception(ValueError())
+    assert await reader.past_markers(place, 100) == 100
+    assert failed.exception() is not None
 
 
 async def handles_ten(world: World) -> None:
