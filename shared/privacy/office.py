@@ -42,6 +42,9 @@ the alias has to lead to the subject that was erased."""
 RETIRED_AT_ONCE: Final = 1_000
 
 LinkReason = Literal["changed-address", "shared-address", "same-person"]
+LinkOutcome = Literal["linked", "known", "taken"]
+"""`known`: it led there already; `taken`: it is another's, and the reason is not one for which it
+may be taken from there."""
 UnlinkReason = Literal["address-given-up", "linked-by-mistake", "entered-by-mistake"]
 LINK_REASONS: Final[tuple[LinkReason, ...]] = get_args(LinkReason)
 UNLINK_REASONS: Final[tuple[UnlinkReason, ...]] = get_args(UnlinkReason)
@@ -115,10 +118,16 @@ class PrivacyOffice:
         ]
 
     async def link(
-        self, tx: Transaction, alias: Alias, subject_id: SubjectId, reason: LinkReason
-    ) -> Literal["linked", "known", "taken"]:
-        """Let an alias lead to a subject. `known`: it did already; `taken`: it is another's, and
-        the reason is not one for which it may be taken from there.
+        self,
+        tx: Transaction,
+        alias: Alias,
+        subject_id: SubjectId,
+        reason: LinkReason,
+        *,
+        of: SubjectId | None = None,
+    ) -> LinkOutcome:
+        """Let an alias lead to a subject. For a same person, `of` is who of those that have the
+        alias becomes that person; without it, whom the alias leads to.
         """
         row = await _sql.link_alias(
             tx.connection,
@@ -127,8 +136,9 @@ class PrivacyOffice:
             made_with=self._privacy.people.newest_pepper,
             subject_id=subject_id,
             reason=reason,
+            of_subject=of,
         )
-        outcome: Literal["linked", "known", "taken"] = row["outcome"]
+        outcome: LinkOutcome = row["outcome"]
         if outcome == "linked":
             led_to = None if row["led_to"] is None else SubjectId(row["led_to"])
             entry = SubjectLinked(

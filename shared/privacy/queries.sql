@@ -65,9 +65,9 @@ select subject_id from keyring.same_people(:subject_ids);
 -- name: aliases_of(subject_id)
 select kind, source, shared, made_at, shared_with from keyring.aliases_of(:subject_id);
 
--- name: link_alias(digests, kind, made_with, subject_id, reason)^
+-- name: link_alias(digests, kind, made_with, subject_id, reason, of_subject)^
 select outcome, led_to
-from keyring.link_alias(:digests, :kind, :made_with, :subject_id, :reason);
+from keyring.link_alias(:digests, :kind, :made_with, :subject_id, :reason, :of_subject);
 
 -- name: unlink_alias(digests, subject_id)$
 select keyring.unlink_alias(:digests, :subject_id);

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +12,7 @@ import orjson
 import typer
 
 from services.cli.keys import KeptByLaw
-from services.cli.office import Office, email, open_office
+from services.cli.office import Office, email, is_asked, open_office
 from services.cli.subjects.people import how_known, print_people
 from shared.contract.types import EventId, SubjectId
 from shared.privacy.errors import NotInPlanError
@@ -59,11 +58,6 @@ def run_destroy(asked: Asked, *, yes: bool, as_json: bool) -> int:
         raise typer.BadParameter("nobody is here to ask: add --yes", param_hint="--yes")
     alias = None if asked.email is None else email(asked.email, "--email")
     return asyncio.run(_destroy(asked, alias, yes=yes, as_json=as_json))
-
-
-def is_asked() -> bool:
-    """Whether somebody is there to answer."""
-    return sys.stdin.isatty()
 
 
 async def _destroy(asked: Asked, alias: Alias | None, *, yes: bool, as_json: bool) -> int:
