@@ -42,9 +42,9 @@ the alias has to lead to the subject that was erased."""
 RETIRED_AT_ONCE: Final = 1_000
 
 LinkReason = Literal["changed-address", "shared-address", "same-person"]
-LinkOutcome = Literal["linked", "known", "taken"]
+LinkOutcome = Literal["linked", "known", "taken", "erased"]
 """`known`: it led there already; `taken`: it is another's, and the reason is not one for which it
-may be taken from there."""
+may be taken from there; `erased`: who is erased is linked with nobody."""
 UnlinkReason = Literal["address-given-up", "linked-by-mistake", "entered-by-mistake"]
 LINK_REASONS: Final[tuple[LinkReason, ...]] = get_args(LinkReason)
 UNLINK_REASONS: Final[tuple[UnlinkReason, ...]] = get_args(UnlinkReason)

@@ -11,7 +11,7 @@ import pytest
 
 from shared.contract.topics import INBOUND_KEPT
 from shared.contract.types import SubjectId
-from shared.privacy.office import RETIRED_AFTER, PrivacyOffice, Scope
+from shared.privacy.office import LINK_REASONS, RETIRED_AFTER, LinkReason, PrivacyOffice, Scope
 from shared.privacy.privacy import Privacy
 from shared.privacy.records import KEPT
 from shared.privacy.subjects import Alias
@@ -82,6 +82,36 @@ async def test_an_erasure_waits_for_who_is_coming_back_and_they_for_it(
         await somebody_waits(administrator)
     assert await sealing != [None]
     assert await privacy.people.find(intake, [NEW]) == [other]
+
+
+@pytest.mark.parametrize("reason", LINK_REASONS)
+async def test_nobody_is_linked_with_who_is_erased(
+    privacy: Privacy,
+    intake: Connection,
+    tx: SpokenTransaction,
+    office: PrivacyOffice,
+    reason: LinkReason,
+) -> None:
+    gone, lives = await subject(privacy, intake, OLD), await subject(privacy, intake, NEW)
+    await erased(office, tx, gone)
+    said = len(tx.said)
+    for alias in (NEW, OLD, Alias("email", "never-seen@example.org")):
+        assert await office.link(tx, alias, gone, reason) == "erased"
+    assert await privacy.people.find(intake, [NEW]) == [lives]
+    assert len(tx.said) == said
+    # The address that nobody had is still free.
+    assert await subject(privacy, intake, Alias("email", "never-seen@example.org")) != gone
+
+
+async def test_who_is_erased_does_not_become_somebody_who_is_not(
+    privacy: Privacy, intake: Connection, tx: SpokenTransaction, office: PrivacyOffice
+) -> None:
+    gone, lives = await subject(privacy, intake, OLD), await subject(privacy, intake, NEW)
+    await erased(office, tx, gone)
+    assert await office.link(tx, OLD, lives, "same-person") == "erased"
+    # A fact from before the erasure that comes late still meets its end.
+    assert await subject(privacy, intake, OLD) == gone
+    assert await privacy.seal(intake, [contact(gone)], at=NOW) == [None]
 
 
 def test_no_fact_from_before_an_erasure_comes_when_its_aliases_are_retired() -> None:

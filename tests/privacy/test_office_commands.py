@@ -496,6 +496,19 @@ async def test_only_of_a_same_person_one_of_several_is_named() -> None:
     assert (done.code, "--of" in done.err) == (2, True)
 
 
+async def test_no_address_of_the_living_is_linked_to_who_is_erased(
+    intake: Work, log: Work, settings: ServiceSettings
+) -> None:
+    gone, lives = await subject(intake, OLD), await subject(intake, NEW)
+    await seal(intake, lives)
+    await command(keys.app, settings, "destroy", "--subject", str(gone), "--yes")
+    link = ("link", NEW, "--to", str(gone), "--reason", "same-person", "--yes")
+    done = await command(subjects.app, settings, *link)
+    assert (done.code, done.err) == (1, f"{people.ERASED}\n")
+    assert await people_at(settings, NEW) == [(str(lives), None)]
+    assert [entry["type"] for entry in await said(log)] == ["KeysDestroyed"]
+
+
 async def test_options_narrow_it_down(intake: Work, log: Work, settings: ServiceSettings) -> None:
     who, stays = await subject(intake, OLD), await subject(intake, NEW)
     sealed, others = await seal(intake, who), await seal(intake, stays)

@@ -93,9 +93,9 @@ def link(
     What is already sealed stays where it is; `steward audit about` and `steward keys destroy` take
     both subjects of a same person. That cannot be undone, so it is asked for.
 
-    Exit code 1: nobody is known by the other address, or this one is another person's, or the
-    answer was no. 2: several people have the other address; or several could be the same person,
-    who are told, and --of has to name one of them; or wrong arguments.
+    Exit code 1: nobody is known by the other address, or this one is another person's, or one of
+    the two is erased, or the answer was no. 2: several people have the other address; or several
+    could be the same person, who are told, and --of has to name one of them; or wrong arguments.
 
     Example: steward subjects link new@example.org --to old@example.org --reason changed-address
     """

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 NOBODY = "nobody is known by this address"
 SEVERAL = "several people have the address after --to: name one by the id that `show` tells"
 SEVERAL_LINKED = "several people have the address: name one by --of ID; nothing was changed"
+ERASED = "one of the two is erased, and is linked with nobody: nothing was changed"
 SEVERAL_MEANT = (
     "several people have the address: name the one who is the same person by --of ID; nothing was"
     " changed"
@@ -39,6 +40,7 @@ LINKED: Final[Mapping[LinkOutcome | NotLinked, tuple[int, str]]] = {
     "linked": (0, "it is linked, and that is recorded"),
     "known": (0, "it led there already: nothing was changed"),
     "taken": (1, TAKEN),
+    "erased": (1, ERASED),
     "nobody": (1, "nobody is known by what is after --to"),
     "several": (2, SEVERAL),
     "several meant": (2, SEVERAL_MEANT),
