@@ -14,7 +14,7 @@ from shared.contract.types import SubjectId
 from shared.privacy.office import LINK_REASONS, RETIRED_AFTER, LinkReason, PrivacyOffice, Scope
 from shared.privacy.privacy import Privacy
 from shared.privacy.records import KEPT
-from shared.privacy.subjects import Alias
+from shared.privacy.subjects import Alias, Person
 from shared.privacy.values import ToSeal
 from tests.privacy.conftest import NOW, Connect, SpokenTransaction, somebody_waits
 
@@ -82,6 +82,69 @@ async def test_an_erasure_waits_for_who_is_coming_back_and_they_for_it(
         await somebody_waits(administrator)
     assert await sealing != [None]
     assert await privacy.people.find(intake, [NEW]) == [other]
+
+
+async def one_person(
+    privacy: Privacy, intake: Connection, tx: SpokenTransaction, office: PrivacyOffice
+) -> Person:
+    """Of two subjects: the addresses of the second lead to the first."""
+    first, second = await subject(privacy, intake, OLD), await subject(privacy, intake, NEW)
+    assert await office.link(tx, NEW, first, "same-person") == "linked"
+    return first, second
+
+
+@pytest.mark.parametrize("whose", [0, 1])
+async def test_a_person_of_whom_one_subject_is_alive_is_not_erased(
+    privacy: Privacy, intake: Connection, tx: SpokenTransaction, office: PrivacyOffice, whose: int
+) -> None:
+    person = await one_person(privacy, intake, tx, office)
+    await privacy.seal(intake, [contact(one) for one in person], at=NOW)
+    assert await office.destroy(tx, Scope(person), NOW) == {"contact": 2}
+    assert await privacy.people.find(intake, [OLD, NEW]) == [None, None]
+    # A registration of either changes, as it may where a source knows the subject by its number.
+    assert await privacy.seal(intake, [contact(person[whose], days=1)], at=NOW) != [None]
+    assert await privacy.people.find(intake, [OLD, NEW]) == [person[0], person[0]]
+    assert await office.everybody(tx.connection, OLD) == (person,)
+    await office.destroy(tx, Scope(person), NOW)
+    assert await office.everybody(tx.connection, OLD) == (person,)
+    assert await office.destroy(tx, Scope(person), NOW + timedelta(days=1)) == {"contact": 1}
+    assert await office.everybody(tx.connection, OLD) == ()
+
+
+async def test_an_erasure_waits_for_another_subject_of_the_person_that_is_coming_back(
+    privacy: Privacy,
+    intake: Connection,
+    tx: SpokenTransaction,
+    office: PrivacyOffice,
+    administrator: Connection,
+) -> None:
+    first, second = person = await one_person(privacy, intake, tx, office)
+    await office.announce(tx, Scope(person), NOW)
+    async with intake.transaction():
+        assert await privacy.seal(intake, [contact(second, days=1)], at=NOW) != [None]
+        erasing = asyncio.create_task(office.destroy(tx, Scope(person), NOW))
+        await somebody_waits(administrator)
+    await erasing
+    assert await privacy.people.find(intake, [OLD]) == [first]
+    later = NOW + timedelta(days=1)
+    await office.announce(tx, Scope(person), later)
+    async with tx.connection.transaction():
+        await office.destroy(tx, Scope(person), later)
+        sealing = asyncio.create_task(privacy.seal(intake, [contact(second, days=2)], at=NOW))
+        await somebody_waits(administrator)
+    assert await sealing != [None]
+    assert await privacy.people.find(intake, [OLD]) == [first]
+
+
+async def test_an_erasure_of_one_subject_alone_erases_no_person(
+    privacy: Privacy, intake: Connection, tx: SpokenTransaction, office: PrivacyOffice
+) -> None:
+    first, second = await one_person(privacy, intake, tx, office)
+    await erased(office, tx, first)
+    assert await office.everybody(tx.connection, OLD) == ((first, second),)
+    # Nothing keeps data out that comes for the other one.
+    assert await privacy.seal(intake, [contact(second)], at=NOW) != [None]
+    assert await office.everybody(tx.connection, OLD) == ((first, second),)
 
 
 @pytest.mark.parametrize("reason", LINK_REASONS)
