@@ -81,6 +81,14 @@ class Scope:
     event_id: EventId | None = None
     retention_class: str | None = None
     categories: tuple[str, ...] | None = None
+    but_for_law: bool = False
+    """Whether the categories are all but those that a law has kept."""
+
+    @property
+    def erased_later(self) -> tuple[SubjectId, ...]:
+        """Who is erased once what a law has kept is gone too: of whom all else goes now."""
+        narrowed = self.event_id is not None or self.retention_class is not None
+        return self.people or () if self.but_for_law and not narrowed else ()
 
 
 class PrivacyOffice:
@@ -184,7 +192,8 @@ class PrivacyOffice:
         plan = self._privacy.plan
         alive = await self.count_keys(connection, scope)
         categories = plan.categories.keys() | alive.keys()
-        return replace(scope, categories=tuple(sorted(categories - plan.kept_by_law.keys())))
+        rest = tuple(sorted(categories - plan.kept_by_law.keys()))
+        return replace(scope, categories=rest, but_for_law=True)
 
     async def announce(self, tx: Transaction, scope: Scope, cut_off: datetime) -> None:
         """From the commit on, facts up to `cut_off` make no key there: before `destroy`."""
@@ -192,9 +201,11 @@ class PrivacyOffice:
 
     async def destroy(self, tx: Transaction, scope: Scope, cut_off: datetime) -> dict[str, int]:
         """Destroy the keys of the scope; how many it were, by category. Each person of the scope
-        has an entry, with their own.
+        has an entry, with their own. Of whom a law has something kept is erased once that is gone.
         """
         gone = await keyring.destroy_keys(tx.connection, self._names(scope), cut_off=cut_off)
+        if scope.erased_later:
+            await keyring.ask_erasure(tx.connection, scope.erased_later, cut_off=cut_off)
         for subject_id in scope.people or (None,):
             theirs = gone.get(subject_id, {})
             entry = KeysDestroyed(
@@ -242,7 +253,10 @@ class PrivacyOffice:
         ]
 
     async def retire(self, connection: Connection, now: datetime) -> int:
-        """Let aliases of the long erased lead there for the audit service alone; how many."""
+        """Let aliases of the long erased lead there for the audit service alone; how many.
+
+        Who was to be erased, and of whom nothing is kept any more, is erased from now on.
+        """
         retired: int = await _sql.retire_aliases(
             connection, erased_before=now - RETIRED_AFTER, most=RETIRED_AT_ONCE
         )

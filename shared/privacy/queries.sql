@@ -13,6 +13,9 @@ from keyring.open_keys(:purpose, :key_ids);
 select subject_id, category, keys
 from keyring.destroy_keys(:subject_ids, :categories, :contexts, :up_to);
 
+-- name: ask_erasure(subject_ids, up_to)$
+select keyring.ask_erasure(:subject_ids, :up_to);
+
 -- name: announce_cut_off(subject_ids, categories, contexts, up_to)$
 select keyring.announce_cut_off(:subject_ids, :categories, :contexts, :up_to);
 

@@ -247,8 +247,11 @@ async def test_what_a_law_has_kept_goes_only_where_that_is_said(
     assert await said(log) == []
     but_that = await command(keys.app, settings, *destroy, "--kept-by-law", "keep", "--json")
     assert orjson.loads(but_that.out)["destroyed"] == {"contact": 1, "diet": 1}
+    assert orjson.loads(but_that.out)["kept"] == {"accounting": 1}
     assert "kept by" in but_that.err
-    (entry,) = await said(log)
+    again = await command(keys.app, settings, *destroy, "--kept-by-law", "keep")
+    assert again.out.endswith(f"recorded\n{destroying.NOT_ERASED_YET}\n")
+    entry, _ = await said(log)
     assert (entry["categories"], entry["keys"]) == (["contact", "diet"], 2)
     late = ToSeal(who, "billing", CONTEXT, {}, at=utc_now() - timedelta(minutes=1))
     async with intake.parts.pool.acquire() as connection:
@@ -267,6 +270,8 @@ async def test_what_a_law_has_kept_is_kept_also_where_it_comes_a_moment_later(
     destroy = ("destroy", "--email", OLD, "--yes", "--kept-by-law", "keep")
     done = await command(keys.app, settings, *destroy)
     assert (done.code, "kept by" in done.err) == (0, False)
+    assert destroying.NOT_ERASED_YET not in done.out
+    assert (await command(subjects.app, settings, "show", OLD)).err == f"{people.NOBODY}\n"
     invoiced_before = utc_now() - timedelta(minutes=1)
     buyer = ToSeal(who, "accounting", "financial_year:2026", {"name": "x"}, at=invoiced_before)
     async with books.parts.pool.acquire() as connection:
