@@ -238,7 +238,9 @@ class _Link(Entry):
 
 @message(topic=TOPIC)
 class SubjectLinked(_Link):
-    """An alias leads to a subject from now on. `led_to` is whom it led to before, if anybody."""
+    """An alias leads to a subject from now on. `led_to` is whom it led to before, if anybody; for a
+    same person, who became it.
+    """
 
     led_to: SubjectId | None
 

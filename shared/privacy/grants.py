@@ -27,6 +27,7 @@ _PRIVACY_OFFICE = frozenset(
     {
         "destroy_keys",
         "announce_cut_off",
+        "ask_erasure",
         "count_keys",
         "take_attempts",
         "aliases_of",

@@ -284,6 +284,15 @@ async def destroy_keys(
     return gone
 
 
+async def ask_erasure(
+    connection: Connection, subject_ids: Sequence[SubjectId], *, cut_off: datetime
+) -> None:
+    """Count people as erased once no key of theirs is alive, unless they come back: a fact later
+    than `cut_off` (aware) made a key. Each subject of a person has to be named.
+    """
+    await _sql.ask_erasure(connection, subject_ids=subject_ids, up_to=cut_off)
+
+
 async def count_keys(connection: Connection, names: Sequence[KeyName]) -> dict[str, int]:
     """How many keys of these names are alive, by category."""
     rows = _sql.count_keys(connection, **_columns(names))

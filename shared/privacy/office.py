@@ -42,6 +42,9 @@ the alias has to lead to the subject that was erased."""
 RETIRED_AT_ONCE: Final = 1_000
 
 LinkReason = Literal["changed-address", "shared-address", "same-person"]
+LinkOutcome = Literal["linked", "known", "taken", "erased"]
+"""`known`: it led there already; `taken`: it is another's, and the reason is not one for which it
+may be taken from there; `erased`: who is erased is linked with nobody."""
 UnlinkReason = Literal["address-given-up", "linked-by-mistake", "entered-by-mistake"]
 LINK_REASONS: Final[tuple[LinkReason, ...]] = get_args(LinkReason)
 UNLINK_REASONS: Final[tuple[UnlinkReason, ...]] = get_args(UnlinkReason)
@@ -78,6 +81,14 @@ class Scope:
     event_id: EventId | None = None
     retention_class: str | None = None
     categories: tuple[str, ...] | None = None
+    but_for_law: bool = False
+    """Whether the categories are all but those that a law has kept."""
+
+    @property
+    def erased_later(self) -> tuple[SubjectId, ...]:
+        """Who is erased once what a law has kept is gone too: of whom all else goes now."""
+        narrowed = self.event_id is not None or self.retention_class is not None
+        return self.people or () if self.but_for_law and not narrowed else ()
 
 
 class PrivacyOffice:
@@ -115,10 +126,16 @@ class PrivacyOffice:
         ]
 
     async def link(
-        self, tx: Transaction, alias: Alias, subject_id: SubjectId, reason: LinkReason
-    ) -> Literal["linked", "known", "taken"]:
-        """Let an alias lead to a subject. `known`: it did already; `taken`: it is another's, and
-        the reason is not one for which it may be taken from there.
+        self,
+        tx: Transaction,
+        alias: Alias,
+        subject_id: SubjectId,
+        reason: LinkReason,
+        *,
+        of: SubjectId | None = None,
+    ) -> LinkOutcome:
+        """Let an alias lead to a subject. For a same person, `of` is who of those that have the
+        alias becomes that person; without it, whom the alias leads to.
         """
         row = await _sql.link_alias(
             tx.connection,
@@ -127,8 +144,9 @@ class PrivacyOffice:
             made_with=self._privacy.people.newest_pepper,
             subject_id=subject_id,
             reason=reason,
+            of_subject=of,
         )
-        outcome: Literal["linked", "known", "taken"] = row["outcome"]
+        outcome: LinkOutcome = row["outcome"]
         if outcome == "linked":
             led_to = None if row["led_to"] is None else SubjectId(row["led_to"])
             entry = SubjectLinked(
@@ -174,7 +192,8 @@ class PrivacyOffice:
         plan = self._privacy.plan
         alive = await self.count_keys(connection, scope)
         categories = plan.categories.keys() | alive.keys()
-        return replace(scope, categories=tuple(sorted(categories - plan.kept_by_law.keys())))
+        rest = tuple(sorted(categories - plan.kept_by_law.keys()))
+        return replace(scope, categories=rest, but_for_law=True)
 
     async def announce(self, tx: Transaction, scope: Scope, cut_off: datetime) -> None:
         """From the commit on, facts up to `cut_off` make no key there: before `destroy`."""
@@ -182,9 +201,11 @@ class PrivacyOffice:
 
     async def destroy(self, tx: Transaction, scope: Scope, cut_off: datetime) -> dict[str, int]:
         """Destroy the keys of the scope; how many it were, by category. Each person of the scope
-        has an entry, with their own.
+        has an entry, with their own. Of whom a law has something kept is erased once that is gone.
         """
         gone = await keyring.destroy_keys(tx.connection, self._names(scope), cut_off=cut_off)
+        if scope.erased_later:
+            await keyring.ask_erasure(tx.connection, scope.erased_later, cut_off=cut_off)
         for subject_id in scope.people or (None,):
             theirs = gone.get(subject_id, {})
             entry = KeysDestroyed(
@@ -232,7 +253,10 @@ class PrivacyOffice:
         ]
 
     async def retire(self, connection: Connection, now: datetime) -> int:
-        """Let aliases of the long erased lead there for the audit service alone; how many."""
+        """Let aliases of the long erased lead there for the audit service alone; how many.
+
+        Who was to be erased, and of whom nothing is kept any more, is erased from now on.
+        """
         retired: int = await _sql.retire_aliases(
             connection, erased_before=now - RETIRED_AFTER, most=RETIRED_AT_ONCE
         )

@@ -13,6 +13,9 @@ from keyring.open_keys(:purpose, :key_ids);
 select subject_id, category, keys
 from keyring.destroy_keys(:subject_ids, :categories, :contexts, :up_to);
 
+-- name: ask_erasure(subject_ids, up_to)$
+select keyring.ask_erasure(:subject_ids, :up_to);
+
 -- name: announce_cut_off(subject_ids, categories, contexts, up_to)$
 select keyring.announce_cut_off(:subject_ids, :categories, :contexts, :up_to);
 
@@ -65,9 +68,9 @@ select subject_id from keyring.same_people(:subject_ids);
 -- name: aliases_of(subject_id)
 select kind, source, shared, made_at, shared_with from keyring.aliases_of(:subject_id);
 
--- name: link_alias(digests, kind, made_with, subject_id, reason)^
+-- name: link_alias(digests, kind, made_with, subject_id, reason, of_subject)^
 select outcome, led_to
-from keyring.link_alias(:digests, :kind, :made_with, :subject_id, :reason);
+from keyring.link_alias(:digests, :kind, :made_with, :subject_id, :reason, :of_subject);
 
 -- name: unlink_alias(digests, subject_id)$
 select keyring.unlink_alias(:digests, :subject_id);

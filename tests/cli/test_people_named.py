@@ -21,8 +21,8 @@ _PERSON = re.compile(r"e-?mail|\bperson\b|\bwhose?\b|\bphone\b|telephone", re.IG
 _OTHERS = {"purpose": "marketing", "reason": "a test"}
 """What the other parameters of such commands are given; anything else is given `x`."""
 
-_REASONS = {"link": "changed-address", "unlink": "linked-by-mistake"}
-"""Of commands that take one out of a list."""
+_REASONS = {"link": "same-person", "unlink": "linked-by-mistake"}
+"""Of commands that take one out of a list: one with which all of their options may be given."""
 
 Path = tuple[str, ...]
 

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeAlias
+from uuid import UUID
 
 import asyncpg
 import pytest
 
 from shared.contract.topics import INBOUND_KEPT
-from shared.contract.types import SubjectId
-from shared.privacy.office import RETIRED_AFTER, PrivacyOffice, Scope
+from shared.contract.types import EventId, SubjectId
+from shared.privacy.office import LINK_REASONS, RETIRED_AFTER, LinkReason, PrivacyOffice, Scope
 from shared.privacy.privacy import Privacy
 from shared.privacy.records import KEPT
-from shared.privacy.subjects import Alias
+from shared.privacy.subjects import Alias, Person
 from shared.privacy.values import ToSeal
 from tests.privacy.conftest import NOW, Connect, SpokenTransaction, somebody_waits
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
+EVENT = EventId(UUID("6f1c9c1e-4a43-4a55-9f5c-0a3f4d1f2b11"))
 OLD, NEW = (Alias("email", f"{name}@example.org") for name in ("old", "new"))
 
 
@@ -39,7 +43,7 @@ async def erased(office: PrivacyOffice, tx: SpokenTransaction, who: SubjectId) -
 
 def contact(who: SubjectId, days: int = 0) -> ToSeal:
     """What the person says so many days after NOW."""
-    return ToSeal(who, "contact", "event:a", {}, at=NOW + timedelta(days=days))
+    return ToSeal(who, "contact", f"event:{EVENT}", {}, at=NOW + timedelta(days=days))
 
 
 @pytest.mark.parametrize("before", ["announced", "destroyed"])
@@ -82,6 +86,204 @@ async def test_an_erasure_waits_for_who_is_coming_back_and_they_for_it(
         await somebody_waits(administrator)
     assert await sealing != [None]
     assert await privacy.people.find(intake, [NEW]) == [other]
+
+
+async def one_person(
+    privacy: Privacy, intake: Connection, tx: SpokenTransaction, office: PrivacyOffice
+) -> Person:
+    """Of two subjects: the addresses of the second lead to the first."""
+    first, second = await subject(privacy, intake, OLD), await subject(privacy, intake, NEW)
+    assert await office.link(tx, NEW, first, "same-person") == "linked"
+    return first, second
+
+
+@pytest.mark.parametrize("whose", [0, 1])
+async def test_a_person_of_whom_one_subject_is_alive_is_not_erased(
+    privacy: Privacy, intake: Connection, tx: SpokenTransaction, office: PrivacyOffice, whose: int
+) -> None:
+    person = await one_person(privacy, intake, tx, office)
+    await privacy.seal(intake, [contact(one) for one in person], at=NOW)
+    assert await office.destroy(tx, Scope(person), NOW) == {"contact": 2}
+    assert await privacy.people.find(intake, [OLD, NEW]) == [None, None]
+    # A registration of either changes, as it may where a source knows the subject by its number.
+    assert await privacy.seal(intake, [contact(person[whose], days=1)], at=NOW) != [None]
+    assert await privacy.people.find(intake, [OLD, NEW]) == [person[0], person[0]]
+    assert await office.everybody(tx.connection, OLD) == (person,)
+    await office.destroy(tx, Scope(person), NOW)
+    assert await office.everybody(tx.connection, OLD) == (person,)
+    assert await office.destroy(tx, Scope(person), NOW + timedelta(days=1)) == {"contact": 1}
+    assert await office.everybody(tx.connection, OLD) == ()
+
+
+async def test_an_erasure_waits_for_another_subject_of_the_person_that_is_coming_back(
+    privacy: Privacy,
+    intake: Connection,
+    tx: SpokenTransaction,
+    office: PrivacyOffice,
+    administrator: Connection,
+) -> None:
+    first, second = person = await one_person(privacy, intake, tx, office)
+    await office.announce(tx, Scope(person), NOW)
+    async with intake.transaction():
+        assert await privacy.seal(intake, [contact(second, days=1)], at=NOW) != [None]
+        erasing = asyncio.create_task(office.destroy(tx, Scope(person), NOW))
+        await somebody_waits(administrator)
+    await erasing
+    assert await privacy.people.find(intake, [OLD]) == [first]
+    later = NOW + timedelta(days=1)
+    await office.announce(tx, Scope(person), later)
+    async with tx.connection.transaction():
+        await office.destroy(tx, Scope(person), later)
+        sealing = asyncio.create_task(privacy.seal(intake, [contact(second, days=2)], at=NOW))
+        await somebody_waits(administrator)
+    assert await sealing != [None]
+    assert await privacy.people.find(intake, [OLD]) == [first]
+
+
+async def test_an_erasure_of_one_subject_alone_erases_no_person(
+    privacy: Privacy, intake: Connection, tx: SpokenTransaction, office: PrivacyOffice
+) -> None:
+    first, second = await one_person(privacy, intake, tx, office)
+    await erased(office, tx, first)
+    assert await office.everybody(tx.connection, OLD) == ((first, second),)
+    # Nothing keeps data out that comes for the other one.
+    assert await privacy.seal(intake, [contact(second)], at=NOW) != [None]
+    assert await office.everybody(tx.connection, OLD) == ((first, second),)
+
+
+@pytest.mark.parametrize("reason", LINK_REASONS)
+async def test_nobody_is_linked_with_who_is_erased(
+    privacy: Privacy,
+    intake: Connection,
+    tx: SpokenTransaction,
+    office: PrivacyOffice,
+    reason: LinkReason,
+) -> None:
+    gone, lives = await subject(privacy, intake, OLD), await subject(privacy, intake, NEW)
+    await erased(office, tx, gone)
+    said = len(tx.said)
+    for alias in (NEW, OLD, Alias("email", "never-seen@example.org")):
+        assert await office.link(tx, alias, gone, reason) == "erased"
+    assert await privacy.people.find(intake, [NEW]) == [lives]
+    assert len(tx.said) == said
+    # The address that nobody had is still free.
+    assert await subject(privacy, intake, Alias("email", "never-seen@example.org")) != gone
+
+
+async def test_who_is_erased_does_not_become_somebody_who_is_not(
+    privacy: Privacy, intake: Connection, tx: SpokenTransaction, office: PrivacyOffice
+) -> None:
+    gone, lives = await subject(privacy, intake, OLD), await subject(privacy, intake, NEW)
+    await erased(office, tx, gone)
+    assert await office.link(tx, OLD, lives, "same-person") == "erased"
+    # A fact from before the erasure that comes late still meets its end.
+    assert await subject(privacy, intake, OLD) == gone
+    assert await privacy.seal(intake, [contact(gone)], at=NOW) == [None]
+
+
+@dataclass(frozen=True)
+class Books:
+    """The finance service, which seals what a law has kept."""
+
+    privacy: Privacy
+    connection: Connection
+
+    async def name(self, buyer: SubjectId, *, days: int = 0) -> None:
+        """In an invoice of so many days after NOW."""
+        at = NOW + timedelta(days=days)
+        item = ToSeal(buyer, "accounting", "financial_year:2026", {}, at=at)
+        assert await self.privacy.seal(self.connection, [item], at=at) != [None]
+
+    async def expire(self, office: PrivacyOffice, tx: SpokenTransaction) -> None:
+        await office.destroy(tx, Scope(retention_class="voucher"), NOW + timedelta(days=1))
+        await office.retire(tx.connection, NOW)
+
+
+@pytest.fixture
+async def books(privacy_of: Callable[[str], Privacy], connect: Connect) -> Books:
+    return Books(privacy_of("finance"), await connect("finance"))
+
+
+async def erased_but_for_law(
+    office: PrivacyOffice, tx: SpokenTransaction, *person: SubjectId
+) -> None:
+    scope = await office.but_for_kept_by_law(tx.connection, Scope(person))
+    await office.destroy(tx, scope, NOW)
+
+
+async def test_who_is_erased_but_for_what_a_law_has_kept_is_erased_where_that_is_nothing(
+    privacy: Privacy, intake: Connection, tx: SpokenTransaction, office: PrivacyOffice
+) -> None:
+    person = await one_person(privacy, intake, tx, office)
+    await privacy.seal(intake, [contact(one) for one in person], at=NOW)
+    await erased_but_for_law(office, tx, *person)
+    assert await office.everybody(tx.connection, OLD) == ()
+
+
+async def test_of_whom_a_law_has_something_kept_is_erased_by_itself_once_that_is_gone(
+    privacy: Privacy,
+    intake: Connection,
+    tx: SpokenTransaction,
+    office: PrivacyOffice,
+    books: Books,
+    administrator: Connection,
+) -> None:
+    first, second = person = await one_person(privacy, intake, tx, office)
+    await books.name(second)
+    await erased_but_for_law(office, tx, *person)
+    await office.retire(tx.connection, NOW)
+    assert await office.everybody(tx.connection, OLD) == (person,)
+    await books.expire(office, tx)
+    assert await office.everybody(tx.connection, OLD) == ()
+    assert await subject(privacy, intake, OLD) == first
+    await administrator.execute(
+        "update keyring.subject set erased_at = $1 where erased_at is not null",
+        NOW - RETIRED_AFTER - timedelta(seconds=1),
+    )
+    assert await office.retire(tx.connection, NOW) == 2
+    assert await office.retire(tx.connection, NOW) == 0
+    assert await subject(privacy, intake, OLD) not in person
+    # Nothing is left to be done for them.
+    assert not await administrator.fetchval(
+        "select exists (select from keyring.subject"
+        " where num_nonnulls(erased_at, erasure_up_to) > 0)"
+    )
+
+
+async def test_who_is_named_by_an_invoice_that_was_on_its_way_is_erased_after_it(
+    privacy: Privacy,
+    intake: Connection,
+    tx: SpokenTransaction,
+    office: PrivacyOffice,
+    books: Books,
+) -> None:
+    who = await subject(privacy, intake, OLD)
+    await erased_but_for_law(office, tx, who)
+    assert await office.everybody(tx.connection, OLD) == ()
+    await books.name(who, days=-1)
+    await office.retire(tx.connection, NOW)
+    assert await office.everybody(tx.connection, OLD) == ((who,),)
+    await books.expire(office, tx)
+    assert await office.everybody(tx.connection, OLD) == ()
+
+
+async def test_who_comes_back_while_a_law_has_something_kept_is_not_to_be_erased_any_more(
+    privacy: Privacy,
+    intake: Connection,
+    tx: SpokenTransaction,
+    office: PrivacyOffice,
+    books: Books,
+) -> None:
+    who = await subject(privacy, intake, OLD)
+    await books.name(who)
+    await privacy.seal(intake, [contact(who)], at=NOW)
+    await erased_but_for_law(office, tx, who)
+    assert await privacy.seal(intake, [contact(who, days=1)], at=NOW) != [None]
+    a_day_later = NOW + timedelta(days=1)
+    await office.destroy(tx, Scope(event_id=EVENT), a_day_later)
+    await books.expire(office, tx)
+    assert await office.count_keys(tx.connection, Scope((who,))) == {}
+    assert await office.everybody(tx.connection, OLD) == ((who,),)
 
 
 def test_no_fact_from_before_an_erasure_comes_when_its_aliases_are_retired() -> None:

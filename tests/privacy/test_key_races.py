@@ -23,6 +23,8 @@ from tests.privacy.conftest import NOW, Connect
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 PEOPLE = [SubjectId(UUID(int=number)) for number in range(1, 13)]
+SAME_PEOPLE = {PEOPLE[7]: PEOPLE[1], PEOPLE[3]: PEOPLE[9]}
+"""Subjects that proved to be the same person as another."""
 EVENTS = ("event:a", "event:b")
 Row: TypeAlias = "tuple[SubjectId, datetime, Sealed]"
 
@@ -62,20 +64,25 @@ async def destroy(
     connection: Connection, choose: random.Random, cut_offs: dict[SubjectId, datetime]
 ) -> None:
     who = choose.choice(PEOPLE)
+    person = {who, SAME_PEOPLE.get(who, who)} | {o for o, n in SAME_PEOPLE.items() if n == who}
+    names: list[keyring.KeyName] = [(one, None, None) for one in person]
     cut_off = NOW + timedelta(seconds=choose.randrange(100))
     if choose.random() < 0.5:
         # Who makes keys does not wait for what follows.
-        await keyring.announce_cut_off(connection, [(who, None, None)], cut_off=cut_off)
+        await keyring.announce_cut_off(connection, names, cut_off=cut_off)
     async with connection.transaction():
-        await keyring.destroy_keys(connection, [(who, None, None)], cut_off=cut_off)
-    cut_offs[who] = max(cut_off, cut_offs.get(who, cut_off))
+        await keyring.destroy_keys(connection, names, cut_off=cut_off)
+    for one in person:
+        cut_offs[one] = max(cut_off, cut_offs.get(one, cut_off))
 
 
 async def taken_for_erased(administrator: Connection) -> list[asyncpg.Record]:
-    """People of whom a key is alive."""
+    """Subjects of people of whom a key is alive."""
     return await administrator.fetch(
-        "select subject_id from keyring.subject join keyring.data_key using (subject_id)"
-        " where erased_at is not null and wrapped is not null"
+        "select s.subject_id from keyring.subject s"
+        " cross join keyring.same_people(array[s.subject_id]) p"
+        " join keyring.data_key k on k.subject_id = p.subject_id"
+        " where s.erased_at is not null and k.wrapped is not null"
     )
 
 
@@ -86,6 +93,10 @@ async def test_what_a_batch_seals_it_can_open_and_what_is_destroyed_stays_destro
     privacy = privacy_of("registration")
     await administrator.execute(
         "insert into keyring.subject (subject_id) select unnest($1::uuid[])", PEOPLE
+    )
+    await administrator.executemany(
+        "insert into keyring.same_person (subject_id, same_as) values ($1, $2)",
+        list(SAME_PEOPLE.items()),
     )
     kept: list[Row] = []
     cut_offs: dict[SubjectId, datetime] = {}

@@ -247,8 +247,11 @@ async def test_what_a_law_has_kept_goes_only_where_that_is_said(
     assert await said(log) == []
     but_that = await command(keys.app, settings, *destroy, "--kept-by-law", "keep", "--json")
     assert orjson.loads(but_that.out)["destroyed"] == {"contact": 1, "diet": 1}
+    assert orjson.loads(but_that.out)["kept"] == {"accounting": 1}
     assert "kept by" in but_that.err
-    (entry,) = await said(log)
+    again = await command(keys.app, settings, *destroy, "--kept-by-law", "keep")
+    assert again.out.endswith(f"recorded\n{destroying.NOT_ERASED_YET}\n")
+    entry, _ = await said(log)
     assert (entry["categories"], entry["keys"]) == (["contact", "diet"], 2)
     late = ToSeal(who, "billing", CONTEXT, {}, at=utc_now() - timedelta(minutes=1))
     async with intake.parts.pool.acquire() as connection:
@@ -267,6 +270,8 @@ async def test_what_a_law_has_kept_is_kept_also_where_it_comes_a_moment_later(
     destroy = ("destroy", "--email", OLD, "--yes", "--kept-by-law", "keep")
     done = await command(keys.app, settings, *destroy)
     assert (done.code, "kept by" in done.err) == (0, False)
+    assert destroying.NOT_ERASED_YET not in done.out
+    assert (await command(subjects.app, settings, "show", OLD)).err == f"{people.NOBODY}\n"
     invoiced_before = utc_now() - timedelta(minutes=1)
     buyer = ToSeal(who, "accounting", "financial_year:2026", {"name": "x"}, at=invoiced_before)
     async with books.parts.pool.acquire() as connection:
@@ -294,13 +299,18 @@ def number(value: str) -> Alias:
     return Alias("person_number", value, "website")
 
 
-async def two_at_one_address(intake: Work) -> list[SubjectId]:
-    """The address leads to the first of them."""
+async def sharing(intake: Work, many: int) -> list[SubjectId]:
+    """People with one address and numbers of their own; it leads to the first of them."""
     office = Alias("email", OLD)
     async with intake.parts.pool.acquire() as connection:
         return await intake.parts.privacy.people.identify(
-            connection, [[number("1"), office], [number("2"), office]]
+            connection, [[number(str(one)), office] for one in range(1, many + 1)]
         )
+
+
+async def two_at_one_address(intake: Work) -> list[SubjectId]:
+    """The address leads to the first of them."""
+    return await sharing(intake, 2)
 
 
 async def test_of_several_who_have_an_address_none_is_erased_before_one_is_named(
@@ -421,6 +431,87 @@ async def test_of_several_who_have_an_address_none_is_linked_before_one_is_named
     document = orjson.loads((await command(subjects.app, settings, "show", OLD, "--json")).out)
     told = [one["subject_id"] for one in document["subjects"]]
     assert told == [str(second), *sorted(map(str, (first, third)))]
+
+
+async def people_at(settings: ServiceSettings, address: str) -> list[tuple[str, str | None]]:
+    """The subjects that are shown, and the same person as whom each is."""
+    shown = await command(subjects.app, settings, "show", address, "--json")
+    return [
+        (one["subject_id"], one["same_person_as"]) for one in orjson.loads(shown.out)["subjects"]
+    ]
+
+
+async def test_of_several_who_have_an_address_none_becomes_another_before_one_is_named(
+    intake: Work, log: Work, settings: ServiceSettings
+) -> None:
+    first, second, third = await sharing(intake, 3)
+    link = ("link", OLD, "--to", str(third), "--reason", "same-person", "--yes")
+    refused = await command(subjects.app, settings, *link)
+    assert (refused.code, silent(refused)) == (2, True)
+    assert {str(first), str(second)} <= set(refused.err.split())
+    assert refused.err.endswith(f"{people.SEVERAL_MEANT}\n")
+    strange = await command(subjects.app, settings, *link, "--of", str(EVENT))
+    assert (strange.code, strange.err) == (1, f"{people.NOT_OF_THEM}\n")
+    assert await said(log) == []
+    done = await command(subjects.app, settings, *link, "--of", str(second))
+    assert done.code == 0, done.err
+    assert await people_at(settings, OLD) == [
+        (str(first), None),
+        (str(third), None),
+        (str(second), str(third)),
+    ]
+    (entry,) = await said(log)
+    assert (entry["subject_id"], entry["led_to"]) == (str(third), str(second))
+    # Who is left is the only one who is meant.
+    done = await command(subjects.app, settings, *link)
+    assert done.code == 0, done.err
+    told = await people_at(settings, OLD)
+    assert told[0] == (str(third), None)
+    assert set(told[1:]) == {(str(one), str(third)) for one in (first, second)}
+
+
+async def test_who_shares_an_address_becomes_the_person_whom_it_leads_to(
+    intake: Work, settings: ServiceSettings
+) -> None:
+    first, second = await two_at_one_address(intake)
+    link = ("link", OLD, "--to", str(first), "--reason", "same-person", "--yes")
+    done = await command(subjects.app, settings, *link)
+    assert (done.code, done.out) == (0, "it is linked, and that is recorded\n")
+    assert await people_at(settings, OLD) == [(str(first), None), (str(second), str(first))]
+
+
+async def test_who_is_asked_sees_both_that_become_one(
+    intake: Work, log: Work, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    who, other = await subject(intake, OLD), await subject(intake, NEW)
+    monkeypatch.setattr(people, "is_asked", lambda: True)
+    link = ("link", NEW, "--to", OLD, "--reason", "same-person")
+    refused = await command(subjects.app, settings, *link, given="n\n")
+    assert refused.code == 1
+    assert f"{other} becomes the same person as {who}" in refused.out
+    assert await said(log) == []
+    done = await command(subjects.app, settings, *link, given="y\n")
+    assert done.code == 0, done.err
+    assert await people_at(settings, NEW) == [(str(who), None), (str(other), str(who))]
+
+
+async def test_only_of_a_same_person_one_of_several_is_named() -> None:
+    link = ("link", NEW, "--to", OLD, "--reason", "changed-address", "--of", str(EVENT))
+    done = await command(subjects.app, NOWHERE, *link)
+    assert (done.code, "--of" in done.err) == (2, True)
+
+
+async def test_no_address_of_the_living_is_linked_to_who_is_erased(
+    intake: Work, log: Work, settings: ServiceSettings
+) -> None:
+    gone, lives = await subject(intake, OLD), await subject(intake, NEW)
+    await seal(intake, lives)
+    await command(keys.app, settings, "destroy", "--subject", str(gone), "--yes")
+    link = ("link", NEW, "--to", str(gone), "--reason", "same-person", "--yes")
+    done = await command(subjects.app, settings, *link)
+    assert (done.code, done.err) == (1, f"{people.ERASED}\n")
+    assert await people_at(settings, NEW) == [(str(lives), None)]
+    assert [entry["type"] for entry in await said(log)] == ["KeysDestroyed"]
 
 
 async def test_options_narrow_it_down(intake: Work, log: Work, settings: ServiceSettings) -> None:

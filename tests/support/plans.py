@@ -27,6 +27,10 @@ fields = ["marketing.email"]
 """A processor abroad, which the plan that is shipped has none of."""
 
 
+OF_THEN = TEXT[: TEXT.index("[services.audit]")] + TEXT[TEXT.index("# --- Duties") :]
+"""A plan that was in force before one of the services of this release came."""
+
+
 def changed(*changes: tuple[str, str], text: str = TEXT) -> str:
     """The text with the first occurrence of each old part replaced; every one has to be there."""
     for old, new in changes:

@@ -42,7 +42,8 @@ def destroy(
     """Destroy keys: what they sealed is unreadable everywhere. There is no way back.
 
     Several options narrow it down: of this person, at this event, of this class. Facts from before
-    this moment that still come add nothing. It is recorded in the audit log.
+    this moment that still come add nothing. It is recorded in the audit log. Of whom a law has
+    something kept is erased by itself once that is gone.
 
     Exit code 1: nobody is known by the address or id, or the answer was no. 2: several people have
     the address, who are told, and --subject has to name one of them; or a law has some of it kept,

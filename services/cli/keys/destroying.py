@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +12,7 @@ import orjson
 import typer
 
 from services.cli.keys import KeptByLaw
-from services.cli.office import Office, email, open_office
+from services.cli.office import Office, email, is_asked, open_office
 from services.cli.subjects.people import how_known, print_people
 from shared.contract.types import EventId, SubjectId
 from shared.privacy.errors import NotInPlanError
@@ -24,6 +23,7 @@ from shared.runtime.clock import utc_now
 NOBODY = "nobody is known by this: no key was destroyed"
 SEVERAL = "several people have this address: name one by --subject ID; no key was destroyed"
 KEPT = "no key was destroyed"
+NOT_ERASED_YET = "the person is not erased yet, and is once nothing of theirs is kept any more"
 BY_LAW = "a law has these kept: say --kept-by-law keep, or destroy; no key was destroyed"
 
 
@@ -44,6 +44,16 @@ class Asked:
         return all(one is None for one in named)
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What went and what is left of the scope, by category."""
+
+    scope: Scope
+    gone: Mapping[str, int]
+    kept: Mapping[str, int]
+    cut_off: datetime
+
+
 def run_destroy(asked: Asked, *, yes: bool, as_json: bool) -> int:
     """Destroy the keys, unless the answer is no; the exit code."""
     if asked.nothing:
@@ -61,11 +71,6 @@ def run_destroy(asked: Asked, *, yes: bool, as_json: bool) -> int:
     return asyncio.run(_destroy(asked, alias, yes=yes, as_json=as_json))
 
 
-def is_asked() -> bool:
-    """Whether somebody is there to answer."""
-    return sys.stdin.isatty()
-
-
 async def _destroy(asked: Asked, alias: Alias | None, *, yes: bool, as_json: bool) -> int:
     async with open_office() as office:
         people = await _people(office, asked, alias)
@@ -81,7 +86,8 @@ async def _destroy(asked: Asked, alias: Alias | None, *, yes: bool, as_json: boo
             return 1
         cut_off = utc_now()
         gone = await _destroy_keys(office, scope, cut_off)
-    _tell(scope, gone, cut_off, as_json=as_json)
+        done = Done(scope, gone, await _kept(office, scope), cut_off)
+    _tell(done, as_json=as_json)
     return 0
 
 
@@ -165,19 +171,30 @@ async def _destroy_keys(office: Office, scope: Scope, cut_off: datetime) -> Mapp
         return await office.privacy.destroy(tx, scope, cut_off)
 
 
-def _tell(scope: Scope, gone: Mapping[str, int], cut_off: datetime, *, as_json: bool) -> None:
+async def _kept(office: Office, scope: Scope) -> Mapping[str, int]:
+    """What is left of people who are erased once that is gone."""
+    if not scope.erased_later:
+        return {}
+    async with office.parts.pool.acquire() as connection:
+        return await office.privacy.count_keys(connection, Scope(scope.erased_later))
+
+
+def _tell(done: Done, *, as_json: bool) -> None:
     if as_json:
         document = {
-            "subjects": scope.people,
-            "event_id": scope.event_id,
-            "retention_class": scope.retention_class,
-            "cut_off": cut_off,
-            "destroyed": gone,
+            "subjects": done.scope.people,
+            "event_id": done.scope.event_id,
+            "retention_class": done.scope.retention_class,
+            "cut_off": done.cut_off,
+            "destroyed": done.gone,
+            "kept": done.kept,
         }
         typer.echo(orjson.dumps(document, default=str).decode())
         return
-    _print(gone)
-    typer.echo(f"{sum(gone.values())} keys are destroyed, and that is recorded")
+    _print(done.gone)
+    typer.echo(f"{sum(done.gone.values())} keys are destroyed, and that is recorded")
+    if done.kept:
+        typer.echo(NOT_ERASED_YET)
 
 
 def _print(keys: Mapping[str, int]) -> None:

@@ -16,8 +16,7 @@ import asyncpg
 import orjson
 import typer
 
-from services.cli.keys.destroying import is_asked
-from services.cli.office import Office, open_office
+from services.cli.office import Office, is_asked, open_office
 from services.cli.progress import progress_bar
 from shared.contract.audit import KeysRotated
 from shared.local.administrator import connected

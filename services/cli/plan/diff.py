@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.plan.reading import usable_plan
+from services.cli.plan.reading import former_plan, usable_plan
 
 if TYPE_CHECKING:
     from services.cli.plan.difference import Change
@@ -20,7 +20,7 @@ ASK_AGAIN = 3
 
 
 def diff(
-    old: Annotated[Path, typer.Argument(help="The plan that is in force.")],
+    old: Annotated[Path, typer.Argument(help="The plan that is or was in force.")],
     new: Annotated[Path, typer.Argument(help="The plan that is to be.")],
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
@@ -33,7 +33,7 @@ def diff(
     """
     from services.cli.plan.difference import changes
 
-    plans = usable_plan(old), usable_plan(new)
+    plans = former_plan(old), usable_plan(new)
     found = changes(*plans)
     typer.echo(_as_json(plans, found) if as_json else in_words(found))
     if any(change.consent != "not_needed" for change in found):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,11 +25,26 @@ def plan_path(file: Path | None) -> Path:
 
 
 def usable_plan(path: Path) -> Plan:
-    """The plan; where it contradicts itself, that is told and the command exits with 1."""
-    from shared.privacy.plan import PlanError, load_plan
+    """A plan that is to be in force; where it contradicts itself, that is told and the command
+    exits with 1.
+    """
+    from shared.privacy.plan import load_plan
+
+    return _told(path, load_plan)
+
+
+def former_plan(path: Path) -> Plan:
+    """The same of a plan that is or was in force, maybe with other services than there are now."""
+    from shared.privacy.plan import load_former_plan
+
+    return _told(path, load_former_plan)
+
+
+def _told(path: Path, load: Callable[[Path], Plan]) -> Plan:
+    from shared.privacy.plan import PlanError
 
     try:
-        return load_plan(path)
+        return load(path)
     except PlanError as error:
         tell(error)
         raise typer.Exit(1) from None

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli.plan.reading import PlanFile, plan_path, usable_plan
+from services.cli.plan.reading import PlanFile, former_plan, plan_path
 
 
 class Language(StrEnum):
@@ -51,7 +51,7 @@ def record(
     from shared.documents.document import rendered
     from shared.documents.telling import Teller
 
-    plan = usable_plan(plan_path(file))
+    plan = former_plan(plan_path(file))
     if format_ is RecordFormat.JSON:
         typer.echo(json.dumps(record_data(plan), ensure_ascii=False, indent=2))
         return
@@ -73,6 +73,6 @@ def notice(
     from shared.documents.document import rendered
     from shared.documents.telling import Teller
 
-    plan = usable_plan(plan_path(file))
+    plan = former_plan(plan_path(file))
     document = notice_document(Teller(plan, plan_words(language.value)))
     typer.echo(rendered(document, "html" if format_ is NoticeFormat.HTML else "md"), nl=False)

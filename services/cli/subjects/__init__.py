@@ -78,6 +78,14 @@ def link(
             " person's, who was taken for two."
         ),
     ],
+    of: Annotated[
+        str | None,
+        typer.Option(
+            metavar="EMAIL|ID|-",
+            help="Of several who have the address, the one who is the same person: by an address"
+            " that only this one has, or by the id; - reads the next line.",
+        ),
+    ] = None,
     yes: Yes = False,
 ) -> None:
     """Let an address lead to a person from now on. It is recorded, without the address.
@@ -85,16 +93,15 @@ def link(
     What is already sealed stays where it is; `steward audit about` and `steward keys destroy` take
     both subjects of a same person. That cannot be undone, so it is asked for.
 
-    Exit code 1: nobody is known by the other address, or this one is another person's. 2: several
-    people have the other address; or wrong arguments.
+    Exit code 1: nobody is known by the other address, or this one is another person's, or one of
+    the two is erased, or the answer was no. 2: several people have the other address; or several
+    could be the same person, who are told, and --of has to name one of them; or wrong arguments.
 
     Example: steward subjects link new@example.org --to old@example.org --reason changed-address
     """
     from services.cli.subjects.people import run_link
 
-    if reason is LinkReason.SAME_PERSON and not yes:
-        _ask("Two subjects become one person, and there is no way back. Go on?")
-    raise typer.Exit(run_link(email, to, reason.value))
+    raise typer.Exit(run_link(email, to, of, reason.value, yes=yes))
 
 
 @app.command()

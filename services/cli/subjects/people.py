@@ -3,29 +3,74 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal
 from uuid import UUID
 
 import typer
 
-from services.cli.office import Office, email, open_office
+from services.cli.office import Office, email, is_asked, open_office
 from shared.contract.types import SubjectId
 from shared.privacy.subjects import Alias
 
 if TYPE_CHECKING:
-    from shared.privacy.office import Known, LinkReason, UnlinkReason
+    from shared.privacy.office import Known, LinkOutcome, LinkReason, UnlinkReason
     from shared.privacy.subjects import Person
     from shared.runtime.database import Connection
 
 NOBODY = "nobody is known by this address"
 SEVERAL = "several people have the address after --to: name one by the id that `show` tells"
 SEVERAL_LINKED = "several people have the address: name one by --of ID; nothing was changed"
+ERASED = "one of the two is erased, and is linked with nobody: nothing was changed"
+SEVERAL_MEANT = (
+    "several people have the address: name the one who is the same person by --of ID; nothing was"
+    " changed"
+)
+NOT_OF_THEM = "who is after --of does not have the address: nothing was changed"
 TAKEN = (
     "this address leads to somebody else: where both are one person, --reason same-person; where"
     " two people have it, --reason shared-address; else unlink it first"
 )
+
+
+NotLinked = Literal["nobody", "several", "several meant", "not of them", "kept", "changed"]
+
+LINKED: Final[Mapping[LinkOutcome | NotLinked, tuple[int, str]]] = {
+    "linked": (0, "it is linked, and that is recorded"),
+    "known": (0, "it led there already: nothing was changed"),
+    "taken": (1, TAKEN),
+    "erased": (1, ERASED),
+    "nobody": (1, "nobody is known by what is after --to"),
+    "several": (2, SEVERAL),
+    "several meant": (2, SEVERAL_MEANT),
+    "not of them": (1, NOT_OF_THEM),
+    "kept": (1, "nothing was changed"),
+    "changed": (1, "meanwhile others have the addresses: nothing was changed, run this again"),
+}
+"""What came of it: the exit code, and what is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedLink:
+    """What the command line names: an alias, a person, and who of those that have the alias is the
+    same person.
+    """
+
+    alias: Alias
+    to: Alias | SubjectId
+    of: Alias | SubjectId | None
+    reason: LinkReason
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """Whom that means: the subject that the alias is to lead to, and the one that becomes the same
+    person, if any.
+    """
+
+    to: SubjectId
+    of: SubjectId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,28 +114,64 @@ async def how_known(
     ]
 
 
-def run_link(argument: str, to: str, reason: LinkReason) -> int:
-    """Link, and say what came of it; the exit code."""
-    alias, wanted = email(argument, "EMAIL"), _wanted(to, "--to")
+def run_link(argument: str, to: str, of: str | None, reason: LinkReason, *, yes: bool) -> int:
+    """Link, and say what came of it; the exit code. Of several people none is picked."""
+    if of is not None and reason != "same-person":
+        raise typer.BadParameter("only who is the same person is named", param_hint="--of")
+    if reason == "same-person" and not yes and not is_asked():
+        raise typer.BadParameter("nobody is here to ask: add --yes", param_hint="--yes")
+    asked = AskedLink(
+        email(argument, "EMAIL"),
+        _wanted(to, "--to"),
+        None if of is None else _wanted(of, "--of"),
+        reason,
+    )
+    code, told = LINKED[asyncio.run(_link(asked, yes=yes))]
+    typer.echo(told, err=code != 0)
+    return code
 
-    async def linked() -> str | None:
-        async with open_office() as office, office.work() as tx:
-            people = await _people(office, tx.connection, wanted)
-            if len(people) > 1:
-                return "several"
-            return await office.privacy.link(tx, alias, people[0][0], reason) if people else None
 
-    outcome = asyncio.run(linked())
-    told = {
-        "linked": "it is linked, and that is recorded",
-        "known": "it led there already: nothing was changed",
-        "taken": TAKEN,
-        "several": SEVERAL,
-        None: "nobody is known by what is after --to",
-    }
-    done = outcome in {"linked", "known"}
-    typer.echo(told[outcome], err=not done)
-    return 0 if done else 2 if outcome == "several" else 1
+async def _link(asked: AskedLink, *, yes: bool) -> LinkOutcome | NotLinked:
+    async with open_office() as office:
+        async with office.parts.pool.acquire() as connection:
+            meant = await _meant(office, connection, asked)
+        if not isinstance(meant, Meant):
+            return meant
+        if meant.of is not None and not yes and not _confirmed(meant):
+            return "kept"
+        async with office.work() as tx:
+            # The answer may have taken its time.
+            if await _meant(office, tx.connection, asked) != meant:
+                return "changed"
+            return await office.privacy.link(tx, asked.alias, meant.to, asked.reason, of=meant.of)
+
+
+async def _meant(office: Office, connection: Connection, asked: AskedLink) -> Meant | NotLinked:
+    """Whom the command line means; of several who could become the same person, who they are."""
+    found = await _people(office, connection, asked.to)
+    if len(found) != 1:
+        return "several" if found else "nobody"
+    (to,) = found
+    if asked.reason != "same-person":
+        return Meant(to[0])
+    people = await office.privacy.everybody(connection, asked.alias)
+    others = [person for person in people if person != to]
+    if asked.of is not None:
+        named = await _people(office, connection, asked.of)
+        others = [person for person in others if person in named]
+        if not others:
+            return "not of them"
+    if len(others) > 1:
+        print_people(await how_known(office, connection, others), error=True)
+        return "several meant"
+    return Meant(to[0], others[0][0] if others else None)
+
+
+def _confirmed(meant: Meant) -> bool:
+    return typer.confirm(
+        f"Data subject {meant.of} becomes the same person as {meant.to}, and there is no way back."
+        " Go on?"
+    )
 
 
 def _wanted(named: str, option: str) -> Alias | SubjectId:

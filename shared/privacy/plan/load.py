@@ -28,6 +28,11 @@ def load_plan(path: Path) -> Plan:
     return _judged(_read(path), path, RULES_OF_FILES)
 
 
+def load_former_plan(path: Path) -> Plan:
+    """The same of one that is or was in force, maybe with other services than this release has."""
+    return read_plan(_read(path), path)
+
+
 def read_plan(raw: bytes, path: Path) -> Plan:
     """The same of the bytes of one that was in force; `path` is what findings call it."""
     return _judged(raw, path, RULES)

@@ -16,7 +16,7 @@ from services.cli.plan import app
 from services.cli.plan.difference import COMPARISONS, Change, changes
 from shared.privacy.plan import Plan
 from tests.cli.plan.conftest import Changed
-from tests.support.plans import PLAN, changed, written
+from tests.support.plans import OF_THEN, PLAN, changed, written
 
 MAILER = """[recipients.mailer]
 name = "Example Mailer"
@@ -198,6 +198,16 @@ def test_the_command_tells_programs(tmp_path: Path) -> None:
     assert said["consent_needed_for"] == ["dietary-needs"]
     assert said["consent_to_be_judged_for"] == ["networking"]
     assert {one["kind"] for one in said["changes"]} == {"retention-longer", "wording-rewritten"}
+
+
+def test_a_plan_that_was_in_force_is_compared_and_one_that_is_to_be_is_judged(
+    tmp_path: Path,
+) -> None:
+    before = str(written(tmp_path, OF_THEN))
+    compared = CliRunner().invoke(app, ["diff", before, str(PLAN)])
+    assert (compared.exit_code, compared.stderr) == (0, "")
+    refused = CliRunner().invoke(app, ["diff", str(PLAN), before])
+    assert (refused.exit_code, "[service-without-part]" in refused.stderr) == (1, True)
 
 
 def test_a_plan_that_is_none_is_told_and_exits_with_1(tmp_path: Path) -> None:

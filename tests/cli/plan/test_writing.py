@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -15,7 +16,7 @@ from shared.documents.document import rendered
 from shared.documents.telling import Teller
 from shared.privacy.plan import Plan
 from tests.cli.plan.conftest import Changed
-from tests.support.plans import AUTHORITIES, CRM, PLAN
+from tests.support.plans import AUTHORITIES, CRM, OF_THEN, PLAN, TEXT, written
 
 MANDATE = """
 [on_behalf.alumni]
@@ -212,6 +213,15 @@ def test_commands_write_to_standard_output(arguments: list[str], begins: str) ->
     result = CliRunner().invoke(app, [arguments[0], str(PLAN), *arguments[1:]])
     assert result.exit_code == 0
     assert result.stdout.startswith(begins)
+
+
+@pytest.mark.parametrize("arguments", [["record"], ["notice", "--language", "en"]])
+def test_a_plan_that_was_in_force_is_written_up(tmp_path: Path, arguments: list[str]) -> None:
+    """Also where this release has no such service as it has a part for, or the other way round."""
+    later = TEXT.replace("[services.audit]", "[services.archive]")
+    for text in (OF_THEN, later):
+        result = CliRunner().invoke(app, [*arguments, str(written(tmp_path, text))])
+        assert (result.exit_code, result.stderr) == (0, "")
 
 
 def test_a_plan_that_contradicts_itself_is_not_written_up() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from shared.privacy.plan import PlanError, load_plan
 from shared.privacy.plan.load import read_plan
-from tests.support.plans import PLAN, TEXT, changed, findings, rules, written
+from tests.support.plans import OF_THEN, PLAN, TEXT, changed, findings, rules, written
 
 PROCESSOR = """
 [recipients.crm]
@@ -108,9 +108,8 @@ def test_a_plan_that_cannot_be_read_is_a_finding(name: str, tmp_path: Path) -> N
 def test_a_plan_that_was_in_force_before_a_service_came_is_read_all_the_same(
     tmp_path: Path,
 ) -> None:
-    text = TEXT[: TEXT.index("[services.audit]")] + TEXT[TEXT.index("# --- Duties") :]
-    assert rules(findings(tmp_path, text)) == ["service-without-part"]
-    assert "audit" not in read_plan(text.encode(), tmp_path).services
+    assert rules(findings(tmp_path, OF_THEN)) == ["service-without-part"]
+    assert "audit" not in read_plan(OF_THEN.encode(), tmp_path).services
 
 
 def test_line_ends_of_windows_change_nothing_but_the_digest(tmp_path: Path) -> None:
