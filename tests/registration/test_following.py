@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -24,6 +24,7 @@ from shared.contract.registration import (
 from shared.contract.retention import ProcessingRestricted, RestrictionLifted
 from shared.contract.types import SubjectId
 from shared.privacy.limits import keep_limits
+from shared.privacy.subjects import Alias
 from tests.registration.conftest import EVENT, NOW, Front, consent
 from tests.support.facts import Facts
 
@@ -41,11 +42,13 @@ async def test_a_change_merges_into_what_is_kept(front: Front) -> None:
     assert updated.registration_id == before.registration_id
 
 
-async def take_back(front: Front, subject_id: SubjectId, *purposes: str) -> None:
+async def take_back(
+    front: Front, subject_id: SubjectId, *purposes: str, at: datetime = NOW
+) -> None:
     """The consent service says that the person does not consent any more."""
     facts = Facts()
     gone = [
-        ConsentWithdrawn(subject_id=subject_id, purpose=purpose, at=NOW, plan_digest="0")
+        ConsentWithdrawn(subject_id=subject_id, purpose=purpose, at=at, plan_digest="0")
         for purpose in purposes
     ]
     async with front.transaction() as tx:
@@ -71,6 +74,30 @@ async def test_a_change_keeps_nothing_that_rests_on_a_consent_that_was_withdrawn
         assert updated.personal[category] == before.personal[category]
     await front.take(front.changed(1, {"diet": "no fish"}))
     assert await front.facts() == []
+
+
+async def test_a_no_from_before_the_registration_takes_nothing_of_it_back(front: Front) -> None:
+    """What the form says is the later word; that it is heard from elsewhere is not waited for."""
+    async with front.transaction() as tx:
+        people = front.desk.privacy.people
+        (known,) = await people.identify(tx.connection, [[Alias("email", "p1@example.org")]])
+    before = NOW - timedelta(days=90)
+    await take_back(front, known, "dietary-needs", "networking", at=before)
+    agreed = front.submitted(
+        1,
+        answers={"diet": "nuts"},
+        consents=[consent("dietary-needs")],
+        share_with_participants=["networking.name"],
+    )
+    await front.take(agreed, front.changed(1, {"diet": "no fish", "name": "B"}))
+    await front.take(front.event())
+    updated = (await front.said(ParticipantUpdated))[0]
+    opened = {
+        category: await front.opened(known, category, updated.personal[category])
+        for category in ("diet", "networking")
+    }
+    assert opened["diet"] == {"text": "no fish"}
+    assert opened["networking"]["name"] == "B"
 
 
 async def test_what_rests_on_a_consent_that_was_withdrawn_can_be_taken_away(front: Front) -> None:

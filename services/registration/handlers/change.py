@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from services.registration import store
-from services.registration.domain.consents import Consent
+from services.registration.domain.consents import Consent, taken_back
 from services.registration.domain.forms import (
     Agreed,
     Content,
@@ -85,18 +85,13 @@ def _read(
 ) -> _Edit | FormFault | None:
     """What of the change is kept, or what is wrong with it; None where nothing is kept.
 
-    Of purposes that `consents` says nothing of, the registration alone tells what was agreed to.
+    The registration tells what was agreed to, and `consents` what of that was taken back since.
     """
     row = found.registration
     form = desk.form(found.event, row.source)
     given = {answer.purpose for answer in row.consents if answer.given}
-    taken_back = {
-        purpose
-        for purpose in desk.purposes
-        if (known := consents.get((row.subject_id, purpose))) is not None
-        and not known.covers(row.collected_at)
-    }
-    agreed = Agreed(given, row.share_fields, taken_back)
+    gone = taken_back(consents, row.subject_id, desk.purposes, row.collected_at)
+    agreed = Agreed(given, row.share_fields, gone)
     kept = read_changes(form, found.request.data.answers, agreed)
     if isinstance(kept, FormFault):
         return kept
