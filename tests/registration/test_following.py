@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from uuid import uuid4
+from datetime import timedelta
 
 import pytest
 
 from services.registration.handlers import events, periodic, waiting
-from services.registration.handlers.consents import keep_consents
-from services.registration.subscribers import subscriptions
-from shared.contract.consent import ConsentWithdrawn
 from shared.contract.registration import (
     EventCancelled,
     EventChanged,
@@ -22,11 +18,8 @@ from shared.contract.registration import (
     RegistrationRejected,
 )
 from shared.contract.retention import ProcessingRestricted, RestrictionLifted
-from shared.contract.types import SubjectId
 from shared.privacy.limits import keep_limits
-from shared.privacy.subjects import Alias
-from tests.registration.conftest import EVENT, NOW, Front, consent
-from tests.support.facts import Facts
+from tests.registration.conftest import EVENT, Front, consent
 
 
 async def test_a_change_merges_into_what_is_kept(front: Front) -> None:
@@ -40,92 +33,6 @@ async def test_a_change_merges_into_what_is_kept(front: Front) -> None:
     assert updated.personal["diet"] == before.personal["diet"], "untouched, so not even opened"
     assert updated.personal["marketing"] != before.personal["marketing"]
     assert updated.registration_id == before.registration_id
-
-
-async def take_back(
-    front: Front, subject_id: SubjectId, *purposes: str, at: datetime = NOW
-) -> None:
-    """The consent service says that the person does not consent any more."""
-    facts = Facts()
-    gone = [
-        ConsentWithdrawn(subject_id=subject_id, purpose=purpose, at=at, plan_digest="0")
-        for purpose in purposes
-    ]
-    async with front.transaction() as tx:
-        await keep_consents(tx, [facts.message(fact) for fact in gone])
-
-
-async def test_a_change_keeps_nothing_that_rests_on_a_consent_that_was_withdrawn(
-    front: Front,
-) -> None:
-    shared = front.submitted(
-        1,
-        answers={"diet": "nuts"},
-        consents=[consent("dietary-needs")],
-        share_with_participants=["networking.name"],
-    )
-    await front.take(front.event(), shared)
-    (before,) = await front.said(ParticipantRegistered)
-    await take_back(front, before.subject_id, "dietary-needs", "networking")
-    await front.take(front.changed(1, {"diet": "no fish", "name": "B"}))
-    (updated,) = await front.said(ParticipantUpdated)
-    assert updated.personal["contact"] != before.personal["contact"]
-    for category in ("diet", "networking"):
-        assert updated.personal[category] == before.personal[category]
-    await front.take(front.changed(1, {"diet": "no fish"}))
-    assert await front.facts() == []
-
-
-async def test_a_no_from_before_the_registration_takes_nothing_of_it_back(front: Front) -> None:
-    """What the form says is the later word; that it is heard from elsewhere is not waited for."""
-    async with front.transaction() as tx:
-        people = front.desk.privacy.people
-        (known,) = await people.identify(tx.connection, [[Alias("email", "p1@example.org")]])
-    before = NOW - timedelta(days=90)
-    await take_back(front, known, "dietary-needs", "networking", at=before)
-    agreed = front.submitted(
-        1,
-        answers={"diet": "nuts"},
-        consents=[consent("dietary-needs")],
-        share_with_participants=["networking.name"],
-    )
-    await front.take(agreed, front.changed(1, {"diet": "no fish", "name": "B"}))
-    await front.take(front.event())
-    updated = (await front.said(ParticipantUpdated))[0]
-    opened = {
-        category: await front.opened(known, category, updated.personal[category])
-        for category in ("diet", "networking")
-    }
-    assert opened["diet"] == {"text": "no fish"}
-    assert opened["networking"]["name"] == "B"
-
-
-async def test_what_rests_on_a_consent_that_was_withdrawn_can_be_taken_away(front: Front) -> None:
-    yes = [consent("dietary-needs")]
-    await front.take(front.event(), front.submitted(1, answers={"diet": "nuts"}, consents=yes))
-    (before,) = await front.said(ParticipantRegistered)
-    await take_back(front, before.subject_id, "dietary-needs")
-    await front.take(front.changed(1, {"diet": ""}))
-    (updated,) = await front.said(ParticipantUpdated)
-    assert set(updated.personal) == {"contact"}
-
-
-def test_only_consents_to_what_the_service_opens_data_for_concern_it(front: Front) -> None:
-    consents = {one.topic: one for one in subscriptions(front.desk)}["consent"]
-    assert consents.concerns is not None
-    facts = Facts()
-    heard = {
-        purpose
-        for purpose in ("dietary-needs", "networking", "marketing")
-        if consents.concerns(
-            facts.message(
-                ConsentWithdrawn(
-                    subject_id=SubjectId(uuid4()), purpose=purpose, at=NOW, plan_digest="0"
-                )
-            )
-        )
-    }
-    assert heard == {"dietary-needs", "networking"}
 
 
 async def test_a_change_of_restricted_data_is_stored_and_loses_nothing(front: Front) -> None:

@@ -117,6 +117,15 @@ class Form:
             }
         return found
 
+    def agreed_for(self, kept: Kept, agreed: Agreed) -> set[str]:
+        """Purposes that something of what is kept needs a yes to."""
+        return {
+            rule.purpose
+            for asked in self.inputs(agreed).values()
+            for rule in asked.fills
+            if rule.only_with != "nothing" and rule.name in kept.content.get(rule.category, ())
+        }
+
     def rests_on_agreement(self, category: str) -> bool:
         """Whether all that the form puts into the category is kept only with the person's yes."""
         return all(

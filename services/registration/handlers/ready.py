@@ -9,11 +9,12 @@ people while holding it waits for whoever knows them first, who may be waiting f
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 from services.registration import store
+from services.registration.domain.consents import taken_back
 from services.registration.domain.events import refusal
 from services.registration.domain.forms import Agreed, Form, FormFault, Kept, read
 from services.registration.handlers.desk import Desk, Request
@@ -43,16 +44,18 @@ _NOBODY: Final = Fault("field_invalid", "answers: the e-mail address or telephon
 class Answered:
     """A form that is in order: what is kept of it, and the consents that prove something.
 
-    `form` is the event's, by which the answers were read; `shared` are the fields that other
-    participants may see.
+    `form` is the event's, by which the answers were read, and `read_by` what the plan makes of it
+    for the source; `shared` are the fields that other participants may see.
     """
 
     request: Submission
     event_id: EventId
     form: tuple[FormField, ...]
+    read_by: Form
     kept: Kept
     consents: tuple[ConsentAnswer, ...]
     shared: tuple[str, ...]
+    agreed: Agreed
 
 
 @value_type
@@ -116,7 +119,7 @@ class FormReader:
         kept = read(form, data.answers, agreed)
         if isinstance(kept, FormFault):
             return Fault(kept.reason, kept.detail)
-        return Answered(request, event.id, event.offer.form, kept, consents, shared)
+        return Answered(request, event.id, event.offer.form, form, kept, consents, shared, agreed)
 
 
 async def make_all_ready(
@@ -190,11 +193,13 @@ async def make_ready(
 ) -> tuple[list[Ready], list[tuple[Submission, Fault]]]:
     """Identify people and seal what is kept of them; those whose address cannot be one are faults.
 
-    Of somebody whose key was destroyed after the registration, the category is left out.
+    Of somebody whose key was destroyed after the registration, the category is left out; and what
+    rests on a yes that was taken back since: who waited for an event may have said no meanwhile.
     """
     if not answered:
         return [], []
     people, subjects, faults = await _identify(desk, tx, answered)
+    people = await _hear_noes(desk, tx, people, subjects)
     items = [
         ToSeal(
             subject_id,
@@ -213,6 +218,39 @@ async def make_ready(
         personal = {name: value for name, value in values.items() if value is not None}
         ready.append(Ready(one, subject_id, personal))
     return ready, faults
+
+
+async def _hear_noes(
+    desk: Desk, tx: Transaction, people: Sequence[Answered], subjects: Sequence[SubjectId]
+) -> list[Answered]:
+    """The same people, without answers that somebody agreed to and has taken back since. Nobody is
+    asked about whose answers need no yes.
+    """
+    rest_on_yes = [
+        subject_id
+        for one, subject_id in zip(people, subjects, strict=True)
+        if not one.read_by.agreed_for(one.kept, one.agreed).isdisjoint(desk.purposes)
+    ]
+    consents = await store.consents_of(tx.connection, rest_on_yes, list(desk.purposes))
+    if not consents:
+        return list(people)
+    return [
+        _without(one, taken_back(consents, subject_id, desk.purposes, one.request.said_at))
+        for one, subject_id in zip(people, subjects, strict=True)
+    ]
+
+
+def _without(answered: Answered, gone: Collection[str]) -> Answered:
+    """Read again as if the purposes had not been agreed to: that asks for less, and faults nothing
+    that was in order.
+    """
+    if not gone:
+        return answered
+    agreed = replace(answered.agreed, taken_back=gone)
+    kept = read(answered.read_by, answered.request.data.answers, agreed)
+    if isinstance(kept, FormFault):
+        raise RuntimeError("a form asked for more where less was agreed to")
+    return replace(answered, kept=kept, agreed=agreed)
 
 
 async def _identify(
