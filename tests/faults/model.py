@@ -156,8 +156,7 @@ class Model:
             self._registered_fact(row.number, "RegistrationRejected", "registration_cancelled")
             return
         row.personal["contact"] |= data["answers"]
-        if row.status == "registered":  # who waits is told of whole when moved up
-            self._registered_fact(row.number, "ParticipantUpdated")
+        self._registered_fact(row.number, "ParticipantUpdated")
 
     def _contact(self, message: Upstream, data: Mapping[str, Any]) -> None:
         for answer in data["consents"]:

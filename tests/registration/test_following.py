@@ -16,6 +16,7 @@ from shared.contract.registration import (
     ParticipantUpdated,
     RegistrationCancelled,
     RegistrationRejected,
+    RegistrationWaitlisted,
 )
 from shared.contract.retention import ProcessingRestricted, RestrictionLifted
 from shared.privacy.limits import keep_limits
@@ -33,6 +34,21 @@ async def test_a_change_merges_into_what_is_kept(front: Front) -> None:
     assert updated.personal["diet"] == before.personal["diet"], "untouched, so not even opened"
     assert updated.personal["marketing"] != before.personal["marketing"]
     assert updated.registration_id == before.registration_id
+
+
+async def test_a_change_is_told_of_who_waits_for_a_place_too(front: Front) -> None:
+    """They may never get one, and are written to all the same."""
+    one_place = front.event(capacity=1, waiting_list=True)
+    await front.take(
+        one_place, front.submitted(1), front.submitted(2, consents=[consent("marketing")])
+    )
+    (waiting,) = await front.said(RegistrationWaitlisted)
+    await front.take(front.changed(2, {"email": "new@example.org"}))
+    (updated,) = await front.facts()
+    assert isinstance(updated, ParticipantUpdated)
+    assert updated.registration_id == waiting.registration_id
+    assert updated.personal["marketing"] != waiting.personal["marketing"]
+    assert updated.collected_at == waiting.waitlisted_at
 
 
 async def test_a_change_of_restricted_data_is_stored_and_loses_nothing(front: Front) -> None:
@@ -113,7 +129,8 @@ async def test_a_registration_before_its_event_waits_and_is_handled_with_it(fron
     assert [type(fact) for fact in facts] == [
         EventOpened,
         ParticipantRegistered,
-        *[type(fact) for fact in facts[2:3]],
+        RegistrationWaitlisted,
+        ParticipantUpdated,
         RegistrationCancelled,
         ParticipantRegistered,
     ]

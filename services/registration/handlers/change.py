@@ -163,23 +163,22 @@ async def _seal(desk: Desk, tx: Transaction, edits: Sequence[_Edit]) -> None:
 
 
 def _say(tx: Transaction, edit: _Edit) -> None:
-    """Readers hear of participants; who is on the waiting list is told of whole when moved up."""
+    """Also of who is on the waiting list: they may never get a place, and are written to too."""
     row, request = edit.found.registration, edit.found.request
-    if row.status == "registered":
-        tx.say(
-            ParticipantUpdated(
-                registration_id=row.id,
-                subject_id=row.subject_id,
-                event=edit.found.event.state(),
-                language=row.language,
-                source=row.source,
-                personal=edit.personal,
-                consents=row.consents,
-                updated_at=request.said_at,
-                collected_at=row.collected_at,
-            ),
-            key=row.subject_id,
-            subject=row.subject_id,
-            because=request.message,
-        )
+    tx.say(
+        ParticipantUpdated(
+            registration_id=row.id,
+            subject_id=row.subject_id,
+            event=edit.found.event.state(),
+            language=row.language,
+            source=row.source,
+            personal=edit.personal,
+            consents=row.consents,
+            updated_at=request.said_at,
+            collected_at=row.collected_at,
+        ),
+        key=row.subject_id,
+        subject=row.subject_id,
+        because=request.message,
+    )
     accept(tx, request)
