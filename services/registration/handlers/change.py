@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -17,6 +17,12 @@ from services.registration.domain.forms import (
     merge,
     read_changes,
     refill,
+)
+from services.registration.handlers.addresses import (
+    CONTACT,
+    KnownBy,
+    add_addresses,
+    address_of,
 )
 from services.registration.handlers.desk import Desk, Request, accept
 from services.registration.handlers.lookup import Found, look_up
@@ -50,9 +56,14 @@ class _Edit:
 
 
 async def change(
-    desk: Desk, tx: Transaction, requests: Sequence[Request[RegistrationChanged]]
+    desk: Desk,
+    tx: Transaction,
+    requests: Sequence[Request[RegistrationChanged]],
+    known_by: Collection[KnownBy] = (),
 ) -> None:
-    """Correct answers, no registration twice. The events are locked."""
+    """Correct answers, no registration twice. The events are locked. `known_by` are corrected
+    addresses that lead to their people already.
+    """
     edits: list[_Edit] = []
     faults: list[tuple[Request[RegistrationChanged], Fault]] = []
     named = await look_up(desk, tx, requests)
@@ -69,6 +80,7 @@ async def change(
         return
     await _merge(desk, tx, edits)
     await _seal(desk, tx, edits)
+    await add_addresses(desk, tx, [one for one in _corrected(edits) if one not in known_by])
     await store.change_registrations(
         tx.connection,
         [(edit.found.registration.id, edit.personal, edit.found.request.said_at) for edit in edits],
@@ -160,6 +172,17 @@ async def _seal(desk: Desk, tx: Transaction, edits: Sequence[_Edit]) -> None:
     for (edit, category), value in zip(items, sealed, strict=True):
         if value is not None:
             edit.personal[category] = value
+
+
+def _corrected(edits: Sequence[_Edit]) -> Iterator[KnownBy]:
+    """The addresses that the corrections have made those by which people are known."""
+    for edit in edits:
+        changed = edit.kept.content.get(CONTACT, {}).keys()
+        if changed.isdisjoint(("email", "phone")) or CONTACT not in edit.personal:
+            continue
+        address = address_of(edit.merged[CONTACT])
+        if address is not None:
+            yield edit.found.registration.subject_id, address
 
 
 def _say(tx: Transaction, edit: _Edit) -> None:

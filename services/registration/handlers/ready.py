@@ -17,6 +17,7 @@ from services.registration import store
 from services.registration.domain.consents import taken_back
 from services.registration.domain.events import refusal
 from services.registration.domain.forms import Agreed, Form, FormFault, Kept, read
+from services.registration.handlers.addresses import CONTACT, KnownBy, address_of
 from services.registration.handlers.desk import Desk, Request
 from services.registration.handlers.events import foresee
 from services.registration.handlers.waiting import waiting_for_events
@@ -75,12 +76,14 @@ _Asked: TypeAlias = tuple[Place, datetime | None]
 class MadeReady:
     """What was done for a batch, by the place of each message, and for those who waited.
 
-    `event_ids` are for the events that it opens, by their references.
+    `event_ids` are for the events that it opens, by their references. `known_by` are addresses that
+    registrations are corrected to in it, as far as they lead to their people by now.
     """
 
     requests: Mapping[Place, Submission] = field(default_factory=dict)
     ready: Mapping[_Asked, Ready] = field(default_factory=dict)
     event_ids: Mapping[bytes, EventId] = field(default_factory=dict)
+    known_by: Collection[KnownBy] = frozenset()
 
     def request(
         self, desk: Desk, message: Message[RegistrationSubmitted]
@@ -284,15 +287,13 @@ async def _identify(
 
 def _aliases(answered: Answered) -> list[Alias]:
     """By what the person is known: the source's number, the address; else this registration."""
-    request, contact = answered.request, answered.kept.content.get("contact", {})
+    request = answered.request
     aliases = []
     if request.data.person_number is not None:
         aliases.append(Alias("person_number", request.data.person_number, request.source))
-    email, phone = contact.get("email"), contact.get("phone")
-    if isinstance(email, str):
-        aliases.append(Alias("email", email))
-    elif isinstance(phone, str):
-        aliases.append(Alias("phone", phone))
+    address = address_of(answered.kept.content.get(CONTACT, {}))
+    if address is not None:
+        aliases.append(address)
     if not aliases:
         number = f"registration {request.data.registration_number}"
         aliases.append(Alias("person_number", number, request.source))
