@@ -108,7 +108,9 @@ def collected_at(data: ParticipantRegistered) -> datetime:
 
 @message(topic=TOPIC)
 class ParticipantUpdated(_Participation):
-    """The person's answers were corrected: all categories as they are now."""
+    """The person's answers were corrected: all categories as they are now. Also of who is on the
+    waiting list: that somebody has a place, only `ParticipantRegistered` tells.
+    """
 
     updated_at: Moment
     collected_at: Moment | None = None

@@ -68,6 +68,29 @@ class People:
             identified[person - 1] = subject_id
         return identified
 
+    async def add(
+        self, connection: Connection, known_by: Sequence[tuple[SubjectId, Alias]]
+    ) -> list[bool]:
+        """Let each address or telephone number stand for a subject, besides whom it stands for: it
+        leads there where nobody has it. Whether it does so now: not for the erased. One round trip.
+
+        AliasError for an alias that cannot be normalised.
+        """
+        if not known_by:
+            return []
+        asked = [self.digests_of(alias) for _, alias in known_by]
+        places = _sql.add_aliases(
+            connection,
+            subject_ids=[subject_id for subject_id, _ in known_by],
+            kinds=[alias.kind for _, alias in known_by],
+            digests=[newest for newest, *_ in asked],
+            old_digests=[digest for _, *old in asked for digest in old],
+            old_places=[place for place, (_, *old) in enumerate(asked, 1) for _ in old],
+            made_with=self._peppers[0].id,
+        )
+        added = {place async for (place,) in places}
+        return [place in added for place in range(1, len(known_by) + 1)]
+
     async def find(
         self, connection: Connection, aliases: Sequence[Alias]
     ) -> list[SubjectId | None]:

@@ -53,6 +53,10 @@ from keyring.identify(
     :persons, :kinds, :sources, :digests, :ranks, :rounds, :candidates, :old_digests, :old_places,
     :made_with);
 
+-- name: add_aliases(subject_ids, kinds, digests, old_digests, old_places, made_with)
+select place
+from keyring.add_aliases(:subject_ids, :kinds, :digests, :old_digests, :old_places, :made_with);
+
 -- name: find_subjects(digests)
 select digest, subject_id from keyring.find_subjects(:digests);
 

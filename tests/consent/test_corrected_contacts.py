@@ -12,6 +12,7 @@ import pytest
 
 from services.consent.handlers import Handlers
 from services.consent.subscribers import subscriptions
+from shared.contract import headers
 from shared.contract.message import Message
 from shared.contract.registration import (
     ParticipantRegistered,
@@ -20,7 +21,7 @@ from shared.contract.registration import (
 )
 from shared.contract.types import RegistrationId, Sealed, SubjectId
 from tests.consent.answering import HOUR, consent, participation, submitted
-from tests.support.facts import NOON
+from tests.support.facts import NOON, with_header
 from tests.support.work import Work
 
 MIGRATION = (
@@ -42,7 +43,7 @@ class Registration:
         answers = {"consents": (consent(given=given),), "registered_at": at}
         return self._said(ParticipantRegistered, personal, **answers, **more)
 
-    def waitlisted(self, personal: dict[str, bytes]) -> Message[RegistrationWaitlisted]:
+    def waitlisted(self, personal: dict[str, bytes]) -> Message[Any]:
         return self._said(RegistrationWaitlisted, personal, consents=(consent(),))
 
     def updated(self, personal: dict[str, bytes], at: datetime) -> Message[ParticipantUpdated]:
@@ -57,6 +58,11 @@ class Registration:
 @pytest.fixture
 def one() -> Registration:
     return Registration()
+
+
+def as_it_stands(message: Message[Any]) -> Message[Any]:
+    """The same, said again for readers who missed something."""
+    return with_header(message, headers.SNAPSHOT, b"true")
 
 
 async def take(work: Work, handlers: Handlers, *messages: Message[Any]) -> None:
@@ -154,6 +160,29 @@ async def test_what_was_corrected_while_waiting_comes_with_the_place(
     # By the clock of its source it was sent before the place was given, and it came after that.
     await take(work, handlers, one.updated(OTHER, NOON + 4 * HOUR))
     assert await kept(work) == [b"other"]
+
+
+async def test_who_is_corrected_and_never_gets_a_place_is_written_to_as_corrected(
+    work: Work, handlers: Handlers, one: Registration
+) -> None:
+    await take(work, handlers, one.waitlisted(TYPO), one.updated(RIGHT, NOON + HOUR))
+    assert await kept(work) == [b"right"]
+    await take(work, handlers, one.waitlisted(TYPO), as_it_stands(one.waitlisted(TYPO)))
+    assert await kept(work) == [b"right"], "what was told before is older than the correction"
+
+
+async def test_a_correction_that_was_missed_is_healed_by_what_is_told_again_of_who_waits(
+    work: Work, handlers: Handlers, one: Registration
+) -> None:
+    await take(work, handlers, one.waitlisted(TYPO), one.waitlisted(OTHER))
+    assert await kept(work) == [b"typo"], "the same fact a second time tells nothing"
+    again = as_it_stands(one.waitlisted(RIGHT))
+    async with work.parts.work(now=NOON) as tx:
+        await handlers.prepare_corrections(tx, [again])
+        states = "select 1 from consent_state where subject_id = $1 for update skip locked"
+        assert await work.rows(states, one.subject) == []
+    await take(work, handlers, again)
+    assert await kept(work) == [b"right"]
 
 
 async def test_of_an_address_that_was_taken_back_nothing_is_kept(

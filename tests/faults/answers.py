@@ -16,16 +16,30 @@ Chain = tuple[str, Hashable]
 
 @dataclass
 class Answers:
-    """`rows` by table; `facts` by chain, in the order in which a reader of the topic meets them."""
+    """`rows` by table; `facts` by chain, in the order in which a reader of the topic meets them.
+
+    `either` are rows of which a timing that nobody promises decides: of each pair the second is
+    right where all of it is there, and else the first.
+    """
 
     rows: dict[str, Counter[Hashable]] = field(default_factory=lambda: defaultdict(Counter))
     facts: dict[Chain, list[Hashable]] = field(default_factory=lambda: defaultdict(list))
+    either: list[tuple[Answers, Answers]] = field(default_factory=list)
 
     def row(self, table: str, *values: Hashable) -> None:
         self.rows[table][values] += 1
 
     def fact(self, topic: str, about: Hashable, *values: Hashable) -> None:
         self.facts[topic, about].append(values)
+
+    def decided_by(self, found: Answers) -> dict[str, Counter[Hashable]]:
+        """All rows, with those of each pair that were found."""
+        rows = defaultdict(Counter, {table: Counter(known) for table, known in self.rows.items()})
+        for first, second in self.either:
+            is_there = all(found.rows[table] >= wanted for table, wanted in second.rows.items())
+            for table, wanted in (second if is_there else first).rows.items():
+                rows[table] += wanted
+        return rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +60,9 @@ def compare(right: Answers, found: Answers) -> Difference:
     A row with a wrong value is both: the right one is missing, and another one is there.
     """
     difference = Difference()
-    for table in right.rows.keys() | found.rows.keys():
-        _count(difference, table, right.rows[table], found.rows[table])
+    right_rows, found_rows = right.decided_by(found), found.decided_by(found)
+    for table in right_rows.keys() | found_rows.keys():
+        _count(difference, table, right_rows[table], found_rows[table])
     for chain in right.facts.keys() | found.facts.keys():
         wanted, there = right.facts.get(chain, []), found.facts.get(chain, [])
         if wanted == there:

@@ -156,8 +156,7 @@ class Model:
             self._registered_fact(row.number, "RegistrationRejected", "registration_cancelled")
             return
         row.personal["contact"] |= data["answers"]
-        if row.status == "registered":  # who waits is told of whole when moved up
-            self._registered_fact(row.number, "ParticipantUpdated")
+        self._registered_fact(row.number, "ParticipantUpdated")
 
     def _contact(self, message: Upstream, data: Mapping[str, Any]) -> None:
         for answer in data["consents"]:
@@ -215,15 +214,42 @@ class Model:
         return right
 
     def _registration(self, right: Answers) -> None:
+        undecided = self._diets_taken_back()
         for row in self.registrations.values():
-            personal = canonical(row.personal)
-            right.row(
-                "registration.registration", row.number, row.email, row.offer.number, row.status,
-                personal,
-            )  # fmt: skip
+            if row.number in undecided:
+                kept, left_out = Answers(), Answers()
+                self._keep(kept, row, row.personal)
+                others = {name: one for name, one in row.personal.items() if name != "diet"}
+                self._keep(left_out, row, others)
+                right.either.append((kept, left_out))
+            else:
+                self._keep(right, row, row.personal)
         for offer in self.announced:
             waiting = len(self.line) if offer.capacity is not None else 0
             right.row("registration.event", offer.number, "open", self._taken(offer), waiting)
+
+    def _keep(self, right: Answers, row: Registration, personal: Mapping[str, Any]) -> None:
+        """What is kept of a registration, and in the schedule."""
+        right.row(
+            "registration.registration", row.number, row.email, row.offer.number, row.status,
+            canonical(personal),
+        )  # fmt: skip
+        ends = self._ends_on(row.offer)
+        for part in personal.keys() - {"marketing"}:
+            due = self._due(self.plan.retention_of(part)[0], ends)
+            right.row("retention.schedule_item", "category", row.number, part, due)
+
+    def _diets_taken_back(self) -> set[str]:
+        """Registrations whose diet was agreed to and taken back: it is kept where registration
+        heard of the no after it had handled the registration, and else left out (ADR 72).
+        """
+        said = [one for one in self.said if one.purpose == "dietary-needs"]
+        noes = {one.email: one.at for one in sorted(said, key=_at) if one.state != "given"}
+        return {
+            one.origin
+            for one in said
+            if one.by == "registration" and one.email in noes and noes[one.email] >= one.at
+        } & {row.number for row in self.registrations.values() if "diet" in row.personal}
 
     def _consent(self, right: Answers) -> None:
         for said in self.said:
@@ -241,7 +267,7 @@ class Model:
     def _held(self) -> Iterator[Said]:
         """What holds of each person and purpose: what was said last."""
         held: dict[tuple[str, str], Said] = {}
-        for said in sorted(self.said, key=lambda said: said.at):
+        for said in sorted(self.said, key=_at):
             held[said.email, said.purpose] = said
         yield from held.values()
 
@@ -259,12 +285,7 @@ class Model:
         for offer in self.announced:
             right.row("retention.event_anchor", offer.number, self._ends_on(offer))
         for row in self.registrations.values():
-            ends = self._ends_on(row.offer)
-            parts = row.personal.keys() - {"marketing"}
-            for part in parts:
-                due: date | None = self._due(self.plan.retention_of(part)[0], ends)
-                right.row("retention.schedule_item", "category", row.number, part, due)
-            due = self._due("event-data", ends)
+            due: date | None = self._due("event-data", self._ends_on(row.offer))
             right.row("retention.schedule_item", "registration", row.number, "registration", due)
             # An invoice and what takes it back are a voucher and a part of the ledger each.
             for _ in self.facts.facts.get(("finance", row.number), ()):
@@ -298,6 +319,10 @@ class Model:
         for said in self.said:
             right.row("audit.entry", said.purpose, "ConsentRecorded", said.email)
             right.fact("audit", (said.email, said.purpose, said.state), "ConsentRecorded")
+
+
+def _at(said: Said) -> datetime:
+    return said.at
 
 
 def _personal(data: Mapping[str, Any]) -> dict[str, dict[str, str]]:

@@ -47,6 +47,25 @@ def test_differences_are_told_apart(
     assert bool(difference) == any(counts)
 
 
+@pytest.mark.parametrize(
+    ("found", "lost", "doubled"),
+    [
+        (("a row", "kept", "its schedule"), 0, 0),
+        (("a row", "left out"), 0, 0),
+        (("a row", "kept"), 1, 0),
+        (("a row", "left out", "its schedule"), 0, 1),
+        (("a row",), 2, 0),
+    ],
+)
+def test_of_rows_that_a_timing_decides_one_side_has_to_be_there_whole(
+    found: tuple[str, ...], lost: int, doubled: int
+) -> None:
+    right = answers()
+    right.either.append((answers(rows=("kept", "its schedule")), answers(rows=("left out",))))
+    difference = compare(right, answers(rows=found))
+    assert (len(difference.lost), len(difference.doubled)) == (lost, doubled)
+
+
 def test_what_was_known_is_not_found_again() -> None:
     known = compare(answers("said", "taken back"), answers("said"))
     both = compare(answers("said", "taken back"), answers("said", rows=()))

@@ -243,6 +243,24 @@ async def test_a_correction_reaches_the_invoice_and_older_news_does_not(
     assert await buyer(work, invoice_id_of(effect)) == {"name": "New Canary Oy"}
 
 
+async def test_who_is_corrected_while_waiting_for_a_place_is_invoiced_with_the_place_alone(
+    work: Work, registration_at_work: Work, handlers: Handlers
+) -> None:
+    event, subject = event_state(), SubjectId(uuid4())
+    personal = await seal(registration_at_work, subject, event, billing={"name": "Right Oy"})
+    moved_up = registered(
+        event,
+        subject_id=subject,
+        personal=personal,
+        registered_at=NOON + timedelta(hours=2),
+        collected_at=NOON,
+    )
+    effect = await work.do(handlers.correct_buyers, [updated(moved_up, personal)])
+    assert (effect.said, effect.at_fault, await numbers(work)) == ([], [], [])
+    effect = await work.do(handlers.issue_invoices, [moved_up])
+    assert await buyer(work, invoice_id_of(effect)) == {"name": "Right Oy"}
+
+
 @pytest.mark.parametrize("limit", [ProcessingRestricted, ObjectionRecorded])
 async def test_a_correction_reaches_the_invoice_though_the_data_may_not_be_used(
     limit: type[ProcessingRestricted | ObjectionRecorded],

@@ -82,3 +82,14 @@ def test_a_consent_covers_what_was_collected_after_the_last_no() -> None:
     assert covered == [False, False, True, True]
     assert Consent(True, NOW).covers(NOW - HOUR)
     assert not Consent(False, NOW, NOW).covers(NOW + HOUR)
+
+
+@pytest.mark.parametrize(
+    "said", [Consent(False, NOW, NOW), Consent(False, NOW), Consent(True, NOW + HOUR, NOW)]
+)
+def test_a_no_takes_back_what_was_agreed_to_until_then_and_nothing_later(said: Consent) -> None:
+    assert [said.denies(NOW + number * HOUR) for number in (-1, 0, 1)] == [True, True, False]
+
+
+def test_a_yes_takes_nothing_back() -> None:
+    assert not Consent(True, NOW).denies(NOW - HOUR)

@@ -272,6 +272,15 @@ class TestForms:
         result = kept(read_changes(FORM, {"diet": " "}, agreed))
         assert (result.content, result.dropped) == ({"diet": {"text": None}}, [])
 
+    def test_a_yes_is_needed_for_what_is_kept_alone(self) -> None:
+        agreed = Agreed({"marketing", "dietary-needs"}, {"contact.email"})
+        without, with_all = (
+            kept(read(FORM, {"name": "A", "diet": "nuts", **more}, agreed))
+            for more in ({}, {"email": "a@example.org"})
+        )
+        assert FORM.agreed_for(without, agreed) == {"dietary-needs"}
+        assert FORM.agreed_for(with_all, agreed) == {"dietary-needs", "networking", "marketing"}
+
     def test_a_category_rests_on_agreement_where_nothing_else_fills_it(self) -> None:
         rests = {name for name in ("contact", "marketing", "diet") if FORM.rests_on_agreement(name)}
         assert rests == {"marketing", "diet"}

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from uuid import uuid4
 
 import pytest
 
 from services.registration.handlers import events, periodic, waiting
-from services.registration.handlers.consents import keep_consents
-from services.registration.subscribers import subscriptions
-from shared.contract.consent import ConsentWithdrawn
 from shared.contract.registration import (
     EventCancelled,
     EventChanged,
@@ -20,12 +16,11 @@ from shared.contract.registration import (
     ParticipantUpdated,
     RegistrationCancelled,
     RegistrationRejected,
+    RegistrationWaitlisted,
 )
 from shared.contract.retention import ProcessingRestricted, RestrictionLifted
-from shared.contract.types import SubjectId
 from shared.privacy.limits import keep_limits
-from tests.registration.conftest import EVENT, NOW, Front, consent
-from tests.support.facts import Facts
+from tests.registration.conftest import EVENT, Front, consent
 
 
 async def test_a_change_merges_into_what_is_kept(front: Front) -> None:
@@ -41,64 +36,19 @@ async def test_a_change_merges_into_what_is_kept(front: Front) -> None:
     assert updated.registration_id == before.registration_id
 
 
-async def take_back(front: Front, subject_id: SubjectId, *purposes: str) -> None:
-    """The consent service says that the person does not consent any more."""
-    facts = Facts()
-    gone = [
-        ConsentWithdrawn(subject_id=subject_id, purpose=purpose, at=NOW, plan_digest="0")
-        for purpose in purposes
-    ]
-    async with front.transaction() as tx:
-        await keep_consents(tx, [facts.message(fact) for fact in gone])
-
-
-async def test_a_change_keeps_nothing_that_rests_on_a_consent_that_was_withdrawn(
-    front: Front,
-) -> None:
-    shared = front.submitted(
-        1,
-        answers={"diet": "nuts"},
-        consents=[consent("dietary-needs")],
-        share_with_participants=["networking.name"],
+async def test_a_change_is_told_of_who_waits_for_a_place_too(front: Front) -> None:
+    """They may never get one, and are written to all the same."""
+    one_place = front.event(capacity=1, waiting_list=True)
+    await front.take(
+        one_place, front.submitted(1), front.submitted(2, consents=[consent("marketing")])
     )
-    await front.take(front.event(), shared)
-    (before,) = await front.said(ParticipantRegistered)
-    await take_back(front, before.subject_id, "dietary-needs", "networking")
-    await front.take(front.changed(1, {"diet": "no fish", "name": "B"}))
-    (updated,) = await front.said(ParticipantUpdated)
-    assert updated.personal["contact"] != before.personal["contact"]
-    for category in ("diet", "networking"):
-        assert updated.personal[category] == before.personal[category]
-    await front.take(front.changed(1, {"diet": "no fish"}))
-    assert await front.facts() == []
-
-
-async def test_what_rests_on_a_consent_that_was_withdrawn_can_be_taken_away(front: Front) -> None:
-    yes = [consent("dietary-needs")]
-    await front.take(front.event(), front.submitted(1, answers={"diet": "nuts"}, consents=yes))
-    (before,) = await front.said(ParticipantRegistered)
-    await take_back(front, before.subject_id, "dietary-needs")
-    await front.take(front.changed(1, {"diet": ""}))
-    (updated,) = await front.said(ParticipantUpdated)
-    assert set(updated.personal) == {"contact"}
-
-
-def test_only_consents_to_what_the_service_opens_data_for_concern_it(front: Front) -> None:
-    consents = {one.topic: one for one in subscriptions(front.desk)}["consent"]
-    assert consents.concerns is not None
-    facts = Facts()
-    heard = {
-        purpose
-        for purpose in ("dietary-needs", "networking", "marketing")
-        if consents.concerns(
-            facts.message(
-                ConsentWithdrawn(
-                    subject_id=SubjectId(uuid4()), purpose=purpose, at=NOW, plan_digest="0"
-                )
-            )
-        )
-    }
-    assert heard == {"dietary-needs", "networking"}
+    (waiting,) = await front.said(RegistrationWaitlisted)
+    await front.take(front.changed(2, {"email": "new@example.org"}))
+    (updated,) = await front.facts()
+    assert isinstance(updated, ParticipantUpdated)
+    assert updated.registration_id == waiting.registration_id
+    assert updated.personal["marketing"] != waiting.personal["marketing"]
+    assert updated.collected_at == waiting.waitlisted_at
 
 
 async def test_a_change_of_restricted_data_is_stored_and_loses_nothing(front: Front) -> None:
@@ -179,7 +129,8 @@ async def test_a_registration_before_its_event_waits_and_is_handled_with_it(fron
     assert [type(fact) for fact in facts] == [
         EventOpened,
         ParticipantRegistered,
-        *[type(fact) for fact in facts[2:3]],
+        RegistrationWaitlisted,
+        ParticipantUpdated,
         RegistrationCancelled,
         ParticipantRegistered,
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from services.registration.commands.counter import (
     Wish,
     list_events,
 )
+from services.registration.handlers.consents import keep_consents
 from services.registration.handlers.handover import NothingToDiscloseError
 from shared.contract.audit import (
     DataDisclosed,
@@ -24,6 +25,7 @@ from shared.contract.audit import (
     DisclosureFailed,
     DisclosureRefused,
 )
+from shared.contract.consent import ConsentWithdrawn
 from shared.contract.registration import ParticipantRegistered
 from tests.registration.conftest import NOW, Front
 from tests.registration.handing import (
@@ -35,6 +37,7 @@ from tests.registration.handing import (
     say_yes_again,
     three_people,
 )
+from tests.support.facts import Facts
 
 
 @pytest.fixture
@@ -160,6 +163,23 @@ async def test_participants_see_what_each_opted_for(given: Given, tmp_path: Path
     path = tmp_path / "list.csv"
     await given.hand_over("participants", path)
     assert [row[:-1] for row in lines(path)] == [["networking.name"], ["'=HYPERLINK(1)"]]
+
+
+@pytest.mark.parametrize(
+    ("said_at", "seen"), [(NOW - timedelta(days=90), True), (NOW, False), (LATER, False)]
+)
+async def test_who_opts_for_sharing_after_a_no_is_seen_and_after_a_later_no_is_not(
+    given: Given, tmp_path: Path, said_at: datetime, seen: bool
+) -> None:
+    subject_id = given.people[0].subject_id
+    gone = ConsentWithdrawn(
+        subject_id=subject_id, purpose="networking", at=said_at, plan_digest="0"
+    )
+    async with given.front.transaction() as tx:
+        await keep_consents(tx, [Facts().message(gone)])
+    path = tmp_path / "list.csv"
+    await given.hand_over("participants", path)
+    assert path.exists() == seen
 
 
 async def test_a_list_that_cannot_be_written_is_recorded_as_failed(

@@ -33,10 +33,10 @@ async def _until_somebody_waits(front: Front) -> None:
 
 async def _beside_who_knows(front: Front, number: int, work: Awaitable[object]) -> None:
     """Do it while another batch has just made the same person known and comes to the event."""
-    working = asyncio.ensure_future(work)
     async with front.transaction() as other:
         people = front.desk.privacy.people
         await people.identify(other.connection, [[Alias("email", f"p{number}@example.org")]])
+        working = asyncio.ensure_future(work)
         await _until_somebody_waits(front)
         await store.lock_events(other.connection, [front.desk.event_reference("E-1")])
     await working

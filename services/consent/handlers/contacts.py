@@ -10,13 +10,19 @@ from services.consent import store
 from services.consent.domain import Collected, Statement
 from shared.contract.inbound import ContactSubmitted
 from shared.contract.message import Message
-from shared.contract.registration import ParticipantRegistered, ParticipantUpdated
+from shared.contract.registration import (
+    ParticipantRegistered,
+    ParticipantUpdated,
+    RegistrationWaitlisted,
+)
 from shared.contract.types import Sealed, SubjectId
 from shared.contract.value_type import value_type
 from shared.messaging.unit_of_work import Transaction
 from shared.privacy.plan import Plan
 from shared.privacy.privacy import Privacy
 from shared.privacy.values import ToSeal
+
+Participation = ParticipantRegistered | RegistrationWaitlisted
 
 
 @value_type
@@ -97,7 +103,7 @@ class Contacts:
     async def correct(
         self,
         tx: Transaction,
-        told: Sequence[tuple[ParticipantRegistered | ParticipantUpdated, datetime]],
+        told: Sequence[tuple[Participation | ParticipantUpdated, datetime]],
     ) -> None:
         """Let what a registration left be as that has it now, each as of a moment.
 

@@ -27,14 +27,13 @@ from services.consent.domain import (
     withdrawals,
     withdrawn_purposes,
 )
-from services.consent.handlers.contacts import Contacts, Said
+from services.consent.handlers.contacts import Contacts, Participation, Said
 from shared.contract.audit import ConsentRecorded
 from shared.contract.inbound import ContactSubmitted, WithdrawalRequested
 from shared.contract.message import Fault, Message, moment_of
 from shared.contract.registration import (
     ParticipantRegistered,
     ParticipantUpdated,
-    RegistrationWaitlisted,
     collected_at,
 )
 from shared.contract.types import SubjectId
@@ -49,7 +48,6 @@ from shared.runtime.database import Connection
 from shared.runtime.turns import in_turns
 
 Contact = ContactSubmitted | WithdrawalRequested
-Participation = ParticipantRegistered | RegistrationWaitlisted
 
 SAID_AT_ONCE: Final = 20
 """Records that are said before whoever waits for a withdrawal has his turn: half a millisecond."""
@@ -135,11 +133,11 @@ class Handlers:
         news = await self._record(tx, said)
         await self._contacts.keep_registered(tx, news)
         new = {id(one.message) for one in news}
-        # Corrected while waiting for a place, or told again because something was missed.
+        # With the place, or told again as it stands because something was missed.
         told = [
             (one.message.data, one.collected.at)
             for one in said
-            if id(one.message) not in new and isinstance(one.message.data, ParticipantRegistered)
+            if id(one.message) not in new and _tells_what_stands(one.message)
         ]
         await self._contacts.correct(tx, told)
 
@@ -331,9 +329,14 @@ def _says_no(data: Contact) -> bool:
 def _may_correct(message: Message[Any]) -> bool:
     """Whether its registration was told of before, as far as it tells itself."""
     data = message.data
-    if isinstance(data, ParticipantRegistered):
-        return message.envelope.snapshot or data.collected_at is not None
-    return isinstance(data, ParticipantUpdated)
+    if isinstance(data, ParticipantRegistered) and data.collected_at is not None:
+        return True
+    return message.envelope.snapshot or isinstance(data, ParticipantUpdated)
+
+
+def _tells_what_stands(message: Message[Participation]) -> bool:
+    """False for who joined the waiting list: sent twice, it may be behind what was corrected."""
+    return message.envelope.snapshot or isinstance(message.data, ParticipantRegistered)
 
 
 def _answered_at(data: Participation) -> datetime:

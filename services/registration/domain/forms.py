@@ -88,6 +88,8 @@ class Form:
     """Names of inputs that the plan or the event registers; only these are counted by name."""
     _asked_for: frozenset[str] = frozenset()
     """Purposes and fields that something depends on; whatever else one agrees to is no matter."""
+    needs_yes_for: frozenset[str] = frozenset()
+    """Purposes for which something is kept with a yes alone."""
     _inputs: dict[tuple[frozenset[str], ...], Mapping[str, Input]] = dataclasses.field(
         default_factory=dict, compare=False, repr=False
     )
@@ -99,7 +101,9 @@ class Form:
             by_input.setdefault(rule.input, []).append(rule)
         every = [rule for rules_ in by_input.values() for rule in rules_]
         asked_for = {rule.purpose for rule in every} | {rule.field for rule in every}
-        return cls(by_input, frozenset(registered) | by_input.keys(), frozenset(asked_for))
+        needs_yes_for = frozenset(rule.purpose for rule in every if rule.only_with != "nothing")
+        names = frozenset(registered) | by_input.keys()
+        return cls(by_input, names, frozenset(asked_for), needs_yes_for)
 
     def inputs(self, agreed: Agreed) -> Mapping[str, Input]:
         """Each input, for somebody who agreed to this. Worked out once for all who agreed alike."""
@@ -116,6 +120,15 @@ class Form:
                 name: _input(rules, agreed) for name, rules in self.rules.items()
             }
         return found
+
+    def agreed_for(self, kept: Kept, agreed: Agreed) -> set[str]:
+        """Purposes that something of what is kept needs a yes to."""
+        return {
+            rule.purpose
+            for asked in self.inputs(agreed).values()
+            for rule in asked.fills
+            if rule.only_with != "nothing" and rule.name in kept.content.get(rule.category, ())
+        }
 
     def rests_on_agreement(self, category: str) -> bool:
         """Whether all that the form puts into the category is kept only with the person's yes."""

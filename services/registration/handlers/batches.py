@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from services.registration import store
+from services.registration.handlers.addresses import add_foreseen
 from services.registration.handlers.backlog import work_off
 from services.registration.handlers.consents import ConsentFact, keep_consents
 from services.registration.handlers.desk import Desk
@@ -38,9 +40,12 @@ class Handlers:
         """
         submitted = [one for one in messages if type(one.data) is RegistrationSubmitted]
         announced = [one for one in messages if type(one.data) is EventAnnounced]
-        tx.made_ready = await make_all_ready(
+        changed = [one for one in messages if type(one.data) is RegistrationChanged]
+        known_by = await add_foreseen(self._desk, tx, self._desk.requests(changed))
+        made = await make_all_ready(
             self._desk, tx, self._desk.requests(submitted), self._desk.requests(announced)
         )
+        tx.made_ready = replace(made, known_by=known_by)
         await self._lock_events(tx, messages)
 
     async def _lock_events(self, tx: Transaction, messages: Sequence[Message[Any]]) -> None:
@@ -72,7 +77,8 @@ class Handlers:
         self, tx: Transaction, messages: Sequence[Message[RegistrationChanged]]
     ) -> None:
         """Correct the answers of registrations."""
-        await follow_up(self._desk, tx, self._desk.requests(messages))
+        made: MadeReady = tx.made_ready
+        await follow_up(self._desk, tx, self._desk.requests(messages), made.known_by)
 
     async def take_back(
         self, tx: Transaction, messages: Sequence[Message[CancellationRequested]]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from services.registration import store
-from services.registration.domain.consents import Consent
+from services.registration.domain.consents import Consent, taken_back
 from services.registration.domain.forms import (
     Agreed,
     Content,
@@ -17,6 +17,12 @@ from services.registration.domain.forms import (
     merge,
     read_changes,
     refill,
+)
+from services.registration.handlers.addresses import (
+    CONTACT,
+    KnownBy,
+    add_addresses,
+    address_of,
 )
 from services.registration.handlers.desk import Desk, Request, accept
 from services.registration.handlers.lookup import Found, look_up
@@ -50,9 +56,14 @@ class _Edit:
 
 
 async def change(
-    desk: Desk, tx: Transaction, requests: Sequence[Request[RegistrationChanged]]
+    desk: Desk,
+    tx: Transaction,
+    requests: Sequence[Request[RegistrationChanged]],
+    known_by: Collection[KnownBy] = (),
 ) -> None:
-    """Correct answers, no registration twice. The events are locked."""
+    """Correct answers, no registration twice. The events are locked. `known_by` are corrected
+    addresses that lead to their people already.
+    """
     edits: list[_Edit] = []
     faults: list[tuple[Request[RegistrationChanged], Fault]] = []
     named = await look_up(desk, tx, requests)
@@ -69,6 +80,7 @@ async def change(
         return
     await _merge(desk, tx, edits)
     await _seal(desk, tx, edits)
+    await add_addresses(desk, tx, [one for one in _corrected(edits) if one not in known_by])
     await store.change_registrations(
         tx.connection,
         [(edit.found.registration.id, edit.personal, edit.found.request.said_at) for edit in edits],
@@ -85,18 +97,13 @@ def _read(
 ) -> _Edit | FormFault | None:
     """What of the change is kept, or what is wrong with it; None where nothing is kept.
 
-    Of purposes that `consents` says nothing of, the registration alone tells what was agreed to.
+    The registration tells what was agreed to, and `consents` what of that was taken back since.
     """
     row = found.registration
     form = desk.form(found.event, row.source)
     given = {answer.purpose for answer in row.consents if answer.given}
-    taken_back = {
-        purpose
-        for purpose in desk.purposes
-        if (known := consents.get((row.subject_id, purpose))) is not None
-        and not known.covers(row.collected_at)
-    }
-    agreed = Agreed(given, row.share_fields, taken_back)
+    gone = taken_back(consents, row.subject_id, desk.purposes, row.collected_at)
+    agreed = Agreed(given, row.share_fields, gone)
     kept = read_changes(form, found.request.data.answers, agreed)
     if isinstance(kept, FormFault):
         return kept
@@ -167,24 +174,34 @@ async def _seal(desk: Desk, tx: Transaction, edits: Sequence[_Edit]) -> None:
             edit.personal[category] = value
 
 
+def _corrected(edits: Sequence[_Edit]) -> Iterator[KnownBy]:
+    """The addresses that the corrections have made those by which people are known."""
+    for edit in edits:
+        changed = edit.kept.content.get(CONTACT, {}).keys()
+        if changed.isdisjoint(("email", "phone")) or CONTACT not in edit.personal:
+            continue
+        address = address_of(edit.merged[CONTACT])
+        if address is not None:
+            yield edit.found.registration.subject_id, address
+
+
 def _say(tx: Transaction, edit: _Edit) -> None:
-    """Readers hear of participants; who is on the waiting list is told of whole when moved up."""
+    """Also of who is on the waiting list: they may never get a place, and are written to too."""
     row, request = edit.found.registration, edit.found.request
-    if row.status == "registered":
-        tx.say(
-            ParticipantUpdated(
-                registration_id=row.id,
-                subject_id=row.subject_id,
-                event=edit.found.event.state(),
-                language=row.language,
-                source=row.source,
-                personal=edit.personal,
-                consents=row.consents,
-                updated_at=request.said_at,
-                collected_at=row.collected_at,
-            ),
-            key=row.subject_id,
-            subject=row.subject_id,
-            because=request.message,
-        )
+    tx.say(
+        ParticipantUpdated(
+            registration_id=row.id,
+            subject_id=row.subject_id,
+            event=edit.found.event.state(),
+            language=row.language,
+            source=row.source,
+            personal=edit.personal,
+            consents=row.consents,
+            updated_at=request.said_at,
+            collected_at=row.collected_at,
+        ),
+        key=row.subject_id,
+        subject=row.subject_id,
+        because=request.message,
+    )
     accept(tx, request)

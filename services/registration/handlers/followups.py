@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from services.registration.domain.order import waves
+from services.registration.handlers.addresses import KnownBy
 from services.registration.handlers.cancel import cancel
 from services.registration.handlers.change import change
 from services.registration.handlers.desk import Desk, Request
@@ -13,12 +14,19 @@ from shared.contract.inbound import CancellationRequested, RegistrationChanged
 from shared.messaging.unit_of_work import Transaction
 
 
-async def follow_up(desk: Desk, tx: Transaction, requests: Sequence[Request[Any]]) -> None:
-    """Handle changes and cancellations; those of one registration in their order."""
+async def follow_up(
+    desk: Desk,
+    tx: Transaction,
+    requests: Sequence[Request[Any]],
+    known_by: Collection[KnownBy] = (),
+) -> None:
+    """Handle changes and cancellations; those of one registration in their order. `known_by` are
+    corrected addresses that lead to their people already.
+    """
     for wave in waves(requests, key=lambda request: request.reference):
         changes = [request for request in wave if isinstance(request.data, RegistrationChanged)]
         if changes:
-            await change(desk, tx, changes)
+            await change(desk, tx, changes, known_by)
         taken_back = [
             request for request in wave if isinstance(request.data, CancellationRequested)
         ]

@@ -179,7 +179,8 @@ async def _to_disclose(
     people: Sequence[store.Participant],
 ) -> list[PersonToDisclose]:
     """Each person with what is known of the consent. Sharing with participants is opted for in the
-    registration; any other consent is the consent service's to say, and unknown is no.
+    registration, and holds until a no that is later than that; any other consent is the consent
+    service's to say, and unknown is no.
     """
     consents = await store.consents_of(
         connection, [person.subject_id for person in people], [part.purpose]
@@ -203,6 +204,6 @@ async def _to_disclose(
 def _consented(
     consent: Consent | None, person: store.Participant, *, opted_for: bool
 ) -> bool | None:
-    if consent is not None:
-        return consent.covers(person.collected_at)
-    return True if opted_for and person.share_fields else None
+    if opted_for and person.share_fields:
+        return consent is None or not consent.denies(person.collected_at)
+    return None if consent is None else consent.covers(person.collected_at)

@@ -9,13 +9,15 @@ people while holding it waits for whoever knows them first, who may be waiting f
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 from services.registration import store
+from services.registration.domain.consents import taken_back
 from services.registration.domain.events import refusal
 from services.registration.domain.forms import Agreed, Form, FormFault, Kept, read
+from services.registration.handlers.addresses import CONTACT, KnownBy, address_of
 from services.registration.handlers.desk import Desk, Request
 from services.registration.handlers.events import foresee
 from services.registration.handlers.waiting import waiting_for_events
@@ -43,16 +45,18 @@ _NOBODY: Final = Fault("field_invalid", "answers: the e-mail address or telephon
 class Answered:
     """A form that is in order: what is kept of it, and the consents that prove something.
 
-    `form` is the event's, by which the answers were read; `shared` are the fields that other
-    participants may see.
+    `form` is the event's, by which the answers were read, and `read_by` what the plan makes of it
+    for the source; `shared` are the fields that other participants may see.
     """
 
     request: Submission
     event_id: EventId
     form: tuple[FormField, ...]
+    read_by: Form
     kept: Kept
     consents: tuple[ConsentAnswer, ...]
     shared: tuple[str, ...]
+    agreed: Agreed
 
 
 @value_type
@@ -72,12 +76,14 @@ _Asked: TypeAlias = tuple[Place, datetime | None]
 class MadeReady:
     """What was done for a batch, by the place of each message, and for those who waited.
 
-    `event_ids` are for the events that it opens, by their references.
+    `event_ids` are for the events that it opens, by their references. `known_by` are addresses that
+    registrations are corrected to in it, as far as they lead to their people by now.
     """
 
     requests: Mapping[Place, Submission] = field(default_factory=dict)
     ready: Mapping[_Asked, Ready] = field(default_factory=dict)
     event_ids: Mapping[bytes, EventId] = field(default_factory=dict)
+    known_by: Collection[KnownBy] = frozenset()
 
     def request(
         self, desk: Desk, message: Message[RegistrationSubmitted]
@@ -116,7 +122,7 @@ class FormReader:
         kept = read(form, data.answers, agreed)
         if isinstance(kept, FormFault):
             return Fault(kept.reason, kept.detail)
-        return Answered(request, event.id, event.offer.form, kept, consents, shared)
+        return Answered(request, event.id, event.offer.form, form, kept, consents, shared, agreed)
 
 
 async def make_all_ready(
@@ -190,11 +196,13 @@ async def make_ready(
 ) -> tuple[list[Ready], list[tuple[Submission, Fault]]]:
     """Identify people and seal what is kept of them; those whose address cannot be one are faults.
 
-    Of somebody whose key was destroyed after the registration, the category is left out.
+    Of somebody whose key was destroyed after the registration, the category is left out; and what
+    rests on a yes that was taken back since: who waited for an event may have said no meanwhile.
     """
     if not answered:
         return [], []
     people, subjects, faults = await _identify(desk, tx, answered)
+    people = await _hear_noes(desk, tx, people, subjects)
     items = [
         ToSeal(
             subject_id,
@@ -213,6 +221,42 @@ async def make_ready(
         personal = {name: value for name, value in values.items() if value is not None}
         ready.append(Ready(one, subject_id, personal))
     return ready, faults
+
+
+async def _hear_noes(
+    desk: Desk, tx: Transaction, people: Sequence[Answered], subjects: Sequence[SubjectId]
+) -> list[Answered]:
+    """The same people, without answers that somebody agreed to and has taken back since. Nobody is
+    asked about whose answers need no yes.
+    """
+    purposes = frozenset(desk.purposes)
+    rest_on_yes = [
+        subject_id
+        for one, subject_id in zip(people, subjects, strict=True)
+        # Most forms have nothing of the kind, which the first tells at once.
+        if not purposes.isdisjoint(one.read_by.needs_yes_for)
+        and not purposes.isdisjoint(one.read_by.agreed_for(one.kept, one.agreed))
+    ]
+    consents = await store.consents_of(tx.connection, rest_on_yes, list(purposes))
+    if not consents:
+        return list(people)
+    return [
+        _without(one, taken_back(consents, subject_id, purposes, one.request.said_at))
+        for one, subject_id in zip(people, subjects, strict=True)
+    ]
+
+
+def _without(answered: Answered, gone: Collection[str]) -> Answered:
+    """Read again as if the purposes had not been agreed to: that asks for less, and faults nothing
+    that was in order.
+    """
+    if not gone:
+        return answered
+    agreed = replace(answered.agreed, taken_back=gone)
+    kept = read(answered.read_by, answered.request.data.answers, agreed)
+    if isinstance(kept, FormFault):
+        raise RuntimeError("a form asked for more where less was agreed to")
+    return replace(answered, kept=kept, agreed=agreed)
 
 
 async def _identify(
@@ -246,15 +290,13 @@ async def _identify(
 
 def _aliases(answered: Answered) -> list[Alias]:
     """By what the person is known: the source's number, the address; else this registration."""
-    request, contact = answered.request, answered.kept.content.get("contact", {})
+    request = answered.request
     aliases = []
     if request.data.person_number is not None:
         aliases.append(Alias("person_number", request.data.person_number, request.source))
-    email, phone = contact.get("email"), contact.get("phone")
-    if isinstance(email, str):
-        aliases.append(Alias("email", email))
-    elif isinstance(phone, str):
-        aliases.append(Alias("phone", phone))
+    address = address_of(answered.kept.content.get(CONTACT, {}))
+    if address is not None:
+        aliases.append(address)
     if not aliases:
         number = f"registration {request.data.registration_number}"
         aliases.append(Alias("person_number", number, request.source))

@@ -94,7 +94,6 @@ class _Intake:
         if isinstance(form, Fault):
             self.faults.append((request, form))
         else:
-            self.tx.dropped(form.kept.dropped)
             self.accepted.append((known, form, ready))
 
     async def candidates(self) -> list[_Candidate]:
@@ -103,11 +102,14 @@ class _Intake:
         made, faults = await make_ready(self.desk, self.tx, late)
         self.faults += faults
         late_ones = {one.answered.request.reference: one for one in made}
-        return [
+        found = [
             _Candidate(known, who)
             for known, answered, ready in self.accepted
             if (who := ready or late_ones.get(answered.request.reference)) is not None
         ]
+        for candidate in found:
+            self.tx.dropped(candidate.ready.answered.kept.dropped)
+        return found
 
     def decline(
         self,

@@ -1,0 +1,147 @@
+"""A no takes back what was agreed to until then: what rests on that is kept no more."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from prometheus_client import REGISTRY
+
+from services.registration.handlers.consents import keep_consents
+from services.registration.subscribers import subscriptions
+from shared.contract.consent import ConsentWithdrawn
+from shared.contract.registration import ParticipantRegistered, ParticipantUpdated
+from shared.contract.types import SubjectId
+from shared.privacy.subjects import Alias
+from tests.registration.conftest import NOW, Front, consent
+from tests.support.facts import Facts
+from tests.support.records import MadeRecord
+
+
+async def take_back(
+    front: Front, subject_id: SubjectId, *purposes: str, at: datetime = NOW
+) -> None:
+    """The consent service says that the person does not consent any more."""
+    facts = Facts()
+    gone = [
+        ConsentWithdrawn(subject_id=subject_id, purpose=purpose, at=at, plan_digest="0")
+        for purpose in purposes
+    ]
+    async with front.transaction() as tx:
+        await keep_consents(tx, [facts.message(fact) for fact in gone])
+
+
+def agreeing(front: Front) -> MadeRecord:
+    """Somebody who agrees to all that the event asks for."""
+    return front.submitted(
+        1,
+        answers={"diet": "nuts"},
+        consents=[consent("dietary-needs")],
+        share_with_participants=["networking.name"],
+    )
+
+
+async def known_before(front: Front) -> SubjectId:
+    """The same person, whom an earlier event has made known."""
+    async with front.transaction() as tx:
+        people = front.desk.privacy.people
+        (known,) = await people.identify(tx.connection, [[Alias("email", "p1@example.org")]])
+    return known
+
+
+@pytest.mark.parametrize("purpose", ["dietary-needs", "networking"])
+async def test_of_who_says_no_while_waiting_for_the_event_nothing_is_kept_that_rests_on_a_yes(
+    front: Front, purpose: str
+) -> None:
+    known = await known_before(front)
+    await front.take(agreeing(front), front.submitted(2, answers={"name": "B"}))
+    await take_back(front, known, purpose, at=NOW + timedelta(hours=3))
+    await front.take(front.event())
+    first, second = await front.said(ParticipantRegistered)
+    left = {"dietary-needs": "networking", "networking": "diet"}[purpose]
+    assert set(first.personal) == {"contact", left}
+    assert set(second.personal) == {"contact"}
+    assert await front.outcomes() == {"accepted": 3}
+
+
+async def test_what_a_no_keeps_out_is_counted_by_name(front: Front) -> None:
+    def counted() -> float:
+        return (
+            REGISTRY.get_sample_value("steward_surplus_fields_total", {"field": "diet.text"}) or 0
+        )
+
+    known = await known_before(front)
+    await take_back(front, known, "dietary-needs")
+    before = counted()
+    await front.take(agreeing(front))
+    await front.take(front.event())
+    assert counted() == before + 1
+
+
+async def test_a_no_from_before_takes_nothing_from_who_waits_for_the_event(front: Front) -> None:
+    known = await known_before(front)
+    await take_back(front, known, "dietary-needs", "networking", at=NOW - timedelta(days=90))
+    await front.take(agreeing(front))
+    await front.take(front.event())
+    (registered,) = await front.said(ParticipantRegistered)
+    assert set(registered.personal) == {"contact", "diet", "networking"}
+
+
+async def test_a_change_keeps_nothing_that_rests_on_a_consent_that_was_withdrawn(
+    front: Front,
+) -> None:
+    await front.take(front.event(), agreeing(front))
+    (before,) = await front.said(ParticipantRegistered)
+    await take_back(front, before.subject_id, "dietary-needs", "networking")
+    await front.take(front.changed(1, {"diet": "no fish", "name": "B"}))
+    (updated,) = await front.said(ParticipantUpdated)
+    assert updated.personal["contact"] != before.personal["contact"]
+    for category in ("diet", "networking"):
+        assert updated.personal[category] == before.personal[category]
+    await front.take(front.changed(1, {"diet": "no fish"}))
+    assert await front.facts() == []
+
+
+async def test_a_no_from_before_the_registration_takes_nothing_of_it_back(front: Front) -> None:
+    """What the form says is the later word; that it is heard from elsewhere is not waited for."""
+    known = await known_before(front)
+    before = NOW - timedelta(days=90)
+    await take_back(front, known, "dietary-needs", "networking", at=before)
+    await front.take(agreeing(front), front.changed(1, {"diet": "no fish", "name": "B"}))
+    await front.take(front.event())
+    updated = (await front.said(ParticipantUpdated))[0]
+    opened = {
+        category: await front.opened(known, category, updated.personal[category])
+        for category in ("diet", "networking")
+    }
+    assert opened["diet"] == {"text": "no fish"}
+    assert opened["networking"]["name"] == "B"
+
+
+async def test_what_rests_on_a_consent_that_was_withdrawn_can_be_taken_away(front: Front) -> None:
+    yes = [consent("dietary-needs")]
+    await front.take(front.event(), front.submitted(1, answers={"diet": "nuts"}, consents=yes))
+    (before,) = await front.said(ParticipantRegistered)
+    await take_back(front, before.subject_id, "dietary-needs")
+    await front.take(front.changed(1, {"diet": ""}))
+    (updated,) = await front.said(ParticipantUpdated)
+    assert set(updated.personal) == {"contact"}
+
+
+def test_only_consents_to_what_the_service_opens_data_for_concern_it(front: Front) -> None:
+    consents = {one.topic: one for one in subscriptions(front.desk)}["consent"]
+    assert consents.concerns is not None
+    facts = Facts()
+    heard = {
+        purpose
+        for purpose in ("dietary-needs", "networking", "marketing")
+        if consents.concerns(
+            facts.message(
+                ConsentWithdrawn(
+                    subject_id=SubjectId(uuid4()), purpose=purpose, at=NOW, plan_digest="0"
+                )
+            )
+        )
+    }
+    assert heard == {"dietary-needs", "networking"}
