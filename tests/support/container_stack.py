@@ -24,9 +24,12 @@ _ALONE: Final = {
     "KAFKA_PROCESS_ROLES": "broker,controller",
     "KAFKA_CONTROLLER_QUORUM_VOTERS": "1@localhost:9093",
     "KAFKA_CONTROLLER_LISTENER_NAMES": "CONTROLLER",
-    "KAFKA_LISTENERS": "EXTERNAL://:9094,CONTROLLER://localhost:9093",
-    "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "EXTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
-    "KAFKA_INTER_BROKER_LISTENER_NAME": "EXTERNAL",
+    "KAFKA_LISTENERS": "INTERNAL://localhost:9092,EXTERNAL://:9094,CONTROLLER://localhost:9093",
+    "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": (
+        "INTERNAL:PLAINTEXT,EXTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT"
+    ),
+    # The broker asks itself about transactions, and cannot reach the port that clients use.
+    "KAFKA_INTER_BROKER_LISTENER_NAME": "INTERNAL",
     "KAFKA_AUTO_CREATE_TOPICS_ENABLE": "false",
     "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
     "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR": "1",
@@ -50,7 +53,8 @@ class ContainerStack:
         port = choose_port(None, option="KAFKA_BOOTSTRAP_SERVERS")
         address = f"127.0.0.1:{port}"
         container = DockerContainer(KAFKA_IMAGE).with_envs(
-            **_ALONE, KAFKA_ADVERTISED_LISTENERS=f"EXTERNAL://{address}"
+            **_ALONE,
+            KAFKA_ADVERTISED_LISTENERS=f"INTERNAL://localhost:9092,EXTERNAL://{address}",
         )
         self._start(container, inside=9094, outside=port)
         asyncio.run(_until_ready(lambda: _ask_kafka(address)))
