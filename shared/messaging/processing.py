@@ -33,7 +33,7 @@ from shared.messaging.service import Service
 from shared.messaging.steps import Steps, no_steps
 from shared.messaging.subscription import Halted, Handler, Permanent
 from shared.messaging.tracing import Traces, untraced
-from shared.messaging.unit_of_work import Speaker, Transaction
+from shared.messaging.unit_of_work import BeginAgain, Speaker, Transaction
 from shared.runtime.clock import Clock, utc_now
 from shared.runtime.database import (
     Connection,
@@ -178,13 +178,23 @@ class Processor:
         done(batch)
 
     async def _transaction(self, batch: Batch, way: Way) -> None:
+        try:
+            await self._try(batch, way, may_begin_again=True)
+        except BeginAgain:
+            await self._try(batch, way)
+
+    async def _try(self, batch: Batch, way: Way, *, may_begin_again: bool = False) -> None:
         tools = self._tools
         trace = tools.traces(batch.taken)
         with HANDLER_SECONDS.time():
             # The server has its own, shorter limit; this one is for a server that is silent.
             async with bounded_transaction(self._pool, self._limit_s) as connection:
                 transaction = Transaction(
-                    connection, now=tools.now(), speaker=self._speaker, parents=trace.parents
+                    connection,
+                    now=tools.now(),
+                    speaker=self._speaker,
+                    parents=trace.parents,
+                    may_begin_again=may_begin_again,
                 )
                 round_ = Round(transaction)
                 claims = Claims.of(batch.taken)
@@ -335,7 +345,8 @@ def _condemning(fault: Fault) -> Way:
 
 def _is_at_fault(error: Exception) -> bool:
     """Whether a message, and not the world around it, made this happen."""
-    return not (isinstance(error, Fenced | Halted | PlanChanged) or is_transient(error))
+    world = BeginAgain | Fenced | Halted | PlanChanged
+    return not (isinstance(error, world) or is_transient(error))
 
 
 def _measure(round_: Round, counts: Counter[Count], batch: Batch) -> None:

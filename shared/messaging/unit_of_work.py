@@ -57,6 +57,10 @@ class Unsayable(Exception):  # noqa: N818 - what it is, not that it is an error
     """A fact that may not be published: a mistake in the code of the service that says it."""
 
 
+class BeginAgain(Exception):  # noqa: N818 - what is to be done
+    """All of a transaction is to be rolled back, prepared anew and tried once more, at once."""
+
+
 class Settled(NamedTuple):
     """So many messages of a partition that were waiting have come to this outcome."""
 
@@ -108,13 +112,15 @@ class Transaction:
         now: datetime,
         speaker: Speaker,
         parents: Mapping[Place, str] = MappingProxyType({}),
+        may_begin_again: bool = False,
     ) -> None:
         """`parents`: what facts go on from that are said because of the messages that stood there
-        (`tracing`).
+        (`tracing`). `may_begin_again`: who works in it may ask for a second try.
         """
         self.connection = connection
         self.now = now
         self._parents = parents
+        self._may_begin_again = may_begin_again
         self._speaker = speaker
         self._source = f"{_OUR_SOURCES}{speaker.service}"
         self.said: list[Encoded] = []
@@ -126,6 +132,14 @@ class Transaction:
         self.surplus: list[str] = []
         self.made_ready: Any = None
         """What a subscription's `prepare` has made ready for its handlers."""
+
+    def begin_again(self) -> None:
+        """For who finds under locks another world than the one that was prepared for: raises
+        `BeginAgain`, which a handler lets pass. Does nothing where this is the second try already:
+        what is found then has to be done with.
+        """
+        if self._may_begin_again:
+            raise BeginAgain
 
     def new_id(self) -> UUID:
         """A new UUID, version 7."""

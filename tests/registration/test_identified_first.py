@@ -14,8 +14,9 @@ from services.registration.handlers.batches import Handlers
 from shared.contract.codec import decode
 from shared.contract.message import Message
 from shared.contract.registration import ParticipantRegistered
+from shared.messaging.unit_of_work import Transaction
 from shared.privacy.subjects import Alias
-from tests.registration.conftest import Front, form_field
+from tests.registration.conftest import FORM, Front, form_field
 from tests.support.messaging import until
 
 WAITS = (
@@ -52,6 +53,42 @@ async def test_who_waited_for_an_event_is_identified_before_it_is_opened(front: 
 async def test_who_comes_with_the_announcement_is_identified_before_it(front: Front) -> None:
     await _beside_who_knows(front, 1, front.take(front.event(), front.submitted(1)))
     assert len(await front.said(ParticipantRegistered)) == 1
+
+
+async def test_whose_event_is_opened_meanwhile_is_identified_before_it_is_held(
+    front: Front,
+) -> None:
+    """The batch did not know the event when it looked, and knows it once it holds it."""
+    announced: Any = decode(front.event())
+    handlers, people = Handlers(front.desk), front.desk.privacy.people
+    async with front.transaction() as other:
+        await people.identify(other.connection, [[Alias("email", "p1@example.org")]])
+        async with front.transaction() as opening:
+            await handlers.prepare(opening, [announced])
+            working = asyncio.ensure_future(front.take(front.submitted(1)))
+            await _until_somebody_waits(front)
+            await handlers.announce(opening, [announced])
+        await _until_somebody_waits(front)
+        await store.lock_events(other.connection, [front.desk.event_reference("E-1")])
+    await working
+    assert await front.outcomes() == {"accepted": 1}
+
+
+async def test_who_comes_with_a_changed_form_is_read_by_that_at_once(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[Transaction] = []
+    monkeypatch.setattr(Transaction, "begin_again", tries.append)
+    await front.take(front.event())
+    organisation = form_field("organisation", "contact.organisation", "event-arrangement")
+    await front.take(
+        front.event(sequence=2, form=[*FORM, organisation]),
+        front.submitted(1, answers={"organisation": "Esimerkki ry"}),
+    )
+    (fact,) = await front.said(ParticipantRegistered)
+    contact = await front.opened(fact.subject_id, "contact", fact.personal["contact"])
+    assert contact["organisation"] == "Esimerkki ry"
+    assert not tries, "it was ready"
 
 
 async def test_the_rest_of_a_backlog_is_identified_before_its_event_is_held(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from services.registration import store
@@ -38,15 +39,25 @@ MOST_AT_ONCE: Final = 2_000
 
 
 def foresee(
-    desk: Desk, tx: Transaction, requests: Sequence[Request[EventAnnounced]]
+    desk: Desk,
+    tx: Transaction,
+    requests: Sequence[Request[EventAnnounced]],
+    known: Mapping[bytes, store.KnownEvent],
 ) -> dict[bytes, store.KnownEvent]:
-    """The events that these announcements open where nobody opens them before, by reference."""
+    """The events as the first announcement of each leaves them where nobody else announces them
+    meanwhile, by reference. Those that are not `known` are opened.
+    """
     foreseen: dict[bytes, store.KnownEvent] = {}
     for request in requests:
-        reference = request.reference
-        if reference not in foreseen and _wrong(desk.plan, request, None) is None:
+        reference, before = request.reference, known.get(request.reference)
+        wrong = _wrong(desk.plan, request, None if before is None else before.event)
+        if wrong is not None or reference in foreseen:
+            continue
+        if before is None:
             event = _opened(request, EventId(tx.new_id()))
             foreseen[reference] = store.KnownEvent(event, reference, has_backlog=False)
+        else:
+            foreseen[reference] = replace(before, event=changed(before.event, request.data))
     return foreseen
 
 

@@ -2,8 +2,9 @@
 
 Whoever holds an event keeps everybody else from it. So forms are read, people identified and data
 sealed before that, by the event as it is then; where it turns out to be another one under the lock,
-the same is done again there. That holds for those who waited for the event, too: who identifies
-people while holding it waits for whoever knows them first, who may be waiting for the event.
+the batch begins again, once, and what then is left is done there. That holds for those who waited
+for the event, too: who identifies people while holding it waits for whoever knows them first, who
+may be waiting for the event.
 """
 
 from __future__ import annotations
@@ -76,12 +77,14 @@ _Asked: TypeAlias = tuple[Place, datetime | None]
 class MadeReady:
     """What was done for a batch, by the place of each message, and for those who waited.
 
-    `event_ids` are for the events that it opens, by their references. `known_by` are addresses that
-    registrations are corrected to in it, as far as they lead to their people by now.
+    `faults` are of those whose address cannot be one. `event_ids` are for the events that it opens,
+    by their references. `known_by` are addresses that registrations are corrected to in it, as far
+    as they lead to their people by now.
     """
 
     requests: Mapping[Place, Submission] = field(default_factory=dict)
     ready: Mapping[_Asked, Ready] = field(default_factory=dict)
+    faults: Mapping[_Asked, Fault] = field(default_factory=dict)
     event_ids: Mapping[bytes, EventId] = field(default_factory=dict)
     known_by: Collection[KnownBy] = frozenset()
 
@@ -97,6 +100,10 @@ class MadeReady:
         if ready is None or ready.answered.event_id != known.event.id:
             return None
         return ready if ready.answered.form == known.event.offer.form else None
+
+    def fault_of(self, request: Submission) -> Fault | None:
+        """What is wrong with the address, as far as that was found out."""
+        return self.faults.get(_asked(request))
 
 
 def _asked(request: Submission) -> _Asked:
@@ -131,17 +138,20 @@ async def make_all_ready(
     submitted: Sequence[Submission],
     announced: Sequence[Request[EventAnnounced]],
 ) -> MadeReady:
-    """For a batch: whoever registers in it, and who waits for an event that it opens."""
+    """For a batch: whoever registers in it, and who waits for an event that it opens; by the events
+    as it leaves them.
+    """
     references = {desk.event_reference(request.data.event_number) for request in submitted}
     references |= {request.reference for request in announced}
     events = await store.events_by_reference(tx.connection, references)
-    opening = foresee(desk, tx, [one for one in announced if one.reference not in events])
-    waited = await waiting_for_events(desk, tx, opening.keys())
-    ready = await _make_ready(desk, tx, [*_submissions(waited), *submitted], events | opening)
-    return MadeReady(
-        {place_of(request.message.record): request for request in submitted},
-        ready,
-        {reference: known.event.id for reference, known in opening.items()},
+    foreseen = foresee(desk, tx, announced, events)
+    opening = foreseen.keys() - events.keys()
+    waited = await waiting_for_events(desk, tx, opening)
+    made = await _make_ready(desk, tx, [*_submissions(waited), *submitted], events | foreseen)
+    return replace(
+        made,
+        requests={place_of(request.message.record): request for request in submitted},
+        event_ids={reference: foreseen[reference].event.id for reference in opening},
     )
 
 
@@ -151,7 +161,7 @@ async def make_waiting_ready(
     """Whoever waits for these events, which are known by now."""
     events = await store.events_by_reference(tx.connection, references)
     waited = await waiting_for_events(desk, tx, events.keys())
-    return MadeReady(ready=await _make_ready(desk, tx, _submissions(waited), events))
+    return await _make_ready(desk, tx, _submissions(waited), events)
 
 
 def _submissions(requests: Sequence[Request[Any]]) -> list[Submission]:
@@ -163,14 +173,14 @@ async def _make_ready(
     tx: Transaction,
     requests: Sequence[Submission],
     events: Mapping[bytes, store.KnownEvent],
-) -> dict[_Asked, Ready]:
+) -> MadeReady:
     """Whoever seems to get an answer other than no or wait. Nothing is locked, nothing is said.
 
     Nobody is looked up, let alone made known, for a number that was answered before. All are
     identified at once: two batches that did it in parts would wait for each other.
     """
     if not requests:
-        return {}
+        return MadeReady()
     numbers = [request.reference for request in requests]
     done = await store.answered(tx.connection, numbers)
     reader = FormReader(desk)
@@ -187,8 +197,11 @@ async def _make_ready(
         if isinstance(form, Answered):
             answered.append(form)
             done.add(request.reference)
-    ready, _ = await make_ready(desk, tx, answered)
-    return {_asked(one.answered.request): one for one in ready}
+    ready, faults = await make_ready(desk, tx, answered)
+    return MadeReady(
+        ready={_asked(one.answered.request): one for one in ready},
+        faults={_asked(request): fault for request, fault in faults},
+    )
 
 
 async def make_ready(

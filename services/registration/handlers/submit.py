@@ -91,10 +91,14 @@ class _Intake:
     def _accept(self, request: Submission, known: store.KnownEvent) -> None:
         ready = self.made_ready.of(request, known)
         form = self.reader.read(request, known) if ready is None else ready.answered
+        if ready is None and not isinstance(form, Fault):
+            form = self.made_ready.fault_of(request) or form
         if isinstance(form, Fault):
             self.faults.append((request, form))
-        else:
-            self.accepted.append((known, form, ready))
+            return
+        if ready is None:
+            self.tx.begin_again()  # who identifies people under the lock waits for others there
+        self.accepted.append((known, form, ready))
 
     async def candidates(self) -> list[_Candidate]:
         """Everybody who is accepted, in order; for some nothing could be done before the lock."""
