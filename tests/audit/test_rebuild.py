@@ -28,6 +28,7 @@ from tests.support.entries import make_entry
 from tests.support.facts import NOON, Facts
 from tests.support.log import appending_to, entries, publish_all, settings_of
 from tests.support.records import MadeRecord
+from tests.support.waiting import until_somebody_waits
 from tests.support.work import Work
 
 Administrator: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -185,13 +186,7 @@ async def test_a_batch_that_waits_for_the_rebuild_is_not_in_its_way(
 
     async def begin_batch() -> None:
         waiting.append(asyncio.create_task(take_batch(work, *entries(facts, 1))))
-        query = (
-            "select count(*) from pg_stat_activity"
-            " where datname = current_database() and wait_event_type = 'Lock'"
-        )
-        async with asyncio.timeout(20):
-            while not await work.value(query):  # noqa: ASYNC110 - it tells nobody
-                await asyncio.sleep(0.01)
+        await until_somebody_waits(work.value)
 
     report = await rebuilt(work, administrator, records_of(messages), begin_batch)
     await waiting[0]

@@ -22,6 +22,7 @@ from shared.runtime.ids import new_id
 from tests.consent.answering import participation
 from tests.support.facts import NOON, WEBSITE, Facts
 from tests.support.messaging import until
+from tests.support.waiting import somebody_waits, until_somebody_waits
 from tests.support.work import Work
 
 AINO, EERO = "aino@example.org", "eero@example.org"
@@ -44,13 +45,10 @@ async def test_two_batches_with_the_same_people_take_turns(work: Work, handlers:
 
     async def let_the_other_begin() -> None:
         begun.set()
-        await until(somebody_waits)
+        await until_somebody_waits(work.value)
 
     async def go_on() -> None:
         pass
-
-    async def somebody_waits() -> bool:
-        return await _somebody_waits(work)
 
     first = [_withdrawal(facts, AINO), _contact(facts, EERO)]
     second = [_withdrawal(facts, EERO), _contact(facts, AINO)]
@@ -92,7 +90,7 @@ async def test_a_withdrawal_and_an_answer_do_not_hold_what_registrations_wait_fo
     async with work.parts.work(now=NOON) as tx:
         await handlers.record_participants(tx, [participation(ahead)])
         saying = asyncio.create_task(say())
-        await until(lambda: _somebody_waits(work))
+        await until_somebody_waits(work.value)
         await handlers.record_participants(tx, [participation(behind)])
     await saying
     assert await work.value("select count(*) from consent_record where state = 'withdrawn'") == 3
@@ -115,7 +113,7 @@ async def test_what_is_told_again_while_a_withdrawal_commits_brings_back_nobody_
             await until(again_or_waiting)
 
     async def again_or_waiting() -> bool:
-        return again.done() or await _somebody_waits(work)
+        return again.done() or await somebody_waits(work.value)
 
     withdrawing = asyncio.create_task(withdraw())
     await withdrawn.wait()
@@ -145,11 +143,6 @@ async def test_who_is_first_to_withdraw_does_not_wait_until_statements_are_known
                 await tx.close()
             assert len(tx.said) == 6, "it is a withdrawal"
             assert await connection.fetchval(known) == before
-
-
-async def _somebody_waits(work: Work) -> bool:
-    query = "select count(*) from pg_stat_activity where datname = current_database()"
-    return bool(await work.value(f"{query} and wait_event_type = 'Lock'"))
 
 
 def _contact(facts: Facts, email: str) -> Message[ContactSubmitted]:

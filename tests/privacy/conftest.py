@@ -22,6 +22,7 @@ from shared.runtime.database import Connection, connect_alone
 from shared.runtime.secrets import SecretsFolder
 from tests.conftest import SettingsFactory
 from tests.support.databases import create_database, drop_database
+from tests.support.waiting import until_somebody_waits
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -65,12 +66,26 @@ class SpokenTransaction:
 
 async def somebody_waits(administrator: Connection) -> None:
     """Return as soon as a connection of this database waits for a lock."""
-    waiting = (
-        "select exists (select from pg_stat_activity"
-        " where wait_event_type = 'Lock' and datname = current_database())"
-    )
-    while not await administrator.fetchval(waiting):  # noqa: ASYNC110 - the server tells nobody
-        await asyncio.sleep(0.01)
+    await until_somebody_waits(administrator.fetchval)
+
+
+WithPeppers = Callable[..., Privacy]
+
+
+@pytest.fixture
+def with_peppers(privacy: Privacy) -> WithPeppers:
+    """The same with these peppers, the newest first."""
+
+    def make(*peppers: bytes) -> Privacy:
+        return Privacy(
+            privacy.plan,
+            service="registration",
+            wrappers=KeyWrappers.of([bytes(32)]),
+            peppers=peppers,
+            reference_key=bytes(32),
+        )
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,7 @@ from shared.privacy.office import PrivacyOffice, Scope
 from shared.privacy.privacy import Privacy
 from shared.privacy.subjects import Alias, Person
 from shared.privacy.values import ToSeal
-from shared.privacy.wrapping import KeyWrappers
-from tests.privacy.conftest import NOW, Connect, SpokenTransaction, somebody_waits
+from tests.privacy.conftest import NOW, Connect, SpokenTransaction, WithPeppers, somebody_waits
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -99,17 +98,8 @@ async def test_an_address_that_led_to_somebody_who_is_erased_is_the_persons_too(
 
 
 async def test_what_is_known_under_an_older_pepper_is_not_taken_for_new(
-    privacy: Privacy, intake: Connection
+    with_peppers: WithPeppers, intake: Connection
 ) -> None:
-    def with_peppers(*peppers: bytes) -> Privacy:
-        return Privacy(
-            privacy.plan,
-            service="registration",
-            wrappers=KeyWrappers.of([bytes(32)]),
-            peppers=peppers,
-            reference_key=bytes(32),
-        )
-
     old, new = b"o" * 32, b"n" * 32
     who, other, third = await known(with_peppers(old), intake, OLD, OTHER, NEW)
     assert await with_peppers(old).people.add(intake, [(third, OTHER)]) == [True]

@@ -63,6 +63,34 @@ async def test_who_comes_back_before_an_erasure_is_at_its_end_is_not_erased(
     assert await privacy.people.find(intake, [OLD]) == [None]
 
 
+async def each_waits_for_the_other(
+    privacy: Privacy,
+    intake: Connection,
+    tx: SpokenTransaction,
+    office: PrivacyOffice,
+    administrator: Connection,
+    *,
+    person: Person,
+    comes_back: SubjectId,
+) -> None:
+    """An erasure begins while somebody comes back, and somebody comes back while it goes on."""
+    scope, later = Scope(person), NOW + timedelta(days=1)
+    await office.announce(tx, scope, NOW)
+    async with intake.transaction():
+        assert await privacy.seal(intake, [contact(comes_back, days=1)], at=NOW) != [None]
+        erasing = asyncio.create_task(office.destroy(tx, scope, NOW))
+        await somebody_waits(administrator)
+    await erasing
+    assert await office.everybody(tx.connection, OLD) == (person,)
+    await office.announce(tx, scope, later)
+    async with tx.connection.transaction():
+        await office.destroy(tx, scope, later)
+        sealing = asyncio.create_task(privacy.seal(intake, [contact(comes_back, days=2)], at=NOW))
+        await somebody_waits(administrator)
+    assert await sealing != [None]
+    assert await office.everybody(tx.connection, OLD) == (person,)
+
+
 async def test_an_erasure_waits_for_who_is_coming_back_and_they_for_it(
     privacy: Privacy,
     intake: Connection,
@@ -71,21 +99,9 @@ async def test_an_erasure_waits_for_who_is_coming_back_and_they_for_it(
     administrator: Connection,
 ) -> None:
     who = await subject(privacy, intake, OLD)
-    await office.announce(tx, Scope((who,)), NOW)
-    async with intake.transaction():
-        assert await privacy.seal(intake, [contact(who, days=1)], at=NOW) != [None]
-        erasing = asyncio.create_task(erased(office, tx, who))
-        await somebody_waits(administrator)
-    await erasing
-    assert await privacy.people.find(intake, [OLD]) == [who]
-    other = await subject(privacy, intake, NEW)
-    await office.announce(tx, Scope((other,)), NOW)
-    async with tx.connection.transaction():
-        await erased(office, tx, other)
-        sealing = asyncio.create_task(privacy.seal(intake, [contact(other, days=1)], at=NOW))
-        await somebody_waits(administrator)
-    assert await sealing != [None]
-    assert await privacy.people.find(intake, [NEW]) == [other]
+    await each_waits_for_the_other(
+        privacy, intake, tx, office, administrator, person=(who,), comes_back=who
+    )
 
 
 async def one_person(
@@ -122,22 +138,10 @@ async def test_an_erasure_waits_for_another_subject_of_the_person_that_is_coming
     office: PrivacyOffice,
     administrator: Connection,
 ) -> None:
-    first, second = person = await one_person(privacy, intake, tx, office)
-    await office.announce(tx, Scope(person), NOW)
-    async with intake.transaction():
-        assert await privacy.seal(intake, [contact(second, days=1)], at=NOW) != [None]
-        erasing = asyncio.create_task(office.destroy(tx, Scope(person), NOW))
-        await somebody_waits(administrator)
-    await erasing
-    assert await privacy.people.find(intake, [OLD]) == [first]
-    later = NOW + timedelta(days=1)
-    await office.announce(tx, Scope(person), later)
-    async with tx.connection.transaction():
-        await office.destroy(tx, Scope(person), later)
-        sealing = asyncio.create_task(privacy.seal(intake, [contact(second, days=2)], at=NOW))
-        await somebody_waits(administrator)
-    assert await sealing != [None]
-    assert await privacy.people.find(intake, [OLD]) == [first]
+    person = await one_person(privacy, intake, tx, office)
+    await each_waits_for_the_other(
+        privacy, intake, tx, office, administrator, person=person, comes_back=person[1]
+    )
 
 
 async def test_an_erasure_of_one_subject_alone_erases_no_person(

@@ -13,11 +13,10 @@ from shared.assembly import open_parts
 from shared.privacy.errors import AliasError
 from shared.privacy.privacy import Privacy
 from shared.privacy.subjects import Alias
-from shared.privacy.wrapping import KeyWrappers
 from shared.runtime.ids import SHARED_BYTES
 from shared.runtime.settings import ServiceSettings
 from tests.conftest import SettingsFactory
-from tests.privacy.conftest import Connect
+from tests.privacy.conftest import Connect, WithPeppers
 from tests.support.work import NO_KAFKA
 
 PrivacyOf = Callable[[str], Privacy]
@@ -288,17 +287,8 @@ async def test_a_known_person_gets_one_of_two_numbers_that_come_at_the_same_time
 
 
 async def test_what_an_older_pepper_knows_is_found_and_carried_over(
-    privacy: Privacy, connection: asyncpg.Connection[asyncpg.Record]
+    with_peppers: WithPeppers, connection: asyncpg.Connection[asyncpg.Record]
 ) -> None:
-    def with_peppers(*peppers: bytes) -> Privacy:
-        return Privacy(
-            privacy.plan,
-            service="registration",
-            wrappers=KeyWrappers.of([bytes(32)]),
-            peppers=peppers,
-            reference_key=bytes(32),
-        )
-
     old, new = b"o" * 32, b"n" * 32
     person = [number("1"), email("a@example.org")]
     (before,) = await with_peppers(old).people.identify(connection, [person])

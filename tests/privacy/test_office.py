@@ -24,12 +24,10 @@ from shared.privacy.office import RETIRED_AFTER, LinkReason, PrivacyOffice, Scop
 from shared.privacy.privacy import Privacy
 from shared.privacy.subjects import Alias
 from shared.privacy.values import ToOpen, ToSeal
-from shared.privacy.wrapping import KeyWrappers
-from tests.privacy.conftest import NOW, Connect, SpokenTransaction, somebody_waits
+from tests.privacy.conftest import NOW, Connect, SpokenTransaction, WithPeppers, somebody_waits
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 PrivacyOf = Callable[[str], Privacy]
-PlanOffice = Callable[..., Privacy]
 
 OLD, NEW, OTHER = (Alias("email", f"{name}@example.org") for name in ("old", "new", "other"))
 HELSINKI = ZoneInfo("Europe/Helsinki")
@@ -205,34 +203,18 @@ async def test_an_intake_at_the_same_moment_agrees_with_a_link(
 
 
 async def test_what_was_known_under_an_older_pepper_is_linked_under_the_newest(
-    privacy: Privacy, intake: Connection, tx: SpokenTransaction, plan_office: PlanOffice
+    privacy: Privacy, intake: Connection, tx: SpokenTransaction, with_peppers: WithPeppers
 ) -> None:
-    older, both = plan_office(b"o" * 32), plan_office(b"n" * 32, b"o" * 32)
+    older, both = with_peppers(b"o" * 32), with_peppers(b"n" * 32, b"o" * 32)
     who, other = await subject(older, intake, OLD), await subject(older, intake, NEW)
     office = PrivacyOffice(both, "cli:tester")
     assert await office.link(tx, NEW, who, "same-person") == "linked"
-    assert await subject(plan_office(b"n" * 32), intake, NEW) == who
+    assert await subject(with_peppers(b"n" * 32), intake, NEW) == who
     assert await office.everybody(tx.connection, OLD) == ((who, other),)
     assert await office.unlink(tx, NEW, who, "address-given-up")
     for peppers in ((b"n" * 32,), (b"o" * 32,)):
-        assert await plan_office(*peppers).people.find(intake, [NEW]) == [None]
+        assert await with_peppers(*peppers).people.find(intake, [NEW]) == [None]
     assert await both.people.everybody(intake, [OLD, NEW]) == [((who, other),), ()]
-
-
-@pytest.fixture
-def plan_office(privacy: Privacy) -> PlanOffice:
-    """Privacy with these peppers, the newest first."""
-
-    def make(*peppers: bytes) -> Privacy:
-        return Privacy(
-            privacy.plan,
-            service="registration",
-            wrappers=KeyWrappers.of([bytes(32)]),
-            peppers=peppers,
-            reference_key=bytes(32),
-        )
-
-    return make
 
 
 async def erased(office: PrivacyOffice, tx: SpokenTransaction, who: SubjectId) -> None:

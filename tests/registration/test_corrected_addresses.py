@@ -18,7 +18,7 @@ from tests.conftest import SettingsFactory
 from tests.consent.answering import withdrawal
 from tests.registration.conftest import NOW, Front, consent, form_field
 from tests.support.facts import Facts
-from tests.support.messaging import until
+from tests.support.waiting import until_somebody_waits
 from tests.support.work import NO_KAFKA, at_work
 
 MINUTE = timedelta(minutes=1)
@@ -158,19 +158,11 @@ async def test_who_corrects_an_address_waits_for_whom_it_is_before_the_event_is_
     """The other batch makes somebody known by it, and comes to the event after that."""
     await front.take(front.event(), front.submitted(1))
     subject_id = await registered(front)
-    waits = (
-        "select count(*) from pg_stat_activity"
-        " where datname = current_database() and wait_event_type = 'Lock'"
-    )
-
-    async def somebody_waits() -> bool:
-        return bool(await front.administrator.fetchval(waits))
-
     async with front.transaction() as other:
         people = front.desk.privacy.people
         (stranger,) = await people.identify(other.connection, [[Alias("email", NEW)]])
         working = asyncio.ensure_future(front.take(front.changed(1, CORRECTED)))
-        await until(somebody_waits)
+        await until_somebody_waits(front.administrator.fetchval)
         await store.lock_events(other.connection, [front.desk.event_reference("E-1")])
     await working
     assert len(await front.said(ParticipantUpdated)) == 1

@@ -17,19 +17,7 @@ from shared.contract.registration import ParticipantRegistered
 from shared.messaging.unit_of_work import Transaction
 from shared.privacy.subjects import Alias
 from tests.registration.conftest import FORM, Front, form_field
-from tests.support.messaging import until
-
-WAITS = (
-    "select count(*) from pg_stat_activity"
-    " where datname = current_database() and wait_event_type = 'Lock'"
-)
-
-
-async def _until_somebody_waits(front: Front) -> None:
-    async def somebody_waits() -> bool:
-        return bool(await front.administrator.fetchval(WAITS))
-
-    await until(somebody_waits)
+from tests.support.waiting import until_somebody_waits
 
 
 async def _beside_who_knows(front: Front, number: int, work: Awaitable[object]) -> None:
@@ -38,7 +26,7 @@ async def _beside_who_knows(front: Front, number: int, work: Awaitable[object]) 
         people = front.desk.privacy.people
         await people.identify(other.connection, [[Alias("email", f"p{number}@example.org")]])
         working = asyncio.ensure_future(work)
-        await _until_somebody_waits(front)
+        await until_somebody_waits(front.administrator.fetchval)
         await store.lock_events(other.connection, [front.desk.event_reference("E-1")])
     await working
 
@@ -66,9 +54,9 @@ async def test_whose_event_is_opened_meanwhile_is_identified_before_it_is_held(
         async with front.transaction() as opening:
             await handlers.prepare(opening, [announced])
             working = asyncio.ensure_future(front.take(front.submitted(1)))
-            await _until_somebody_waits(front)
+            await until_somebody_waits(front.administrator.fetchval)
             await handlers.announce(opening, [announced])
-        await _until_somebody_waits(front)
+        await until_somebody_waits(front.administrator.fetchval)
         await store.lock_events(other.connection, [front.desk.event_reference("E-1")])
     await working
     assert await front.outcomes() == {"accepted": 1}
@@ -117,7 +105,7 @@ async def test_who_was_made_ready_for_an_event_that_another_opens_is_asked_again
         await handlers.prepare(other, [later])
         with_phone = front.submitted(1, answers={"phone": "+358401234567"})
         working = asyncio.ensure_future(front.take(front.event(), with_phone))
-        await _until_somebody_waits(front)
+        await until_somebody_waits(front.administrator.fetchval)
         await handlers.announce(other, [later])
     await working
     (fact,) = await front.said(ParticipantRegistered)

@@ -18,8 +18,8 @@ from shared.contract.types import EventId, Sealed, SubjectId
 from shared.privacy.in_force import InForce
 from shared.privacy.plan import Period, load_plan
 from tests.support.facts import NOON, Facts, event_state, registered
-from tests.support.messaging import until
 from tests.support.plans import changed, written
+from tests.support.waiting import until_somebody_waits
 from tests.support.work import Work
 
 LONGER = ('anchor = "event_end"\nperiod = "P6M"', 'anchor = "event_end"\nperiod = "P9M"')
@@ -33,10 +33,6 @@ STAY_AS_LONG_AS_DIET = (
         'categories = ["diet"]\n\n[retention.marketing]',
         'categories = ["diet", "stay"]\n\n[retention.marketing]',
     ),
-)
-WAITS = (
-    "select count(*) from pg_stat_activity"
-    " where datname = current_database() and wait_event_type = 'Lock'"
 )
 
 SUBJECT = SubjectId(uuid4())
@@ -181,14 +177,11 @@ async def test_what_moves_while_it_is_looked_at_is_looked_at_again(
     in_force = InForce(load_plan(written(tmp_path, changed(*STAY_AS_LONG_AS_DIET))), 2)
     later = event_state(event_id=event.event_id, version=9, ends_at="2027-10-01T14:00:00Z")
 
-    async def somebody_waits() -> bool:
-        return bool(await work.value(WAITS))
-
     async with work.parts.record(now=NOON) as tx:
         moved = Facts().message(EventChanged(event=later))
         await Handlers(in_force).learn_events(tx, [moved])
         following = asyncio.create_task(follow(work, in_force))
-        await until(somebody_waits)
+        await until_somebody_waits(work.value)
     await following
     assert await dates(work) == {
         "contact": {("event-data", date(2028, 4, 2))},

@@ -31,6 +31,7 @@ from shared.runtime.database import Connection, Pool, open_pool
 from shared.runtime.health import Heartbeats
 from shared.runtime.settings import ServiceSettings
 from tests.support.clusters import Cluster, Do, Sent
+from tests.support.waiting import somebody_waits
 
 SCHEMA = "consent"
 """Any service's schema will do: the test brings its own table."""
@@ -252,8 +253,7 @@ class World:
 
     async def somebody_waits(self) -> bool:
         """Whether a connection to the database waits for a lock of another one."""
-        query = "select count(*) from pg_stat_activity where datname = current_database()"
-        return bool(await self.admin.fetchval(f"{query} and wait_event_type = 'Lock'"))
+        return await somebody_waits(self.admin.fetchval)
 
     async def dead_letters(self) -> list[dict[str, Any]]:
         rows = await self.admin.fetch(
