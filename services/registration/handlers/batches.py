@@ -41,9 +41,14 @@ class Handlers:
         submitted = [one for one in messages if type(one.data) is RegistrationSubmitted]
         announced = [one for one in messages if type(one.data) is EventAnnounced]
         changed = [one for one in messages if type(one.data) is RegistrationChanged]
+        taken_back = [one for one in messages if type(one.data) is CancellationRequested]
         known_by = await add_foreseen(self._desk, tx, self._desk.requests(changed))
         made = await make_all_ready(
-            self._desk, tx, self._desk.requests(submitted), self._desk.requests(announced)
+            self._desk,
+            tx,
+            self._desk.requests(submitted),
+            self._desk.requests(announced),
+            self._desk.requests(taken_back),
         )
         tx.made_ready = replace(made, known_by=known_by)
         await self._lock_events(tx, messages)

@@ -23,6 +23,7 @@ from services.registration.handlers.desk import Desk, Request
 from services.registration.handlers.events import foresee
 from services.registration.handlers.waiting import waiting_for_events
 from shared.contract.inbound import (
+    CancellationRequested,
     ConsentAnswer,
     EventAnnounced,
     FormField,
@@ -137,9 +138,10 @@ async def make_all_ready(
     tx: Transaction,
     submitted: Sequence[Submission],
     announced: Sequence[Request[EventAnnounced]],
+    taken_back: Sequence[Request[CancellationRequested]],
 ) -> MadeReady:
     """For a batch: whoever registers in it, and who waits for an event that it opens; by the events
-    as it leaves them.
+    as it leaves them, with the places that are given back in it.
     """
     references = {desk.event_reference(request.data.event_number) for request in submitted}
     references |= {request.reference for request in announced}
@@ -147,7 +149,9 @@ async def make_all_ready(
     foreseen = foresee(desk, tx, announced, events)
     opening = foreseen.keys() - events.keys()
     waited = await waiting_for_events(desk, tx, opening)
-    made = await _make_ready(desk, tx, [*_submissions(waited), *submitted], events | foreseen)
+    requests = [*_submissions(waited), *submitted]
+    left = await _left(tx, taken_back) if requests else frozenset[bytes]()
+    made = await _make_ready(desk, tx, requests, events | foreseen, left)
     return replace(
         made,
         requests={place_of(request.message.record): request for request in submitted},
@@ -164,6 +168,14 @@ async def make_waiting_ready(
     return await _make_ready(desk, tx, _submissions(waited), events)
 
 
+async def _left(
+    tx: Transaction, taken_back: Sequence[Request[CancellationRequested]]
+) -> Collection[bytes]:
+    """The references of the events that somebody leaves, as far as the registration is known."""
+    references = [request.reference for request in taken_back]
+    return await store.events_of_registrations(tx.connection, references)
+
+
 def _submissions(requests: Sequence[Request[Any]]) -> list[Submission]:
     return [request for request in requests if isinstance(request.data, RegistrationSubmitted)]
 
@@ -173,11 +185,13 @@ async def _make_ready(
     tx: Transaction,
     requests: Sequence[Submission],
     events: Mapping[bytes, store.KnownEvent],
+    left: Collection[bytes] = frozenset(),
 ) -> MadeReady:
     """Whoever seems to get an answer other than no or wait. Nothing is locked, nothing is said.
 
     Nobody is looked up, let alone made known, for a number that was answered before. All are
-    identified at once: two batches that did it in parts would wait for each other.
+    identified at once: two batches that did it in parts would wait for each other. Of events that
+    are `left`, by their references, nobody knows yet how many places they have.
     """
     if not requests:
         return MadeReady()
@@ -187,7 +201,9 @@ async def _make_ready(
     answered = []
     for request in requests:
         known = events.get(desk.event_reference(request.data.event_number))
-        if known is None or known.event.is_full_for_good:
+        if known is None:
+            continue
+        if known.event.is_full_for_good and known.reference not in left:
             continue
         if known.has_backlog and request.since is None:
             continue
