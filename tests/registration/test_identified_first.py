@@ -160,6 +160,25 @@ async def test_of_an_event_that_is_full_and_nobody_leaves_nobody_is_made_known(
         assert await people.find(connection, [Alias("email", "p3@example.org")]) == [None]
 
 
+async def test_an_address_that_the_form_asks_for_no_more_is_no_fault(front: Front) -> None:
+    """It passed as one, and was found to be none before the event was held."""
+    await front.take(front.event())
+    only_name = [form_field("name", "contact.name", "event-arrangement", required=True)]
+    later: Any = decode(front.event(sequence=2, form=only_name))
+    handlers = Handlers(front.desk)
+    async with front.transaction() as other:
+        await handlers.prepare(other, [later])
+        no_address = front.submitted(1, answers={"email": "a@-example-.org"})
+        working = asyncio.ensure_future(front.take(no_address))
+        await until_somebody_waits(front.administrator.fetchval)
+        await handlers.announce(other, [later])
+    await working
+    assert await front.dead_letters() == []
+    (fact,) = await front.said(ParticipantRegistered)
+    contact = await front.opened(fact.subject_id, "contact", fact.personal["contact"])
+    assert contact == {"name": "Person 1"}
+
+
 async def test_a_batch_that_finds_another_event_twice_begins_again_once(
     front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:

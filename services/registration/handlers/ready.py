@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 
 from services.registration import store
 from services.registration.domain.consents import taken_back
-from services.registration.domain.events import refusal
+from services.registration.domain.events import Event, refusal
 from services.registration.domain.forms import Agreed, Form, FormFault, Kept, read
 from services.registration.handlers.addresses import CONTACT, KnownBy, address_of
 from services.registration.handlers.desk import Desk, Request
@@ -60,6 +60,10 @@ class Answered:
     shared: tuple[str, ...]
     agreed: Agreed
 
+    def is_for(self, event: Event) -> bool:
+        """Whether it was read by what this event asks for."""
+        return self.event_id == event.id and self.form == event.offer.form
+
 
 @value_type
 class Ready:
@@ -85,7 +89,7 @@ class MadeReady:
 
     requests: Mapping[Place, Submission] = field(default_factory=dict)
     ready: Mapping[_Asked, Ready] = field(default_factory=dict)
-    faults: Mapping[_Asked, Fault] = field(default_factory=dict)
+    faults: Mapping[_Asked, tuple[Answered, Fault]] = field(default_factory=dict)
     event_ids: Mapping[bytes, EventId] = field(default_factory=dict)
     known_by: Collection[KnownBy] = frozenset()
 
@@ -98,13 +102,14 @@ class MadeReady:
     def of(self, request: Submission, known: store.KnownEvent) -> Ready | None:
         """Who was made ready, if the event still asks for the same."""
         ready = self.ready.get(_asked(request))
-        if ready is None or ready.answered.event_id != known.event.id:
-            return None
-        return ready if ready.answered.form == known.event.offer.form else None
+        return ready if ready is not None and ready.answered.is_for(known.event) else None
 
-    def fault_of(self, request: Submission) -> Fault | None:
-        """What is wrong with the address, as far as that was found out."""
-        return self.faults.get(_asked(request))
+    def fault_of(self, request: Submission, known: store.KnownEvent) -> Fault | None:
+        """What is wrong with the address, as far as that was found out, if the event still asks
+        for the same.
+        """
+        answered, fault = self.faults.get(_asked(request), (None, None))
+        return fault if answered is not None and answered.is_for(known.event) else None
 
 
 def _asked(request: Submission) -> _Asked:
@@ -216,13 +221,13 @@ async def _make_ready(
     ready, faults = await make_ready(desk, tx, answered)
     return MadeReady(
         ready={_asked(one.answered.request): one for one in ready},
-        faults={_asked(request): fault for request, fault in faults},
+        faults={_asked(answered.request): (answered, fault) for answered, fault in faults},
     )
 
 
 async def make_ready(
     desk: Desk, tx: Transaction, answered: Sequence[Answered]
-) -> tuple[list[Ready], list[tuple[Submission, Fault]]]:
+) -> tuple[list[Ready], list[tuple[Answered, Fault]]]:
     """Identify people and seal what is kept of them; those whose address cannot be one are faults.
 
     Of somebody whose key was destroyed after the registration, the category is left out; and what
@@ -290,7 +295,7 @@ def _without(answered: Answered, gone: Collection[str]) -> Answered:
 
 async def _identify(
     desk: Desk, tx: Transaction, answered: Sequence[Answered]
-) -> tuple[Sequence[Answered], list[SubjectId], list[tuple[Submission, Fault]]]:
+) -> tuple[Sequence[Answered], list[SubjectId], list[tuple[Answered, Fault]]]:
     """The form has seen most addresses that are none: what it let pass is looked at one by one."""
     privacy, connection = desk.privacy, tx.connection
     try:
@@ -300,14 +305,14 @@ async def _identify(
             [],
         )
     except AliasError:
-        faults: list[tuple[Submission, Fault]] = []
+        faults: list[tuple[Answered, Fault]] = []
         right: list[Answered] = []
         for one in answered:
             try:
                 for alias in _aliases(one):
                     written(alias, region=desk.plan.organisation.region)
             except AliasError:
-                faults.append((one.request, _NOBODY))
+                faults.append((one, _NOBODY))
             else:
                 right.append(one)
         return (

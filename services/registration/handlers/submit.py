@@ -92,7 +92,7 @@ class _Intake:
         ready = self.made_ready.of(request, known)
         form = self.reader.read(request, known) if ready is None else ready.answered
         if ready is None and not isinstance(form, Fault):
-            form = self.made_ready.fault_of(request) or form
+            form = self.made_ready.fault_of(request, known) or form
         if isinstance(form, Fault):
             self.faults.append((request, form))
             return
@@ -104,7 +104,7 @@ class _Intake:
         """Everybody who is accepted, in order; for some nothing could be done before the lock."""
         late = [answered for _, answered, ready in self.accepted if ready is None]
         made, faults = await make_ready(self.desk, self.tx, late)
-        self.faults += faults
+        self.faults += [(answered.request, fault) for answered, fault in faults]
         late_ones = {one.answered.request.reference: one for one in made}
         found = [
             _Candidate(known, who)
