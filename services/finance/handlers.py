@@ -282,13 +282,15 @@ def _corrected(data: ParticipantUpdated, standing: store.Standing) -> Told:
 
 
 def _told(data: ParticipantRegistered, invoice_id: InvoiceId, context: str) -> Told:
+    collected = collected_at(data)
     return Told(
         invoice_id=invoice_id,
         subject_id=data.subject_id,
         context=context,
         personal=data.personal,
-        as_of=data.registered_at,
-        collected_at=collected_at(data),
+        # Not since they have the place: a correction may be sent before that and come after it.
+        as_of=collected,
+        collected_at=collected,
     )
 
 

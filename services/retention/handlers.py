@@ -33,6 +33,7 @@ from shared.contract.registration import (
     ParticipantUpdated,
     RegistrationCancelled,
     RegistrationWaitlisted,
+    collected_at,
 )
 from shared.contract.types import EventId
 from shared.messaging.unit_of_work import Transaction
@@ -227,8 +228,11 @@ def _categories(data: Participation) -> tuple[str, ...]:
 
 
 def _as_of(data: Participation) -> datetime:
+    """Since when the person's data are what the fact tells. A place may be given later: a
+    correction may be sent before that and come after it.
+    """
     if isinstance(data, ParticipantRegistered):
-        return data.registered_at
+        return collected_at(data)
     if isinstance(data, RegistrationCancelled):
         return data.cancelled_at
     return data.updated_at if isinstance(data, ParticipantUpdated) else data.waitlisted_at

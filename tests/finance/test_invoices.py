@@ -261,6 +261,24 @@ async def test_who_is_corrected_while_waiting_for_a_place_is_invoiced_with_the_p
     assert await buyer(work, invoice_id_of(effect)) == {"name": "Right Oy"}
 
 
+async def test_a_correction_that_was_sent_before_the_place_was_given_reaches_the_invoice_after_it(
+    work: Work, registration_at_work: Work, handlers: Handlers
+) -> None:
+    event, subject = event_state(), SubjectId(uuid4())
+    personal = await seal(registration_at_work, subject, event, billing={"name": "Old Oy"})
+    moved_up = registered(
+        event,
+        subject_id=subject,
+        personal=personal,
+        registered_at=NOON + timedelta(hours=2),
+        collected_at=NOON,
+    )
+    invoice = invoice_id_of(await work.do(handlers.issue_invoices, [moved_up]))
+    corrected = await seal(registration_at_work, subject, event, billing={"name": "New Oy"})
+    await work.do(handlers.correct_buyers, [updated(moved_up, corrected, hours=1)])
+    assert await buyer(work, invoice) == {"name": "New Oy"}
+
+
 @pytest.mark.parametrize("limit", [ProcessingRestricted, ObjectionRecorded])
 async def test_a_correction_reaches_the_invoice_though_the_data_may_not_be_used(
     limit: type[ProcessingRestricted | ObjectionRecorded],

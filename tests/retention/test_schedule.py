@@ -17,7 +17,12 @@ from services.retention.subscribers import subscriptions
 from shared.contract.consent import ConsentGiven, ConsentWithdrawn
 from shared.contract.finance import InvoiceIssued
 from shared.contract.message import Message
-from shared.contract.registration import EventChanged, EventState, RegistrationCancelled
+from shared.contract.registration import (
+    EventChanged,
+    EventState,
+    ParticipantUpdated,
+    RegistrationCancelled,
+)
 from shared.contract.registry import REGISTRY, MessageData
 from shared.contract.types import InvoiceId, Money, RegistrationId, Sealed, SubjectId
 from shared.messaging.subscription import Handler
@@ -131,6 +136,28 @@ async def test_what_is_told_again_changes_nothing_in_every_order(
         handler, message = told[number]
         await work.do(handler, [message])
     assert (await work.rows(schedule), await work.rows("select * from event_anchor")) == once
+
+
+async def test_what_a_correction_adds_counts_though_it_was_sent_before_the_place_was_given(
+    work: Work, handlers: Handlers
+) -> None:
+    has_a_place = carrying(
+        event_state(), "diet", registered_at=NOON + timedelta(hours=2), collected_at=NOON
+    )
+    await work.do(handlers.schedule_registrations, [has_a_place])
+    assert (await due_dates(work))["registration"] == date(2026, 10, 16)
+    corrected = has_a_place.data.model_dump(exclude={"registered_at"}) | {
+        "personal": {"contact": Sealed(b"sealed"), "diet": Sealed(b"sealed")},
+        "updated_at": NOON + timedelta(hours=1),
+    }
+    await work.do(
+        handlers.schedule_registrations, [said(ParticipantUpdated.model_validate(corrected))]
+    )
+    assert await due_dates(work) == {
+        "contact": date(2027, 4, 2),
+        "diet": date(2026, 10, 16),
+        "registration": date(2027, 4, 2),
+    }
 
 
 async def test_a_batch_that_holds_an_older_version_does_not_move_the_event_back(
