@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 
 from services.consent.handlers import Handlers
 from services.registration import store
+from services.registration.handlers.consents import keep_consents
+from shared.contract.consent import ConsentWithdrawn
 from shared.contract.registration import ParticipantRegistered, ParticipantUpdated
 from shared.contract.types import SubjectId
 from shared.privacy.office import PrivacyOffice, Scope
@@ -133,6 +136,76 @@ async def test_a_correction_that_is_declined_or_wrong_leads_nowhere(front: Front
         assert await whom(front, address) == []
     assert await front.dead_letters() == [("field_missing", "answers.name is missing")]
     assert len(await front.said(ParticipantUpdated)) == 1, "that it is none, nobody could tell"
+
+
+async def test_a_correction_with_a_wrong_answer_that_was_agreed_to_leads_nowhere(
+    front: Front,
+) -> None:
+    agreed = front.submitted(1, consents=[consent("dietary-needs")])
+    await front.take(front.event(), agreed)
+    await front.take(front.changed(1, {**CORRECTED, "diet": "x" * 501}))
+    said = "answers.diet is longer than 500 characters"
+    assert await front.dead_letters() == [("field_invalid", said)]
+    assert await whom(front, NEW) == []
+
+
+async def test_an_address_that_was_agreed_to_and_taken_back_leads_nowhere(front: Front) -> None:
+    form = [
+        form_field("name", "contact.name", "event-arrangement", required=True),
+        form_field("email", "contact.email", "dietary-needs", type="email"),
+    ]
+    await front.take(
+        front.event(form=form), front.submitted(1, consents=[consent("dietary-needs")])
+    )
+    no = ConsentWithdrawn(
+        subject_id=await registered(front),
+        purpose="dietary-needs",
+        at=NOW + MINUTE,
+        plan_digest="00",
+    )
+    async with front.transaction() as tx:
+        await keep_consents(tx, [Facts().message(no, received_at=NOW + MINUTE)])
+    front.now = NOW + 2 * MINUTE
+    await front.take(front.changed(1, CORRECTED))
+    assert await whom(front, NEW) == []
+    assert await front.dead_letters() == []
+
+
+async def test_a_correction_that_something_else_of_its_batch_overtakes_leads_nowhere(
+    front: Front,
+) -> None:
+    """A cancellation, also under another key; an end that is moved; what is wrong before it."""
+    numbers = (1, 2, 3, 4)
+    await front.take(
+        front.event(),
+        front.event(event_number="E-2"),
+        *(front.submitted(number) for number in numbers[:3]),
+        front.submitted(4, event_number="E-2"),
+    )
+    new = {number: f"new{number}@example.org" for number in numbers}
+    corrected = {number: front.changed(number, {"email": new[number]}) for number in numbers}
+    over = {"starts_at": "2026-08-01T06:00:00Z", "ends_at": "2026-08-01T14:00:00Z"}
+    await front.take(
+        front.taken_back(1),
+        corrected[1],
+        replace(corrected[2], key=b"another"),
+        front.taken_back(2),
+        front.changed(3, {"name": ""}),
+        corrected[3],
+        front.event(event_number="E-2", sequence=2, **over),
+        corrected[4],
+    )
+    assert [await whom(front, address) for address in new.values()] == [[], [], [], []]
+    assert await front.said(ParticipantUpdated) == []
+    outcomes = await front.outcomes()
+    assert (outcomes["refused"], outcomes["dead_letter"], outcomes["parked"]) == (3, 1, 1)
+
+
+async def test_two_corrections_of_one_batch_lead_to_the_person_by_both(front: Front) -> None:
+    await front.take(front.event(), front.submitted(1))
+    subject_id = await registered(front)
+    await front.take(front.changed(1, CORRECTED), front.changed(1, {"email": "newest@example.org"}))
+    assert await whom(front, NEW) == await whom(front, "newest@example.org") == [subject_id]
 
 
 async def test_what_was_corrected_before_an_erasure_leads_nowhere(

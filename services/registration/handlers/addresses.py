@@ -7,17 +7,21 @@ correction itself.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from pydantic import JsonValue
 
 from services.registration import store
 from services.registration.domain.events import change_refusal
-from services.registration.domain.forms import Agreed, Kept, read_changes
-from services.registration.handlers.desk import Desk, Request
-from shared.contract.inbound import RegistrationChanged
+from services.registration.domain.forms import Kept, read_changes
+from services.registration.handlers.desk import OF_EVENT, Desk, Request
+from services.registration.handlers.lookup import agreed_to
+from shared.contract.inbound import CancellationRequested, RegistrationChanged
+from shared.contract.message import Message
 from shared.contract.types import SubjectId
+from shared.messaging.places import key_of
 from shared.messaging.unit_of_work import Transaction
 from shared.privacy.errors import AliasError
 from shared.privacy.subjects import Alias, written
@@ -37,33 +41,72 @@ def address_of(contact: Mapping[str, JsonValue]) -> Alias | None:
 
 
 async def add_foreseen(
-    desk: Desk, tx: Transaction, changes: Sequence[Request[RegistrationChanged]]
+    desk: Desk, tx: Transaction, messages: Sequence[Message[Any]]
 ) -> frozenset[KnownBy]:
-    """Let the e-mail addresses that registrations are about to be corrected to lead to their
-    people; those that do. Nothing is locked yet, nothing is said.
+    """Let the e-mail addresses that registrations are about to be corrected to in a batch lead to
+    their people; those that do. Nothing is locked yet, nothing is said.
 
-    A telephone number counts where there is no e-mail, which only who opens the data knows.
+    An address goes on leading to somebody, so a correction is read as it will be under the lock,
+    and one that the batch may come to decline or park is left for that. A telephone number counts
+    where there is no e-mail, which only who opens the data knows.
     """
-    asked = [request for request in changes if _may_hold_email(request.data.answers)]
+    asked = _alone(desk, messages)
     if not asked:
         return frozenset()
     rows = await store.registrations_by_reference(
         tx.connection, [request.reference for request in asked]
     )
     events = await store.events_by_id(tx.connection, {row.event_id for row in rows.values()})
+    people = [row.subject_id for row in rows.values()]
+    consents = await store.consents_of(tx.connection, people, list(desk.purposes))
+    changing = _changing(desk, messages)
     foreseen = []
     for request in asked:
         row = rows.get(request.reference)
         if row is None or row.status == "cancelled":
             continue
-        event = events[row.event_id].event
-        if change_refusal(event, request.at) is not None:
+        known = events[row.event_id]
+        if known.reference in changing or change_refusal(known.event, request.at) is not None:
             continue
-        kept = read_changes(desk.form(event, row.source), request.data.answers, Agreed())
+        form = desk.form(known.event, row.source)
+        kept = read_changes(form, request.data.answers, agreed_to(desk, row, consents))
         email = kept.content.get(CONTACT, {}).get("email") if isinstance(kept, Kept) else None
         if isinstance(email, str):
             foreseen.append((row.subject_id, Alias("email", email)))
     return await add_addresses(desk, tx, foreseen)
+
+
+def _alone(desk: Desk, messages: Sequence[Message[Any]]) -> list[Request[RegistrationChanged]]:
+    """The corrections that may hold an e-mail address and have nothing in the batch that could keep
+    them from being done: no message of their key, behind which they would be parked, and nobody who
+    takes the registration back, which is handled first.
+    """
+    changes = [
+        message
+        for message in messages
+        if type(message.data) is RegistrationChanged and _may_hold_email(message.data.answers)
+    ]
+    if not changes:
+        return []
+    of_key = Counter(key_of(one.record) for one in messages)
+    of_key[None] = 1  # they have no order to keep, and nothing is parked behind them
+    taken_back = {
+        desk.request(one).reference for one in messages if type(one.data) is CancellationRequested
+    }
+    return [
+        request
+        for request in desk.requests(changes)
+        if of_key[key_of(request.message.record)] == 1 and request.reference not in taken_back
+    ]
+
+
+def _changing(desk: Desk, messages: Sequence[Message[Any]]) -> set[bytes]:
+    """The references of the events that the batch announces or cancels."""
+    return {
+        desk.event_reference(message.data.event_number)
+        for message in messages
+        if type(message.data) in OF_EVENT
+    }
 
 
 def _may_hold_email(answers: Mapping[str, JsonValue]) -> bool:

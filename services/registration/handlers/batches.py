@@ -40,9 +40,8 @@ class Handlers:
         """
         submitted = [one for one in messages if type(one.data) is RegistrationSubmitted]
         announced = [one for one in messages if type(one.data) is EventAnnounced]
-        changed = [one for one in messages if type(one.data) is RegistrationChanged]
         taken_back = [one for one in messages if type(one.data) is CancellationRequested]
-        known_by = await add_foreseen(self._desk, tx, self._desk.requests(changed))
+        known_by = await add_foreseen(self._desk, tx, messages)
         made = await make_all_ready(
             self._desk,
             tx,

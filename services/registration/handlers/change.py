@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from services.registration import store
-from services.registration.domain.consents import Consent, taken_back
+from services.registration.domain.consents import Consent
 from services.registration.domain.forms import (
     Agreed,
     Content,
@@ -25,7 +25,7 @@ from services.registration.handlers.addresses import (
     address_of,
 )
 from services.registration.handlers.desk import Desk, Request, accept
-from services.registration.handlers.lookup import Found, look_up
+from services.registration.handlers.lookup import Found, agreed_to, look_up
 from services.registration.handlers.waiting import condemn
 from shared.contract.inbound import RegistrationChanged
 from shared.contract.message import Fault
@@ -95,15 +95,10 @@ def _read(
     found: Found[RegistrationChanged],
     consents: Mapping[tuple[SubjectId, str], Consent],
 ) -> _Edit | FormFault | None:
-    """What of the change is kept, or what is wrong with it; None where nothing is kept.
-
-    The registration tells what was agreed to, and `consents` what of that was taken back since.
-    """
+    """What of the change is kept, or what is wrong with it; None where nothing is kept."""
     row = found.registration
     form = desk.form(found.event, row.source)
-    given = {answer.purpose for answer in row.consents if answer.given}
-    gone = taken_back(consents, row.subject_id, desk.purposes, row.collected_at)
-    agreed = Agreed(given, row.share_fields, gone)
+    agreed = agreed_to(desk, row, consents)
     kept = read_changes(form, found.request.data.answers, agreed)
     if isinstance(kept, FormFault):
         return kept

@@ -1,4 +1,6 @@
-"""Registrations that changes and cancellations name, and what happens to those that are unknown."""
+"""Registrations that changes and cancellations name, what was agreed to in them, and what happens
+to those that are unknown.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +9,13 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from services.registration import store
+from services.registration.domain.consents import Consent, taken_back
 from services.registration.domain.events import Event, change_refusal
+from services.registration.domain.forms import Agreed
 from services.registration.handlers.desk import About, Desk, Request, accept, decline
 from services.registration.handlers.waiting import Waits, keep_waiting
 from shared.contract.inbound import CancellationRequested, RegistrationChanged
-from shared.contract.types import EventId
+from shared.contract.types import EventId, SubjectId
 from shared.messaging.unit_of_work import Transaction
 
 F = TypeVar("F", RegistrationChanged, CancellationRequested)
@@ -29,6 +33,17 @@ class Found(Generic[F]):
     def about(self) -> About:
         row = self.registration
         return About(row.event_id, row.id, row.subject_id)
+
+
+def agreed_to(
+    desk: Desk, row: store.Registration, consents: Mapping[tuple[SubjectId, str], Consent]
+) -> Agreed:
+    """What the person agreed to in the registration; and what of that was taken back since, by what
+    they have said of each purpose that this service opens data for.
+    """
+    given = {answer.purpose for answer in row.consents if answer.given}
+    gone = taken_back(consents, row.subject_id, desk.purposes, row.collected_at)
+    return Agreed(given, row.share_fields, gone)
 
 
 async def look_up(desk: Desk, tx: Transaction, requests: Sequence[Request[F]]) -> list[Found[F]]:
@@ -54,8 +69,8 @@ def _judge(
     events: Mapping[EventId, store.KnownEvent],
 ) -> Found[F] | None:
     found = Found(request, row, events[row.event_id].event)
-    taken_back = isinstance(request.data, CancellationRequested)
-    if taken_back and row.cancelled_by == "person":
+    is_cancellation = isinstance(request.data, CancellationRequested)
+    if is_cancellation and row.cancelled_by == "person":
         accept(tx, request)  # taken back before: nothing more happens
         return None
     reason = change_refusal(found.event, request.at)
