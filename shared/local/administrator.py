@@ -14,6 +14,10 @@ from shared.runtime.database import Administrator
 from shared.runtime.secrets import SecretsFolder
 
 _PASSWORD = "administrator"  # noqa: S105 - the name of its file
+_WANTED = (
+    "DATABASE_URL has to sign in as the administrator, as for `steward migrate`; in containers:"
+    " `docker compose run --rm administrator` with the command"
+)
 
 
 class NotAdministratorError(Exception):
@@ -30,17 +34,18 @@ async def connected(
     database_url: str, folder: SecretsFolder, *, schema: str = "public"
 ) -> AsyncIterator[Administrator]:
     """The administrator's connection, while it is needed. NotAdministratorError for another's."""
-    connection = await asyncpg.connect(
-        administrator_url(database_url, folder),
-        timeout=10,
-        server_settings={"search_path": schema},
-    )
+    try:
+        connection = await asyncpg.connect(
+            administrator_url(database_url, folder),
+            timeout=10,
+            server_settings={"search_path": schema},
+        )
+    except asyncpg.InvalidAuthorizationSpecificationError:
+        raise NotAdministratorError(_WANTED) from None
     try:
         yield connection
     except asyncpg.InsufficientPrivilegeError:
-        raise NotAdministratorError(
-            "DATABASE_URL has to sign in as the administrator, as for `steward migrate`"
-        ) from None
+        raise NotAdministratorError(_WANTED) from None
     finally:
         await connection.close()
 

@@ -14,10 +14,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from asyncpg import InvalidPasswordError
 
 from services.cli.environment import use_running_system
 from services.cli.failures import sentence
 from services.cli.root import app
+from services.cli.status import print_targets, show
 from shared.local.administrator import administrator_url
 from shared.local.errors import LocalError
 from shared.local.process import Identity
@@ -92,6 +94,19 @@ def test_status_of_nothing_can_be_read_by_a_program(steward: Steward) -> None:
     assert json.loads(done.stdout) == {"running": False, "services": [], "processes": []}
 
 
+def test_status_where_servers_are_named_says_where_else_to_look(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in a container, where services run that no `steward up` started."""
+    monkeypatch.setenv("STEWARD_HOME", str(home))
+    monkeypatch.setenv("DATABASE_URL", "postgresql://h/d")
+    assert (show(as_json=False), print_targets()) == (1, 1)
+    told = capsys.readouterr()
+    for text in (told.out, told.err):
+        assert "no system that `steward up` started runs here" in text
+        assert "docker compose ps" in text
+
+
 def test_down_where_nothing_runs_is_no_failure(steward: Steward) -> None:
     done = steward("down")
     assert (done.returncode, done.stdout) == (0, "nothing is running\n")
@@ -146,6 +161,13 @@ NOWHERE = {
     "KAFKA_SASL_MECHANISM": "PLAIN",
     "DATABASE_URL": "postgresql://h/d",
 }
+
+
+def test_a_password_that_is_refused_is_not_called_a_server_that_is_away() -> None:
+    said = sentence(InvalidPasswordError("password of user canary"))
+    assert "the database refuses the sign-in (InvalidPasswordError)" in said
+    assert "cannot be reached" not in said
+    assert "canary" not in said
 
 
 def running_here(home: Path, addresses: Mapping[str, str] = NOWHERE) -> None:
