@@ -26,6 +26,8 @@ _TOLD = (
     ("shared.privacy.ports", "NotTakenBackError"),
 )
 
+_SIGN_IN = "28"  # class of SQLSTATE (PostgreSQL, appendix A)
+
 
 def sentence(error: Exception) -> str:
     """The error's own text where it is meant to be read; else its class and place, no values.
@@ -38,6 +40,12 @@ def sentence(error: Exception) -> str:
             return str(error)
     from shared.runtime.database import describe, is_transient
 
+    # Services go on trying, and so it is transient; who gave a command has to do something.
+    if str(getattr(error, "sqlstate", None)).startswith(_SIGN_IN):
+        return (
+            f"the database refuses the sign-in ({type(error).__name__}): `steward migrate` sets "
+            "passwords of services anew; the administrator's user and password are in DATABASE_URL"
+        )
     if is_transient(error):
         return (
             f"the database or Kafka cannot be reached ({type(error).__name__}); see "

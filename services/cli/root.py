@@ -226,10 +226,16 @@ def init() -> None:
 def migrate() -> None:
     """Make or bring up to date roles, schemas, tables and topics. Safe to repeat.
 
-    Example: KAFKA_BOOTSTRAP_SERVERS=… DATABASE_URL=postgresql://admin:…@host/db steward migrate
+    Servers are those of the environment, or of the system that runs here. A DATABASE_URL that is
+    given is the administrator's.
+
+    Examples: steward migrate ·
+    KAFKA_BOOTSTRAP_SERVERS=… DATABASE_URL=postgresql://admin:…@host/db steward migrate
     """
+    from services.cli.environment import use_running_system
     from services.cli.run import run_migration
 
+    use_running_system()
     run_migration()
 
 

@@ -39,28 +39,32 @@ def _spec(name: str) -> ServiceSpec:
 
 
 def run_migration() -> None:
-    """Migrate the servers that the environment names, and say what was done."""
+    """Migrate the servers that the environment names, as the administrator of the database, and say
+    what was done.
+    """
     from services.cli.migration import (
         loud_services,
         migrate_everything,
         refuse_other_secrets,
         warning_of,
     )
+    from shared.local.administrator import administrator_url
 
     secrets = SecretsFolder(secrets_path())
     settings = ServiceSettings.load().model_copy(update={"secrets": secrets.path})
     secrets.create()
-    asyncio.run(refuse_other_secrets(settings.database_url, settings))
+    database_url = administrator_url(settings.database_url, secrets)
+    asyncio.run(refuse_other_secrets(database_url, settings))
     files, topics = asyncio.run(
         migrate_everything(
-            settings.database_url,
+            database_url,
             settings.cluster,
             secrets,
             plan_path(),
             replication_factor=TopicSettings.load().replication_factor,
         )
     )
-    loud = asyncio.run(loud_services(settings.database_url, secrets))
+    loud = asyncio.run(loud_services(database_url, secrets))
     if warning := warning_of(loud):
         typer.echo(f"warning: {warning}", err=True)
     typer.echo(f"{len(files)} migrations run, {len(topics)} topics made; all is up to date")

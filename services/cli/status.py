@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections import deque
 from typing import Final
@@ -24,6 +25,10 @@ _RATE_OF_S = 1.0
 _ABOUT_ONE_LOOK = "rate of one second, p99 of a batch since the start; oldest: age in the outbox"
 _ABOUT_WATCHING = "rate, p99 of a batch: last minute; oldest: age in the outbox; Ctrl-C ends"
 _NOTHING_RUNS = "nothing is running; `steward up` starts it"
+_NONE_OF_OURS = (
+    "no system that `steward up` started runs here; in containers `docker compose ps` shows each"
+    " process, and everywhere /readyz at its port says what is missing"
+)
 
 _console = Console(highlight=False)
 
@@ -47,10 +52,16 @@ def print_targets() -> int:
     state = read_state(home_folder() / "run")
     running = state is not None and state.running()
     if state is None or not running:
-        sys.stderr.write(f"steward: {_NOTHING_RUNS}\n")
+        sys.stderr.write(f"steward: {_nothing_runs()}\n")
         return 1
     sys.stdout.write(json.dumps(targets(state), indent=2) + "\n")
     return 0
+
+
+def _nothing_runs() -> str:
+    """Where servers are named and no supervisor was ever here, somebody else starts services."""
+    elsewhere = "DATABASE_URL" in os.environ and read_state(home_folder() / "run") is None
+    return _NONE_OF_OURS if elsewhere else _NOTHING_RUNS
 
 
 async def _show(*, as_json: bool) -> int:
@@ -61,7 +72,7 @@ async def _show(*, as_json: bool) -> int:
     if as_json:
         sys.stdout.write(json.dumps(_document(now, first, None), indent=2) + "\n")
     elif now is None:
-        sys.stdout.write(_NOTHING_RUNS + "\n")
+        sys.stdout.write(_nothing_runs() + "\n")
     else:
         _console.print(_table(now, first, None, _ABOUT_ONE_LOOK))
     return 0 if now is not None and now.all_ready else 1
@@ -73,7 +84,7 @@ async def _refresh() -> None:
         while True:
             now = await _next(looks)
             if now is None:
-                live.update(_NOTHING_RUNS, refresh=True)
+                live.update(_nothing_runs(), refresh=True)
             else:
                 live.update(_table(now, looks[0], looks[0], _ABOUT_WATCHING), refresh=True)
             await asyncio.sleep(WATCH_EVERY_S)

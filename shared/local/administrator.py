@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import asyncpg
 
@@ -14,6 +14,10 @@ from shared.runtime.database import Administrator
 from shared.runtime.secrets import SecretsFolder
 
 _PASSWORD = "administrator"  # noqa: S105 - the name of its file
+_WANTED = (
+    "DATABASE_URL has to sign in as the administrator, as for `steward migrate`; in containers:"
+    " `docker compose run --rm administrator` with the command"
+)
 
 
 class NotAdministratorError(Exception):
@@ -30,30 +34,30 @@ async def connected(
     database_url: str, folder: SecretsFolder, *, schema: str = "public"
 ) -> AsyncIterator[Administrator]:
     """The administrator's connection, while it is needed. NotAdministratorError for another's."""
-    user, password = administrator_of(database_url, folder)
-    connection = await asyncpg.connect(
-        database_url,
-        user=user,
-        password=password,
-        timeout=10,
-        server_settings={"search_path": schema},
-    )
+    try:
+        connection = await asyncpg.connect(
+            administrator_url(database_url, folder),
+            timeout=10,
+            server_settings={"search_path": schema},
+        )
+    except asyncpg.InvalidAuthorizationSpecificationError:
+        raise NotAdministratorError(_WANTED) from None
     try:
         yield connection
     except asyncpg.InsufficientPrivilegeError:
-        raise NotAdministratorError(
-            "DATABASE_URL has to sign in as the administrator, as for `steward migrate`"
-        ) from None
+        raise NotAdministratorError(_WANTED) from None
     finally:
         await connection.close()
 
 
-def administrator_of(database_url: str, folder: SecretsFolder) -> tuple[str | None, str | None]:
-    """User and password to sign in with as the administrator, None where the address has them.
+def administrator_url(database_url: str, folder: SecretsFolder) -> str:
+    """The address with user and password of the administrator; as it is where it names a user.
 
     `steward up` leaves the password of the PostgreSQL that it started in the folder of secrets, and
     tells services and commands an address without it.
     """
-    if urlsplit(database_url).username or not password_file(folder).exists():
-        return None, None
-    return ADMINISTRATOR, folder.database_password(_PASSWORD)
+    parts = urlsplit(database_url)
+    if parts.username or not password_file(folder).exists():
+        return database_url
+    password = quote(folder.database_password(_PASSWORD), safe="")
+    return parts._replace(netloc=f"{ADMINISTRATOR}:{password}@{parts.netloc}").geturl()

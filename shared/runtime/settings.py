@@ -243,7 +243,8 @@ class ServiceSettings(KafkaSettings):
 
     database_url: DatabaseUrl = Field(
         validation_alias="DATABASE_URL",
-        description="postgresql://host:port/database; a service ignores user and password in it",
+        description="postgresql://[user:password@]host:port/database; commands of the"
+        " administrator's sign in with user and password, all else ignores them",
         repr=False,
     )
     secrets: Path = Field(

@@ -1,23 +1,30 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
+import shutil
 import socket
 import stat
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from asyncpg import InvalidPasswordError
 
 from services.cli.environment import use_running_system
 from services.cli.failures import sentence
 from services.cli.root import app
-from shared.local.administrator import administrator_of
+from services.cli.status import print_targets, show
+from shared.local.administrator import administrator_url
 from shared.local.errors import LocalError
 from shared.local.process import Identity
 from shared.local.state import State, write_state
+from shared.runtime.database import without_credentials
 from shared.runtime.secrets import SecretsFolder
 from tests.cli.conftest import ROOT, Steward
 
@@ -87,6 +94,19 @@ def test_status_of_nothing_can_be_read_by_a_program(steward: Steward) -> None:
     assert json.loads(done.stdout) == {"running": False, "services": [], "processes": []}
 
 
+def test_status_where_servers_are_named_says_where_else_to_look(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in a container, where services run that no `steward up` started."""
+    monkeypatch.setenv("STEWARD_HOME", str(home))
+    monkeypatch.setenv("DATABASE_URL", "postgresql://h/d")
+    assert (show(as_json=False), print_targets()) == (1, 1)
+    told = capsys.readouterr()
+    for text in (told.out, told.err):
+        assert "no system that `steward up` started runs here" in text
+        assert "docker compose ps" in text
+
+
 def test_down_where_nothing_runs_is_no_failure(steward: Steward) -> None:
     done = steward("down")
     assert (done.returncode, done.stdout) == (0, "nothing is running\n")
@@ -136,15 +156,24 @@ def test_any_other_error_is_shown_without_its_text() -> None:
     assert "canary" not in said
 
 
-def running_here(home: Path) -> None:
+NOWHERE = {
+    "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+    "KAFKA_SASL_MECHANISM": "PLAIN",
+    "DATABASE_URL": "postgresql://h/d",
+}
+
+
+def test_a_password_that_is_refused_is_not_called_a_server_that_is_away() -> None:
+    said = sentence(InvalidPasswordError("password of user canary"))
+    assert "the database refuses the sign-in (InvalidPasswordError)" in said
+    assert "cannot be reached" not in said
+    assert "canary" not in said
+
+
+def running_here(home: Path, addresses: Mapping[str, str] = NOWHERE) -> None:
     """As `steward up` leaves it: ours is the process that runs."""
     us = Identity.of(os.getpid())
     assert us is not None
-    addresses = {
-        "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
-        "KAFKA_SASL_MECHANISM": "PLAIN",
-        "DATABASE_URL": "postgresql://h/d",
-    }
     (home / "run").mkdir(parents=True)
     write_state(home / "run", State(us.pid, us.created, "m", "running", (), addresses))
 
@@ -162,11 +191,13 @@ def test_a_command_finds_the_system_that_runs(home: Path) -> None:
 def test_the_administrator_of_the_system_that_runs_is_found(home: Path) -> None:
     folder = SecretsFolder(home / "secrets")
     folder.create()
-    assert administrator_of("postgresql://h/d", folder) == (None, None)
+    address, somebodys = "postgresql://h:5432/d?sslmode=disable", "postgresql://somebody@h/d"
+    assert administrator_url(address, folder) == address
     folder.create_database_passwords(["administrator"])
-    password = folder.database_password("administrator")
-    assert administrator_of("postgresql://h/d", folder) == ("postgres", password)
-    assert administrator_of("postgresql://somebody@h/d", folder) == (None, None)
+    (folder.path / "database" / "administrator").write_text("p/w\n", "utf-8")
+    administrators = "postgresql://postgres:p%2Fw@h:5432/d?sslmode=disable"
+    assert administrator_url(address, folder) == administrators
+    assert administrator_url(somebodys, folder) == somebodys
 
 
 def test_a_service_in_the_foreground_finds_the_system_that_runs(
@@ -177,6 +208,27 @@ def test_a_service_in_the_foreground_finds_the_system_that_runs(
     assert done.returncode == 1
     assert f"{home / 'secrets'}" in done.stderr
     assert "is not set" not in done.stderr
+
+
+async def test_migrate_finds_the_system_that_runs_and_its_administrator(
+    steward: Steward, home: Path, database: str, secrets_folder: SecretsFolder, kafka: str
+) -> None:
+    shutil.copytree(secrets_folder.path, home / "secrets")
+    SecretsFolder(home / "secrets").create_database_passwords(["administrator"])
+    password = urlsplit(database).password or ""
+    (home / "secrets" / "database" / "administrator").write_text(password, "utf-8")
+    address = without_credentials(database)
+    running_here(home, {"KAFKA_BOOTSTRAP_SERVERS": kafka, "DATABASE_URL": address})
+    done = await asyncio.to_thread(steward, "migrate")
+    assert "all is up to date" in done.stdout, done.stderr
+    assert done.returncode == 0
+
+
+def test_migrate_without_any_system_says_whose_address_it_wants(steward: Steward) -> None:
+    done = steward("migrate")
+    assert done.returncode == 1
+    assert "DATABASE_URL is not set" in done.stderr
+    assert "of the administrator's sign in with user and password" in done.stderr
 
 
 def test_a_command_stays_with_the_servers_it_was_given(home: Path) -> None:

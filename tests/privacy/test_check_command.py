@@ -20,6 +20,7 @@ from shared.local.administrator import NotAdministratorError
 from shared.privacy import keyring
 from shared.privacy.privacy import Privacy
 from shared.privacy.values import ToSeal
+from shared.runtime.database import without_credentials
 from shared.runtime.secrets import SecretsFolder
 from shared.runtime.settings import ServiceSettings
 from tests.conftest import SettingsFactory
@@ -236,6 +237,17 @@ async def test_only_the_administrator_may_check(
     another = f"postgresql://steward_retention:{password}@{address}"
     with pytest.raises(NotAdministratorError, match="has to sign in as the administrator"):
         await command(keys.app, settings.model_copy(update={"database_url": another}), "check")
+
+
+async def test_who_names_no_administrator_is_not_told_that_the_database_is_away(
+    settings: ServiceSettings,
+) -> None:
+    """As a command in the container of a service, whose address has neither user nor password."""
+    nobodys = settings.model_copy(
+        update={"database_url": without_credentials(settings.database_url)}
+    )
+    with pytest.raises(NotAdministratorError, match="has to sign in as the administrator"):
+        await command(keys.app, nobodys, "check")
 
 
 def test_a_page_of_whole_records_fits_into_memory() -> None:

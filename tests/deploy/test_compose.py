@@ -1,0 +1,139 @@
+"""The containers: which settings reach them, what commands find in them, what bounds their logs."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+from typing import Final
+
+import pytest
+import yaml
+
+from services.cli.processes import PROCESSES
+from services.cli.root import app
+from services.cli.schemas import SERVICES
+from shared.runtime.settings import SettingsBase, TopicSettings, variable_of
+
+ROOT: Final = Path(__file__).parents[2]
+COMPOSE: Final = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+CONTAINERS: Final = COMPOSE["services"]
+PAGE: Final = (ROOT / "docs" / "operations.md").read_text("utf-8")
+
+COMMANDS: Final = ("administrator", "console")
+"""Containers of commands, which `up` does not start."""
+WITH_SETTINGS: Final = (*(one.name for one in PROCESSES), "migrate", *COMMANDS)
+
+FIXED: Final = {
+    "the servers are those of the same file, on its network": {
+        "DATABASE_URL",
+        "KAFKA_BOOTSTRAP_SERVERS",
+        "KAFKA_SASL_MECHANISM",
+        "KAFKA_SASL_PASSWORD",
+        "KAFKA_SASL_USERNAME",
+        "KAFKA_SECURITY_PROTOCOL",
+        "KAFKA_SSL_CA_LOCATION",
+        "KAFKA_SSL_CERTIFICATE_LOCATION",
+        "KAFKA_SSL_KEY_LOCATION",
+        "KAFKA_SSL_KEY_PASSWORD",
+    },
+    "there is one broker": {"STEWARD_REPLICATION_FACTOR"},
+    "the image and its volumes have these places": {
+        "STEWARD_AUDIT_FOLDER",
+        "STEWARD_OUTGOING_FOLDER",
+        "STEWARD_PLAN",
+        "STEWARD_SECRETS",
+    },
+    "the port is published under another number": {
+        "STEWARD_HTTP_HOST",
+        "STEWARD_HTTP_PORT",
+        "STEWARD_HTTP_PORT_FILE",
+    },
+    "it is what makes a container this process": {"STEWARD_HEARS"},
+}
+"""What whoever runs the containers cannot choose, by why."""
+
+
+def kinds() -> list[type[SettingsBase]]:
+    """Every settings class that a process or command loads."""
+    modules = (importlib.import_module(f"services.{name}.settings") for name in SERVICES)
+    return [TopicSettings, *(module.Settings for module in modules)]
+
+
+def known() -> set[str]:
+    """Every setting that the code knows."""
+    return {variable_of(kind, field) for kind in kinds() for field in kind.model_fields}
+
+
+def set_by_the_image() -> set[str]:
+    dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
+    return set(re.findall(r"^\s+(STEWARD_\w+)=", dockerfile, re.MULTILINE))
+
+
+def volumes(container: str) -> dict[str, bool]:
+    """By volume: whether it can be written. Folders and files of the machine are left out."""
+    mounts = [mount.split(":") for mount in CONTAINERS[container].get("volumes", [])]
+    return {mount[0]: mount[-1] != "ro" for mount in mounts if mount[0] in COMPOSE["volumes"]}
+
+
+@pytest.mark.parametrize("name", WITH_SETTINGS)
+def test_every_setting_reaches_a_container_or_is_fixed_there_for_a_reason(name: str) -> None:
+    environment = CONTAINERS[name]["environment"]
+    fixed = set().union(*FIXED.values())
+    assert known() - fixed - environment.keys() == set()
+    for variable in (known() - fixed) | {each for each in environment if each.startswith("OTEL_")}:
+        given = environment[variable]
+        assert given is None or given.startswith(f"${{{variable}:-"), variable
+
+
+def test_what_is_fixed_in_containers_are_settings_and_nobody_is_offered_them() -> None:
+    fixed = set().union(*FIXED.values())
+    assert fixed - known() == set()
+    assert {name for name, value in COMPOSE["x-settings"].items() if name in fixed} == set()
+
+
+def test_what_the_image_sets_is_never_passed_without_a_value() -> None:
+    """docker-compose 1.29 would unset it where whoever calls has not set it."""
+    assert set_by_the_image() >= {"STEWARD_HOME", "STEWARD_LOG_FORMAT"}
+    for name in WITH_SETTINGS:
+        environment = CONTAINERS[name]["environment"]
+        assert {one for one in set_by_the_image() & environment.keys() if not environment[one]} == (
+            set()
+        )
+
+
+def test_the_administrator_of_containers_has_all_that_a_command_may_need() -> None:
+    of_services = {volume for one in PROCESSES for volume in volumes(one.name)}
+    assert volumes("administrator") == {
+        **dict.fromkeys(of_services, True),
+        "administrator": False,
+    }
+    entrypoint = " ".join(CONTAINERS["administrator"]["entrypoint"])
+    assert "/var/lib/steward/administrator/password" in entrypoint
+    assert "postgresql://postgres:$$password@postgres:5432/steward" in entrypoint
+
+
+def test_containers_of_commands_run_only_when_they_are_called() -> None:
+    for name in COMMANDS:
+        assert CONTAINERS[name]["profiles"] == ["administrator"]
+        assert "restart" not in CONTAINERS[name]
+        assert "depends_on" not in CONTAINERS[name]
+
+
+def test_nobody_else_has_the_administrators_password() -> None:
+    has = {name for name in CONTAINERS if "administrator" in volumes(name)}
+    assert has == {"init", "postgres", "migrate", "administrator"}
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_the_log_of_a_container_is_bounded(name: str) -> None:
+    assert CONTAINERS[name]["logging"] == {"driver": "local"}
+
+
+def test_the_page_says_what_becomes_of_commands_that_are_of_one_machine() -> None:
+    section = PAGE.split("## In containers\n")[1].split("\n## ")[0]
+    assert "docker compose run --rm administrator" in section
+    assert "docker compose run --rm console" in section
+    for command in app.registered_commands:
+        name = command.name or getattr(command.callback, "__name__", "")
+        assert f"`steward {name}" in section, name
