@@ -1,0 +1,150 @@
+"""What `steward keys destroy` and `steward subjects link` do where others change something while
+they wait for an answer, or for a lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import TypeAlias
+from uuid import UUID
+
+import asyncpg
+import pytest
+import typer
+
+from services.cli import keys, subjects
+from services.cli.keys import destroying
+from shared.contract.types import EventId, SubjectId
+from shared.privacy.privacy import Privacy
+from shared.privacy.subjects import Alias
+from shared.privacy.values import ToSeal
+from shared.runtime.clock import utc_now
+from shared.runtime.settings import ServiceSettings
+from tests.conftest import SettingsFactory
+from tests.privacy.conftest import Connect, somebody_waits
+from tests.support.commands import command
+from tests.support.work import NO_KAFKA
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+WhileAsked = Callable[[Callable[[], Awaitable[object]], str], None]
+
+EVENT = EventId(UUID("6f1c9c1e-4a43-4a55-9f5c-0a3f4d1f2b11"))
+OLD, NEW = (f"canary-{name}@example.org" for name in ("old", "new"))
+ALIVE = "select category from keyring.data_key where wrapped is not null order by category"
+
+
+@pytest.fixture
+def settings(service_settings: SettingsFactory) -> ServiceSettings:
+    return service_settings("retention", kafka_bootstrap_servers=NO_KAFKA)
+
+
+@pytest.fixture
+def while_asked(monkeypatch: pytest.MonkeyPatch) -> WhileAsked:
+    """`while_asked(change, "2")`: that happens while the question stands, and 2 is typed then."""
+
+    def arrange(change: Callable[[], Awaitable[object]], typed: str) -> None:
+        loop = asyncio.get_running_loop()
+
+        async def changed() -> None:
+            await change()
+
+        def answer(*_: object, **__: object) -> str:
+            asyncio.run_coroutine_threadsafe(changed(), loop).result()
+            return typed
+
+        monkeypatch.setattr(destroying, "is_asked", lambda: True)
+        monkeypatch.setattr(typer, "prompt", answer)
+
+    return arrange
+
+
+async def subject(privacy: Privacy, intake: Connection, address: str) -> SubjectId:
+    (found,) = await privacy.people.identify(intake, [[Alias("email", address)]])
+    return found
+
+
+def contact(who: SubjectId) -> ToSeal:
+    return ToSeal(who, "contact", f"event:{EVENT}", {})
+
+
+def invoiced(who: SubjectId) -> ToSeal:
+    return ToSeal(who, "accounting", "financial_year:2026", {})
+
+
+async def alive(administrator: Connection) -> list[str]:
+    """Of which categories keys are."""
+    return [row["category"] for row in await administrator.fetch(ALIVE)]
+
+
+async def test_what_a_law_has_kept_since_the_question_is_not_destroyed_unasked(
+    privacy: Privacy,
+    privacy_of: Callable[[str], Privacy],
+    intake: Connection,
+    connect: Connect,
+    administrator: Connection,
+    settings: ServiceSettings,
+    while_asked: WhileAsked,
+) -> None:
+    who = await subject(privacy, intake, OLD)
+    await privacy.seal(intake, [contact(who)], at=utc_now())
+    finance = await connect("finance")
+
+    async def invoice() -> None:
+        await privacy_of("finance").seal(finance, [invoiced(who)], at=utc_now())
+
+    while_asked(invoice, "1")
+    done = await command(keys.app, settings, "destroy", "--email", OLD)
+    assert (done.code, done.err) == (1, f"{destroying.CHANGED}\n")
+    assert await alive(administrator) == ["accounting", "contact"]
+    # It was not announced either: what was said before that still makes keys.
+    earlier = ToSeal(who, "diet", f"event:{EVENT}", {}, at=utc_now() - timedelta(minutes=1))
+    assert await privacy.seal(intake, [earlier], at=utc_now()) != [None]
+    again = await command(keys.app, settings, "destroy", "--email", OLD)
+    assert (again.code, destroying.BY_LAW in again.err) == (2, True)
+
+
+async def test_what_a_law_has_kept_is_seen_also_where_it_is_on_its_way(
+    privacy: Privacy,
+    privacy_of: Callable[[str], Privacy],
+    intake: Connection,
+    connect: Connect,
+    administrator: Connection,
+    settings: ServiceSettings,
+) -> None:
+    who = await subject(privacy, intake, OLD)
+    finance = await connect("finance")
+    async with finance.transaction():
+        await privacy_of("finance").seal(finance, [invoiced(who)], at=utc_now())
+        destroy = command(keys.app, settings, "destroy", "--email", OLD, "--yes")
+        destroying_it = asyncio.create_task(destroy)
+        await somebody_waits(administrator)
+    done = await destroying_it
+    assert (done.code, done.err) == (1, f"{destroying.CHANGED}\n")
+    assert await alive(administrator) == ["accounting"]
+
+
+@pytest.mark.parametrize("options", [(), ("--kept-by-law", "keep")])
+async def test_who_became_the_same_person_since_the_question_is_not_left_behind(
+    privacy: Privacy,
+    intake: Connection,
+    administrator: Connection,
+    settings: ServiceSettings,
+    while_asked: WhileAsked,
+    options: tuple[str, ...],
+) -> None:
+    both = [await subject(privacy, intake, address) for address in (OLD, NEW)]
+    await privacy.seal(intake, [contact(one) for one in both], at=utc_now())
+
+    async def link() -> None:
+        linked = ("link", NEW, "--to", OLD, "--reason", "same-person", "--yes")
+        assert (await command(subjects.app, settings, *linked)).code == 0
+
+    while_asked(link, "1")
+    destroy = ("destroy", "--email", OLD, *options)
+    done = await command(keys.app, settings, *destroy)
+    assert (done.code, done.err) == (1, f"{destroying.CHANGED}\n")
+    assert await alive(administrator) == ["contact", "contact"]
+    assert (await command(keys.app, settings, *destroy, "--yes")).code == 0
+    assert await alive(administrator) == []
