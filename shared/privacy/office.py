@@ -135,7 +135,7 @@ class PrivacyOffice:
         of: SubjectId | None = None,
     ) -> LinkOutcome:
         """Let an alias lead to a subject. For a same person, `of` is who of those that have the
-        alias becomes that person; without it, whom the alias leads to.
+        alias becomes that person; without it, nobody else may have it.
         """
         row = await _sql.link_alias(
             tx.connection,

@@ -109,7 +109,7 @@ async def one_person(
 ) -> Person:
     """Of two subjects: the addresses of the second lead to the first."""
     first, second = await subject(privacy, intake, OLD), await subject(privacy, intake, NEW)
-    assert await office.link(tx, NEW, first, "same-person") == "linked"
+    assert await office.link(tx, NEW, first, "same-person", of=second) == "linked"
     return first, second
 
 
@@ -179,7 +179,7 @@ async def test_who_is_erased_does_not_become_somebody_who_is_not(
 ) -> None:
     gone, lives = await subject(privacy, intake, OLD), await subject(privacy, intake, NEW)
     await erased(office, tx, gone)
-    assert await office.link(tx, OLD, lives, "same-person") == "erased"
+    assert await office.link(tx, OLD, lives, "same-person", of=gone) == "erased"
     # A fact from before the erasure that comes late still meets its end.
     assert await subject(privacy, intake, OLD) == gone
     assert await privacy.seal(intake, [contact(gone)], at=NOW) == [None]

@@ -16,6 +16,7 @@ import typer
 
 from services.cli import keys, subjects
 from services.cli.keys import destroying
+from services.cli.subjects import people
 from shared.contract.types import EventId, SubjectId
 from shared.privacy.privacy import Privacy
 from shared.privacy.subjects import Alias
@@ -148,3 +149,22 @@ async def test_who_became_the_same_person_since_the_question_is_not_left_behind(
     assert await alive(administrator) == ["contact", "contact"]
     assert (await command(keys.app, settings, *destroy, "--yes")).code == 0
     assert await alive(administrator) == []
+
+
+async def test_who_comes_with_an_address_while_it_is_linked_becomes_nobody_else_unasked(
+    privacy: Privacy,
+    intake: Connection,
+    administrator: Connection,
+    settings: ServiceSettings,
+) -> None:
+    who = await subject(privacy, intake, OLD)
+    async with intake.transaction():
+        comes = await subject(privacy, intake, NEW)
+        link = ("link", NEW, "--to", OLD, "--reason", "same-person", "--yes")
+        linking = asyncio.create_task(command(subjects.app, settings, *link))
+        await somebody_waits(administrator)
+    done = await linking
+    code, told = people.LINKED["changed"]
+    assert (done.code, done.err) == (code, f"{told}\n")
+    assert await privacy.people.same_people(intake, who) == (who,)
+    assert await subject(privacy, intake, NEW) == comes

@@ -143,7 +143,11 @@ async def _link(asked: AskedLink, *, yes: bool) -> LinkOutcome | NotLinked:
             # The answer may have taken its time.
             if await _meant(office, tx.connection, asked) != meant:
                 return "changed"
-            return await office.privacy.link(tx, asked.alias, meant.to, asked.reason, of=meant.of)
+            outcome = await office.privacy.link(
+                tx, asked.alias, meant.to, asked.reason, of=meant.of
+            )
+        # Nobody had the address, and somebody came with it while it was being linked.
+        return "changed" if outcome == "taken" and asked.reason == "same-person" else outcome
 
 
 async def _meant(office: Office, connection: Connection, asked: AskedLink) -> Meant | NotLinked:
