@@ -42,9 +42,11 @@ the alias has to lead to the subject that was erased."""
 RETIRED_AT_ONCE: Final = 1_000
 
 LinkReason = Literal["changed-address", "shared-address", "same-person"]
-LinkOutcome = Literal["linked", "known", "taken", "erased"]
-"""`known`: it led there already; `taken`: it is another's, and the reason is not one for which it
-may be taken from there; `erased`: who is erased is linked with nobody."""
+LinkOutcome = Literal["linked", "to be erased", "known", "taken", "erased"]
+"""`to be erased`: it is linked, and one of the two who are one person now was to be erased once
+nothing of theirs is kept, and now both are; `known`: it led there already; `taken`: it is another's
+and the reason is not one for which it may be taken from there; `erased`: who is erased is linked
+with nobody."""
 UnlinkReason = Literal["address-given-up", "linked-by-mistake", "entered-by-mistake"]
 LINK_REASONS: Final[tuple[LinkReason, ...]] = get_args(LinkReason)
 UNLINK_REASONS: Final[tuple[UnlinkReason, ...]] = get_args(UnlinkReason)
@@ -147,7 +149,7 @@ class PrivacyOffice:
             of_subject=of,
         )
         outcome: LinkOutcome = row["outcome"]
-        if outcome == "linked":
+        if outcome in ("linked", "to be erased"):
             led_to = None if row["led_to"] is None else SubjectId(row["led_to"])
             entry = SubjectLinked(
                 **self._entry(tx),

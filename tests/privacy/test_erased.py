@@ -12,6 +12,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from shared.contract.audit import SubjectLinked
 from shared.contract.topics import INBOUND_KEPT
 from shared.contract.types import EventId, SubjectId
 from shared.privacy.office import LINK_REASONS, RETIRED_AFTER, LinkReason, PrivacyOffice, Scope
@@ -252,6 +253,50 @@ async def test_of_whom_a_law_has_something_kept_is_erased_by_itself_once_that_is
         "select exists (select from keyring.subject"
         " where num_nonnulls(erased_at, erasure_up_to) > 0)"
     )
+
+
+@pytest.mark.parametrize("leads_to", [0, 1])
+async def test_who_becomes_one_person_with_whom_a_law_has_something_kept_is_erased_with_them(
+    privacy: Privacy,
+    intake: Connection,
+    tx: SpokenTransaction,
+    office: PrivacyOffice,
+    books: Books,
+    leads_to: int,
+) -> None:
+    both = await subject(privacy, intake, OLD), await subject(privacy, intake, NEW)
+    await books.name(both[0])
+    await privacy.seal(intake, [contact(both[1])], at=NOW)
+    await office.destroy(tx, Scope(event_id=EVENT), NOW)
+    await erased_but_for_law(office, tx, both[0])
+    to, becomes = both[leads_to], both[1 - leads_to]
+    alias = (NEW, OLD)[leads_to]
+    assert await office.link(tx, alias, to, "same-person", of=becomes) == "to be erased"
+    assert isinstance(tx.said[-1][0], SubjectLinked)
+    await office.retire(tx.connection, NOW)
+    assert await office.everybody(tx.connection, OLD) == ((to, becomes),)
+    await books.expire(office, tx)
+    assert await office.everybody(tx.connection, OLD) == ()
+    assert await office.everybody(tx.connection, NEW) == ()
+
+
+async def test_who_lives_is_not_erased_because_they_are_one_person_with_whom_a_law_has_kept(
+    privacy: Privacy,
+    intake: Connection,
+    tx: SpokenTransaction,
+    office: PrivacyOffice,
+    books: Books,
+) -> None:
+    gone, lives = await subject(privacy, intake, OLD), await subject(privacy, intake, NEW)
+    await books.name(gone)
+    await privacy.seal(intake, [contact(lives)], at=NOW)
+    await erased_but_for_law(office, tx, gone)
+    assert await office.link(tx, NEW, gone, "same-person", of=lives) == "to be erased"
+    await books.expire(office, tx)
+    assert await office.everybody(tx.connection, OLD) == ((gone, lives),)
+    # Whoever runs it again, as is told, has both erased.
+    await erased_but_for_law(office, tx, gone, lives)
+    assert await office.everybody(tx.connection, OLD) == ()
 
 
 async def test_who_is_named_by_an_invoice_that_was_on_its_way_is_erased_after_it(
