@@ -87,10 +87,19 @@ class Scope:
     """Whether the categories are all but those that a law has kept."""
 
     @property
+    def erased(self) -> tuple[SubjectId, ...]:
+        """Who is to be erased: of whom all goes, or all but what a law has kept."""
+        narrowed = (
+            self.event_id is not None
+            or self.retention_class is not None
+            or (self.categories is not None and not self.but_for_law)
+        )
+        return () if narrowed else self.people or ()
+
+    @property
     def erased_later(self) -> tuple[SubjectId, ...]:
         """Who is erased once what a law has kept is gone too: of whom all else goes now."""
-        narrowed = self.event_id is not None or self.retention_class is not None
-        return self.people or () if self.but_for_law and not narrowed else ()
+        return self.erased if self.but_for_law else ()
 
 
 class PrivacyOffice:

@@ -5,12 +5,14 @@ they wait for an answer, or for a lock.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeAlias
 from uuid import UUID
 
 import asyncpg
+import orjson
 import pytest
 import typer
 
@@ -29,7 +31,8 @@ from tests.support.commands import command
 from tests.support.work import NO_KAFKA
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
-WhileAsked = Callable[[Callable[[], Awaitable[object]], str], None]
+Change = Callable[[], Coroutine[object, object, object]]
+WhileAsked = Callable[[Change, str], None]
 
 EVENT = EventId(UUID("6f1c9c1e-4a43-4a55-9f5c-0a3f4d1f2b11"))
 OLD, NEW = (f"canary-{name}@example.org" for name in ("old", "new"))
@@ -45,14 +48,11 @@ def settings(service_settings: SettingsFactory) -> ServiceSettings:
 def while_asked(monkeypatch: pytest.MonkeyPatch) -> WhileAsked:
     """`while_asked(change, "2")`: that happens while the question stands, and 2 is typed then."""
 
-    def arrange(change: Callable[[], Awaitable[object]], typed: str) -> None:
+    def arrange(change: Change, typed: str) -> None:
         loop = asyncio.get_running_loop()
 
-        async def changed() -> None:
-            await change()
-
         def answer(*_: object, **__: object) -> str:
-            asyncio.run_coroutine_threadsafe(changed(), loop).result()
+            asyncio.run_coroutine_threadsafe(change(), loop).result()
             return typed
 
         monkeypatch.setattr(destroying, "is_asked", lambda: True)
@@ -70,8 +70,22 @@ def contact(who: SubjectId) -> ToSeal:
     return ToSeal(who, "contact", f"event:{EVENT}", {})
 
 
-def invoiced(who: SubjectId) -> ToSeal:
-    return ToSeal(who, "accounting", "financial_year:2026", {})
+@dataclass(frozen=True)
+class Books:
+    """The finance service, which seals what a law has kept."""
+
+    privacy: Privacy
+    connection: Connection
+
+    async def name(self, buyer: SubjectId) -> None:
+        """In an invoice."""
+        item = ToSeal(buyer, "accounting", "financial_year:2026", {})
+        assert await self.privacy.seal(self.connection, [item], at=utc_now()) != [None]
+
+
+@pytest.fixture
+async def books(privacy_of: Callable[[str], Privacy], connect: Connect) -> Books:
+    return Books(privacy_of("finance"), await connect("finance"))
 
 
 async def alive(administrator: Connection) -> list[str]:
@@ -81,21 +95,15 @@ async def alive(administrator: Connection) -> list[str]:
 
 async def test_what_a_law_has_kept_since_the_question_is_not_destroyed_unasked(
     privacy: Privacy,
-    privacy_of: Callable[[str], Privacy],
     intake: Connection,
-    connect: Connect,
+    books: Books,
     administrator: Connection,
     settings: ServiceSettings,
     while_asked: WhileAsked,
 ) -> None:
     who = await subject(privacy, intake, OLD)
     await privacy.seal(intake, [contact(who)], at=utc_now())
-    finance = await connect("finance")
-
-    async def invoice() -> None:
-        await privacy_of("finance").seal(finance, [invoiced(who)], at=utc_now())
-
-    while_asked(invoice, "1")
+    while_asked(lambda: books.name(who), "1")
     done = await command(keys.app, settings, "destroy", "--email", OLD)
     assert (done.code, done.err) == (1, f"{destroying.CHANGED}\n")
     assert await alive(administrator) == ["accounting", "contact"]
@@ -108,16 +116,14 @@ async def test_what_a_law_has_kept_since_the_question_is_not_destroyed_unasked(
 
 async def test_what_a_law_has_kept_is_seen_also_where_it_is_on_its_way(
     privacy: Privacy,
-    privacy_of: Callable[[str], Privacy],
     intake: Connection,
-    connect: Connect,
+    books: Books,
     administrator: Connection,
     settings: ServiceSettings,
 ) -> None:
     who = await subject(privacy, intake, OLD)
-    finance = await connect("finance")
-    async with finance.transaction():
-        await privacy_of("finance").seal(finance, [invoiced(who)], at=utc_now())
+    async with books.connection.transaction():
+        await books.name(who)
         destroy = command(keys.app, settings, "destroy", "--email", OLD, "--yes")
         destroying_it = asyncio.create_task(destroy)
         await somebody_waits(administrator)
@@ -149,6 +155,38 @@ async def test_who_became_the_same_person_since_the_question_is_not_left_behind(
     assert await alive(administrator) == ["contact", "contact"]
     assert (await command(keys.app, settings, *destroy, "--yes")).code == 0
     assert await alive(administrator) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "left"),
+    [((), {"contact": 1}), (("--kept-by-law", "keep"), {"accounting": 1, "contact": 1})],
+)
+async def test_who_came_back_meanwhile_is_told_not_to_be_erased(
+    privacy: Privacy,
+    intake: Connection,
+    books: Books,
+    settings: ServiceSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    left: dict[str, int],
+) -> None:
+    who = await subject(privacy, intake, OLD)
+    await privacy.seal(intake, [contact(who)], at=utc_now())
+    if "accounting" in left:
+        await books.name(who)
+    cut_off = utc_now()
+    monkeypatch.setattr(destroying, "utc_now", lambda: cut_off)
+    destroy = ("destroy", "--email", OLD, *options, "--yes")
+    await command(keys.app, settings, *destroy)
+    assert await privacy.seal(intake, [contact(who)], at=utc_now()) != [None]
+    # Once more up to the same moment: what was said after it stays.
+    done = await command(keys.app, settings, *destroy)
+    assert (done.code, done.out) == (
+        0,
+        f"0 keys are destroyed, and that is recorded\n{destroying.CAME_BACK}\n",
+    )
+    document = orjson.loads((await command(keys.app, settings, *destroy, "--json")).out)
+    assert (document["kept"], document["came_back"]) == (left, True)
 
 
 async def test_who_comes_with_an_address_while_it_is_linked_becomes_nobody_else_unasked(

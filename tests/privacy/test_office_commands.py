@@ -248,6 +248,7 @@ async def test_what_a_law_has_kept_goes_only_where_that_is_said(
     but_that = await command(keys.app, settings, *destroy, "--kept-by-law", "keep", "--json")
     assert orjson.loads(but_that.out)["destroyed"] == {"contact": 1, "diet": 1}
     assert orjson.loads(but_that.out)["kept"] == {"accounting": 1}
+    assert orjson.loads(but_that.out)["came_back"] is False
     assert "kept by" in but_that.err
     again = await command(keys.app, settings, *destroy, "--kept-by-law", "keep")
     assert again.out.endswith(f"recorded\n{destroying.NOT_ERASED_YET}\n")

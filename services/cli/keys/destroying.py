@@ -25,6 +25,7 @@ NOBODY = "nobody is known by this: no key was destroyed"
 SEVERAL = "several people have this address: name one by --subject ID; no key was destroyed"
 KEPT = "no key was destroyed"
 NOT_ERASED_YET = "the person is not erased yet, and is once nothing of theirs is kept any more"
+CAME_BACK = "the person came back meanwhile and is not erased: what was said later is kept"
 CHANGED = "meanwhile others are meant, or a law has something kept: run this again; " + KEPT
 BY_LAW = "a law has these kept: say --kept-by-law keep, or destroy; no key was destroyed"
 
@@ -48,12 +49,18 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What went and what is left of the scope, by category."""
+    """How many keys went, and how many are left of people who are to be erased, by category."""
 
     scope: Scope
     gone: Mapping[str, int]
     kept: Mapping[str, int]
     cut_off: datetime
+
+    @property
+    def came_back(self) -> bool:
+        """Whether one is left that was to go: a fact later than the cut-off has made it."""
+        to_go = self.scope.categories
+        return any(to_go is None or category in to_go for category in self.kept)
 
 
 class _OthersMeant(Exception):  # noqa: N818 - what it is, not that it is an error
@@ -202,11 +209,11 @@ async def _is_meant_still(
 
 
 async def _kept(office: Office, scope: Scope) -> Mapping[str, int]:
-    """What is left of people who are erased once that is gone."""
-    if not scope.erased_later:
+    """What is left of people who are to be erased: what a law has kept, and what came later."""
+    if not scope.erased:
         return {}
     async with office.parts.pool.acquire() as connection:
-        return await office.privacy.count_keys(connection, Scope(scope.erased_later))
+        return await office.privacy.count_keys(connection, Scope(scope.erased))
 
 
 def _tell(done: Done, *, as_json: bool) -> None:
@@ -218,13 +225,14 @@ def _tell(done: Done, *, as_json: bool) -> None:
             "cut_off": done.cut_off,
             "destroyed": done.gone,
             "kept": done.kept,
+            "came_back": done.came_back,
         }
         typer.echo(orjson.dumps(document, default=str).decode())
         return
     _print(done.gone)
     typer.echo(f"{sum(done.gone.values())} keys are destroyed, and that is recorded")
     if done.kept:
-        typer.echo(NOT_ERASED_YET)
+        typer.echo(CAME_BACK if done.came_back else NOT_ERASED_YET)
 
 
 def _print(keys: Mapping[str, int]) -> None:
