@@ -216,6 +216,24 @@ async def erased_but_for_law(
     await office.destroy(tx, scope, NOW)
 
 
+async def long_ago(administrator: Connection, *erased: SubjectId) -> None:
+    """As if they had been erased then."""
+    await administrator.execute(
+        "update keyring.subject set erased_at = $1 where subject_id = any ($2)",
+        NOW - RETIRED_AFTER - timedelta(seconds=1),
+        erased,
+    )
+
+
+async def followed(administrator: Connection) -> bool:
+    """Whether anybody is looked at because of an erasure."""
+    found: bool = await administrator.fetchval(
+        "select exists (select from keyring.subject"
+        " where num_nonnulls(erased_at, erasure_up_to) > 0)"
+    )
+    return found
+
+
 async def test_who_is_erased_but_for_what_a_law_has_kept_is_erased_where_that_is_nothing(
     privacy: Privacy, intake: Connection, tx: SpokenTransaction, office: PrivacyOffice
 ) -> None:
@@ -241,18 +259,48 @@ async def test_of_whom_a_law_has_something_kept_is_erased_by_itself_once_that_is
     await books.expire(office, tx)
     assert await office.everybody(tx.connection, OLD) == ()
     assert await subject(privacy, intake, OLD) == first
-    await administrator.execute(
-        "update keyring.subject set erased_at = $1 where erased_at is not null",
-        NOW - RETIRED_AFTER - timedelta(seconds=1),
-    )
+    await long_ago(administrator, *person)
     assert await office.retire(tx.connection, NOW) == 2
     assert await office.retire(tx.connection, NOW) == 0
     assert await subject(privacy, intake, OLD) not in person
-    # Nothing is left to be done for them.
-    assert not await administrator.fetchval(
-        "select exists (select from keyring.subject"
-        " where num_nonnulls(erased_at, erasure_up_to) > 0)"
-    )
+    assert not await followed(administrator)
+
+
+async def test_nobody_is_looked_at_without_end_who_gave_up_the_last_address(
+    privacy: Privacy,
+    intake: Connection,
+    tx: SpokenTransaction,
+    office: PrivacyOffice,
+    administrator: Connection,
+) -> None:
+    person = await one_person(privacy, intake, tx, office)
+    await erased_but_for_law(office, tx, *person)
+    for alias in (OLD, NEW):
+        assert await office.unlink(tx, alias, person[0], "address-given-up")
+    await office.retire(tx.connection, NOW)
+    assert await followed(administrator)
+    await long_ago(administrator, *person)
+    assert await office.retire(tx.connection, NOW) == 0
+    assert not await followed(administrator)
+
+
+@pytest.mark.parametrize("whose", [0, 1])
+async def test_nobody_is_retired_by_halves(
+    privacy: Privacy,
+    intake: Connection,
+    tx: SpokenTransaction,
+    office: PrivacyOffice,
+    administrator: Connection,
+    whose: int,
+) -> None:
+    person = await one_person(privacy, intake, tx, office)
+    await office.destroy(tx, Scope(person), NOW)
+    await long_ago(administrator, person[whose])
+    assert await office.retire(tx.connection, NOW) == 0
+    assert await office.everybody(tx.connection, OLD) == ()
+    await long_ago(administrator, *person)
+    assert await office.retire(tx.connection, NOW) == 2
+    assert not await followed(administrator)
 
 
 @pytest.mark.parametrize("leads_to", [0, 1])
