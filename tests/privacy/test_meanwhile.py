@@ -22,7 +22,7 @@ from services.cli.subjects import people
 from shared.contract.types import EventId, SubjectId
 from shared.privacy.privacy import Privacy
 from shared.privacy.subjects import Alias
-from shared.privacy.values import ToSeal
+from shared.privacy.values import ToOpen, ToSeal
 from shared.runtime.clock import utc_now
 from shared.runtime.settings import ServiceSettings
 from tests.conftest import SettingsFactory
@@ -154,6 +154,32 @@ async def test_who_became_the_same_person_since_the_question_is_not_left_behind(
     assert (done.code, done.err) == (1, f"{destroying.CHANGED}\n")
     assert await alive(administrator) == ["contact", "contact"]
     assert (await command(keys.app, settings, *destroy, "--yes")).code == 0
+    assert await alive(administrator) == []
+
+
+@pytest.mark.parametrize("options", [(), ("--kept-by-law", "keep")])
+async def test_who_becomes_the_same_person_while_a_key_is_waited_for_is_not_left_behind(
+    privacy: Privacy,
+    intake: Connection,
+    administrator: Connection,
+    settings: ServiceSettings,
+    options: tuple[str, ...],
+) -> None:
+    both = [await subject(privacy, intake, address) for address in (OLD, NEW)]
+    sealed, _ = await privacy.seal(intake, [contact(one) for one in both], at=utc_now())
+    assert sealed is not None
+    destroy = ("destroy", "--email", OLD, *options, "--yes")
+    async with intake.transaction():
+        item = ToOpen(both[0], "contact", sealed)
+        assert await privacy.use(intake, "event-arrangement", [item]) != [None]
+        waits = asyncio.create_task(command(keys.app, settings, *destroy))
+        await somebody_waits(administrator)
+        linked = ("link", NEW, "--to", OLD, "--reason", "same-person", "--yes")
+        assert (await command(subjects.app, settings, *linked)).code == 0
+    done = await waits
+    assert (done.code, done.err) == (1, f"{destroying.CHANGED}\n")
+    assert await alive(administrator) == ["contact", "contact"]
+    assert (await command(keys.app, settings, *destroy)).code == 0
     assert await alive(administrator) == []
 
 

@@ -185,7 +185,7 @@ async def _destroy_keys(
     """Two transactions: who makes keys waits for the first, which is short, and not for the second.
 
     Ended in between, nothing is destroyed and the cut-off holds: the command is safe to repeat.
-    Raises _OthersMeant, and nothing is changed, where the scope is not what is asked for any more.
+    Raises _OthersMeant, and no key is destroyed, where the scope is not what is asked for any more.
     """
     async with office.work() as tx:
         await office.privacy.announce(tx, scope, cut_off)
@@ -193,7 +193,19 @@ async def _destroy_keys(
         if not await _is_meant_still(office, tx.connection, asked, alias, scope):
             raise _OthersMeant
     async with office.work() as tx:
-        return await office.privacy.destroy(tx, scope, cut_off)
+        gone = await office.privacy.destroy(tx, scope, cut_off)
+        # It waited for who uses a key, and somebody may have become the same person until it had
+        # all of theirs.
+        if not await _is_whole(office, tx.connection, scope.people):
+            raise _OthersMeant
+        return gone
+
+
+async def _is_whole(office: Office, connection: Connection, person: Person | None) -> bool:
+    """Whether these are all subjects of the person still, erased or not."""
+    if not person:
+        return True
+    return person == await office.parts.privacy.people.same_people(connection, person[0])
 
 
 async def _is_meant_still(
