@@ -42,9 +42,11 @@ the alias has to lead to the subject that was erased."""
 RETIRED_AT_ONCE: Final = 1_000
 
 LinkReason = Literal["changed-address", "shared-address", "same-person"]
-LinkOutcome = Literal["linked", "known", "taken", "erased"]
-"""`known`: it led there already; `taken`: it is another's, and the reason is not one for which it
-may be taken from there; `erased`: who is erased is linked with nobody."""
+LinkOutcome = Literal["linked", "to be erased", "known", "taken", "erased"]
+"""`to be erased`: it is linked, and one of the two who are one person now was to be erased once
+nothing of theirs is kept, and now both are; `known`: it led there already; `taken`: it is another's
+and the reason is not one for which it may be taken from there; `erased`: who is erased is linked
+with nobody."""
 UnlinkReason = Literal["address-given-up", "linked-by-mistake", "entered-by-mistake"]
 LINK_REASONS: Final[tuple[LinkReason, ...]] = get_args(LinkReason)
 UNLINK_REASONS: Final[tuple[UnlinkReason, ...]] = get_args(UnlinkReason)
@@ -85,10 +87,19 @@ class Scope:
     """Whether the categories are all but those that a law has kept."""
 
     @property
+    def erased(self) -> tuple[SubjectId, ...]:
+        """Who is to be erased: of whom all goes, or all but what a law has kept."""
+        narrowed = (
+            self.event_id is not None
+            or self.retention_class is not None
+            or (self.categories is not None and not self.but_for_law)
+        )
+        return () if narrowed else self.people or ()
+
+    @property
     def erased_later(self) -> tuple[SubjectId, ...]:
         """Who is erased once what a law has kept is gone too: of whom all else goes now."""
-        narrowed = self.event_id is not None or self.retention_class is not None
-        return self.people or () if self.but_for_law and not narrowed else ()
+        return self.erased if self.but_for_law else ()
 
 
 class PrivacyOffice:
@@ -135,7 +146,7 @@ class PrivacyOffice:
         of: SubjectId | None = None,
     ) -> LinkOutcome:
         """Let an alias lead to a subject. For a same person, `of` is who of those that have the
-        alias becomes that person; without it, whom the alias leads to.
+        alias becomes that person; without it, nobody else may have it.
         """
         row = await _sql.link_alias(
             tx.connection,
@@ -147,7 +158,7 @@ class PrivacyOffice:
             of_subject=of,
         )
         outcome: LinkOutcome = row["outcome"]
-        if outcome == "linked":
+        if outcome in ("linked", "to be erased"):
             led_to = None if row["led_to"] is None else SubjectId(row["led_to"])
             entry = SubjectLinked(
                 **self._entry(tx),

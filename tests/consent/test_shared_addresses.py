@@ -98,7 +98,8 @@ async def test_a_withdrawal_is_of_both_subjects_of_one_person(
     settings = service_settings("retention", kafka_bootstrap_servers=NO_KAFKA)
     async with at_work(settings, "retention") as office, office.parts.work(now=NOON) as tx:
         privacy_office = PrivacyOffice(office.parts.privacy, "cli:tester")
-        assert await privacy_office.link(tx, OTHER, newer, "same-person") == "linked"
+        outcome = await privacy_office.link(tx, OTHER, newer, "same-person", of=older)
+        assert outcome == "linked"
     assert (await may(work, handlers)).may_be_used, "what is said of the one is said of the other"
     await work.do(handlers.record_contacts, [withdrawal("marketing", at=NOON + HOUR)])
     assert await marketing(work) == dict.fromkeys((older, newer), "withdrawn")

@@ -68,7 +68,7 @@ async def test_of_two_subjects_that_are_one_person_the_address_leads_to_whom_all
     privacy: Privacy, intake: Connection, tx: SpokenTransaction, office: PrivacyOffice
 ) -> None:
     older, newer = await known(privacy, intake, OLD, OTHER)
-    assert await office.link(tx, OLD, newer, "same-person") == "linked"
+    assert await office.link(tx, OLD, newer, "same-person", of=older) == "linked"
     assert await privacy.people.add(intake, [(older, NEW)]) == [True]
     assert await whom(privacy, intake, NEW) == ((newer, older),)
     assert await privacy.people.add(intake, [(older, OTHER)]) == [True]

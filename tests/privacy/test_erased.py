@@ -12,6 +12,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from shared.contract.audit import SubjectLinked
 from shared.contract.topics import INBOUND_KEPT
 from shared.contract.types import EventId, SubjectId
 from shared.privacy.office import LINK_REASONS, RETIRED_AFTER, LinkReason, PrivacyOffice, Scope
@@ -109,7 +110,7 @@ async def one_person(
 ) -> Person:
     """Of two subjects: the addresses of the second lead to the first."""
     first, second = await subject(privacy, intake, OLD), await subject(privacy, intake, NEW)
-    assert await office.link(tx, NEW, first, "same-person") == "linked"
+    assert await office.link(tx, NEW, first, "same-person", of=second) == "linked"
     return first, second
 
 
@@ -179,7 +180,7 @@ async def test_who_is_erased_does_not_become_somebody_who_is_not(
 ) -> None:
     gone, lives = await subject(privacy, intake, OLD), await subject(privacy, intake, NEW)
     await erased(office, tx, gone)
-    assert await office.link(tx, OLD, lives, "same-person") == "erased"
+    assert await office.link(tx, OLD, lives, "same-person", of=gone) == "erased"
     # A fact from before the erasure that comes late still meets its end.
     assert await subject(privacy, intake, OLD) == gone
     assert await privacy.seal(intake, [contact(gone)], at=NOW) == [None]
@@ -215,6 +216,24 @@ async def erased_but_for_law(
     await office.destroy(tx, scope, NOW)
 
 
+async def long_ago(administrator: Connection, *erased: SubjectId) -> None:
+    """As if they had been erased then."""
+    await administrator.execute(
+        "update keyring.subject set erased_at = $1 where subject_id = any ($2)",
+        NOW - RETIRED_AFTER - timedelta(seconds=1),
+        erased,
+    )
+
+
+async def followed(administrator: Connection) -> bool:
+    """Whether anybody is looked at because of an erasure."""
+    found: bool = await administrator.fetchval(
+        "select exists (select from keyring.subject"
+        " where num_nonnulls(erased_at, erasure_up_to) > 0)"
+    )
+    return found
+
+
 async def test_who_is_erased_but_for_what_a_law_has_kept_is_erased_where_that_is_nothing(
     privacy: Privacy, intake: Connection, tx: SpokenTransaction, office: PrivacyOffice
 ) -> None:
@@ -240,18 +259,92 @@ async def test_of_whom_a_law_has_something_kept_is_erased_by_itself_once_that_is
     await books.expire(office, tx)
     assert await office.everybody(tx.connection, OLD) == ()
     assert await subject(privacy, intake, OLD) == first
-    await administrator.execute(
-        "update keyring.subject set erased_at = $1 where erased_at is not null",
-        NOW - RETIRED_AFTER - timedelta(seconds=1),
-    )
+    await long_ago(administrator, *person)
     assert await office.retire(tx.connection, NOW) == 2
     assert await office.retire(tx.connection, NOW) == 0
     assert await subject(privacy, intake, OLD) not in person
-    # Nothing is left to be done for them.
-    assert not await administrator.fetchval(
-        "select exists (select from keyring.subject"
-        " where num_nonnulls(erased_at, erasure_up_to) > 0)"
-    )
+    assert not await followed(administrator)
+
+
+async def test_nobody_is_looked_at_without_end_who_gave_up_the_last_address(
+    privacy: Privacy,
+    intake: Connection,
+    tx: SpokenTransaction,
+    office: PrivacyOffice,
+    administrator: Connection,
+) -> None:
+    person = await one_person(privacy, intake, tx, office)
+    await erased_but_for_law(office, tx, *person)
+    for alias in (OLD, NEW):
+        assert await office.unlink(tx, alias, person[0], "address-given-up")
+    await office.retire(tx.connection, NOW)
+    assert await followed(administrator)
+    await long_ago(administrator, *person)
+    assert await office.retire(tx.connection, NOW) == 0
+    assert not await followed(administrator)
+
+
+@pytest.mark.parametrize("whose", [0, 1])
+async def test_nobody_is_retired_by_halves(
+    privacy: Privacy,
+    intake: Connection,
+    tx: SpokenTransaction,
+    office: PrivacyOffice,
+    administrator: Connection,
+    whose: int,
+) -> None:
+    person = await one_person(privacy, intake, tx, office)
+    await office.destroy(tx, Scope(person), NOW)
+    await long_ago(administrator, person[whose])
+    assert await office.retire(tx.connection, NOW) == 0
+    assert await office.everybody(tx.connection, OLD) == ()
+    await long_ago(administrator, *person)
+    assert await office.retire(tx.connection, NOW) == 2
+    assert not await followed(administrator)
+
+
+@pytest.mark.parametrize("leads_to", [0, 1])
+async def test_who_becomes_one_person_with_whom_a_law_has_something_kept_is_erased_with_them(
+    privacy: Privacy,
+    intake: Connection,
+    tx: SpokenTransaction,
+    office: PrivacyOffice,
+    books: Books,
+    leads_to: int,
+) -> None:
+    both = await subject(privacy, intake, OLD), await subject(privacy, intake, NEW)
+    await books.name(both[0])
+    await privacy.seal(intake, [contact(both[1])], at=NOW)
+    await office.destroy(tx, Scope(event_id=EVENT), NOW)
+    await erased_but_for_law(office, tx, both[0])
+    to, becomes = both[leads_to], both[1 - leads_to]
+    alias = (NEW, OLD)[leads_to]
+    assert await office.link(tx, alias, to, "same-person", of=becomes) == "to be erased"
+    assert isinstance(tx.said[-1][0], SubjectLinked)
+    await office.retire(tx.connection, NOW)
+    assert await office.everybody(tx.connection, OLD) == ((to, becomes),)
+    await books.expire(office, tx)
+    assert await office.everybody(tx.connection, OLD) == ()
+    assert await office.everybody(tx.connection, NEW) == ()
+
+
+async def test_who_lives_is_not_erased_because_they_are_one_person_with_whom_a_law_has_kept(
+    privacy: Privacy,
+    intake: Connection,
+    tx: SpokenTransaction,
+    office: PrivacyOffice,
+    books: Books,
+) -> None:
+    gone, lives = await subject(privacy, intake, OLD), await subject(privacy, intake, NEW)
+    await books.name(gone)
+    await privacy.seal(intake, [contact(lives)], at=NOW)
+    await erased_but_for_law(office, tx, gone)
+    assert await office.link(tx, NEW, gone, "same-person", of=lives) == "to be erased"
+    await books.expire(office, tx)
+    assert await office.everybody(tx.connection, OLD) == ((gone, lives),)
+    # Whoever runs it again, as is told, has both erased.
+    await erased_but_for_law(office, tx, gone, lives)
+    assert await office.everybody(tx.connection, OLD) == ()
 
 
 async def test_who_is_named_by_an_invoice_that_was_on_its_way_is_erased_after_it(

@@ -80,6 +80,15 @@ async def test_an_address_that_is_anothers_is_not_taken_for_a_changed_one(
     assert tx.said == []
 
 
+async def test_whose_address_it_is_does_not_become_the_same_person_unless_they_are_named(
+    privacy: Privacy, intake: Connection, tx: SpokenTransaction, office: PrivacyOffice
+) -> None:
+    who, other = await subject(privacy, intake, OLD), await subject(privacy, intake, NEW)
+    assert await office.link(tx, NEW, who, "same-person") == "taken"
+    assert await office.everybody(tx.connection, NEW) == ((other,),)
+    assert tx.said == []
+
+
 async def test_two_subjects_that_prove_to_be_one_person_are_covered_together(
     privacy: Privacy,
     intake: Connection,
@@ -93,7 +102,7 @@ async def test_two_subjects_that_prove_to_be_one_person_are_covered_together(
     sealed = await privacy.seal(
         intake, [ToSeal(one, "contact", "event:a", {}) for one in (who, other)], at=NOW
     )
-    assert await office.link(tx, NEW, who, "same-person") == "linked"
+    assert await office.link(tx, NEW, who, "same-person", of=other) == "linked"
     entry, _, _ = tx.said[-1]
     assert isinstance(entry, SubjectLinked)
     assert entry.led_to == other
@@ -135,8 +144,8 @@ async def test_of_three_that_are_one_person_all_are_remembered(
     privacy: Privacy, intake: Connection, tx: SpokenTransaction, office: PrivacyOffice
 ) -> None:
     first, second, third = [await subject(privacy, intake, one) for one in (OLD, NEW, OTHER)]
-    await office.link(tx, NEW, first, "same-person")
-    await office.link(tx, NEW, third, "same-person")
+    await office.link(tx, NEW, first, "same-person", of=second)
+    await office.link(tx, NEW, third, "same-person", of=first)
     for alias in (OLD, NEW, OTHER):
         (person,) = await office.everybody(tx.connection, alias)
         assert set(person) == {first, second, third}
@@ -208,7 +217,7 @@ async def test_what_was_known_under_an_older_pepper_is_linked_under_the_newest(
     older, both = with_peppers(b"o" * 32), with_peppers(b"n" * 32, b"o" * 32)
     who, other = await subject(older, intake, OLD), await subject(older, intake, NEW)
     office = PrivacyOffice(both, "cli:tester")
-    assert await office.link(tx, NEW, who, "same-person") == "linked"
+    assert await office.link(tx, NEW, who, "same-person", of=other) == "linked"
     assert await subject(with_peppers(b"n" * 32), intake, NEW) == who
     assert await office.everybody(tx.connection, OLD) == ((who, other),)
     assert await office.unlink(tx, NEW, who, "address-given-up")

@@ -248,6 +248,7 @@ async def test_what_a_law_has_kept_goes_only_where_that_is_said(
     but_that = await command(keys.app, settings, *destroy, "--kept-by-law", "keep", "--json")
     assert orjson.loads(but_that.out)["destroyed"] == {"contact": 1, "diet": 1}
     assert orjson.loads(but_that.out)["kept"] == {"accounting": 1}
+    assert orjson.loads(but_that.out)["came_back"] is False
     assert "kept by" in but_that.err
     again = await command(keys.app, settings, *destroy, "--kept-by-law", "keep")
     assert again.out.endswith(f"recorded\n{destroying.NOT_ERASED_YET}\n")
@@ -512,6 +513,23 @@ async def test_no_address_of_the_living_is_linked_to_who_is_erased(
     assert (done.code, done.err) == (1, f"{people.ERASED}\n")
     assert await people_at(settings, NEW) == [(str(lives), None)]
     assert [entry["type"] for entry in await said(log)] == ["KeysDestroyed"]
+
+
+async def test_who_links_somebody_with_whom_a_law_has_something_kept_is_told_what_is_to_be_done(
+    intake: Work, books: Work, settings: ServiceSettings
+) -> None:
+    who, other = await subject(intake, OLD), await subject(intake, NEW)
+    sealed = await seal(intake, other)
+    buyer = ToSeal(who, "accounting", "financial_year:2026", {"name": "x"})
+    async with books.parts.pool.acquire() as connection:
+        await books.parts.privacy.seal(connection, [buyer], at=utc_now())
+    destroy = ("destroy", "--email", OLD, "--kept-by-law", "keep", "--yes")
+    await command(keys.app, settings, *destroy)
+    link = ("link", NEW, "--to", OLD, "--reason", "same-person", "--yes")
+    done = await command(subjects.app, settings, *link)
+    assert (done.code, done.out) == (0, f"{people.LINKED_TO_BE_ERASED}\n")
+    await command(keys.app, settings, *destroy)
+    assert await readable(intake, other, sealed) == set()
 
 
 async def test_options_narrow_it_down(intake: Work, log: Work, settings: ServiceSettings) -> None:

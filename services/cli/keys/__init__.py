@@ -45,9 +45,10 @@ def destroy(
     this moment that still come add nothing. It is recorded in the audit log. Of whom a law has
     something kept is erased by itself once that is gone.
 
-    Exit code 1: nobody is known by the address or id, or the answer was no. 2: several people have
-    the address, who are told, and --subject has to name one of them; or a law has some of it kept,
-    which is told, and --kept-by-law has to say what becomes of that; or wrong arguments.
+    Exit code 1: nobody is known by the address or id, or the answer was no, or it took so long that
+    others are meant by now, or a law has something kept. 2: several people have the address, who
+    are told, and --subject has to name one of them; or a law has some of it kept, which is told,
+    and --kept-by-law has to say what becomes of that; or wrong arguments.
 
     Examples: steward keys destroy --event 6f1c9c1e-4a43-4a55-9f5c-0a3f4d1f2b11 ·
     echo maija@example.org | steward keys destroy --email - --kept-by-law keep --yes

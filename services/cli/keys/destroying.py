@@ -19,11 +19,14 @@ from shared.privacy.errors import NotInPlanError
 from shared.privacy.office import Scope
 from shared.privacy.subjects import Alias, Person
 from shared.runtime.clock import utc_now
+from shared.runtime.database import Connection
 
 NOBODY = "nobody is known by this: no key was destroyed"
 SEVERAL = "several people have this address: name one by --subject ID; no key was destroyed"
 KEPT = "no key was destroyed"
 NOT_ERASED_YET = "the person is not erased yet, and is once nothing of theirs is kept any more"
+CAME_BACK = "the person came back meanwhile and is not erased: what was said later is kept"
+CHANGED = "meanwhile others are meant, or a law has something kept: run this again; " + KEPT
 BY_LAW = "a law has these kept: say --kept-by-law keep, or destroy; no key was destroyed"
 
 
@@ -46,12 +49,22 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What went and what is left of the scope, by category."""
+    """How many keys went, and how many are left of people who are to be erased, by category."""
 
     scope: Scope
     gone: Mapping[str, int]
     kept: Mapping[str, int]
     cut_off: datetime
+
+    @property
+    def came_back(self) -> bool:
+        """Whether one is left that was to go: a fact later than the cut-off has made it."""
+        to_go = self.scope.categories
+        return any(to_go is None or category in to_go for category in self.kept)
+
+
+class _OthersMeant(Exception):  # noqa: N818 - what it is, not that it is an error
+    """What is asked for is not what was shown and confirmed: it is rolled back."""
 
 
 def run_destroy(asked: Asked, *, yes: bool, as_json: bool) -> int:
@@ -73,7 +86,8 @@ def run_destroy(asked: Asked, *, yes: bool, as_json: bool) -> int:
 
 async def _destroy(asked: Asked, alias: Alias | None, *, yes: bool, as_json: bool) -> int:
     async with open_office() as office:
-        people = await _people(office, asked, alias)
+        async with office.parts.pool.acquire() as connection:
+            people = await _people(office, connection, asked, alias)
         if people is not None and len(people) != 1:
             await _refuse(office, people)
             return 2 if people else 1
@@ -85,22 +99,27 @@ async def _destroy(asked: Asked, alias: Alias | None, *, yes: bool, as_json: boo
             typer.echo(KEPT, err=True)
             return 1
         cut_off = utc_now()
-        gone = await _destroy_keys(office, scope, cut_off)
+        try:
+            gone = await _destroy_keys(office, asked, alias, scope, cut_off)
+        except _OthersMeant:
+            typer.echo(CHANGED, err=True)
+            return 1
         done = Done(scope, gone, await _kept(office, scope), cut_off)
     _tell(done, as_json=as_json)
     return 0
 
 
-async def _people(office: Office, asked: Asked, alias: Alias | None) -> Sequence[Person] | None:
+async def _people(
+    office: Office, connection: Connection, asked: Asked, alias: Alias | None
+) -> list[Person] | None:
     """Whom address and id mean, which has to be one; None where nobody's are asked for."""
     wanted = None if asked.subject is None else SubjectId(asked.subject)
-    async with office.parts.pool.acquire() as connection:
-        if alias is not None:
-            people = await office.privacy.everybody(connection, alias)
-            return [person for person in people if wanted is None or wanted in person]
-        if wanted is not None:
-            person = await office.privacy.person_of(connection, wanted)
-            return [] if person is None else [person]
+    if alias is not None:
+        people = await office.privacy.everybody(connection, alias)
+        return [person for person in people if wanted is None or wanted in person]
+    if wanted is not None:
+        person = await office.privacy.person_of(connection, wanted)
+        return [] if person is None else [person]
     return None
 
 
@@ -160,23 +179,53 @@ async def _confirmed(office: Office, scope: Scope) -> bool:
     return answer.strip() == str(many)
 
 
-async def _destroy_keys(office: Office, scope: Scope, cut_off: datetime) -> Mapping[str, int]:
+async def _destroy_keys(
+    office: Office, asked: Asked, alias: Alias | None, scope: Scope, cut_off: datetime
+) -> Mapping[str, int]:
     """Two transactions: who makes keys waits for the first, which is short, and not for the second.
 
     Ended in between, nothing is destroyed and the cut-off holds: the command is safe to repeat.
+    Raises _OthersMeant, and no key is destroyed, where the scope is not what is asked for any more.
     """
     async with office.work() as tx:
         await office.privacy.announce(tx, scope, cut_off)
+        # The answer may have taken its time. Only now all keys are seen that were being made.
+        if not await _is_meant_still(office, tx.connection, asked, alias, scope):
+            raise _OthersMeant
     async with office.work() as tx:
-        return await office.privacy.destroy(tx, scope, cut_off)
+        gone = await office.privacy.destroy(tx, scope, cut_off)
+        # It waited for who uses a key, and somebody may have become the same person until it had
+        # all of theirs.
+        if not await _is_whole(office, tx.connection, scope.people):
+            raise _OthersMeant
+        return gone
+
+
+async def _is_whole(office: Office, connection: Connection, person: Person | None) -> bool:
+    """Whether these are all subjects of the person still, erased or not."""
+    if not person:
+        return True
+    return person == await office.parts.privacy.people.same_people(connection, person[0])
+
+
+async def _is_meant_still(
+    office: Office, connection: Connection, asked: Asked, alias: Alias | None, scope: Scope
+) -> bool:
+    """Whether the command line means these people, and no law has anything kept unasked about."""
+    people = await _people(office, connection, asked, alias)
+    if people is not None and people != [scope.people]:
+        return False
+    if asked.kept_by_law is not None:
+        return True
+    return not await office.privacy.count_kept_by_law(connection, scope)
 
 
 async def _kept(office: Office, scope: Scope) -> Mapping[str, int]:
-    """What is left of people who are erased once that is gone."""
-    if not scope.erased_later:
+    """What is left of people who are to be erased: what a law has kept, and what came later."""
+    if not scope.erased:
         return {}
     async with office.parts.pool.acquire() as connection:
-        return await office.privacy.count_keys(connection, Scope(scope.erased_later))
+        return await office.privacy.count_keys(connection, Scope(scope.erased))
 
 
 def _tell(done: Done, *, as_json: bool) -> None:
@@ -188,13 +237,14 @@ def _tell(done: Done, *, as_json: bool) -> None:
             "cut_off": done.cut_off,
             "destroyed": done.gone,
             "kept": done.kept,
+            "came_back": done.came_back,
         }
         typer.echo(orjson.dumps(document, default=str).decode())
         return
     _print(done.gone)
     typer.echo(f"{sum(done.gone.values())} keys are destroyed, and that is recorded")
     if done.kept:
-        typer.echo(NOT_ERASED_YET)
+        typer.echo(CAME_BACK if done.came_back else NOT_ERASED_YET)
 
 
 def _print(keys: Mapping[str, int]) -> None:

@@ -28,6 +28,11 @@ SEVERAL_MEANT = (
     " changed"
 )
 NOT_OF_THEM = "who is after --of does not have the address: nothing was changed"
+LINKED_TO_BE_ERASED = (
+    "it is linked, and that is recorded. One of the two is to be erased once nothing of theirs is"
+    " kept, and now both are: where what the other one said is to go too, run"
+    " `steward keys destroy` again"
+)
 TAKEN = (
     "this address leads to somebody else: where both are one person, --reason same-person; where"
     " two people have it, --reason shared-address; else unlink it first"
@@ -38,6 +43,7 @@ NotLinked = Literal["nobody", "several", "several meant", "not of them", "kept",
 
 LINKED: Final[Mapping[LinkOutcome | NotLinked, tuple[int, str]]] = {
     "linked": (0, "it is linked, and that is recorded"),
+    "to be erased": (0, LINKED_TO_BE_ERASED),
     "known": (0, "it led there already: nothing was changed"),
     "taken": (1, TAKEN),
     "erased": (1, ERASED),
@@ -143,7 +149,11 @@ async def _link(asked: AskedLink, *, yes: bool) -> LinkOutcome | NotLinked:
             # The answer may have taken its time.
             if await _meant(office, tx.connection, asked) != meant:
                 return "changed"
-            return await office.privacy.link(tx, asked.alias, meant.to, asked.reason, of=meant.of)
+            outcome = await office.privacy.link(
+                tx, asked.alias, meant.to, asked.reason, of=meant.of
+            )
+        # Nobody had the address, and somebody came with it while it was being linked.
+        return "changed" if outcome == "taken" and asked.reason == "same-person" else outcome
 
 
 async def _meant(office: Office, connection: Connection, asked: AskedLink) -> Meant | NotLinked:
