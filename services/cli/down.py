@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import signal
 import sys
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from services.cli.environment import home_folder
 from services.cli.outside import has_secrets, outside_of
 from shared.local.errors import AlreadyRunningError, LocalError
 from shared.local.postgres import remove_data
+from shared.local.removal import remove_all_in, remove_emptied, remove_path
 from shared.local.state import clear_orphans, lock_file, read_state, take_lock
 from shared.runtime.secrets import INBOX_KEY
 
@@ -102,7 +102,7 @@ async def remove_home(home: Path) -> None:
     folder stays, empty.
 
     Raises AlreadyRunningError while a system or a demonstration runs on it, LocalError for a folder
-    that is not ours, or that holds what cannot be removed.
+    that is not ours, that holds what cannot be removed, or whose database is not where it links to.
     """
     if not _is_used(home):
         return
@@ -129,34 +129,16 @@ async def remove_home(home: Path) -> None:
 def _empty(home: Path) -> None:
     """By its lock the folder is known as ours until nothing else is left in it."""
     run = home / "run"
-    _remove_all_but(run, home)
-    _remove_all_but(lock_file(run), run)
-    _remove(run)
+    remove_all_in(home, but=run)
+    remove_all_in(run, but=lock_file(run))
+    remove_path(run)
 
 
 def _remove_emptied(home: Path) -> None:
     if home.is_symlink():
         home.unlink()
-        return
-    try:
-        home.resolve().rmdir()
-    except OSError:
-        # A mount point, or in a folder where we may not write: nothing of ours is left in it.
-        if any(home.iterdir()):
-            raise
-
-
-def _remove_all_but(last: Path, folder: Path) -> None:
-    for one in folder.iterdir():
-        if one != last:
-            _remove(one)
-
-
-def _remove(one: Path) -> None:
-    if one.is_dir() and not one.is_symlink():
-        shutil.rmtree(one)
     else:
-        one.unlink()
+        remove_emptied(home.resolve())
 
 
 def _is_used(home: Path) -> bool:

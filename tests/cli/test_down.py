@@ -210,6 +210,18 @@ def test_what_a_demonstration_left_elsewhere_is_removed_too(
     assert not demonstrated.exists()
 
 
+def test_nothing_is_removed_while_the_disk_with_a_database_is_away(
+    steward: Steward, ours: Path, demonstrated: Path
+) -> None:
+    demonstrated.rmdir()
+    done = steward("down", "--remove-everything", "--yes")
+    assert done.returncode == 1
+    assert f"links to {demonstrated}, where nothing is: mount the disk" in done.stderr
+    assert "removed" not in done.stdout
+    assert (ours / "demo" / "postgres" / "data").is_symlink()
+    assert (ours / "secrets" / "inbox-key").exists()
+
+
 @pytest.fixture
 def running(home: Path) -> Iterator[subprocess.Popen[bytes]]:
     """What stands for a system that runs on the home folder."""
@@ -275,7 +287,7 @@ class Interrupting:
 def test_a_removal_that_was_interrupted_anywhere_is_done_when_it_is_run_again(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, linked: bool
 ) -> None:
-    target = tmp_path / "target"
+    target, cluster = tmp_path / "target", tmp_path / "cluster"
     files = ("run/state.json", "run/kafka.log", "secrets/inbox-key", "kafka/1", "postgres/data/1")
     for after in count():
         if linked:
@@ -285,6 +297,10 @@ def test_a_removal_that_was_interrupted_anywhere_is_done_when_it_is_run_again(
             (home / name).parent.mkdir(parents=True, exist_ok=True)
             (home / name).touch()
         (home / "run" / "state.json").write_text(STOPPED)
+        cluster.mkdir(exist_ok=True)
+        (cluster / "PG_VERSION").touch()
+        (home / "demo" / "postgres").mkdir(parents=True)
+        (home / "demo" / "postgres" / "data").symlink_to(cluster)
         with monkeypatch.context() as patched:
             interrupting = Interrupting(patched, after)
             try:
@@ -298,6 +314,7 @@ def test_a_removal_that_was_interrupted_anywhere_is_done_when_it_is_run_again(
         assert not home.exists()
         assert not home.is_symlink()
         assert not linked or list(target.iterdir()) == []
+        assert not cluster.exists() or list(cluster.iterdir()) == []
 
 
 STOPPED = '{"pid": 1, "created": 0.0, "marker": "none", "processes": []}'
