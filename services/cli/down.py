@@ -16,7 +16,7 @@ from services.cli.environment import home_folder
 from services.cli.outside import has_secrets, outside_of
 from shared.local.errors import AlreadyRunningError, LocalError
 from shared.local.postgres import remove_data
-from shared.local.removal import remove_all_in, remove_emptied, remove_path
+from shared.local.removal import left_in, remove_all_in, remove_emptied, remove_path
 from shared.local.state import clear_orphans, lock_file, read_state, take_lock
 from shared.runtime.secrets import INBOX_KEY
 
@@ -159,4 +159,4 @@ def _is_used(home: Path) -> bool:
 def _is_empty(home: Path) -> bool:
     """Also with the empty folder in it that an interrupted removal leaves at its very end."""
     run = home / "run"
-    return all(one == run and one.is_dir() and not any(one.iterdir()) for one in home.iterdir())
+    return all(one == run and one.is_dir() and not any(one.iterdir()) for one in left_in(home))

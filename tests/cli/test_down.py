@@ -101,6 +101,41 @@ def test_what_cannot_be_removed_is_named(ours: Path, monkeypatch: pytest.MonkeyP
         asyncio.run(remove_home(ours))
 
 
+def test_what_cannot_be_removed_does_not_keep_the_rest(
+    ours: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a-token", "kafka/a", "kafka/held", "kafka/z", "logs/held", "logs/z", "z-token"):
+        (ours / name).parent.mkdir(exist_ok=True)
+        (ours / name).touch()
+    unlink = os.unlink
+
+    def refuse_held(path: Path | str, **more: int) -> None:
+        if Path(path).name == "held":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        unlink(path, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", refuse_held)
+        with pytest.raises(LocalError, match=r"Permission denied: .*held"):
+            asyncio.run(remove_home(ours))
+    left = {one.relative_to(ours) for one in ours.rglob("*") if one.is_file()}
+    assert left == {Path("kafka/held"), Path("logs/held"), Path("run/lock")}
+    asyncio.run(remove_home(ours))
+    assert not ours.exists()
+
+
+def test_what_the_file_system_of_a_disk_keeps_there_counts_as_nothing(
+    ours: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (ours / "lost+found").mkdir()
+    monkeypatch.setattr(os, "geteuid", lambda: (ours / "lost+found").stat().st_uid + 1)
+    monkeypatch.setenv("STEWARD_HOME", str(ours))
+    for _ in range(2):
+        remove()
+        assert list(ours.iterdir()) == [ours / "lost+found"]
+        assert f"{ours} stays, empty" in capsys.readouterr().out
+
+
 @pytest.fixture
 def apart(ours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Where secrets, lists and the published log lie, outside of the home folder."""
