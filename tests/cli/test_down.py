@@ -360,29 +360,38 @@ STOPPED = '{"pid": 1, "created": 0.0, "marker": "none", "processes": []}'
 def checkout(tmp_path: Path) -> Path:
     """A folder to be cleaned, whose `steward` removes nothing and says so."""
     folder = tmp_path / "checkout"
-    command = folder / ".venv" / "bin" / "steward"
-    command.parent.mkdir(parents=True)
-    command.write_text("#!/bin/sh\necho asked: $* of ${STEWARD_HOME-.local}\nexit 1\n")
-    command.chmod(0o755)
+    commands = {
+        "steward": "echo asked: $* of ${STEWARD_HOME-.local}\nexit 1",
+        "python": f'PYTHONPATH="{ROOT}" exec "{sys.executable}" "$@"',
+    }
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    for name, script in commands.items():
+        command = folder / ".venv" / "bin" / name
+        command.write_text(f"#!/bin/sh\n{script}\n")
+        command.chmod(0o755)
     shutil.copy(ROOT / "Makefile", folder)
     return folder
 
 
 def clean(checkout: Path) -> subprocess.CompletedProcess[str]:
     """With a home folder named that lies elsewhere, and stays."""
-    key = checkout.parent / "elsewhere" / "secrets" / "inbox-key"
-    key.parent.mkdir(parents=True)
-    key.touch()
-    done = subprocess.run(
+    home = checkout.parent / "elsewhere"
+    (home / "secrets").mkdir(parents=True, exist_ok=True)
+    (home / "secrets" / "inbox-key").touch()
+    done = make_clean(checkout, home)
+    assert (home / "secrets" / "inbox-key").exists()
+    return done
+
+
+def make_clean(checkout: Path, home: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         ["make", "clean"],
         cwd=checkout,
-        env={**os.environ, "STEWARD_HOME": str(key.parents[1])},
+        env={**os.environ, "STEWARD_HOME": str(home)},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert key.exists()
-    return done
 
 
 def test_a_home_folder_elsewhere_is_not_the_checkouts(checkout: Path) -> None:
@@ -412,3 +421,30 @@ def test_a_checkout_is_not_cleaned_while_its_system_cannot_be_removed(
     assert done.returncode != 0
     assert "asked: down --remove-everything --yes of .local" in done.stdout
     assert (checkout / ".local" / mark).exists()
+
+
+@pytest.mark.parametrize("folder", ["run", "demo/run"])
+def test_a_checkout_is_not_cleaned_while_something_runs_on_a_home_folder_elsewhere(
+    checkout: Path, folder: str
+) -> None:
+    key = checkout / ".local" / "secrets" / "inbox-key"
+    key.parent.mkdir(parents=True)
+    key.touch()
+    note_running(checkout.parent / "elsewhere" / folder, os.getpid())
+    with take_lock(checkout.parent / "elsewhere" / folder):
+        done = clean(checkout)
+    assert done.returncode != 0
+    assert f"{checkout.parent / 'elsewhere'} is in use, perhaps with the .venv" in done.stderr
+    assert f"(process {os.getpid()})" in done.stderr
+    assert "asked" not in done.stdout
+    assert (checkout / ".venv").exists()
+    assert key.exists()
+
+
+def test_where_the_home_folder_that_is_named_is_the_checkouts_its_system_is_stopped(
+    checkout: Path,
+) -> None:
+    with take_lock(checkout / ".local" / "run"):
+        done = make_clean(checkout, checkout / ".local")
+    assert "asked: down --remove-everything --yes of .local" in done.stdout
+    assert "in use" not in done.stderr
