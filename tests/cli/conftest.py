@@ -8,6 +8,9 @@ from typing import Protocol
 
 import pytest
 
+from shared.local.process import Identity
+from shared.local.state import State, write_state
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -44,3 +47,11 @@ def steward(home: Path) -> Steward:
         )
 
     return run
+
+
+def note_running(folder: Path, pid: int) -> None:
+    """Note in a folder what runs on it."""
+    found = Identity.of(pid)
+    assert found is not None
+    folder.mkdir(parents=True, exist_ok=True)
+    write_state(folder, State(found.pid, found.created, "m", "running"))

@@ -6,7 +6,6 @@ import asyncio
 import errno
 import io
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,9 +20,8 @@ from services.cli.down import ask_to_remove, remove, remove_home
 from services.cli.outside import has_secrets, outside_of
 from services.registration import settings as registration
 from shared.local.errors import LocalError
-from shared.local.process import Identity
-from shared.local.state import State, take_lock, write_state
-from tests.cli.conftest import ROOT, Steward
+from shared.local.state import take_lock
+from tests.cli.conftest import Steward, note_running
 
 
 @pytest.fixture
@@ -266,13 +264,6 @@ def running(home: Path) -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
-def note_running(folder: Path, pid: int) -> None:
-    found = Identity.of(pid)
-    assert found is not None
-    folder.mkdir(parents=True, exist_ok=True)
-    write_state(folder, State(found.pid, found.created, "m", "running"))
-
-
 def test_while_a_demonstration_runs_nothing_is_removed_and_the_system_goes_on(
     steward: Steward, home: Path, demonstrated: Path, running: subprocess.Popen[bytes]
 ) -> None:
@@ -354,97 +345,3 @@ def test_a_removal_that_was_interrupted_anywhere_is_done_when_it_is_run_again(
 
 STOPPED = '{"pid": 1, "created": 0.0, "marker": "none", "processes": []}'
 """What a system that runs no more has left."""
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """A folder to be cleaned, whose `steward` removes nothing and says so."""
-    folder = tmp_path / "checkout"
-    commands = {
-        "steward": "echo asked: $* of ${STEWARD_HOME-.local}\nexit 1",
-        "python": f'PYTHONPATH="{ROOT}" exec "{sys.executable}" "$@"',
-    }
-    (folder / ".venv" / "bin").mkdir(parents=True)
-    for name, script in commands.items():
-        command = folder / ".venv" / "bin" / name
-        command.write_text(f"#!/bin/sh\n{script}\n")
-        command.chmod(0o755)
-    shutil.copy(ROOT / "Makefile", folder)
-    return folder
-
-
-def clean(checkout: Path) -> subprocess.CompletedProcess[str]:
-    """With a home folder named that lies elsewhere, and stays."""
-    home = checkout.parent / "elsewhere"
-    (home / "secrets").mkdir(parents=True, exist_ok=True)
-    (home / "secrets" / "inbox-key").touch()
-    done = make_clean(checkout, home)
-    assert (home / "secrets" / "inbox-key").exists()
-    return done
-
-
-def make_clean(checkout: Path, home: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["make", "clean"],
-        cwd=checkout,
-        env={**os.environ, "STEWARD_HOME": str(home)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def test_a_home_folder_elsewhere_is_not_the_checkouts(checkout: Path) -> None:
-    done = clean(checkout)
-    assert done.returncode == 0, done.stderr
-    assert "asked" not in done.stdout
-    assert not (checkout / ".venv").exists()
-
-
-def test_what_was_put_there_by_hand_does_not_keep_a_checkout_from_being_cleaned(
-    checkout: Path,
-) -> None:
-    (checkout / ".local").mkdir()
-    (checkout / ".local" / "vault-token").touch()
-    done = clean(checkout)
-    assert done.returncode == 0, done.stderr
-    assert not (checkout / ".local").exists()
-
-
-@pytest.mark.parametrize("mark", ["run/lock", "secrets/inbox-key", "demo/run/lock"])
-def test_a_checkout_is_not_cleaned_while_its_system_cannot_be_removed(
-    checkout: Path, mark: str
-) -> None:
-    (checkout / ".local" / mark).parent.mkdir(parents=True)
-    (checkout / ".local" / mark).touch()
-    done = clean(checkout)
-    assert done.returncode != 0
-    assert "asked: down --remove-everything --yes of .local" in done.stdout
-    assert (checkout / ".local" / mark).exists()
-
-
-@pytest.mark.parametrize("folder", ["run", "demo/run"])
-def test_a_checkout_is_not_cleaned_while_something_runs_on_a_home_folder_elsewhere(
-    checkout: Path, folder: str
-) -> None:
-    key = checkout / ".local" / "secrets" / "inbox-key"
-    key.parent.mkdir(parents=True)
-    key.touch()
-    note_running(checkout.parent / "elsewhere" / folder, os.getpid())
-    with take_lock(checkout.parent / "elsewhere" / folder):
-        done = clean(checkout)
-    assert done.returncode != 0
-    assert f"{checkout.parent / 'elsewhere'} is in use, perhaps with the .venv" in done.stderr
-    assert f"(process {os.getpid()})" in done.stderr
-    assert "asked" not in done.stdout
-    assert (checkout / ".venv").exists()
-    assert key.exists()
-
-
-def test_where_the_home_folder_that_is_named_is_the_checkouts_its_system_is_stopped(
-    checkout: Path,
-) -> None:
-    with take_lock(checkout / ".local" / "run"):
-        done = make_clean(checkout, checkout / ".local")
-    assert "asked: down --remove-everything --yes of .local" in done.stdout
-    assert "in use" not in done.stderr
