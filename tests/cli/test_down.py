@@ -15,21 +15,10 @@ from pathlib import Path
 import pytest
 import typer
 
-from services.audit import settings as audit
 from services.cli.down import ask_to_remove, remove, remove_home
-from services.cli.outside import has_secrets, outside_of
-from services.registration import settings as registration
 from shared.local.errors import LocalError
 from shared.local.state import take_lock
-from tests.cli.conftest import Steward, note_running
-
-
-@pytest.fixture
-def ours(home: Path) -> Path:
-    """A home folder with nothing but secrets."""
-    (home / "secrets").mkdir(parents=True)
-    (home / "secrets" / "inbox-key").touch()
-    return home
+from tests.cli.conftest import GIVEN, GIVEN_STAY, Steward, note_running
 
 
 def test_nothing_is_removed_where_nobody_is_there_to_ask(steward: Steward, ours: Path) -> None:
@@ -145,6 +134,7 @@ def apart(ours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[s
     for name in ("keys", "outgoing", "audit", "disk"):
         (kept / name).mkdir(parents=True)
     (ours / "kafka").symlink_to(kept / "disk")
+    (ours / "postgres").mkdir()
     monkeypatch.setenv("STEWARD_HOME", str(ours))
     monkeypatch.setenv("STEWARD_SECRETS", str(kept / "keys"))
     return [
@@ -194,35 +184,24 @@ def test_who_has_all_in_the_home_folder_is_told_that_all_goes(
     assert capsys.readouterr().out == f"removed {ours}\n"
 
 
-def test_secrets_that_the_home_folder_links_to_are_named_once_and_as_secrets(
-    ours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_who_removes_the_key_of_a_database_that_stays_is_told_what_that_means(
+    ours: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kept = tmp_path / "kept"
-    (ours / "secrets").rename(kept)
-    (ours / "secrets").symlink_to(kept)
-    monkeypatch.chdir(tmp_path)
-    environ = {"STEWARD_HOME": ours.name}
-    assert outside_of(Path(ours.name), environ) == [f"secrets in {kept}"]
-    assert not has_secrets(ours)
-
-
-@pytest.mark.parametrize("named", [False, True])
-def test_folders_of_services_are_looked_for_where_their_settings_have_them(
-    home: Path, tmp_path: Path, *, named: bool
-) -> None:
-    environ = {"STEWARD_HOME": str(home), "STEWARD_SECRETS": str(tmp_path / "kept" / "secrets")}
-    if named:
-        environ["STEWARD_OUTGOING_FOLDER"] = str(tmp_path / "lists")
-        environ["STEWARD_AUDIT_FOLDER"] = str(tmp_path / "log")
-    servers = {"KAFKA_BOOTSTRAP_SERVERS": "h:1", "DATABASE_URL": "postgresql://h/d"}
-    outgoing = registration.Settings.load(environ | servers).outgoing
-    published = audit.Settings.load(environ | servers).published_folder
-    for folder in (outgoing, published):
-        folder.mkdir(parents=True)
-    assert outside_of(home, environ) == [
-        f"lists for recipients, in clear, in {outgoing}",
-        f"the published audit log in {published}",
-    ]
+    (ours / "secrets" / "key-encryption-key").touch()
+    for name, value in {"STEWARD_HOME": str(ours), **GIVEN}.items():
+        monkeypatch.setenv(name, value)
+    stays = f"outside of {ours} stay: {'; '.join(GIVEN_STAY)}"
+    lost = (
+        f"without the key in {ours / 'secrets'} nobody can ever open what it has sealed in"
+        " the database at db.example:5433/steward"
+    )
+    monkeypatch.setattr(sys, "stdin", Terminal("y\n"))
+    ask_to_remove()
+    *said, question = capsys.readouterr().out.splitlines()
+    assert said == [stays, lost]
+    assert question.startswith(f"Remove {ours} for good, with secrets and logs?")
+    remove()
+    assert capsys.readouterr().out.splitlines() == [f"removed {ours}", stays, lost]
 
 
 @pytest.fixture
