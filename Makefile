@@ -76,9 +76,14 @@ MARKS := run/lock secrets/inbox-key demo/run/lock
 USED = $(wildcard $(addprefix .local/,$(MARKS)))
 REMOVE = env -u STEWARD_HOME $(BIN)/steward down --remove-everything --yes
 
-clean: ## stop what runs on .local; remove it, secrets too, .venv and everything made here
+# What runs there may run with this .venv: then it is not stopped, for it is not of this folder, but
+# .venv is not taken from under it either.
+ELSEWHERE = test -n "$$STEWARD_HOME" && ! test "$$STEWARD_HOME" -ef .local
+
+clean: ## stop what runs on .local; remove it, secrets too, and .venv; not while another STEWARD_HOME is in use
+	@! test -x $(BIN)/steward || ! { $(ELSEWHERE); } || $(BIN)/python -m services.cli.in_use
 	@! test -x $(BIN)/steward || test -z "$(USED)" || $(REMOVE)
-	rm -rf .local || test -z "$$(ls -A .local)" # a mount point stays, empty
+	rm -rf .local || { left="$$(ls -A .local)" && test -z "$${left#lost+found}"; } # a mount point stays
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache \
 		.hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

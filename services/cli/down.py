@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import signal
 import sys
 from collections.abc import Sequence
@@ -14,9 +13,10 @@ from typing import IO
 import typer
 
 from services.cli.environment import home_folder
-from services.cli.outside import has_secrets, outside_of
+from services.cli.outside import has_data, has_secrets, never_opened, outside_of
 from shared.local.errors import AlreadyRunningError, LocalError
 from shared.local.postgres import remove_data
+from shared.local.removal import left_in, remove_all_in, remove_emptied, remove_path
 from shared.local.state import clear_orphans, lock_file, read_state, take_lock
 from shared.runtime.secrets import INBOX_KEY
 
@@ -70,30 +70,43 @@ def ask_to_remove() -> None:
         return
     if not sys.stdin.isatty():
         raise typer.BadParameter("nobody is here to ask: add --yes", param_hint="--yes")
-    _tell(home, outside_of(home))
-    what = "data, secrets and logs" if has_secrets(home) else "data and logs"
+    _tell(_what_stays(home))
     typer.confirm(
-        f"Remove {home.absolute()} for good, with {what}? There is no way back", abort=True
+        f"Remove {home.absolute()} for good, with {_what_goes(home)}? There is no way back",
+        abort=True,
     )
 
 
 def remove() -> None:
-    """Remove the home folder and the database where that lies elsewhere; say what else does and
-    stays. LocalError for a folder that is not ours.
+    """Remove the home folder and the database that it links to; say what else there is and stays.
+    LocalError for a folder that is not ours.
     """
     home = home_folder()
     if not _is_used(home):
         typer.echo(f"there is no {home}")
         return
-    folder, stays = home.resolve(), outside_of(home)
+    folder, stays = home.resolve(), _what_stays(home)
     asyncio.run(remove_home(home))
     typer.echo(f"removed {home}; {folder} stays, empty" if folder.exists() else f"removed {home}")
-    _tell(home, stays)
+    _tell(stays)
 
 
-def _tell(home: Path, stays: Sequence[str]) -> None:
-    if stays:
-        typer.echo(f"outside of {home} stay: {'; '.join(stays)}")
+def _what_goes(home: Path) -> str:
+    kinds = {"data": has_data(home), "secrets": has_secrets(home), "logs": True}
+    *others, last = (kind for kind, goes in kinds.items() if goes)
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _what_stays(home: Path) -> list[str]:
+    """Lines to be told: where it is, and what of it can never be opened again."""
+    outside, lost = outside_of(home), never_opened(home)
+    stays = [f"outside of {home} stay: {'; '.join(outside)}"] if outside else []
+    return [*stays, lost] if lost else stays
+
+
+def _tell(lines: Sequence[str]) -> None:
+    for line in lines:
+        typer.echo(line)
 
 
 async def remove_home(home: Path) -> None:
@@ -102,7 +115,7 @@ async def remove_home(home: Path) -> None:
     folder stays, empty.
 
     Raises AlreadyRunningError while a system or a demonstration runs on it, LocalError for a folder
-    that is not ours, or that holds what cannot be removed.
+    that is not ours, that holds what cannot be removed, or whose database is not where it links to.
     """
     if not _is_used(home):
         return
@@ -129,34 +142,16 @@ async def remove_home(home: Path) -> None:
 def _empty(home: Path) -> None:
     """By its lock the folder is known as ours until nothing else is left in it."""
     run = home / "run"
-    _remove_all_but(run, home)
-    _remove_all_but(lock_file(run), run)
-    _remove(run)
+    remove_all_in(home, but=run)
+    remove_all_in(run, but=lock_file(run))
+    remove_path(run)
 
 
 def _remove_emptied(home: Path) -> None:
     if home.is_symlink():
         home.unlink()
-        return
-    try:
-        home.resolve().rmdir()
-    except OSError:
-        # A mount point, or in a folder where we may not write: nothing of ours is left in it.
-        if any(home.iterdir()):
-            raise
-
-
-def _remove_all_but(last: Path, folder: Path) -> None:
-    for one in folder.iterdir():
-        if one != last:
-            _remove(one)
-
-
-def _remove(one: Path) -> None:
-    if one.is_dir() and not one.is_symlink():
-        shutil.rmtree(one)
     else:
-        one.unlink()
+        remove_emptied(home.resolve())
 
 
 def _is_used(home: Path) -> bool:
@@ -177,4 +172,4 @@ def _is_used(home: Path) -> bool:
 def _is_empty(home: Path) -> bool:
     """Also with the empty folder in it that an interrupted removal leaves at its very end."""
     run = home / "run"
-    return all(one == run and one.is_dir() and not any(one.iterdir()) for one in home.iterdir())
+    return all(one == run and one.is_dir() and not any(one.iterdir()) for one in left_in(home))

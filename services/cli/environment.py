@@ -19,7 +19,10 @@ KAFKA_SECURITY: Final = (
 )
 """How to connect to Kafka, but for passwords (`KafkaSettings`)."""
 
-ADDRESSES: Final = ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", *KAFKA_SECURITY)
+SERVERS: Final = ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL")
+"""Each names a server that exists; where it is not set one is started."""
+
+ADDRESSES: Final = (*SERVERS, *KAFKA_SECURITY)
 """What a command needs to find the servers of a system."""
 
 

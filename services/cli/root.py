@@ -121,7 +121,7 @@ def down(
         typer.Option(
             "--remove-everything",
             help="Then remove the home folder: data, secrets, logs. There is no way back. What lies"
-            " elsewhere is named, and stays.",
+            " elsewhere, on given servers too, is named, and stays.",
         ),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before removing.")] = False,

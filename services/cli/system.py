@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
-from services.cli.environment import ADDRESSES, KAFKA_SECURITY
+from services.cli.environment import ADDRESSES, KAFKA_SECURITY, SERVERS
 from services.cli.migration import (
     loud_services,
     migrate_everything,
@@ -129,7 +129,8 @@ async def running_system(options: Options) -> AsyncIterator[System]:
         await _migrate(options, servers)
         environment = _environment(options, servers)
         supervisor.note(
-            addresses={name: environment[name] for name in ADDRESSES if name in environment}
+            addresses={name: environment[name] for name in ADDRESSES if name in environment},
+            given=tuple(name for name in SERVERS if options.environ.get(name)),
         )
         ports = _service_ports(options)
         options.say(f"starting {', '.join(options.processes)}")

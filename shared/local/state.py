@@ -33,8 +33,9 @@ class Entry:
 @dataclass(frozen=True)
 class State:
     """`phase` is starting, running or stopping; `addresses` is what the starter noted (never a
-    password). `not_ready` are the names of processes that were not ready in time when it came to
-    run, and what was missing then.
+    password), `given` the names of those that lead to a server which was there before. `not_ready`
+    are the names of processes that were not ready in time when it came to run, and what was missing
+    then.
     """
 
     pid: int
@@ -44,6 +45,7 @@ class State:
     processes: tuple[Entry, ...] = ()
     addresses: Mapping[str, str] = field(default_factory=dict)
     not_ready: Mapping[str, str] = field(default_factory=dict)
+    given: tuple[str, ...] = ()
 
     @property
     def supervisor(self) -> Identity:
@@ -75,6 +77,7 @@ def read_state(folder: Path) -> State | None:
         return None
     # A later release may have written more: whoever goes back to this one has to read it, too.
     entries = tuple(Entry(**_known(Entry, entry)) for entry in found.pop("processes"))
+    found["given"] = tuple(found.get("given", ()))  # an earlier release has not written it
     return State(**_known(State, found), processes=entries)
 
 

@@ -146,6 +146,7 @@ class Supervisor:
         *,
         phase: str | None = None,
         addresses: Mapping[str, str] | None = None,
+        given: tuple[str, ...] = (),
         not_ready: Mapping[str, str] | None = None,
     ) -> None:
         """Write down, for other commands, how far it is and where things are. No passwords."""
@@ -153,6 +154,7 @@ class Supervisor:
             self._state,
             phase=phase or self._state.phase,
             addresses=addresses or self._state.addresses,
+            given=given or self._state.given,
             not_ready=not_ready or self._state.not_ready,
         )
         self._write()

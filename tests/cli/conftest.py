@@ -8,7 +8,20 @@ from typing import Protocol
 
 import pytest
 
+from shared.local.process import Identity
+from shared.local.state import State, write_state
+
 ROOT = Path(__file__).parents[2]
+
+GIVEN = {
+    "DATABASE_URL": "postgresql://boss:of%40all@db.example:5433/steward?sslmode=require",
+    "KAFKA_BOOTSTRAP_SERVERS": "one.example:9092, two.example:9092",
+}
+GIVEN_STAY = [
+    "the database at db.example:5433/steward",
+    "the topics of Kafka at one.example:9092, two.example:9092, those of upstream in clear",
+]
+"""Servers that a system is given, and how they are named where they stay."""
 
 
 class Steward(Protocol):
@@ -21,6 +34,16 @@ class Steward(Protocol):
 def home(tmp_path: Path) -> Path:
     """STEWARD_HOME of the commands of a test."""
     return tmp_path / "home"
+
+
+@pytest.fixture
+def ours(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home folder with nothing but secrets. No server is given."""
+    for variable in ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS"):
+        monkeypatch.delenv(variable, raising=False)
+    (home / "secrets").mkdir(parents=True)
+    (home / "secrets" / "inbox-key").touch()
+    return home
 
 
 @pytest.fixture
@@ -44,3 +67,11 @@ def steward(home: Path) -> Steward:
         )
 
     return run
+
+
+def note_running(folder: Path, pid: int) -> None:
+    """Note in a folder what runs on it."""
+    found = Identity.of(pid)
+    assert found is not None
+    folder.mkdir(parents=True, exist_ok=True)
+    write_state(folder, State(found.pid, found.created, "m", "running"))

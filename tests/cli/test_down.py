@@ -6,7 +6,6 @@ import asyncio
 import errno
 import io
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,22 +15,10 @@ from pathlib import Path
 import pytest
 import typer
 
-from services.audit import settings as audit
 from services.cli.down import ask_to_remove, remove, remove_home
-from services.cli.outside import has_secrets, outside_of
-from services.registration import settings as registration
 from shared.local.errors import LocalError
-from shared.local.process import Identity
-from shared.local.state import State, take_lock, write_state
-from tests.cli.conftest import ROOT, Steward
-
-
-@pytest.fixture
-def ours(home: Path) -> Path:
-    """A home folder with nothing but secrets."""
-    (home / "secrets").mkdir(parents=True)
-    (home / "secrets" / "inbox-key").touch()
-    return home
+from shared.local.state import take_lock
+from tests.cli.conftest import GIVEN, GIVEN_STAY, Steward, note_running
 
 
 def test_nothing_is_removed_where_nobody_is_there_to_ask(steward: Steward, ours: Path) -> None:
@@ -101,6 +88,41 @@ def test_what_cannot_be_removed_is_named(ours: Path, monkeypatch: pytest.MonkeyP
         asyncio.run(remove_home(ours))
 
 
+def test_what_cannot_be_removed_does_not_keep_the_rest(
+    ours: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a-token", "kafka/a", "kafka/held", "kafka/z", "logs/held", "logs/z", "z-token"):
+        (ours / name).parent.mkdir(exist_ok=True)
+        (ours / name).touch()
+    unlink = os.unlink
+
+    def refuse_held(path: Path | str, **more: int) -> None:
+        if Path(path).name == "held":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        unlink(path, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", refuse_held)
+        with pytest.raises(LocalError, match=r"Permission denied: .*held"):
+            asyncio.run(remove_home(ours))
+    left = {one.relative_to(ours) for one in ours.rglob("*") if one.is_file()}
+    assert left == {Path("kafka/held"), Path("logs/held"), Path("run/lock")}
+    asyncio.run(remove_home(ours))
+    assert not ours.exists()
+
+
+def test_what_the_file_system_of_a_disk_keeps_there_counts_as_nothing(
+    ours: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (ours / "lost+found").mkdir()
+    monkeypatch.setattr(os, "geteuid", lambda: (ours / "lost+found").stat().st_uid + 1)
+    monkeypatch.setenv("STEWARD_HOME", str(ours))
+    for _ in range(2):
+        remove()
+        assert list(ours.iterdir()) == [ours / "lost+found"]
+        assert f"{ours} stays, empty" in capsys.readouterr().out
+
+
 @pytest.fixture
 def apart(ours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Where secrets, lists and the published log lie, outside of the home folder."""
@@ -112,6 +134,7 @@ def apart(ours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[s
     for name in ("keys", "outgoing", "audit", "disk"):
         (kept / name).mkdir(parents=True)
     (ours / "kafka").symlink_to(kept / "disk")
+    (ours / "postgres").mkdir()
     monkeypatch.setenv("STEWARD_HOME", str(ours))
     monkeypatch.setenv("STEWARD_SECRETS", str(kept / "keys"))
     return [
@@ -161,35 +184,24 @@ def test_who_has_all_in_the_home_folder_is_told_that_all_goes(
     assert capsys.readouterr().out == f"removed {ours}\n"
 
 
-def test_secrets_that_the_home_folder_links_to_are_named_once_and_as_secrets(
-    ours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_who_removes_the_key_of_a_database_that_stays_is_told_what_that_means(
+    ours: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kept = tmp_path / "kept"
-    (ours / "secrets").rename(kept)
-    (ours / "secrets").symlink_to(kept)
-    monkeypatch.chdir(tmp_path)
-    environ = {"STEWARD_HOME": ours.name}
-    assert outside_of(Path(ours.name), environ) == [f"secrets in {kept}"]
-    assert not has_secrets(ours)
-
-
-@pytest.mark.parametrize("named", [False, True])
-def test_folders_of_services_are_looked_for_where_their_settings_have_them(
-    home: Path, tmp_path: Path, *, named: bool
-) -> None:
-    environ = {"STEWARD_HOME": str(home), "STEWARD_SECRETS": str(tmp_path / "kept" / "secrets")}
-    if named:
-        environ["STEWARD_OUTGOING_FOLDER"] = str(tmp_path / "lists")
-        environ["STEWARD_AUDIT_FOLDER"] = str(tmp_path / "log")
-    servers = {"KAFKA_BOOTSTRAP_SERVERS": "h:1", "DATABASE_URL": "postgresql://h/d"}
-    outgoing = registration.Settings.load(environ | servers).outgoing
-    published = audit.Settings.load(environ | servers).published_folder
-    for folder in (outgoing, published):
-        folder.mkdir(parents=True)
-    assert outside_of(home, environ) == [
-        f"lists for recipients, in clear, in {outgoing}",
-        f"the published audit log in {published}",
-    ]
+    (ours / "secrets" / "key-encryption-key").touch()
+    for name, value in {"STEWARD_HOME": str(ours), **GIVEN}.items():
+        monkeypatch.setenv(name, value)
+    stays = f"outside of {ours} stay: {'; '.join(GIVEN_STAY)}"
+    lost = (
+        f"without the key in {ours / 'secrets'} nobody can ever open what it has sealed in"
+        " the database at db.example:5433/steward"
+    )
+    monkeypatch.setattr(sys, "stdin", Terminal("y\n"))
+    ask_to_remove()
+    *said, question = capsys.readouterr().out.splitlines()
+    assert said == [stays, lost]
+    assert question.startswith(f"Remove {ours} for good, with secrets and logs?")
+    remove()
+    assert capsys.readouterr().out.splitlines() == [f"removed {ours}", stays, lost]
 
 
 @pytest.fixture
@@ -210,6 +222,18 @@ def test_what_a_demonstration_left_elsewhere_is_removed_too(
     assert not demonstrated.exists()
 
 
+def test_nothing_is_removed_while_the_disk_with_a_database_is_away(
+    steward: Steward, ours: Path, demonstrated: Path
+) -> None:
+    demonstrated.rmdir()
+    done = steward("down", "--remove-everything", "--yes")
+    assert done.returncode == 1
+    assert f"links to {demonstrated}, where nothing is: mount the disk" in done.stderr
+    assert "removed" not in done.stdout
+    assert (ours / "demo" / "postgres" / "data").is_symlink()
+    assert (ours / "secrets" / "inbox-key").exists()
+
+
 @pytest.fixture
 def running(home: Path) -> Iterator[subprocess.Popen[bytes]]:
     """What stands for a system that runs on the home folder."""
@@ -217,13 +241,6 @@ def running(home: Path) -> Iterator[subprocess.Popen[bytes]]:
         note_running(home / "run", process.pid)
         yield process
         process.kill()
-
-
-def note_running(folder: Path, pid: int) -> None:
-    found = Identity.of(pid)
-    assert found is not None
-    folder.mkdir(parents=True, exist_ok=True)
-    write_state(folder, State(found.pid, found.created, "m", "running"))
 
 
 def test_while_a_demonstration_runs_nothing_is_removed_and_the_system_goes_on(
@@ -275,7 +292,7 @@ class Interrupting:
 def test_a_removal_that_was_interrupted_anywhere_is_done_when_it_is_run_again(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, linked: bool
 ) -> None:
-    target = tmp_path / "target"
+    target, cluster = tmp_path / "target", tmp_path / "cluster"
     files = ("run/state.json", "run/kafka.log", "secrets/inbox-key", "kafka/1", "postgres/data/1")
     for after in count():
         if linked:
@@ -285,6 +302,10 @@ def test_a_removal_that_was_interrupted_anywhere_is_done_when_it_is_run_again(
             (home / name).parent.mkdir(parents=True, exist_ok=True)
             (home / name).touch()
         (home / "run" / "state.json").write_text(STOPPED)
+        cluster.mkdir(exist_ok=True)
+        (cluster / "PG_VERSION").touch()
+        (home / "demo" / "postgres").mkdir(parents=True)
+        (home / "demo" / "postgres" / "data").symlink_to(cluster)
         with monkeypatch.context() as patched:
             interrupting = Interrupting(patched, after)
             try:
@@ -298,65 +319,8 @@ def test_a_removal_that_was_interrupted_anywhere_is_done_when_it_is_run_again(
         assert not home.exists()
         assert not home.is_symlink()
         assert not linked or list(target.iterdir()) == []
+        assert not cluster.exists() or list(cluster.iterdir()) == []
 
 
 STOPPED = '{"pid": 1, "created": 0.0, "marker": "none", "processes": []}'
 """What a system that runs no more has left."""
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """A folder to be cleaned, whose `steward` removes nothing and says so."""
-    folder = tmp_path / "checkout"
-    command = folder / ".venv" / "bin" / "steward"
-    command.parent.mkdir(parents=True)
-    command.write_text("#!/bin/sh\necho asked: $* of ${STEWARD_HOME-.local}\nexit 1\n")
-    command.chmod(0o755)
-    shutil.copy(ROOT / "Makefile", folder)
-    return folder
-
-
-def clean(checkout: Path) -> subprocess.CompletedProcess[str]:
-    """With a home folder named that lies elsewhere, and stays."""
-    key = checkout.parent / "elsewhere" / "secrets" / "inbox-key"
-    key.parent.mkdir(parents=True)
-    key.touch()
-    done = subprocess.run(
-        ["make", "clean"],
-        cwd=checkout,
-        env={**os.environ, "STEWARD_HOME": str(key.parents[1])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert key.exists()
-    return done
-
-
-def test_a_home_folder_elsewhere_is_not_the_checkouts(checkout: Path) -> None:
-    done = clean(checkout)
-    assert done.returncode == 0, done.stderr
-    assert "asked" not in done.stdout
-    assert not (checkout / ".venv").exists()
-
-
-def test_what_was_put_there_by_hand_does_not_keep_a_checkout_from_being_cleaned(
-    checkout: Path,
-) -> None:
-    (checkout / ".local").mkdir()
-    (checkout / ".local" / "vault-token").touch()
-    done = clean(checkout)
-    assert done.returncode == 0, done.stderr
-    assert not (checkout / ".local").exists()
-
-
-@pytest.mark.parametrize("mark", ["run/lock", "secrets/inbox-key", "demo/run/lock"])
-def test_a_checkout_is_not_cleaned_while_its_system_cannot_be_removed(
-    checkout: Path, mark: str
-) -> None:
-    (checkout / ".local" / mark).parent.mkdir(parents=True)
-    (checkout / ".local" / mark).touch()
-    done = clean(checkout)
-    assert done.returncode != 0
-    assert "asked: down --remove-everything --yes of .local" in done.stdout
-    assert (checkout / ".local" / mark).exists()

@@ -41,6 +41,7 @@ async def test_given_servers_are_migrated_and_none_is_started(
     options = given(tmp_path, secrets_folder, kafka, empty_database)
     async with running_system(options) as running:
         assert running.supervisor.state.processes == ()
+        assert set(running.supervisor.state.given) == {"KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL"}
         assert running.cluster.bootstrap_servers == kafka
         admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
         await admin.start()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import shutil
 import signal
 import stat
 import sys
@@ -238,6 +240,55 @@ def test_of_a_cluster_that_was_moved_nothing_goes_but_itself(tmp_path: Path) -> 
     remove_data(folder)
     assert list(disk.iterdir()) == [disk / "photographs"]
     assert list(folder.iterdir()) == []
+
+
+@pytest.fixture
+def moved(tmp_path: Path) -> Path:
+    """A cluster on another disk, where `data` links to."""
+    cluster = tmp_path / "disk" / "pgdata"
+    cluster.mkdir(parents=True)
+    (cluster / "PG_VERSION").touch()
+    (tmp_path / "postgres").mkdir()
+    (tmp_path / "postgres" / "data").symlink_to(cluster)
+    return cluster
+
+
+def test_where_a_cluster_cannot_be_removed_whole_the_link_to_it_stays(
+    moved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: object, **_: int) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", refuse)
+        with pytest.raises(OSError, match=r"Read-only file system: .*PG_VERSION"):
+            remove_data(tmp_path / "postgres")
+    assert (tmp_path / "postgres" / "data").resolve() == moved
+    remove_data(tmp_path / "postgres")
+    assert list((tmp_path / "postgres").iterdir()) == []
+    assert not moved.exists()
+
+
+def test_a_cluster_on_a_mount_point_is_emptied(
+    moved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: object, **_: int) -> None:
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(path))
+
+    monkeypatch.setattr(os, "rmdir", refuse)
+    remove_data(tmp_path / "postgres")
+    assert list((tmp_path / "postgres").iterdir()) == []
+    assert list(moved.iterdir()) == []
+
+
+def test_a_link_to_a_disk_that_is_away_is_not_taken_for_a_removed_cluster(
+    moved: Path, tmp_path: Path
+) -> None:
+    shutil.rmtree(moved)
+    data = tmp_path / "postgres" / "data"
+    with pytest.raises(LocalError, match=f"{data} links to {moved}, where nothing is: mount"):
+        remove_data(tmp_path / "postgres")
+    assert data.is_symlink()
 
 
 async def test_orphans_of_a_killed_starter_are_stopped(folder: Path) -> None:

@@ -1,0 +1,55 @@
+"""Folders are removed as far as they can be, and what cannot be removed of them is said."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Final
+
+_OF_A_FILE_SYSTEM: Final = "lost+found"
+
+
+def left_in(folder: Path) -> list[Path]:
+    """What is in a folder, but for what the file system of its disk keeps there for itself."""
+    return [one for one in folder.iterdir() if one.name != _OF_A_FILE_SYSTEM or _is_ours(one)]
+
+
+def remove_path(one: Path) -> None:
+    """A file, a link or a folder with all that is in it. Of a folder all goes that can go before
+    OSError is raised for what cannot.
+    """
+    if not one.is_dir() or one.is_symlink():
+        one.unlink()
+        return
+    shutil.rmtree(one, ignore_errors=True)
+    if one.exists():
+        shutil.rmtree(one)
+
+
+def remove_all_in(folder: Path, *, but: Path | None = None) -> None:
+    """Empty the folder, of all but one. Raises the first OSError once all is gone that can go."""
+    errors = []
+    for one in left_in(folder):
+        try:
+            if one != but:
+                remove_path(one)
+        except OSError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+def remove_emptied(folder: Path) -> None:
+    """Remove a folder that has been emptied. A mount point, or one in a folder where we may not
+    write, stays: nothing of ours is left in it. Raises OSError where something is.
+    """
+    try:
+        folder.rmdir()
+    except OSError:
+        if left_in(folder):
+            raise
+
+
+def _is_ours(one: Path) -> bool:
+    return one.lstat().st_uid == os.geteuid()
