@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import io
 import os
 import shutil
 import subprocess
@@ -24,6 +23,7 @@ from shared.local.errors import LocalError
 from shared.local.process import Identity
 from shared.local.state import State, take_lock, write_state
 from tests.cli.conftest import ROOT, Steward
+from tests.support.terminal import Terminal
 
 
 @pytest.fixture
@@ -120,13 +120,6 @@ def apart(ours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[s
         f"the published audit log in {kept / 'audit'}",
         f"what kafka links to in {kept / 'disk'}",
     ]
-
-
-class Terminal(io.StringIO):
-    """Somebody is there, and answers."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 def test_what_lies_elsewhere_is_named_before_and_after(
