@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from shared.messaging.store import DeadLetter, Which
 
 app = typer.Typer(
-    help="What could not be processed: list, show, redrive, discard.", no_args_is_help=True
+    help="What could not be processed: list, show, redrive, discard.",
+    no_args_is_help=True,
+    add_completion=False,
 )
 
 _ID: Final = re.compile(r"(?:([a-z]+):)?(\d{1,18})")

@@ -20,6 +20,7 @@ from shared.local.process import Identity
 from shared.local.state import State, write_state
 from shared.runtime.secrets import SecretsFolder
 from tests.cli.conftest import ROOT, Steward
+from tests.support.command_tree import tree
 
 HEAVY = (
     "aiokafka",
@@ -75,6 +76,16 @@ def test_every_command_of_our_own_shows_an_example() -> None:
     for command in app.registered_commands:
         assert command.callback is not None
         assert "Example" in (command.callback.__doc__ or ""), command.callback.__name__
+
+
+def test_no_command_offers_to_change_the_settings_of_a_shell() -> None:
+    offers = {
+        " ".join(path)
+        for path, command in tree().items()
+        for parameter in command.params
+        if any("completion" in option for option in parameter.opts)
+    }
+    assert offers == set()
 
 
 def test_status_of_nothing_says_how_to_start_and_exits_with_1(steward: Steward) -> None:
