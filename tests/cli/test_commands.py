@@ -131,6 +131,19 @@ def test_logs_of_a_process_that_never_ran_says_so(steward: Steward) -> None:
     assert "kafka has no log yet" in done.stderr
 
 
+def test_logs_of_kafka_where_there_are_three_brokers_names_them(
+    steward: Steward, home: Path
+) -> None:
+    (home / "logs").mkdir(parents=True)
+    for name in ("kafka-1", "kafka-2", "kafka-3", "consent-urgent"):
+        (home / "logs" / f"{name}.log").touch()
+    done = steward("logs", "kafka")
+    assert done.returncode == 2
+    said = re.sub(r"[│\s]+", " ", done.stderr)
+    assert "there are several: choose one of kafka-1, kafka-2, kafka-3" in said
+    assert "consent has no log yet" in re.sub(r"[│\s]+", " ", steward("logs", "consent").stderr)
+
+
 def test_logs_prints_the_last_lines(steward: Steward, home: Path) -> None:
     (home / "logs").mkdir(parents=True)
     (home / "logs" / "audit.log").write_text("one\ntwo\nthree\n", "utf-8")
