@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 import yaml
 
@@ -152,6 +153,20 @@ def test_every_variable_is_explained(settings: type[SettingsBase]) -> None:
 def test_every_link_inside_the_page_leads_somewhere() -> None:
     anchors = {anchor(heading) for heading in HEADINGS}
     assert set(re.findall(r"\]\(#([^)]+)\)", PAGE)) - anchors == set()
+
+
+async def test_postgresql_understands_what_it_is_to_be_asked(
+    postgres: str,
+) -> None:
+    (block,) = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
+    statements = block.replace("PID", "1").strip().removesuffix(";").split(";\n")
+    assert len(statements) == 4
+    connection = await asyncpg.connect(postgres)
+    try:
+        for statement in statements:
+            await connection.prepare(statement)
+    finally:
+        await connection.close()
 
 
 @pytest.mark.parametrize(
