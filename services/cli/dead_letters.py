@@ -19,14 +19,17 @@ from services.cli.choosing import Service, chosen, settings_of
 from services.cli.schemas import SERVICES
 
 if TYPE_CHECKING:
-    from shared.messaging.store import DeadLetter
+    from shared.messaging.store import DeadLetter, Which
 
 app = typer.Typer(
-    help="What could not be processed: list, show, redrive, discard.", no_args_is_help=True
+    help="What could not be processed: list, show, redrive, discard.",
+    no_args_is_help=True,
+    add_completion=False,
 )
 
 _ID: Final = re.compile(r"(?:([a-z]+):)?(\d{1,18})")
 _MOST: Final = 100_000
+"""That a list shows of a service."""
 
 Json = Annotated[bool, typer.Option("--json", help="For programs: one JSON object per line.")]
 Ids = Annotated[
@@ -34,6 +37,10 @@ Ids = Annotated[
     typer.Argument(metavar="[ID]...", help="As `list` shows them, for example registration:12."),
 ]
 All = Annotated[bool, typer.Option("--all", help="All there are, instead of some by their ids.")]
+Topic = Annotated[str | None, typer.Option("--topic", help="Of this topic only.")]
+Reason = Annotated[
+    str | None, typer.Option("--reason", help="Of this reason only, as `list` shows it.")
+]
 
 
 @dataclass(frozen=True)
@@ -75,18 +82,22 @@ def dead_letters() -> None:
 @app.command("list")
 def list_(
     service: Service = None,
-    topic: Annotated[str | None, typer.Option("--topic", help="Of this topic only.")] = None,
+    topic: Topic = None,
     status: Annotated[
         Literal["dead", "parked"] | None,
         typer.Option("--status", help="dead: failed; parked: waits behind one that failed."),
     ] = None,
+    reason: Reason = None,
     json: Json = False,
 ) -> None:
     """List dead letters, the oldest first, without their content.
 
     Examples: steward dead-letters list · steward dead-letters list --service consent --json
     """
-    found = asyncio.run(_list(chosen(service), topic, status))
+    from shared.messaging.store import Which
+
+    which = Which(topic, status, _known(reason, and_parked=True))
+    found = asyncio.run(_list(chosen(service), which))
     if json:
         _write_json(found)
     elif found:
@@ -126,7 +137,7 @@ def redrive(
 
     Examples: steward dead-letters redrive registration:12 · steward dead-letters redrive --all
     """
-    wanted = asyncio.run(_all_ids(chosen(service))) if everything else _wanted(ids, service)
+    wanted = _all(chosen(service)) if everything else _wanted(ids, service)
     handled, failed = asyncio.run(_redrive(wanted))
     if json:
         import orjson
@@ -144,18 +155,33 @@ def redrive(
 def discard(
     ids: Ids = None,
     service: Service = None,
+    everything: All = False,
+    topic: Topic = None,
+    reason: Reason = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json: Json = False,
 ) -> None:
     """Give messages up for good. What waits behind one waits on: redrive it afterwards.
 
+    --all takes what has failed until now, of one topic or reason where these are named.
+
     Exit code 1: one of them does not exist, or the answer was no.
 
-    Example: steward dead-letters discard registration:12
+    Examples: steward dead-letters discard registration:12 · steward dead-letters discard --all
+    --service consent --reason json_broken
     """
-    wanted = _wanted(ids, service)
+    from shared.messaging.store import Which
+
+    if everything:
+        _refuse_both(ids)
+        # Nothing is wrong with what is parked: who means that names it by its id.
+        wanted = _all(chosen(service), Which(topic, "dead", _known(reason)))
+    elif topic is not None or reason is not None:
+        raise typer.BadParameter("only beside --all", param_hint="--topic, --reason")
+    else:
+        wanted = _wanted(ids, service)
     count = sum(len(numbers) for numbers in wanted.values())
-    if not yes:
+    if count and not yes:
         if not sys.stdin.isatty():
             raise typer.BadParameter("nobody is here to ask: add --yes", param_hint="--yes")
         typer.confirm(f"Discard {count} for good? There is no way back", abort=True)
@@ -181,24 +207,49 @@ def _wanted(ids: Sequence[str] | None, service: str | None) -> dict[str, list[in
     return wanted
 
 
-async def _list(
-    services: Sequence[str], topic: str | None, status: Literal["dead", "parked"] | None
-) -> list[Found]:
+def _known(reason: str | None, *, and_parked: bool = False) -> str | None:
+    """A reason that there is. Raises what Typer tells as a wrong argument."""
+    from shared.runtime.metrics import REASONS
+
+    reasons = (*REASONS, *(("parked",) if and_parked else ()))
+    if reason is not None and reason not in reasons:
+        raise typer.BadParameter(f"one of {', '.join(reasons)}", param_hint="--reason")
+    return reason
+
+
+def _refuse_both(ids: Sequence[str] | None) -> None:
+    if ids:
+        raise typer.BadParameter("ids or --all, not both", param_hint="--all")
+
+
+async def _list(services: Sequence[str], which: Which) -> list[Found]:
     from shared.messaging.dead_letters import list_dead_letters
     from shared.runtime.database import open_pool
 
     found = []
     for service in services:
         async with await open_pool(settings_of(service), service=service) as pool:
-            letters = await list_dead_letters(pool, topic=topic, status=status, most=_MOST)
-            found += [Found(service, letter) for letter in letters]
+            letters = await list_dead_letters(pool, which, most=_MOST + 1)
+        if len(letters) > _MOST:
+            narrower = "--topic, --status or --reason show others"
+            typer.echo(f"only the oldest {_MOST:,} of {service} are listed; {narrower}", err=True)
+        found += [Found(service, letter) for letter in letters[:_MOST]]
     return found
 
 
-async def _all_ids(services: Sequence[str]) -> dict[str, list[int]]:
-    wanted: dict[str, list[int]] = {}
-    for one in await _list(services, None, None):
-        wanted.setdefault(one.service, []).append(one.letter.id)
+def _all(services: Sequence[str], which: Which | None = None) -> dict[str, list[int]]:
+    return asyncio.run(_find(services, which))
+
+
+async def _find(services: Sequence[str], which: Which | None) -> dict[str, list[int]]:
+    from shared.messaging.dead_letters import ALL, find_dead_letters
+    from shared.runtime.database import open_pool
+
+    wanted = {}
+    for service in services:
+        async with await open_pool(settings_of(service), service=service) as pool:
+            if ids := await find_dead_letters(pool, which or ALL):
+                wanted[service] = ids
     return wanted
 
 

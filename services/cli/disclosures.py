@@ -27,7 +27,9 @@ DISCLOSING: Final = ("registration",)
 """Services that disclose; the `app` of each opens its deliveries."""
 
 app = typer.Typer(
-    help="What was disclosed and is not delivered: list, resume, discard.", no_args_is_help=True
+    help="What was disclosed and is not delivered: list, resume, discard.",
+    no_args_is_help=True,
+    add_completion=False,
 )
 
 

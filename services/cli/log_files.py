@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,9 @@ def print_log(name: str, *, lines: int, follow: bool) -> None:
         named = ", ".join((*_ALWAYS_KNOWN, *sorted(known - set(_ALWAYS_KNOWN))))
         raise typer.BadParameter(f"there is no process {name!r}; choose one of {named}")
     if not path.exists():
+        several = sorted(one for one in known if re.fullmatch(rf"{re.escape(name)}-\d+", one))
+        if several:
+            raise typer.BadParameter(f"there are several: choose one of {', '.join(several)}")
         raise typer.BadParameter(f"{name} has no log yet: it was never started here ({path})")
     for line in tail(path, lines):
         typer.echo(line)

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from shared.messaging.positions import Position
     from shared.runtime.database import Pool
 
-app = typer.Typer(help="Where each service reads on; let a partition go on.", no_args_is_help=True)
+app = typer.Typer(
+    help="Where each service reads on; let a partition go on.",
+    no_args_is_help=True,
+    add_completion=False,
+)
 
 
 @dataclass(frozen=True)

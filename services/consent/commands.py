@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from services.consent.domain import Answer
 
-app = typer.Typer(help="What a person agreed to.", no_args_is_help=True)
+app = typer.Typer(help="What a person agreed to.", no_args_is_help=True, add_completion=False)
 
 _WHY: Final = {
     "given": "consent was given on {since}",

@@ -19,7 +19,7 @@ NOT_YET: Final = (
     " earlier plan; the retention service looks through all of it, ask again after that"
 )
 
-app = typer.Typer(help="What must go, and when.", no_args_is_help=True)
+app = typer.Typer(help="What must go, and when.", no_args_is_help=True, add_completion=False)
 
 
 @app.callback()

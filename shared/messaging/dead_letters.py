@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from shared.contract.audit import DeadLetterDiscarded
 from shared.contract.types import Sealed
@@ -12,11 +13,13 @@ from shared.messaging.kept_records import pack
 from shared.messaging.places import key_of, place_of
 from shared.messaging.round import Buried, Round
 from shared.messaging.service import RecordSealer
-from shared.messaging.store import DeadLetter, KeyReference
+from shared.messaging.store import DeadLetter, KeyReference, Which
 from shared.messaging.unit_of_work import HeldPlan, Transaction, unit_of_work
 from shared.runtime.clock import utc_now
 from shared.runtime.database import Pool
 from shared.runtime.ids import new_id
+
+ALL: Final = Which()
 
 
 async def bury(transaction: Transaction, sealer: RecordSealer, round_: Round) -> None:
@@ -58,11 +61,17 @@ def _letter(
 
 
 async def list_dead_letters(
-    pool: Pool, *, topic: str | None = None, status: str | None = None, most: int = 1000
+    pool: Pool, which: Which = ALL, *, most: int = 1000
 ) -> list[DeadLetter]:
     """What cannot be handled, the oldest first. Their content stays sealed."""
     async with pool.acquire() as connection:
-        return await store.list_dead_letters(connection, topic, status, most)
+        return await store.list_dead_letters(connection, which, most)
+
+
+async def find_dead_letters(pool: Pool, which: Which = ALL) -> list[int]:
+    """The ids of all of them, however many there are."""
+    async with pool.acquire() as connection:
+        return await store.dead_letter_ids(connection, which)
 
 
 async def show_dead_letters(pool: Pool, ids: Sequence[int]) -> list[DeadLetter]:

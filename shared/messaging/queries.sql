@@ -145,17 +145,25 @@ from (
 -- name: keep_inbox(today, keep)!
 select keep_inbox(:today, :keep);
 
--- name: list_dead_letters(topic, status, most)
+-- name: list_dead_letters(topic, status, reason, most)
 select id, topic, partition, record_offset, status, holds_key, type, type_reference, key_reference,
        reason, detail, taken_at
 from dead_letter
 where (:topic::text is null or topic = :topic) and (:status::text is null or status = :status)
+  and (:reason::text is null or reason = :reason)
 order by id
 limit :most;
 
+-- name: dead_letter_ids(topic, status, reason)
+select id
+from dead_letter
+where (:topic::text is null or topic = :topic) and (:status::text is null or status = :status)
+  and (:reason::text is null or reason = :reason)
+order by id;
+
 -- name: dead_letters(ids)
 select id, topic, partition, record_offset, status, holds_key, type, type_reference, key_reference,
-       reason, detail, taken_at, sealed
+       reason, detail, taken_at
 from dead_letter
 where id = any(:ids::bigint[])
 order by id;

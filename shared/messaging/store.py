@@ -55,6 +55,15 @@ class DeadLetter:
     id: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Some of the dead letters of a service: those that have all that is named here."""
+
+    topic: str | None = None
+    status: Literal["dead", "parked"] | None = None
+    reason: str | None = None
+
+
 class OutboxRow(NamedTuple):
     """A fact on its way to Kafka."""
 
@@ -251,16 +260,24 @@ async def keep_inbox(connection: Connection, today: date, keep: int) -> None:
     await _sql.keep_inbox(connection, today=today, keep=keep)
 
 
-async def list_dead_letters(
-    connection: Connection, topic: str | None, status: str | None, most: int
-) -> list[DeadLetter]:
+async def list_dead_letters(connection: Connection, which: Which, most: int) -> list[DeadLetter]:
     """Dead letters, the oldest first, without their content."""
-    rows = _sql.list_dead_letters(connection, topic=topic, status=status, most=most)
+    rows = _sql.list_dead_letters(
+        connection, topic=which.topic, status=which.status, reason=which.reason, most=most
+    )
     return [_dead_letter(row) async for row in rows]
 
 
+async def dead_letter_ids(connection: Connection, which: Which) -> list[int]:
+    """The ids of all of them, the oldest first."""
+    rows = _sql.dead_letter_ids(
+        connection, topic=which.topic, status=which.status, reason=which.reason
+    )
+    return [row["id"] async for row in rows]
+
+
 async def dead_letters(connection: Connection, ids: Sequence[int]) -> list[DeadLetter]:
-    """Those of these ids that exist."""
+    """Those of these ids that exist, the oldest first, without their content."""
     return [_dead_letter(row) async for row in _sql.dead_letters(connection, ids=ids)]
 
 

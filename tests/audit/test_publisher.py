@@ -9,8 +9,10 @@ import pytest
 
 from services.audit.app import make_publisher
 from services.audit.domain.checkpoints import CheckpointError
+from services.audit.domain.notes import Kind, SigningKey
 from services.audit.handlers import publish
 from services.audit.handlers.publish import Publisher
+from services.audit.handlers.witnesses import BEHIND
 from services.audit.settings import Settings
 from services.audit.store.folder import FolderError
 from shared.contract.audit import DataDisclosed
@@ -44,8 +46,9 @@ class Running:
         await self.task
 
 
-def impatient(work: Work) -> Publisher:
-    settings = settings_of(work).model_copy(update={"audit_checkpoint_s": 0.01})
+def impatient(work: Work, witnesses: str = "") -> Publisher:
+    quick = {"audit_checkpoint_s": 0.01, "audit_witnesses": witnesses}
+    settings = settings_of(work).model_copy(update=quick)
     assert isinstance(settings, Settings)
     return make_publisher(settings, work.parts.work, guard_of(work))
 
@@ -73,6 +76,34 @@ async def test_one_process_publishes_and_the_next_takes_over_when_it_ends(
         await append_until_announced(3)
         await second.stop()
     assert (first.heartbeats.not_ready(), second.heartbeats.not_ready()) == ({}, {})
+
+
+def behind() -> set[str]:
+    """Witnesses that this process says are behind."""
+    return {
+        sample.labels["witness"]
+        for family in BEHIND.collect()
+        for sample in family.samples
+        if sample.value == 1
+    }
+
+
+async def test_who_loses_the_lock_no_longer_says_that_a_witness_is_behind(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has it asks from then on, and knows."""
+    monkeypatch.setattr(publish, "LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr(publish, "TRY_AGAIN_S", 60)
+    key = SigningKey("unheard.example.org", bytes(32)).verifier(Kind.COSIGNATURE)
+    async with asyncio.timeout(60):
+        first = Running(impatient(work, f"{key} http://127.0.0.1:1"))
+        while key.name not in behind():  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.01)
+        cut = "select bool_and(pg_terminate_backend(pid)) from pg_locks"
+        assert await work.value(f"{cut} where locktype = 'advisory' and granted")
+        assert await first.missing() == "the database does not answer"
+        assert key.name not in behind()
+        await first.stop()
 
 
 @pytest.mark.parametrize(

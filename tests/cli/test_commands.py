@@ -27,6 +27,7 @@ from shared.local.state import State, write_state
 from shared.runtime.database import without_credentials
 from shared.runtime.secrets import SecretsFolder
 from tests.cli.conftest import ROOT, Steward
+from tests.support.command_tree import tree
 
 HEAVY = (
     "aiokafka",
@@ -84,6 +85,16 @@ def test_every_command_of_our_own_shows_an_example() -> None:
         assert "Example" in (command.callback.__doc__ or ""), command.callback.__name__
 
 
+def test_no_command_offers_to_change_the_settings_of_a_shell() -> None:
+    offers = {
+        " ".join(path)
+        for path, command in tree().items()
+        for parameter in command.params
+        if any("completion" in option for option in parameter.opts)
+    }
+    assert offers == set()
+
+
 def test_status_of_nothing_says_how_to_start_and_exits_with_1(steward: Steward) -> None:
     done = steward("status")
     assert (done.returncode, done.stdout) == (1, "nothing is running; `steward up` starts it\n")
@@ -138,6 +149,19 @@ def test_logs_of_a_process_that_never_ran_says_so(steward: Steward) -> None:
     done = steward("logs", "kafka")
     assert done.returncode == 2
     assert "kafka has no log yet" in done.stderr
+
+
+def test_logs_of_kafka_where_there_are_three_brokers_names_them(
+    steward: Steward, home: Path
+) -> None:
+    (home / "logs").mkdir(parents=True)
+    for name in ("kafka-1", "kafka-2", "kafka-3", "consent-urgent"):
+        (home / "logs" / f"{name}.log").touch()
+    done = steward("logs", "kafka")
+    assert done.returncode == 2
+    said = re.sub(r"[│\s]+", " ", done.stderr)
+    assert "there are several: choose one of kafka-1, kafka-2, kafka-3" in said
+    assert "consent has no log yet" in re.sub(r"[│\s]+", " ", steward("logs", "consent").stderr)
 
 
 def test_logs_prints_the_last_lines(steward: Steward, home: Path) -> None:

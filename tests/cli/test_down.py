@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import io
 import os
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from services.cli.down import ask_to_remove, remove, remove_home
 from shared.local.errors import LocalError
 from shared.local.state import take_lock
 from tests.cli.conftest import GIVEN, GIVEN_STAY, Steward, note_running
+from tests.support.terminal import Terminal
 
 
 def test_nothing_is_removed_where_nobody_is_there_to_ask(steward: Steward, ours: Path) -> None:
@@ -143,13 +143,6 @@ def apart(ours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[s
         f"the published audit log in {kept / 'audit'}",
         f"what kafka links to in {kept / 'disk'}",
     ]
-
-
-class Terminal(io.StringIO):
-    """Somebody is there, and answers."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 def test_what_lies_elsewhere_is_named_before_and_after(

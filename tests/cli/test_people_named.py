@@ -5,16 +5,15 @@ is shown to everybody on the machine, and kept in the shell's history.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import get_args
 
 import pytest
-import typer
-from typer._click import Command, Context, Parameter
-from typer.core import TyperArgument, TyperGroup, TyperOption
+from typer._click import Command, Parameter
+from typer.core import TyperArgument, TyperOption
 from typer.testing import CliRunner
 
 from services.cli.root import app
+from tests.support.command_tree import Path, is_group, tree
 from tests.support.commands import NOWHERE, environment_of
 
 _PERSON = re.compile(r"e-?mail|\bperson\b|\bwhose?\b|\bphone\b|telephone", re.IGNORECASE)
@@ -23,20 +22,6 @@ _OTHERS = {"purpose": "marketing", "reason": "a test"}
 
 _REASONS = {"link": "same-person", "unlink": "linked-by-mistake"}
 """Of commands that take one out of a list: one with which all of their options may be given."""
-
-Path = tuple[str, ...]
-
-
-def commands(command: Command, path: Path = ()) -> Iterator[tuple[Path, Command]]:
-    """Every command of the tree, with the words that lead to it."""
-    if not isinstance(command, TyperGroup):
-        yield path, command
-        return
-    context = Context(command)
-    for name in command.list_commands(context):
-        _, inner, _ = command.resolve_command(context, [name])
-        assert inner is not None
-        yield from commands(inner, (*path, name))
 
 
 def names_a_person(parameter: Parameter) -> bool:
@@ -52,7 +37,8 @@ def names_a_person(parameter: Parameter) -> bool:
 def found() -> list[tuple[Path, Command, Parameter]]:
     return [
         (path, command, parameter)
-        for path, command in commands(typer.main.get_command(app))
+        for path, command in tree().items()
+        if not is_group(command)
         for parameter in command.params
         if names_a_person(parameter)
     ]

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 import yaml
 
@@ -72,6 +73,18 @@ def missing() -> set[str]:
     }
 
 
+def last_words() -> set[str]:
+    """How lines begin that are not of the log: those of a process that an error ended."""
+    tree = ast.parse((ROOT / "services" / "cli" / "failures.py").read_text("utf-8"))
+    (sentence,) = (
+        node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "sentence"
+    )
+    said = [
+        node.value for node in ast.walk(sentence) if isinstance(node, ast.Return) and node.value
+    ]
+    return {texts(value)[0] for value in said if texts(value)}
+
+
 def reasons() -> set[str]:
     """Of dead letters."""
     found = set()
@@ -91,11 +104,17 @@ def test_the_search_finds_what_is_known_to_be_there() -> None:
     assert "a loop failed" in logged()
     assert {"Kafka cannot be used", "does not answer", "waits for the database"} <= missing()
     assert {"handler_failed", "field_missing", "vat_class_unknown"} <= reasons()
+    assert len(last_words()) == 2
 
 
 @pytest.mark.parametrize("text", sorted(logged() | {"a library logged an error"}))
 def test_every_line_that_a_service_logs_as_wrong_is_explained(text: str) -> None:
     assert f"| `{text}` |" in PAGE
+
+
+@pytest.mark.parametrize("text", sorted(last_words()))
+def test_every_line_that_is_of_no_log_is_explained(text: str) -> None:
+    assert f"| `steward: {text}" in PAGE
 
 
 @pytest.mark.parametrize("text", sorted(missing() | {"not heard from for", "it does not answer"}))
@@ -152,6 +171,20 @@ def test_every_variable_is_explained(settings: type[SettingsBase]) -> None:
 def test_every_link_inside_the_page_leads_somewhere() -> None:
     anchors = {anchor(heading) for heading in HEADINGS}
     assert set(re.findall(r"\]\(#([^)]+)\)", PAGE)) - anchors == set()
+
+
+async def test_postgresql_understands_what_it_is_to_be_asked(
+    postgres: str,
+) -> None:
+    (block,) = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
+    statements = block.replace("PID", "1").strip().removesuffix(";").split(";\n")
+    assert len(statements) == 4
+    connection = await asyncpg.connect(postgres)
+    try:
+        for statement in statements:
+            await connection.prepare(statement)
+    finally:
+        await connection.close()
 
 
 @pytest.mark.parametrize(

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterator
 
 import asyncpg
 import orjson
 import pytest
+import typer
 from typer.testing import CliRunner
 
-from services.cli.dead_letters import app
+from services.cli import dead_letters
+from services.cli.dead_letters import app, discard
 from tests.conftest import SettingsFactory
 from tests.support.messaging import SCHEMA
+from tests.support.terminal import Terminal
 
 ROWS = """
 truncate dead_letter restart identity; truncate parked_key, outcome_count;
@@ -87,8 +91,7 @@ def test_a_discarded_head_is_gone_and_its_followers_wait_on(
 ) -> None:
     result = steward.invoke(app, ["discard", "--yes", "consent:1"])
     assert result.exit_code == 0
-    left = query(database, "select id from dead_letter order by id")
-    assert [row["id"] for row in left] == [2, 3]
+    assert left(database) == [2, 3]
     assert len(query(database, "select from parked_key")) == 1
     result = steward.invoke(app, ["discard", "--yes", "--service", SCHEMA, "2"])
     assert result.exit_code == 0
@@ -107,6 +110,85 @@ def test_nothing_is_discarded_without_a_yes(steward: CliRunner, database: str) -
     result = steward.invoke(app, ["discard", "consent:1"])
     assert (result.exit_code, "--yes" in result.output) == (2, True)
     assert len(query(database, "select from dead_letter")) == 3
+
+
+def left(database: str) -> list[int]:
+    return [row["id"] for row in query(database, "select id from dead_letter order by id")]
+
+
+@pytest.mark.parametrize(
+    ("narrower", "remain"),
+    [
+        ([], [2]),
+        (["--service", SCHEMA, "--reason", "type_unknown"], [1, 2]),
+        (["--topic", "inbound.contacts", "--reason", "handler_failed"], [2, 3]),
+        (["--topic", "inbound.finance"], [1, 2, 3]),
+    ],
+)
+def test_all_that_failed_is_discarded_at_once_and_what_waits_behind_it_waits_on(
+    steward: CliRunner, database: str, narrower: list[str], remain: list[int]
+) -> None:
+    result = steward.invoke(app, ["discard", "--all", "--yes", "--service", SCHEMA, *narrower])
+    assert (result.exit_code, result.stdout) == (0, f"{3 - len(remain)} discarded\n")
+    assert left(database) == remain
+    assert len(query(database, "select from outbox")) == 3 - len(remain)
+
+
+def test_before_all_is_discarded_it_asks_with_the_number(
+    steward: CliRunner,
+    database: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal("n\ny\n"))
+    with pytest.raises(typer.Abort):
+        discard(everything=True, service=SCHEMA)
+    assert "Discard 2 for good?" in capsys.readouterr().out
+    assert left(database) == [1, 2, 3]
+    with pytest.raises(typer.Exit) as exit_:
+        discard(everything=True, service=SCHEMA)
+    assert (exit_.value.exit_code, left(database)) == (0, [2])
+    # Nothing is left to ask about.
+    assert steward.invoke(app, ["discard", "--all", "--service", SCHEMA]).stdout == "0 discarded\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (["discard", "--all", "consent:1"], "not both"),
+        (["discard", "--reason", "type_unknown", "consent:1"], "--all"),
+        (["discard", "--topic", "inbound.contacts", "consent:1"], "--all"),
+        (["discard", "--all", "--reason", "typo"], "type_unknown"),
+        (["discard", "--all", "--reason", "parked"], "type_unknown"),
+        (["list", "--reason", "typo"], "type_unknown"),
+    ],
+)
+def test_what_is_to_be_discarded_is_named_in_one_way(
+    steward: CliRunner, database: str, arguments: list[str], advice: str
+) -> None:
+    result = steward.invoke(app, [*arguments, *(["--yes"] if "discard" in arguments else [])])
+    assert result.exit_code == 2
+    assert advice in result.output
+    assert left(database) == [1, 2, 3]
+
+
+def test_a_list_has_only_what_is_of_a_reason(steward: CliRunner) -> None:
+    for reason, ids in {"type_unknown": ["consent:3"], "parked": ["consent:2"]}.items():
+        result = steward.invoke(app, ["list", "--service", SCHEMA, "--reason", reason, "--json"])
+        assert [orjson.loads(line)["id"] for line in result.stdout.splitlines()] == ids
+
+
+def test_a_list_that_is_cut_says_so_and_discarding_all_takes_all(
+    steward: CliRunner, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead_letters, "_MOST", 1)
+    result = steward.invoke(app, ["list", "--service", SCHEMA, "--json"])
+    assert (result.exit_code, len(result.stdout.splitlines())) == (0, 1)
+    assert "only the oldest 1 of consent" in result.stderr
+    whole = steward.invoke(app, ["list", "--service", SCHEMA, "--reason", "type_unknown"])
+    assert whole.stderr == ""
+    assert steward.invoke(app, ["discard", "--all", "--yes", "--service", SCHEMA]).exit_code == 0
+    assert left(database) == [2]
 
 
 @pytest.mark.parametrize("ids", [[], ["12"], ["nobody:1"], ["consent:x"]])

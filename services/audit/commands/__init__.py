@@ -10,7 +10,7 @@ import typer
 
 from services.audit.commands import proofs, rights
 
-app = typer.Typer(help="The log of disclosures.", no_args_is_help=True)
+app = typer.Typer(help="The log of disclosures.", no_args_is_help=True, add_completion=False)
 
 
 @app.callback()

@@ -131,6 +131,7 @@ class Publisher:
         finally:
             # Not `close`, which waits for an answer: the lock must not outlive this process's use.
             connection.terminate()
+            self._outlet.cosigner.leave()
 
     async def publish_next(self, connection: Connection, writer: TileWriter) -> bool:
         """Do the next part; whether there was any, so that more may have come meanwhile."""

@@ -138,6 +138,10 @@ class Cosigner:
             if missing:
                 self._ask(client, note)
 
+    def leave(self) -> None:
+        """Somebody else may publish from now on, and alone knows what witnesses have signed."""
+        BEHIND.clear()
+
     def _ask(self, client: WitnessClient, note: Note) -> None:
         name = client.key.name
         now = asyncio.get_running_loop().time()

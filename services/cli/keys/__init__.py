@@ -9,7 +9,9 @@ import typer
 
 KeptByLaw = Literal["keep", "destroy"]
 
-app = typer.Typer(help="The keys of the ring: destroy, rotate, check.", no_args_is_help=True)
+app = typer.Typer(
+    help="The keys of the ring: destroy, rotate, check.", no_args_is_help=True, add_completion=False
+)
 
 
 @app.callback()

@@ -12,7 +12,9 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(
-    help="Who is known by which address: show, link, unlink, forget.", no_args_is_help=True
+    help="Who is known by which address: show, link, unlink, forget.",
+    no_args_is_help=True,
+    add_completion=False,
 )
 pepper = typer.Typer(help="The secret that addresses are digested with.", no_args_is_help=True)
 app.add_typer(pepper, name="pepper")

@@ -13,7 +13,9 @@ import typer
 if TYPE_CHECKING:
     from services.registration.commands.counter import Wish
 
-app = typer.Typer(help="Events, and lists of their people.", no_args_is_help=True)
+app = typer.Typer(
+    help="Events, and lists of their people.", no_args_is_help=True, add_completion=False
+)
 
 _AS_JSON = typer.Option("--json", help="Write JSON, for programs.")
 
