@@ -45,11 +45,6 @@ async def open_office() -> AsyncIterator[Office]:
         yield Office(parts, PrivacyOffice(parts.privacy, actor()))
 
 
-def is_asked() -> bool:
-    """Whether somebody is there to answer."""
-    return sys.stdin.isatty()
-
-
 def email(argument: str, option: str) -> Alias:
     """The address that is named, or the next line of standard input for `-`.
 

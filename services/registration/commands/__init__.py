@@ -10,6 +10,8 @@ from uuid import UUID
 
 import typer
 
+from shared.runtime.confirming import confirm
+
 if TYPE_CHECKING:
     from services.registration.commands.counter import Wish
 
@@ -50,7 +52,7 @@ Subject = Annotated[
     UUID | None,
     typer.Option(metavar="ID", help="Which data subject, of several who have the address."),
 ]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before handing over.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before handing over.")]
 
 
 @app.command()
@@ -130,7 +132,7 @@ def _hand_over(wish: Wish, *, as_json: bool, yes: bool) -> None:
     from services.registration.settings import Settings
 
     if not yes:
-        _ask(wish.recipient)
+        confirm(f"Hand the list to {wish.recipient}? It is recorded for each person")
 
     async def handed_over() -> str:
         async with Counter.open(Settings.load()) as counter:
@@ -186,10 +188,3 @@ def republish() -> None:
             return await republish_all(counter)
 
     typer.echo(f"{asyncio.run(said())} facts are said again; they reach readers in a moment.")
-
-
-def _ask(recipient: str) -> None:
-    if not sys.stdin.isatty():
-        typer.echo("There is nobody to ask here: add --yes to hand the list over.", err=True)
-        raise typer.Exit(2)
-    typer.confirm(f"Hand the list to {recipient}? It is recorded for each person", abort=True)
