@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
@@ -110,7 +109,7 @@ def disclose_to_authority(  # noqa: PLR0913 - one for each option
 
     from services.registration.commands.counter import Wish
     from shared.contract.audit import RequestReference
-    from shared.privacy.asking import asked_for
+    from shared.privacy.asking import email_named
 
     try:
         TypeAdapter(RequestReference).validate_python(reference)
@@ -118,10 +117,7 @@ def disclose_to_authority(  # noqa: PLR0913 - one for each option
         raise typer.BadParameter(
             "up to 60 letters, digits, spaces and ./:_-", param_hint="--reference"
         ) from None
-    try:
-        email = asked_for(person, sys.stdin)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="EMAIL") from None
+    email = email_named(person, "EMAIL")
     wish = Wish(event, authority, output, email, reference, subject)
     _hand_over(wish, as_json=as_json, yes=yes)
 
