@@ -55,7 +55,7 @@ def while_asked(monkeypatch: pytest.MonkeyPatch) -> WhileAsked:
             asyncio.run_coroutine_threadsafe(change(), loop).result()
             return typed
 
-        monkeypatch.setattr(destroying, "is_asked", lambda: True)
+        monkeypatch.setattr(destroying, "see_that_somebody_is_asked", lambda **_: None)
         monkeypatch.setattr(typer, "prompt", answer)
 
     return arrange
