@@ -9,11 +9,7 @@ import pytest
 import typer
 
 from shared.runtime.confirming import confirm, see_that_somebody_is_asked
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
+from tests.support.terminal import Terminal
 
 
 def test_who_says_yes_goes_on(
