@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import importlib
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final, Literal
@@ -17,6 +16,7 @@ import typer
 
 from services.cli.choosing import Service, chosen, settings_of
 from services.cli.schemas import SERVICES
+from shared.runtime.confirming import confirm
 
 if TYPE_CHECKING:
     from shared.messaging.store import DeadLetter, Which
@@ -182,9 +182,7 @@ def discard(
         wanted = _wanted(ids, service)
     count = sum(len(numbers) for numbers in wanted.values())
     if count and not yes:
-        if not sys.stdin.isatty():
-            raise typer.BadParameter("nobody is here to ask: add --yes", param_hint="--yes")
-        typer.confirm(f"Discard {count} for good? There is no way back", abort=True)
+        confirm(f"Discard {count} for good? There is no way back")
     discarded = asyncio.run(_discard(wanted))
     typer.echo(f'{{"discarded": {discarded}}}' if json else f"{discarded} discarded")
     raise typer.Exit(0 if discarded == count else 1)

@@ -65,13 +65,10 @@ def demo(
 
     Example: steward demo --day examples/day.jsonl
     """
-    from shared.privacy.asking import asked_for
+    from shared.privacy.asking import who_is_named
 
     console = Console()
-    try:
-        named = None if about is None else asked_for(about, sys.stdin)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--about") from None
+    named = None if about is None else who_is_named(about, "--about")
     try:
         asyncio.run(_demonstrate(console, day, named))
     except DemoError as error:

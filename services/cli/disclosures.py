@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import sys
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from uuid import UUID
 import typer
 
 from services.cli.choosing import settings_of
+from shared.runtime.confirming import confirm
 
 if TYPE_CHECKING:
     from shared.privacy.deliveries import Deliveries, Result
@@ -151,9 +151,7 @@ def discard(
     wanted = _id(id)
     service, _ = asyncio.run(_whose(wanted))
     if not yes:
-        if not sys.stdin.isatty():
-            raise typer.BadParameter("nobody is here to ask: add --yes", param_hint="--yes")
-        typer.confirm("Give it up for good? There is no way back", abort=True)
+        confirm("Give it up for good? There is no way back")
     result = asyncio.run(_give_up(service, wanted))
     if result is None:
         typer.echo("somebody else has delivered it meanwhile", err=True)

@@ -18,6 +18,7 @@ from shared.local.errors import AlreadyRunningError, LocalError
 from shared.local.postgres import remove_data
 from shared.local.removal import left_in, remove_all_in, remove_emptied, remove_path
 from shared.local.state import clear_orphans, lock_file, read_state, take_lock
+from shared.runtime.confirming import confirm, see_that_somebody_is_asked
 from shared.runtime.secrets import INBOX_KEY
 
 _STOP_WITHIN_S = 60.0
@@ -68,13 +69,9 @@ def ask_to_remove() -> None:
     home = home_folder()
     if not _is_used(home):
         return
-    if not sys.stdin.isatty():
-        raise typer.BadParameter("nobody is here to ask: add --yes", param_hint="--yes")
+    see_that_somebody_is_asked()
     _tell(_what_stays(home))
-    typer.confirm(
-        f"Remove {home.absolute()} for good, with {_what_goes(home)}? There is no way back",
-        abort=True,
-    )
+    confirm(f"Remove {home.absolute()} for good, with {_what_goes(home)}? There is no way back")
 
 
 def remove() -> None:

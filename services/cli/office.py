@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-import typer
-
 from services.cli.choosing import settings_of
 from shared.assembly import Parts, open_parts
 from shared.messaging.unit_of_work import Transaction
-from shared.privacy.asking import asked_for
-from shared.privacy.errors import AliasError
+from shared.privacy.asking import email_named
 from shared.privacy.office import PrivacyOffice
-from shared.privacy.subjects import Alias, normalise_email
+from shared.privacy.subjects import Alias
 from shared.runtime.actor import actor
 from shared.runtime.clock import utc_now
 
@@ -45,21 +41,9 @@ async def open_office() -> AsyncIterator[Office]:
         yield Office(parts, PrivacyOffice(parts.privacy, actor()))
 
 
-def is_asked() -> bool:
-    """Whether somebody is there to answer."""
-    return sys.stdin.isatty()
-
-
 def email(argument: str, option: str) -> Alias:
     """The address that is named, or the next line of standard input for `-`.
 
     Raises what Typer tells as a wrong argument; the address is not repeated.
     """
-    try:
-        named = asked_for(argument, sys.stdin)
-        normalise_email(named)
-    except AliasError:
-        raise typer.BadParameter("this is not an e-mail address", param_hint=option) from None
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint=option) from None
-    return Alias("email", named)
+    return Alias("email", email_named(argument, option))

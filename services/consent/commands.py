@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -48,13 +47,9 @@ def check(
 
     Example: echo maija@example.org | steward consent check - marketing
     """
-    from shared.privacy.asking import asked_for
+    from shared.privacy.asking import email_named
 
-    try:
-        email = asked_for(person, sys.stdin)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="EMAIL") from None
-    answer, basis = asyncio.run(_ask(email, purpose))
+    answer, basis = asyncio.run(_ask(email_named(person, "EMAIL"), purpose))
     since = None if answer.since is None else answer.since.isoformat(timespec="seconds")
     if json:
         import orjson
@@ -71,7 +66,6 @@ async def _ask(email: str, purpose: str) -> tuple[Answer, str]:
     from services.consent.handlers import Handlers
     from services.consent.settings import Settings
     from shared.assembly import open_parts
-    from shared.privacy.errors import AliasError
 
     async with open_parts(Settings.load(), service="consent") as parts:
         plan = parts.privacy.plan
@@ -80,9 +74,6 @@ async def _ask(email: str, purpose: str) -> tuple[Answer, str]:
             raise typer.BadParameter(
                 f"the plan has these purposes: {', '.join(plan.purposes)}", param_hint="PURPOSE"
             )
-        try:
-            async with parts.pool.acquire() as connection:
-                answer = await Handlers(parts.privacy).check(connection, email, purpose)
-        except AliasError:
-            raise typer.BadParameter("this is no e-mail address", param_hint="EMAIL") from None
+        async with parts.pool.acquire() as connection:
+            answer = await Handlers(parts.privacy).check(connection, email, purpose)
         return answer, known.legal_basis.replace("_", " ")

@@ -106,11 +106,11 @@ def postgres_platform() -> str:
     return name
 
 
-def locked(section: str, *, lock_file: Path = LOCK_FILE) -> list[Package]:
+def locked(section: str) -> list[Package]:
     """The packages of one section of the lock file, `kafka` or `postgres-<platform>`."""
-    sections = tomllib.loads(lock_file.read_text("utf-8"))
+    sections = tomllib.loads(LOCK_FILE.read_text("utf-8"))
     if section not in sections:
-        raise PackageError(f"{lock_file.name} has no section [{section}]; run `make lock`")
+        raise PackageError(f"{LOCK_FILE.name} has no section [{section}]; run `make lock`")
     return [Package.parse(name, sha256) for name, sha256 in sections[section].items()]
 
 
@@ -234,7 +234,7 @@ def _progress(title: str, count: int) -> Iterator[ProgressCallback]:
         yield one_file
 
 
-def write_lock(lock_file: Path = LOCK_FILE) -> None:
+def write_lock() -> None:
     """Resolve anew what `KAFKA_ENDPOINT` and the PostgreSQL packages are made of, and write their
     sums.
     """
@@ -252,7 +252,7 @@ def write_lock(lock_file: Path = LOCK_FILE) -> None:
         for a in artifacts:
             coordinate = f"{a.groupId}:{a.artifactId}:{a.version}"
             lines.append(f'"{coordinate}" = "{sha256_of(a.resolve())}"')
-    lock_file.write_text("\n".join(lines) + "\n", "utf-8")
+    LOCK_FILE.write_text("\n".join(lines) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ from shared.runtime.ids import new_id
 
 ALL: Final = Which()
 
+DISCARDED_AT_ONCE: Final = 200
+
 
 async def bury(transaction: Transaction, sealer: RecordSealer, round_: Round) -> None:
     """Write down what a round has set aside, in the order of the log, and park its keys."""
@@ -92,30 +94,32 @@ class Discarder:
 async def discard_dead_letters(pool: Pool, ids: Sequence[int], by: Discarder) -> int:
     """Give messages up for good, each with an entry of the audit log; how many there were. What
     waits behind them waits on.
+
+    Some at a time: whoever comes with one of their keys waits for so many.
     """
     discarded = 0
-    for letter in await show_dead_letters(pool, ids):
+    letters = await show_dead_letters(pool, ids)
+    for first in range(0, len(letters), DISCARDED_AT_ONCE):
         work = unit_of_work(pool, service=by.service, now=utc_now(), ids=new_id, plan=by.plan)
         async with work as transaction:
-            discarded += await _discard(transaction, letter, by)
+            some = letters[first : first + DISCARDED_AT_ONCE]
+            discarded += await _discard(transaction, some, by)
     return discarded
 
 
-async def _discard(transaction: Transaction, letter: DeadLetter, by: Discarder) -> bool:
-    """Whether it was still there."""
-    connection, key = transaction.connection, key_reference_of(letter)
-    if key is not None:
-        await store.lock_key(connection, key)
-    locked = await store.lock_dead_letter(connection, letter.id)
-    if locked is None:
-        return False
-    await store.remove_dead_letters(connection, [locked.id])
-    place = (locked.topic, locked.partition)
-    transaction.counts += [(*place, outcome_of(locked), -1), (*place, "discarded", 1)]
-    if key is not None:
-        await store.unpark_if_empty(connection, key)
-    transaction.say(_entry(locked, transaction, by), key=None)
-    return True
+async def _discard(transaction: Transaction, letters: Sequence[DeadLetter], by: Discarder) -> int:
+    """How many of them were still there."""
+    connection = transaction.connection
+    keys = {key for letter in letters if (key := key_reference_of(letter)) is not None}
+    await store.lock_keys(connection, keys)
+    locked = await store.lock_dead_letters(connection, [letter.id for letter in letters])
+    await store.remove_dead_letters(connection, [letter.id for letter in locked])
+    await store.unpark_if_empty(connection, keys)
+    for letter in locked:
+        place = (letter.topic, letter.partition)
+        transaction.counts += [(*place, outcome_of(letter), -1), (*place, "discarded", 1)]
+        transaction.say(_entry(letter, transaction, by), key=None)
+    return len(locked)
 
 
 def _entry(letter: DeadLetter, transaction: Transaction, by: Discarder) -> DeadLetterDiscarded:

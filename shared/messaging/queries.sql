@@ -168,9 +168,13 @@ from dead_letter
 where id = any(:ids::bigint[])
 order by id;
 
--- name: lock_key(topic, reference)!
--- Batches that meet this key wait here; they hold their shared locks for one batch at most.
-select from parked_key where topic = :topic and key_reference = :reference for update;
+-- name: lock_keys(topics, references)!
+-- Batches that meet one of these wait here; they hold their shared locks for one batch at most.
+select from parked_key p
+join unnest(:topics::text[], :references::bytea[]) as asked (topic, key_reference)
+  using (topic, key_reference)
+order by p.topic, p.key_reference
+for update of p;
 
 -- name: queue_of_key(topic, reference, most)
 -- The head and what waits behind it, in the order in which they came: that of their ids. Offsets begin
@@ -183,11 +187,12 @@ order by id
 limit :most
 for update;
 
--- name: lock_dead_letter(id)^
+-- name: lock_dead_letters(ids)
 select id, topic, partition, record_offset, status, holds_key, type, type_reference, key_reference,
        reason, detail, taken_at, sealed
 from dead_letter
-where id = :id
+where id = any(:ids::bigint[])
+order by id
 for update;
 
 -- name: fail_again(id, reason, detail, holds_key)!
@@ -198,9 +203,10 @@ where id = :id;
 -- name: remove_dead_letters(ids)!
 delete from dead_letter where id = any(:ids::bigint[]);
 
--- name: unpark_if_empty(topic, reference)!
+-- name: unpark_if_empty(topics, references)!
 delete from parked_key p
-where topic = :topic and key_reference = :reference
+using unnest(:topics::text[], :references::bytea[]) as asked (topic, key_reference)
+where p.topic = asked.topic and p.key_reference = asked.key_reference
   and not exists (
     select from dead_letter d
     where d.topic = p.topic and d.key_reference = p.key_reference

@@ -73,18 +73,18 @@ class Redrive:
     async def _redrive_alone(self, letter_id: int) -> Redriven:
         async with self._transaction() as transaction:
             connection = transaction.connection
-            letter = await store.lock_dead_letter(connection, letter_id)
-            return await self._redrive_all(transaction, [] if letter is None else [letter])
+            letters = await store.lock_dead_letters(connection, [letter_id])
+            return await self._redrive_all(transaction, letters)
 
     async def _redrive_key(self, key: KeyReference) -> Redriven:
         handled = 0
         while True:
             async with self._transaction() as transaction:
                 connection = transaction.connection
-                await store.lock_key(connection, key)
+                await store.lock_keys(connection, [key])
                 letters = await store.queue_of_key(connection, key, MOST_SAVEPOINTS)
                 result = await self._redrive_all(transaction, letters)
-                await store.unpark_if_empty(connection, key)
+                await store.unpark_if_empty(connection, [key])
             handled += result.handled
             if result.failed or not letters:
                 return Redriven(handled, result.failed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.contract.message import Fault
@@ -30,9 +30,9 @@ class Buried:
 class Round:
     """One try at one batch. What is not said to have another outcome is accepted."""
 
-    def __init__(self, transaction: Transaction, parked: Iterable[Key] = ()) -> None:
+    def __init__(self, transaction: Transaction) -> None:
         self.transaction = transaction
-        self.parked = set(parked)
+        self.parked: set[Key] = set()
         self.newly_parked: set[Key] = set()
         self.buried: list[Buried] = []
         self.duplicates: list[Taken] = []

@@ -281,15 +281,15 @@ async def dead_letters(connection: Connection, ids: Sequence[int]) -> list[DeadL
     return [_dead_letter(row) async for row in _sql.dead_letters(connection, ids=ids)]
 
 
-async def lock_dead_letter(connection: Connection, id: int) -> DeadLetter | None:  # noqa: A002 - the column's name
-    """One dead letter, to be changed by this transaction alone."""
-    row = await _sql.lock_dead_letter(connection, id=id)
-    return None if row is None else _dead_letter(row)
+async def lock_dead_letters(connection: Connection, ids: Sequence[int]) -> list[DeadLetter]:
+    """Those of these ids that exist, the oldest first, to be changed by this transaction alone."""
+    return [_dead_letter(row) async for row in _sql.lock_dead_letters(connection, ids=ids)]
 
 
-async def lock_key(connection: Connection, key: KeyReference) -> None:
-    """Let batches that meet this key wait until this transaction ends."""
-    await _sql.lock_key(connection, topic=key[0], reference=key[1])
+async def lock_keys(connection: Connection, keys: Collection[KeyReference]) -> None:
+    """Let batches that meet one of these keys wait until this transaction ends."""
+    topics, references = [topic for topic, _ in keys], [reference for _, reference in keys]
+    await _sql.lock_keys(connection, topics=topics, references=references)
 
 
 async def queue_of_key(connection: Connection, key: KeyReference, most: int) -> list[DeadLetter]:
@@ -314,9 +314,10 @@ async def remove_dead_letters(connection: Connection, ids: Sequence[int]) -> Non
     await _sql.remove_dead_letters(connection, ids=ids)
 
 
-async def unpark_if_empty(connection: Connection, key: KeyReference) -> None:
-    """Let messages of this key pass again, unless some still wait."""
-    await _sql.unpark_if_empty(connection, topic=key[0], reference=key[1])
+async def unpark_if_empty(connection: Connection, keys: Collection[KeyReference]) -> None:
+    """Let messages of each of these keys pass again, unless some still wait."""
+    topics, references = [topic for topic, _ in keys], [reference for _, reference in keys]
+    await _sql.unpark_if_empty(connection, topics=topics, references=references)
 
 
 async def all_positions(connection: Connection) -> dict[Partition, int]:

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TextIO
+import sys
+from typing import Final
 
-FROM_INPUT = "-"
+import typer
+
+from shared.privacy.errors import AliasError
+from shared.privacy.subjects import normalise_email
+
+FROM_INPUT: Final = "-"
 
 
-def asked_for(argument: str, source: TextIO) -> str:
-    """What names a person: the argument or, where that is `-`, the first line of the source.
+def who_is_named(argument: str, parameter: str) -> str:
+    """What names a person: the argument or, where that is `-`, the next line of standard input.
 
-    ValueError, with a sentence for the user, where there is nothing.
+    BadParameter, of which Typer makes exit code 2, where there is nothing.
     """
-    text = source.readline() if argument == FROM_INPUT else argument
+    text = sys.stdin.readline() if argument == FROM_INPUT else argument
     if not text.strip():
-        raise ValueError("nobody is named: give an e-mail address, or - and a line of input")
+        raise typer.BadParameter(
+            "nobody is named: give an e-mail address, or - and a line of input",
+            param_hint=parameter,
+        )
     return text.strip()
+
+
+def email_named(argument: str, parameter: str) -> str:
+    """The same, which has to be an e-mail address; else BadParameter, which does not repeat it."""
+    named = who_is_named(argument, parameter)
+    try:
+        normalise_email(named)
+    except AliasError:
+        raise typer.BadParameter("this is no e-mail address", param_hint=parameter) from None
+    return named

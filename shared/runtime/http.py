@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import uvicorn
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -25,9 +25,7 @@ class PortError(Exception):
     """The port that was asked for cannot be used; the text says which and why."""
 
 
-def health_routes(
-    heartbeats: Heartbeats, registry: CollectorRegistry = REGISTRY
-) -> list[BaseRoute]:
+def health_routes(heartbeats: Heartbeats) -> list[BaseRoute]:
     """`/livez` is for who restarts the process, `/readyz` for who waits for it, as Kubernetes has.
 
     Both answer 200 or 503 with a JSON object of what is missing and why.
@@ -41,7 +39,7 @@ def health_routes(
 
     async def metrics(_: Request) -> Response:
         READY.set(not heartbeats.not_ready())
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
 
     return [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]
 

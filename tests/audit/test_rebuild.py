@@ -295,6 +295,12 @@ async def test_without_kafka_the_log_is_as_it_was(work: Work, messages: Messages
     before = await state(work)
     done = await command(app, settings_of(work), "rebuild", "--yes")
     assert (done.code, "the log is as it was" in done.err) == (1, True)
-    declined = await command(app, settings_of(work), "rebuild", given="n\n")
-    assert declined.code == 1
+    assert await state(work) == before
+
+
+async def test_the_log_is_made_anew_by_nobodys_word(work: Work, messages: Messages) -> None:
+    await publish(work, messages)
+    before = await state(work)
+    done = await command(app, settings_of(work), "rebuild", given="y\n")
+    assert (done.code, "nobody is here to ask: add --yes" in done.err) == (2, True)
     assert await state(work) == before

@@ -26,6 +26,7 @@ from tests.conftest import SettingsFactory
 from tests.support.clusters import MemoryCluster, Sent
 from tests.support.messaging import SCHEMA, Process, World, open_world, until
 from tests.support.reading import StillLog, reading
+from tests.support.waiting import until_somebody_waits
 
 
 @pytest.fixture
@@ -337,7 +338,7 @@ async def test_a_few_records_wait_for_the_few_before_them_to_end(world: World) -
     consumer.polled()
     async with held(world, 0):
         taking = asyncio.create_task(consumer.take(records))
-        await until(world.somebody_waits)
+        await until_somebody_waits(world.admin.fetchval)
         assert not taking.done()
     await taking
     assert not consumer.busy()
@@ -380,7 +381,7 @@ async def test_who_waited_for_room_does_not_rest_as_long_as_that(
         await consumer.take([first])
         monkeypatch.undo()
         waiting = asyncio.create_task(consumer.take([second]))
-        await until(world.somebody_waits)
+        await until_somebody_waits(world.admin.fetchval)
         monkeypatch.setattr("shared.messaging.gathering.asyncio.sleep", rest)
         released = clock()
     await waiting

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from services.cli import dead_letters
 from services.cli.dead_letters import app, discard
+from shared.messaging import dead_letters as messaging
 from tests.conftest import SettingsFactory
 from tests.support.messaging import SCHEMA
 from tests.support.terminal import Terminal
@@ -132,6 +133,19 @@ def test_all_that_failed_is_discarded_at_once_and_what_waits_behind_it_waits_on(
     assert (result.exit_code, result.stdout) == (0, f"{3 - len(remain)} discarded\n")
     assert left(database) == remain
     assert len(query(database, "select from outbox")) == 3 - len(remain)
+
+
+def test_more_than_one_transaction_takes_are_discarded_too(
+    steward: CliRunner, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messaging, "DISCARDED_AT_ONCE", 2)
+    ids = [f"consent:{number}" for number in (3, 1, 2)]
+    result = steward.invoke(app, ["discard", "--yes", *ids])
+    assert (result.exit_code, result.stdout) == (0, "3 discarded\n")
+    assert (left(database), query(database, "select from parked_key")) == ([], [])
+    counts = query(database, "select outcome, messages from outcome_count where messages <> 0")
+    assert sum(row["messages"] for row in counts if row["outcome"] == "discarded") == 3
+    assert {row["outcome"] for row in counts} == {"discarded"}
 
 
 def test_before_all_is_discarded_it_asks_with_the_number(

@@ -18,6 +18,7 @@ from shared.runtime.clock import utc_now
 from tests.conftest import SettingsFactory
 from tests.support.clusters import MemoryCluster, Sent
 from tests.support.messaging import NAMES, SCHEMA, Process, World, open_world, until
+from tests.support.waiting import until_somebody_waits
 
 
 @pytest.fixture
@@ -211,16 +212,11 @@ async def test_what_is_about_the_same_is_published_in_the_order_of_commits(world
         slow = asyncio.create_task(say_and_wait(world, 1, "a", said, may_commit))
         await said.wait()
         later = asyncio.create_task(say_and_wait(world, 2, "a", asyncio.Event(), at_once))
-        await until(lambda: one_waits(world))
+        await until_somebody_waits(world.admin.fetchval)
         may_commit.set()
         await asyncio.gather(slow, later)
         await world.published()
     assert await world.said() == {"a": [1, 2]}
-
-
-async def one_waits(world: World) -> bool:
-    query = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
-    return bool(await world.admin.fetchval(query))
 
 
 async def test_a_lane_is_published_by_one_process_at_a_time(

@@ -24,8 +24,9 @@ from shared.runtime.database import Connection, role_name
 from shared.runtime.health import Heartbeats
 from tests.conftest import SettingsFactory
 from tests.support.clusters import MemoryCluster, Sent
-from tests.support.messaging import SCHEMA, PlainSealer, World, open_world, until
+from tests.support.messaging import SCHEMA, PlainSealer, World, open_world
 from tests.support.reading import OnceReachedLog, reading
+from tests.support.waiting import until_somebody_waits
 
 TODAY = date(2031, 5, 20)
 
@@ -116,7 +117,7 @@ async def test_a_redrive_waits_for_the_batch_that_parks_behind_it(world: World) 
         await batch.start()
         assert await store.parked_among(connection, [key]) == {key}
         redrive = asyncio.create_task(Redrive(world.service, world.tools()).run([head["id"]]))
-        await until(world.somebody_waits)
+        await until_somebody_waits(world.admin.fetchval)
         late = replace(_letter(follower), record_offset=follower["record_offset"] + 100)
         await store.bury(connection, [late], utc_now())
         await batch.commit()

@@ -22,6 +22,7 @@ from tests.conftest import SettingsFactory, TopicFactory
 from tests.support.clusters import KafkaCluster, Sent
 from tests.support.messaging import SCHEMA, Process, World, open_world, until, until_assigned
 from tests.support.reading import StillLog, reading
+from tests.support.waiting import until_somebody_waits
 
 
 @pytest.fixture
@@ -155,7 +156,7 @@ async def test_what_comes_while_a_marker_is_passed_begins_behind_it(world: World
     async with world.admin.acquire() as connection, connection.transaction():
         await connection.execute("select from position for update")
         passing = asyncio.create_task(consumer.pass_markers())
-        await until(world.somebody_waits)
+        await until_somebody_waits(world.admin.fetchval)
         taking = asyncio.create_task(consumer.take(records))
         await asyncio.sleep(0)
         assert set(consumer.busy()) == {(world.inbound, 0)}
@@ -186,7 +187,7 @@ async def test_partitions_that_are_taken_away_while_a_marker_is_passed_end_that_
     async with world.admin.acquire() as connection, connection.transaction():
         await connection.execute("select from position for update")
         passing = asyncio.create_task(consumer.pass_markers())
-        await until(world.somebody_waits)
+        await until_somebody_waits(world.admin.fetchval)
         await consumer.revoked()
         await passing
     assert await position(world) == 0

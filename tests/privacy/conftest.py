@@ -22,7 +22,6 @@ from shared.runtime.database import Connection, connect_alone
 from shared.runtime.secrets import SecretsFolder
 from tests.conftest import SettingsFactory
 from tests.support.databases import create_database, drop_database
-from tests.support.waiting import until_somebody_waits
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -62,11 +61,6 @@ class SpokenTransaction:
 
     def say(self, data: MessageData, *, key: UUID | None, subject: UUID | None = None) -> None:
         self.said.append((data, key, subject))
-
-
-async def somebody_waits(administrator: Connection) -> None:
-    """Return as soon as a connection of this database waits for a lock."""
-    await until_somebody_waits(administrator.fetchval)
 
 
 WithPeppers = Callable[..., Privacy]

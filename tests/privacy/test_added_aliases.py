@@ -15,7 +15,8 @@ from shared.privacy.office import PrivacyOffice, Scope
 from shared.privacy.privacy import Privacy
 from shared.privacy.subjects import Alias, Person
 from shared.privacy.values import ToSeal
-from tests.privacy.conftest import NOW, Connect, SpokenTransaction, WithPeppers, somebody_waits
+from tests.privacy.conftest import NOW, Connect, SpokenTransaction, WithPeppers
+from tests.support.waiting import until_somebody_waits
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -118,7 +119,7 @@ async def test_who_comes_with_an_address_while_another_is_made_known_by_it_share
     async with beside.transaction():
         (other,) = await known(privacy, beside, NEW)
         adding = asyncio.create_task(privacy.people.add(intake, [(who, NEW)]))
-        await somebody_waits(administrator)
+        await until_somebody_waits(administrator.fetchval)
     assert await adding == [True]
     assert await whom(privacy, intake, NEW) == ((other,), (who,))
 

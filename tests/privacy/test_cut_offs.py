@@ -16,7 +16,8 @@ from shared.privacy import keyring
 from shared.privacy.keyring import KeyName
 from shared.privacy.privacy import Privacy
 from shared.privacy.values import ToOpen, ToSeal
-from tests.privacy.conftest import NOW, Connect, somebody_waits
+from tests.privacy.conftest import NOW, Connect
+from tests.support.waiting import until_somebody_waits
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -147,7 +148,7 @@ async def test_a_destroyer_waits_for_who_is_making_keys_that_nobody_sees_yet(
         destroying = asyncio.create_task(
             keyring.destroy_keys(retention, [(None, None, ONE)], cut_off=NOW)
         )
-        await somebody_waits(administrator)
+        await until_somebody_waits(administrator.fetchval)
         assert not destroying.done()
     assert await destroying == {None: {"contact": 2, "diet": 2}}
     (opened,) = await privacy.use(

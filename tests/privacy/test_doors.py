@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from tests.privacy.ways import Way, ways_in_python, ways_in_sql
+from tests.privacy.ways import OPENERS, Way, ways_in_python, ways_in_sql
 
 ROOT = Path(__file__).parents[2]
 DOORS = ROOT / "shared" / "privacy"
@@ -20,9 +20,17 @@ _SEALS_AGAIN: Final = "what is opened is sealed again in the same transaction, a
 _WHOLE_RECORD: Final = "a message that was put aside is handled: it is decoded as if it came now"
 _FILLS: Final = "makes rows without content, to measure among many; opens nothing"
 
+_DEFINED: Final = re.compile(
+    r"^\s*(?:(?:async )?def |class |create (?:or replace )?function (?:\w+\.)?"
+    r"|(?=\w+: SecretStr))(\w+)",
+    re.MULTILINE,
+)
+
 ALLOWED: Mapping[tuple[str, str], str] = {
     ("shared/runtime/settings.py", "key_encryption_key"): _HANDS_OVER,
     ("shared/runtime/key_source.py", "key_encryption_key"): _HANDS_OVER,
+    ("shared/runtime/key_source.py", "key_encryption_keys"): _HANDS_OVER,
+    ("shared/runtime/secrets.py", "key_encryption_keys"): "makes sure that there is one",
     ("shared/assembly.py", "import shared.privacy.key_sources"): _HANDS_OVER,
     ("shared/assembly.py", "import shared.privacy.wrapping"): _HANDS_OVER,
     ("shared/contract/audit.py", "key_encryption_key"): "the id of a key, in an entry",
@@ -76,6 +84,16 @@ def test_nothing_outside_privacy_opens_or_gets_keys_or_shows_what_is_opened() ->
     assert [way for way in FOUND if way.place not in ALLOWED] == []
 
 
+def test_what_is_looked_for_is_what_the_code_calls_it() -> None:
+    defined = {
+        name
+        for path in (ROOT / "shared").rglob("*")
+        if path.suffix in (".py", ".sql")
+        for name in _DEFINED.findall(path.read_text("utf-8"))
+    }
+    assert defined >= OPENERS
+
+
 def test_every_exception_is_needed() -> None:
     assert {way.place for way in FOUND} >= ALLOWED.keys()
 
@@ -97,7 +115,9 @@ def test_every_exception_is_needed() -> None:
         "getattr(opened, 'reveal')()",
         "async def f(privacy):\n    await privacy.open_records(1, 2)",
         "wrapper.unwrap(key_id, wrapped)",
-        "SecretsFolder(path).key_encryption_key()",
+        "SecretsFolder(path).key_encryption_keys()",
+        "from shared.runtime.key_source import read_key_encryption_keys as fine",
+        "wrapper = KeyWrapper(b'')",
         "connection.fetch('select wrapped from keyring.data_key')",
         "connection.fetch(f'select * from {schema}.open_keys($1, $2)')",
         "QUERY = '''set search_path to keyring; select * from open_record_keys($1)'''",

@@ -20,7 +20,8 @@ from shared.privacy.privacy import Privacy
 from shared.privacy.records import KEPT
 from shared.privacy.subjects import Alias, Person
 from shared.privacy.values import ToSeal
-from tests.privacy.conftest import NOW, Connect, SpokenTransaction, somebody_waits
+from tests.privacy.conftest import NOW, Connect, SpokenTransaction
+from tests.support.waiting import until_somebody_waits
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -80,14 +81,14 @@ async def each_waits_for_the_other(
     async with intake.transaction():
         assert await privacy.seal(intake, [contact(comes_back, days=1)], at=NOW) != [None]
         erasing = asyncio.create_task(office.destroy(tx, scope, NOW))
-        await somebody_waits(administrator)
+        await until_somebody_waits(administrator.fetchval)
     await erasing
     assert await office.everybody(tx.connection, OLD) == (person,)
     await office.announce(tx, scope, later)
     async with tx.connection.transaction():
         await office.destroy(tx, scope, later)
         sealing = asyncio.create_task(privacy.seal(intake, [contact(comes_back, days=2)], at=NOW))
-        await somebody_waits(administrator)
+        await until_somebody_waits(administrator.fetchval)
     assert await sealing != [None]
     assert await office.everybody(tx.connection, OLD) == (person,)
 

@@ -17,6 +17,7 @@ from shared.runtime.ids import SHARED_BYTES
 from shared.runtime.settings import ServiceSettings
 from tests.conftest import SettingsFactory
 from tests.privacy.conftest import Connect, WithPeppers
+from tests.support.waiting import somebody_waits
 from tests.support.work import NO_KAFKA
 
 PrivacyOf = Callable[[str], Privacy]
@@ -279,8 +280,7 @@ async def test_a_known_person_gets_one_of_two_numbers_that_come_at_the_same_time
         later = asyncio.create_task(
             privacy.people.identify(two, [[number("2"), email(second_address)]])
         )
-        waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
-        while not later.done() and not await administrator.fetchval(waiting):  # noqa: ASYNC110 - see below
+        while not later.done() and not await somebody_waits(administrator.fetchval):  # noqa: ASYNC110
             await asyncio.sleep(0.01)  # the server tells nobody who waits
     (second,) = await later
     assert first == known != second

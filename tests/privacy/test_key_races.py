@@ -20,6 +20,7 @@ from shared.privacy.sealing import KeyWrapper
 from shared.privacy.values import ToOpen, ToSeal
 from shared.runtime.secrets import SecretsFolder
 from tests.privacy.conftest import NOW, Connect
+from tests.support.waiting import until_somebody_waits
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 PEOPLE = [SubjectId(UUID(int=number)) for number in range(1, 13)]
@@ -156,7 +157,7 @@ async def test_a_generation_made_while_a_batch_waited_is_locked_for_it_too(
     await holder.execute("select from keyring.data_key for update")
     async with batch.transaction():
         sealing = asyncio.create_task(privacy.seal(batch, [late], at=NOW))
-        await _waits(administrator)
+        await until_somebody_waits(administrator.fetchval)
         second = await _make_second_generation(administrator, secrets_folder)
         await holding.rollback()
         (sealed,) = await sealing
@@ -167,15 +168,6 @@ async def test_a_generation_made_while_a_batch_waited_is_locked_for_it_too(
                 "select from keyring.data_key where key_id = $1 for update nowait", second
             )
     await holder.close()
-
-
-async def _waits(administrator: Connection) -> None:
-    """Return when the batch waits for a lock."""
-    while not await administrator.fetchval(  # noqa: ASYNC110 - nothing announces it
-        "select exists (select from pg_stat_activity where datname = current_database()"
-        " and usename = 'steward_registration' and wait_event_type = 'Lock')"
-    ):
-        await asyncio.sleep(0.01)
 
 
 async def _make_second_generation(administrator: Connection, secrets: SecretsFolder) -> UUID:

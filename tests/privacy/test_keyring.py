@@ -19,7 +19,8 @@ from shared.privacy.plan import Plan
 from shared.privacy.privacy import Privacy
 from shared.privacy.values import ToOpen, ToSeal
 from shared.privacy.wrapping import KeyWrappers
-from tests.privacy.conftest import NOW, Connect, somebody_waits
+from tests.privacy.conftest import NOW, Connect
+from tests.support.waiting import until_somebody_waits
 
 PrivacyOf = Callable[[str], Privacy]
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -160,7 +161,7 @@ async def test_destroying_waits_for_the_transaction_that_uses_the_key(
         destroying = asyncio.create_task(
             keyring.destroy_keys(retention, [(who, None, None)], cut_off=NOW)
         )
-        await somebody_waits(administrator)
+        await until_somebody_waits(administrator.fetchval)
         assert not destroying.done()
     assert await destroying == {who: {"contact": 1}}
 

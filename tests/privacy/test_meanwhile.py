@@ -26,8 +26,9 @@ from shared.privacy.values import ToOpen, ToSeal
 from shared.runtime.clock import utc_now
 from shared.runtime.settings import ServiceSettings
 from tests.conftest import SettingsFactory
-from tests.privacy.conftest import Connect, somebody_waits
+from tests.privacy.conftest import Connect
 from tests.support.commands import command
+from tests.support.waiting import until_somebody_waits
 from tests.support.work import NO_KAFKA
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -55,7 +56,7 @@ def while_asked(monkeypatch: pytest.MonkeyPatch) -> WhileAsked:
             asyncio.run_coroutine_threadsafe(change(), loop).result()
             return typed
 
-        monkeypatch.setattr(destroying, "is_asked", lambda: True)
+        monkeypatch.setattr(destroying, "see_that_somebody_is_asked", lambda **_: None)
         monkeypatch.setattr(typer, "prompt", answer)
 
     return arrange
@@ -126,7 +127,7 @@ async def test_what_a_law_has_kept_is_seen_also_where_it_is_on_its_way(
         await books.name(who)
         destroy = command(keys.app, settings, "destroy", "--email", OLD, "--yes")
         destroying_it = asyncio.create_task(destroy)
-        await somebody_waits(administrator)
+        await until_somebody_waits(administrator.fetchval)
     done = await destroying_it
     assert (done.code, done.err) == (1, f"{destroying.CHANGED}\n")
     assert await alive(administrator) == ["accounting"]
@@ -173,7 +174,7 @@ async def test_who_becomes_the_same_person_while_a_key_is_waited_for_is_not_left
         item = ToOpen(both[0], "contact", sealed)
         assert await privacy.use(intake, "event-arrangement", [item]) != [None]
         waits = asyncio.create_task(command(keys.app, settings, *destroy))
-        await somebody_waits(administrator)
+        await until_somebody_waits(administrator.fetchval)
         linked = ("link", NEW, "--to", OLD, "--reason", "same-person", "--yes")
         assert (await command(subjects.app, settings, *linked)).code == 0
     done = await waits
@@ -226,7 +227,7 @@ async def test_who_comes_with_an_address_while_it_is_linked_becomes_nobody_else_
         comes = await subject(privacy, intake, NEW)
         link = ("link", NEW, "--to", OLD, "--reason", "same-person", "--yes")
         linking = asyncio.create_task(command(subjects.app, settings, *link))
-        await somebody_waits(administrator)
+        await until_somebody_waits(administrator.fetchval)
     done = await linking
     code, told = people.LINKED["changed"]
     assert (done.code, done.err) == (code, f"{told}\n")

@@ -24,7 +24,8 @@ from shared.privacy.office import RETIRED_AFTER, LinkReason, PrivacyOffice, Scop
 from shared.privacy.privacy import Privacy
 from shared.privacy.subjects import Alias
 from shared.privacy.values import ToOpen, ToSeal
-from tests.privacy.conftest import NOW, Connect, SpokenTransaction, WithPeppers, somebody_waits
+from tests.privacy.conftest import NOW, Connect, SpokenTransaction, WithPeppers
+from tests.support.waiting import until_somebody_waits
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 PrivacyOf = Callable[[str], Privacy]
@@ -207,7 +208,7 @@ async def test_an_intake_at_the_same_moment_agrees_with_a_link(
     async with tx.connection.transaction():
         await office.link(tx, NEW, who, "changed-address")
         coming = asyncio.create_task(subject(privacy, other, NEW))
-        await somebody_waits(administrator)
+        await until_somebody_waits(administrator.fetchval)
     assert await coming == who
 
 

@@ -485,7 +485,7 @@ async def test_who_is_asked_sees_both_that_become_one(
     intake: Work, log: Work, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     who, other = await subject(intake, OLD), await subject(intake, NEW)
-    monkeypatch.setattr(people, "is_asked", lambda: True)
+    monkeypatch.setattr(people, "see_that_somebody_is_asked", lambda **_: None)
     link = ("link", NEW, "--to", OLD, "--reason", "same-person")
     refused = await command(subjects.app, settings, *link, given="n\n")
     assert refused.code == 1
@@ -554,7 +554,7 @@ async def test_options_narrow_it_down(intake: Work, log: Work, settings: Service
     [
         ((), "--class"),
         (("--event", str(EVENT)), "--yes"),
-        (("--email", "nobody", "--yes"), "not an e-mail address"),
+        (("--email", "nobody", "--yes"), "no e-mail address"),
         (("--event", "nothing", "--yes"), "--event"),
     ],
 )
@@ -580,7 +580,7 @@ async def test_the_number_of_keys_has_to_be_typed_back(
 ) -> None:
     who = await subject(intake, OLD)
     sealed = await seal(intake, who)
-    monkeypatch.setattr(destroying, "is_asked", lambda: True)
+    monkeypatch.setattr(destroying, "see_that_somebody_is_asked", lambda **_: None)
     done = await command(keys.app, settings, "destroy", "--email", OLD, given=f"{typed}\n")
     assert "contact" in done.out
     assert done.code == (0 if gone else 1)

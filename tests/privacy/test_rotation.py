@@ -22,7 +22,8 @@ from shared.privacy.privacy import Privacy
 from shared.privacy.values import ToOpen, ToSeal
 from shared.privacy.wrapping import KeyEncryptionKey, KeyWrappers, LocalKey, PlainKey
 from shared.runtime.database import is_transient
-from tests.privacy.conftest import NOW, Connect, SpokenTransaction, somebody_waits
+from tests.privacy.conftest import NOW, Connect, SpokenTransaction
+from tests.support.waiting import until_somebody_waits
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -214,7 +215,7 @@ async def test_who_is_making_keys_is_waited_for(
     await transaction.start()
     values = await seal(privacy, registration)
     rotated = asyncio.create_task(rotate(rotating, wrappers, shelf))
-    await somebody_waits(administrator)
+    await until_somebody_waits(administrator.fetchval)
     later = asyncio.create_task(seal(service("registration"), other))
     values += await seal(privacy, registration)  # it holds the lock: nobody is in its way
     await transaction.commit()

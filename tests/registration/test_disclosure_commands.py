@@ -131,3 +131,12 @@ async def test_an_authority_is_answered_about_one_person(given: Given, run: Run)
     assert entry.request_reference == "5650/R/1234/26"
     wrong = await run(*line, "--reference", "about maija@example.org", given="p2@example.org\n")
     assert (wrong.code, "maija" in wrong.err) == (2, False)
+
+
+async def test_an_authority_that_asks_about_no_address_is_told_before_anybody_is_asked(
+    given: Given, run: Run
+) -> None:
+    line = ("registration", "disclose-to-authority", "E-1", "police", "nobody")
+    done = await run(*line, "--reference", "1/26")
+    assert (done.code, "this is no e-mail address" in done.err) == (2, True)
+    assert await given.front.facts() == []

@@ -265,7 +265,6 @@ async def test_of_who_was_never_at_the_event_an_authority_is_told_so(given: Give
         ("caterer", "p2@example.org", "no such authority"),
         ("tax-administration", "p2@example.org", "collects nothing"),
         ("police", "nobody@example.org", "Nobody is known"),
-        ("police", "nobody", "no e-mail address"),
     ],
 )
 async def test_an_authority_that_may_have_nothing_gets_nothing(

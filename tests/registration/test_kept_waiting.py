@@ -46,8 +46,7 @@ async def test_what_waited_and_is_no_message_any_more_is_a_dead_letter(
     assert await front.dead_letters() == [("version_unknown", "the newest known version is 0")]
     (listed,) = await list_dead_letters(front.pool)
     async with front.pool.acquire() as connection:
-        letter = await store.lock_dead_letter(connection, listed.id)
-        assert letter is not None
+        (letter,) = await store.lock_dead_letters(connection, [listed.id])
         assert letter.sealed is not None
         (packed,) = await front.desk.privacy.open_records(connection, [letter.sealed])
     assert packed is not None

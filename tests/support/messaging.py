@@ -31,7 +31,6 @@ from shared.runtime.database import Connection, Pool, open_pool
 from shared.runtime.health import Heartbeats
 from shared.runtime.settings import ServiceSettings
 from tests.support.clusters import Cluster, Do, Sent
-from tests.support.waiting import somebody_waits
 
 SCHEMA = "consent"
 """Any service's schema will do: the test brings its own table."""
@@ -250,10 +249,6 @@ class World:
             "select outcome, sum(messages)::int as n from outcome_count group by outcome"
         )
         return {row["outcome"]: row["n"] for row in rows if row["n"]}
-
-    async def somebody_waits(self) -> bool:
-        """Whether a connection to the database waits for a lock of another one."""
-        return await somebody_waits(self.admin.fetchval)
 
     async def dead_letters(self) -> list[dict[str, Any]]:
         rows = await self.admin.fetch(

@@ -25,7 +25,7 @@ from shared.contract.types import SubjectId
 from shared.documents.document import rendered
 from shared.documents.terminal import print_document
 from shared.documents.words import Words
-from shared.privacy.asking import asked_for
+from shared.privacy.asking import who_is_named
 from shared.privacy.errors import AliasError, SeveralPeopleError
 from shared.privacy.privacy import Privacy
 from shared.runtime.clock import utc_now
@@ -47,10 +47,7 @@ class Request:
 
 def run_about(request: Request) -> int:
     """Print one person's history; the exit code."""
-    try:
-        named = asked_for(request.person, sys.stdin)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+    named = who_is_named(request.person, "EMAIL|-|SUBJECT")
     answer = asyncio.run(_answer(request, named))
     if answer is None:
         typer.echo(NOTHING, err=True)

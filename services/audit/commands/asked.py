@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
@@ -19,8 +18,8 @@ from services.audit.handlers.read import readings_told_since, survey
 from services.audit.settings import Settings
 from shared.assembly import open_parts
 from shared.privacy import stored_plans
-from shared.privacy.asking import asked_for
-from shared.privacy.errors import AliasError, SeveralPeopleError
+from shared.privacy.asking import email_named
+from shared.privacy.errors import SeveralPeopleError
 from shared.privacy.in_force import InForce
 from shared.privacy.plan import Plan
 from shared.runtime.clock import utc_now
@@ -57,10 +56,7 @@ def written_well(asked: Asked) -> Asked:
         return asked
     if asked.subject is not None:
         raise typer.BadParameter("name a person by one of both", param_hint="--subject/--email")
-    try:
-        return replace(asked, email=asked_for(asked.email, sys.stdin))
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--email") from None
+    return replace(asked, email=email_named(asked.email, "--email"))
 
 
 async def filter_of(asked: Asked, pool: Pool, settings: Settings) -> EntryFilter:
@@ -121,7 +117,5 @@ async def _subjects(asked: Asked, settings: Settings) -> tuple[UUID, ...] | None
             return tuple(await find_subjects(connection, parts.privacy, str(asked.subject)))
         try:
             return await find_by_email(connection, parts.privacy, asked.email)
-        except AliasError:
-            raise typer.BadParameter("this is no e-mail address", param_hint="--email") from None
         except SeveralPeopleError as error:
             raise typer.BadParameter(str(error), param_hint="--subject") from None

@@ -121,7 +121,7 @@ def console(
 
 
 def rebuild(
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Make the log anew from the topic `audit`, and keep it if it is the one that was published.
 

@@ -17,6 +17,7 @@ from services.audit.store.sources import folder_log
 from services.audit.store.topic_log import TopicLog, audit_records
 from shared.local.administrator import NotAdministratorError, connected
 from shared.runtime.clock import utc_now
+from shared.runtime.confirming import confirm
 from shared.runtime.secrets import SecretsFolder
 
 
@@ -29,7 +30,7 @@ def run_rebuild(*, confirmed: bool) -> int:
         err=True,
     )
     if not confirmed:
-        typer.confirm("Make the log anew?", abort=True, err=True)
+        confirm("Make the log anew?", err=True)
     report = Report()
     try:
         with progress_bar("rebuilding", quiet=False) as progress:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from services.audit.domain.tiles import Bundle, Tile, numbered
+from shared.runtime.files import sync_folder
 
 CHECKPOINT: Final = "checkpoint"
 CHECKPOINTS: Final = "checkpoints"
@@ -78,7 +79,7 @@ class TileFolder:
             new.replace(target)
             folders[target.parent] = None
         for folder in folders:
-            _sync_folder(folder)
+            sync_folder(folder)
 
     def _make_folder(self, folder: Path, changed: dict[Path, None]) -> None:
         """Make it with its parents, and note whose contents change."""
@@ -100,11 +101,3 @@ class TileFolder:
 def checkpoint_path(size: int) -> str:
     """Where the checkpoint of a size lies."""
     return f"{CHECKPOINTS}/{numbered(size)}"
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

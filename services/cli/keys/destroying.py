@@ -12,13 +12,14 @@ import orjson
 import typer
 
 from services.cli.keys import KeptByLaw
-from services.cli.office import Office, email, is_asked, open_office
+from services.cli.office import Office, email, open_office
 from services.cli.subjects.people import how_known, print_people
 from shared.contract.types import EventId, SubjectId
 from shared.privacy.errors import NotInPlanError
 from shared.privacy.office import Scope
 from shared.privacy.subjects import Alias, Person
 from shared.runtime.clock import utc_now
+from shared.runtime.confirming import see_that_somebody_is_asked
 from shared.runtime.database import Connection
 
 NOBODY = "nobody is known by this: no key was destroyed"
@@ -78,8 +79,8 @@ def run_destroy(asked: Asked, *, yes: bool, as_json: bool) -> int:
             "who names a class means what a law has kept in it: leave out one of the two",
             param_hint="--class, --kept-by-law",
         )
-    if not yes and (as_json or not is_asked()):
-        raise typer.BadParameter("nobody is here to ask: add --yes", param_hint="--yes")
+    if not yes:
+        see_that_somebody_is_asked(as_json=as_json)
     alias = None if asked.email is None else email(asked.email, "--email")
     return asyncio.run(_destroy(asked, alias, yes=yes, as_json=as_json))
 

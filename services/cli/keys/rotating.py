@@ -16,13 +16,14 @@ import asyncpg
 import orjson
 import typer
 
-from services.cli.office import Office, is_asked, open_office
+from services.cli.office import Office, open_office
 from services.cli.progress import progress_bar
 from shared.contract.audit import KeysRotated
 from shared.local.administrator import connected
 from shared.privacy.key_sources import in_folder, retire_files
 from shared.privacy.rotation import Ring, count_wrapped, read_ring, replace, rewrap
 from shared.runtime.clock import utc_now
+from shared.runtime.confirming import see_that_somebody_is_asked
 from shared.runtime.database import Administrator
 from shared.runtime.secrets import SecretsFolder
 from shared.runtime.settings import ServiceSettings
@@ -62,8 +63,8 @@ class Rotation:
 
 def run_rotate(*, yes: bool, as_json: bool) -> int:
     """Begin a rotation, or bring one to its end that was begun; the exit code."""
-    if not yes and (as_json or not is_asked()):
-        raise typer.BadParameter("nobody is here to ask: add --yes", param_hint="--yes")
+    if not yes:
+        see_that_somebody_is_asked(as_json=as_json)
     return asyncio.run(_run(yes=yes, as_json=as_json))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from services.cli.plan.reading import PlanFile, as_data, plan_path, tell
+from shared.runtime.confirming import confirm
 
 if TYPE_CHECKING:
     import asyncpg
@@ -149,9 +149,7 @@ def _tell_difference(before: StoredPlan, plan: Plan, asked: Asked) -> list[Docum
 def _confirm(asked: Asked) -> None:
     if asked.yes:
         return
-    if not sys.stdin.isatty():
-        raise typer.BadParameter("nobody is here to ask: add --yes", param_hint="--yes")
-    typer.confirm("Put this plan in force?", abort=True, err=asked.as_json)
+    confirm("Put this plan in force?", err=asked.as_json)
 
 
 async def _wait(

@@ -5,11 +5,12 @@ No address is shown anywhere: the keyring has digests alone.
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from typing import Annotated
 
 import typer
+
+from shared.runtime.confirming import confirm
 
 app = typer.Typer(
     help="Who is known by which address: show, link, unlink, forget.",
@@ -146,7 +147,7 @@ def forget(yes: Yes = False) -> None:
     from services.cli.subjects.forgetting import run_forget
 
     if not yes:
-        _ask("Nothing will lead to people whose accountability period is over. Go on?")
+        confirm("Nothing will lead to people whose accountability period is over. Go on?")
     raise typer.Exit(run_forget())
 
 
@@ -167,10 +168,3 @@ def pepper_new() -> None:
     from services.cli.subjects.forgetting import run_new_pepper
 
     raise typer.Exit(run_new_pepper())
-
-
-def _ask(question: str) -> None:
-    if not sys.stdin.isatty():
-        typer.echo("There is nobody to ask here: add --yes.", err=True)
-        raise typer.Exit(2)
-    typer.confirm(question, abort=True)

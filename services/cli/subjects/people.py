@@ -10,9 +10,10 @@ from uuid import UUID
 
 import typer
 
-from services.cli.office import Office, email, is_asked, open_office
+from services.cli.office import Office, email, open_office
 from shared.contract.types import SubjectId
 from shared.privacy.subjects import Alias
+from shared.runtime.confirming import see_that_somebody_is_asked
 
 if TYPE_CHECKING:
     from shared.privacy.office import Known, LinkOutcome, LinkReason, UnlinkReason
@@ -124,8 +125,8 @@ def run_link(argument: str, to: str, of: str | None, reason: LinkReason, *, yes:
     """Link, and say what came of it; the exit code. Of several people none is picked."""
     if of is not None and reason != "same-person":
         raise typer.BadParameter("only who is the same person is named", param_hint="--of")
-    if reason == "same-person" and not yes and not is_asked():
-        raise typer.BadParameter("nobody is here to ask: add --yes", param_hint="--yes")
+    if reason == "same-person" and not yes:
+        see_that_somebody_is_asked()
     asked = AskedLink(
         email(argument, "EMAIL"),
         _wanted(to, "--to"),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
+
+from shared.runtime.confirming import confirm
 
 if TYPE_CHECKING:
     from services.registration.commands.counter import Wish
@@ -50,7 +51,7 @@ Subject = Annotated[
     UUID | None,
     typer.Option(metavar="ID", help="Which data subject, of several who have the address."),
 ]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before handing over.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before handing over.")]
 
 
 @app.command()
@@ -108,7 +109,7 @@ def disclose_to_authority(  # noqa: PLR0913 - one for each option
 
     from services.registration.commands.counter import Wish
     from shared.contract.audit import RequestReference
-    from shared.privacy.asking import asked_for
+    from shared.privacy.asking import email_named
 
     try:
         TypeAdapter(RequestReference).validate_python(reference)
@@ -116,10 +117,7 @@ def disclose_to_authority(  # noqa: PLR0913 - one for each option
         raise typer.BadParameter(
             "up to 60 letters, digits, spaces and ./:_-", param_hint="--reference"
         ) from None
-    try:
-        email = asked_for(person, sys.stdin)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="EMAIL") from None
+    email = email_named(person, "EMAIL")
     wish = Wish(event, authority, output, email, reference, subject)
     _hand_over(wish, as_json=as_json, yes=yes)
 
@@ -130,7 +128,7 @@ def _hand_over(wish: Wish, *, as_json: bool, yes: bool) -> None:
     from services.registration.settings import Settings
 
     if not yes:
-        _ask(wish.recipient)
+        confirm(f"Hand the list to {wish.recipient}? It is recorded for each person")
 
     async def handed_over() -> str:
         async with Counter.open(Settings.load()) as counter:
@@ -186,10 +184,3 @@ def republish() -> None:
             return await republish_all(counter)
 
     typer.echo(f"{asyncio.run(said())} facts are said again; they reach readers in a moment.")
-
-
-def _ask(recipient: str) -> None:
-    if not sys.stdin.isatty():
-        typer.echo("There is nobody to ask here: add --yes to hand the list over.", err=True)
-        raise typer.Exit(2)
-    typer.confirm(f"Hand the list to {recipient}? It is recorded for each person", abort=True)

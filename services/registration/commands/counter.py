@@ -31,7 +31,7 @@ from shared.assembly import open_parts
 from shared.messaging.unit_of_work import Transaction, unit_of_work
 from shared.privacy.deliveries import Deliveries, Result, told
 from shared.privacy.disclosure import BEHIND, Disclosure, Way
-from shared.privacy.errors import AliasError, SeveralPeopleError
+from shared.privacy.errors import SeveralPeopleError
 from shared.privacy.subjects import Person
 from shared.runtime.actor import actor
 from shared.runtime.clock import utc_now
@@ -163,8 +163,6 @@ async def _person(counter: Counter, connection: Connection, wish: Wish) -> Perso
         return None
     try:
         person = await person_meant(counter.desk, connection, wish.email, wish.subject)
-    except AliasError:
-        raise NothingToDiscloseError("That is no e-mail address.") from None
     except SeveralPeopleError as error:
         raise NothingToDiscloseError(f"{error} (--subject ID).") from None
     if person is None:

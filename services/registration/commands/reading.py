@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -17,8 +16,8 @@ from services.registration.commands.counter import Counter
 from services.registration.handlers.meant import person_meant
 from services.registration.handlers.reading import read_answers, readable
 from services.registration.settings import Settings
-from shared.privacy.asking import asked_for
-from shared.privacy.errors import AliasError, SeveralPeopleError
+from shared.privacy.asking import email_named
+from shared.privacy.errors import SeveralPeopleError
 from shared.runtime.actor import actor
 
 
@@ -34,10 +33,7 @@ class Wanted:
 
 def run_show(wanted: Wanted, *, as_json: bool) -> int:
     """Print it; the exit code. The address is - for one on standard input."""
-    try:
-        email = asked_for(wanted.email, sys.stdin)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="EMAIL") from None
+    email = email_named(wanted.email, "EMAIL")
     answers = asyncio.run(_read(replace(wanted, email=email)))
     if answers is None:
         typer.echo("nobody of this address has registered for the event", err=True)
@@ -61,8 +57,6 @@ async def _read(wanted: Wanted) -> Mapping[str, JsonValue] | None:
             )
         try:
             person = await person_meant(desk, tx.connection, wanted.email, wanted.subject)
-        except AliasError:
-            raise typer.BadParameter("this is no e-mail address", param_hint="EMAIL") from None
         except SeveralPeopleError as error:
             raise typer.BadParameter(str(error), param_hint="--subject") from None
         if person is None:

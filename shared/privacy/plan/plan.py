@@ -81,11 +81,6 @@ class Plan(Part):
             for key in (wording.id, wording.digest)
         }
 
-    def source_of(self, ce_source: str) -> Source | None:
-        """The source with this URI, or None where the plan has none."""
-        name = self._source_names.get(ce_source)
-        return None if name is None else self.sources[name]
-
     def source_name(self, ce_source: str) -> str | None:
         """The plan's name of the source with this URI, or None where the plan has none."""
         return self._source_names.get(ce_source)

@@ -33,6 +33,7 @@ from tests.conftest import SettingsFactory
 from tests.support.commands import Answered, command
 from tests.support.messaging import until
 from tests.support.plans import PLAN, TEXT, changed, written
+from tests.support.waiting import until_somebody_waits
 from tests.support.work import NO_KAFKA
 
 Administrator: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -46,11 +47,6 @@ NO_TRANSPORT = changed(
         'event-arrangement = ["contact", "stay"]',
     )
 )
-SOMEBODY_WAITS = """
-select count(*) from pg_locks
-where locktype = 'advisory' and not granted
-    and database = (select oid from pg_database where datname = current_database())
-"""
 
 
 @pytest.fixture
@@ -90,13 +86,6 @@ async def entries(administrator: Administrator) -> list[PlanApplied]:
     rows = await administrator.fetch("select headers, value from retention.outbox order by id")
     assert all(orjson.loads(row["headers"])["ce_type"] == "PlanApplied" for row in rows)
     return [PlanApplied.model_validate_json(row["value"]) for row in rows]
-
-
-async def until_waiting(administrator: Administrator) -> None:
-    async def waiting() -> bool:
-        return bool(await administrator.fetchval(SOMEBODY_WAITS))
-
-    await until(waiting)
 
 
 async def until_stored(administrator: Administrator, plans: int) -> None:
@@ -218,7 +207,7 @@ async def test_work_under_the_former_plan_ends_first_and_what_begins_meanwhile_i
         privacy, who = opened.privacy, SubjectId(uuid4())
         async with opened.work(now=utc_now()) as tx:
             applying = asyncio.create_task(apply(settings, file))
-            await until_waiting(administrator)
+            await until_somebody_waits(administrator.fetchval)
             to_seal = ToSeal(who, "transport", "event:1", {"pickup": "at the station"})
             (sealed,) = await privacy.seal(tx.connection, [to_seal], at=tx.now)
             assert sealed is not None
