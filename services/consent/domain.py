@@ -30,11 +30,15 @@ _WEIGHTS: Final[Mapping[State, int]] = {"given": 0, "refused": 1, "withdrawn": 2
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the plan lets one ask consent for: purposes that rest on it, and wordings shown."""
+    """What the plan lets one ask consent for: purposes that rest on it, and wordings shown.
+
+    `ever`: purposes that rest on it, or did under a plan that was in force. To these a no counts.
+    """
 
     purposes: frozenset[str]
     wordings: Mapping[tuple[str, str, str], str]
     """(purpose, language, name of the wording) to the digest of its text"""
+    ever: frozenset[str]
 
     def wording(self, answer: ConsentAnswer) -> str | None:
         """The digest of the text that was answered; None where the plan has no such text."""
@@ -121,11 +125,12 @@ def statements_of(
 
 
 def withdrawn_purposes(named: Sequence[str], asked: Asked) -> list[str]:
-    """What a withdrawal takes back: the named purposes, or everything that rests on consent.
+    """What a withdrawal takes back: the named purposes, or everything that ever rested on consent,
+    so that no yes comes back with an earlier plan.
 
     Names that are no such purpose take nothing back, and keep nothing else from being taken back.
     """
-    return sorted(asked.purposes.intersection(named) if named else asked.purposes)
+    return sorted(asked.ever.intersection(named) if named else asked.ever)
 
 
 def withdrawals(

@@ -32,6 +32,7 @@ ASKED = Asked(
         ("marketing", "fi", "d1"): "d1",
         ("networking", "en", "networking-2026"): "d2",
     },
+    frozenset({"marketing", "networking", "dietary-needs"}),
 )
 LATER = NOON + timedelta(hours=1)
 
@@ -105,11 +106,12 @@ def test_the_text_that_was_shown_is_kept_as_its_digest() -> None:
 
 
 def test_a_withdrawal_that_names_nothing_takes_back_everything() -> None:
-    assert withdrawn_purposes((), ASKED) == ["marketing", "networking"]
+    assert withdrawn_purposes((), ASKED) == ["dietary-needs", "marketing", "networking"]
 
 
 def test_a_withdrawal_takes_back_what_it_names_whatever_else_it_names() -> None:
     assert withdrawn_purposes(("marketing", "invoicing"), ASKED) == ["marketing"]
+    assert withdrawn_purposes(("dietary-needs", "invoicing"), ASKED) == ["dietary-needs"]
     assert withdrawn_purposes(("invoicing",), ASKED) == []
 
 

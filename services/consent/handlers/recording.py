@@ -58,7 +58,9 @@ class Handlers:
 
     def __init__(self, privacy: Privacy) -> None:
         self._privacy = privacy
-        self._asked_by_plan = privacy.derived(asked_by)
+        self._asked_by_plan = privacy.derived(
+            lambda plan: asked_by(plan, privacy.in_force.all_plans.on_consent)
+        )
         self._contacts = Contacts(privacy)
 
     @property
@@ -180,7 +182,7 @@ class Handlers:
         if isinstance(data, ContactSubmitted):
             return check_answers(data.consents, self._asked)
         if not withdrawn_purposes(data.purposes, self._asked):
-            return Fault("purpose_unknown", "purposes: none of them rests on consent")
+            return Fault("purpose_unknown", "purposes: none of them ever rested on consent")
         return None
 
     async def _people(
@@ -307,8 +309,8 @@ def _news(tx: Transaction, said: Sequence[Said], recorded: Sequence[Statement]) 
     return news
 
 
-def asked_by(plan: Plan) -> Asked:
-    """What the plan lets one ask consent for, and in which words."""
+def asked_by(plan: Plan, ever: frozenset[str]) -> Asked:
+    """What the plan lets one ask consent for and in which words, and what any plan did (`ever`)."""
     return Asked(
         purposes=frozenset(
             name for name, purpose in plan.purposes.items() if purpose.needs_consent
@@ -318,6 +320,7 @@ def asked_by(plan: Plan) -> Asked:
             for wording in plan.wordings
             for name in (wording.id, wording.digest)
         },
+        ever=ever,
     )
 
 

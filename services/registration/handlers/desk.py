@@ -79,10 +79,14 @@ class Desk:
 
     @property
     def purposes(self) -> Collection[str]:
-        """What this service may open data for. Of these purposes alone it keeps consents, where
-        they rest on any (ADR 59).
+        """What this service may open data for. Of these purposes alone it keeps what people
+        agree to, where they rest on any consent (ADR 59).
         """
         return self.plan.services[SERVICE].grants
+
+    def was_ever_granted(self, purpose: str) -> bool:
+        """Whether this service may open data for the purpose, or might under an earlier plan."""
+        return (SERVICE, purpose) in self.privacy.in_force.all_plans.grants
 
     def request(self, message: Message[D_co], since: datetime | None = None) -> Request[D_co]:
         """The message as a request. Its source is one of the plan's: `admit` has seen to it."""
