@@ -82,3 +82,21 @@ async def test_nobody_is_asked_for_a_consent_that_the_plan_in_force_has_not(
     effect = await work.do(handlers.record_contacts, [submitted(consent("dietary-needs"))])
     assert effect.at_fault == ["purpose_unknown"]
     assert (await may(work, handlers)).reason == "not_based_on_consent"
+
+
+@pytest.mark.parametrize("by", ["registration", "contact"])
+async def test_a_no_in_an_answer_counts_for_a_purpose_that_an_earlier_plan_had(
+    work: Work, handlers: Handlers, database: str, tmp_path: Path, by: str
+) -> None:
+    await say_yes(work, handlers)
+    await apply(database, tmp_path, WITHOUT_DIETS)
+    no = consent("dietary-needs", given=False)
+    if by == "contact":
+        effect = await work.do(handlers.record_contacts, [submitted(no, at=LATER)])
+    else:
+        subject = await work.value("select subject_id from consent_state limit 1")
+        told = participation(subject, consents=(no,), registered_at=LATER)
+        effect = await work.do(handlers.record_participants, [told])
+    assert effect.at_fault == []
+    await apply(database, tmp_path, TEXT)
+    assert await may(work, handlers) == Answer(False, "withdrawn", LATER)

@@ -188,3 +188,41 @@ async def test_a_no_concerns_it_where_any_plan_let_it_open_data_for_the_purpose(
     assert {said for said, purpose in heard if purpose == "dietary-needs"} == noes
     assert {said for said, purpose in heard if purpose == "networking"} == {*noes, "Given"}
     assert {said for said, purpose in heard if purpose == "marketing"} == set()
+
+
+async def test_a_no_is_told_whatever_the_words_that_were_shown(front: Front) -> None:
+    """Else an earlier yes would hold. Of the words no more is kept than a keyed digest."""
+    known = consent("networking", given=False)
+    swedish = {**consent("marketing", given=False), "language": "sv"}
+    older = {**consent("dietary-needs", given=False), "wording": "aino.canary@example.org"}
+    await front.take(front.event(), front.submitted(1, consents=[known, swedish, older]))
+    (said,) = await front.said(ParticipantRegistered)
+    answers = [(one.purpose, one.given, one.language) for one in said.consents]
+    assert answers == [
+        ("networking", False, "en"),
+        ("marketing", False, "sv"),
+        ("dietary-needs", False, "en"),
+    ]
+    first, second, third = (one.wording for one in said.consents)
+    digest_of = front.desk.privacy.reference
+    assert first == "networking-2026"
+    assert second == digest_of(b"wording\0marketing-2026").hex()
+    assert third == digest_of(b"wording\0aino.canary@example.org").hex()
+    (row,) = await front.rows("select consents::text as consents from registration.registration")
+    assert "canary" not in row["consents"]
+
+
+async def test_answers_that_are_left_out_are_counted(front: Front) -> None:
+    def counted() -> float:
+        return REGISTRY.get_sample_value("steward_surplus_fields_total", {"field": "consents"}) or 0
+
+    nowhere = [
+        {**consent("marketing"), "wording": "marketing-1999"},
+        {**consent("invoicing", given=False), "wording": "marketing-2026"},
+        consent("aino-canary", given=False),
+    ]
+    before = counted()
+    await front.take(front.event(), front.submitted(1, consents=[*nowhere, consent("networking")]))
+    (said,) = await front.said(ParticipantRegistered)
+    assert [one.purpose for one in said.consents] == ["networking"]
+    assert counted() == before + len(nowhere)

@@ -17,11 +17,11 @@ from services.consent.domain import (
     Statement,
     answer,
     check_answers,
+    counting,
     fact_of,
     latest,
     noes_of,
     of_all,
-    provable,
     record_bytes,
     statements_of,
     withdrawals,
@@ -127,7 +127,7 @@ class Handlers:
                 origin=data.registration_id.bytes,
                 at=moment_of(_answered_at(data), message.received_at),
             )
-            answers = provable(data.consents, self._asked)
+            answers = counting(data.consents, self._asked)
             tx.dropped(["consents"] * (len(data.consents) - len(answers)))
             statements = statements_of(data.subject_id, answers, collected, self._asked)
             if statements:
