@@ -70,6 +70,23 @@ WITHOUT_DIETS = without(
 )
 """The plan without the purpose `dietary-needs`, and all that it needs."""
 
+_MARKETING_WORDING = '[[wordings]]\nid = "marketing-2026"'
+_NO_MARKETING: Iterable[tuple[str, str]] = (
+    ('"billing", "marketing", "networking"]', '"billing", "networking"]'),
+    ('seals = ["marketing"]', "seals = []"),
+    ('marketing = ["marketing"]\n', ""),
+)
+WITHOUT_MARKETING = without(
+    "[categories.marketing]",
+    "[purposes.marketing]",
+    "[retention.marketing]",
+    "[duties.marketing]",
+    _MARKETING_WORDING,
+    _MARKETING_WORDING,
+    text=re.sub(r'(?m)^"marketing\..*\n|, "marketing\.\w+"', "", changed(*_NO_MARKETING)),
+)
+"""The plan without the purpose `marketing`, and all that it needs."""
+
 
 def written(folder: Path, text: str | bytes, name: str = "plan.toml") -> Path:
     file = folder / name
