@@ -30,15 +30,27 @@ _WEIGHTS: Final[Mapping[State, int]] = {"given": 0, "refused": 1, "withdrawn": 2
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the plan lets one ask consent for: purposes that rest on it, and wordings shown."""
+    """What the plan lets one ask consent for: purposes that rest on it, and wordings shown.
+
+    `ever`: purposes that rest on it, or did under a plan that was in force. To these a no counts.
+    """
 
     purposes: frozenset[str]
     wordings: Mapping[tuple[str, str, str], str]
     """(purpose, language, name of the wording) to the digest of its text"""
+    ever: frozenset[str]
 
     def wording(self, answer: ConsentAnswer) -> str | None:
         """The digest of the text that was answered; None where the plan has no such text."""
         return self.wordings.get((answer.purpose, answer.language, answer.wording))
+
+    def counts(self, answer: ConsentAnswer) -> bool:
+        """A yes counts in words that the plan has, which prove it. A no needs none: it would take
+        back what was given in others (ADR 101).
+        """
+        if self.wording(answer) is not None:
+            return True
+        return not answer.given and answer.purpose in self.ever
 
 
 @value_type
@@ -55,7 +67,8 @@ class Collected:
 class Statement:
     """What one person said of one purpose.
 
-    `wording` is the digest of the text that was shown; it and `language` are None in a withdrawal.
+    `wording` is the digest of the text that was shown; it and `language` are None in a withdrawal,
+    and a no to words that the plan has not is recorded as one.
     """
 
     subject_id: SubjectId
@@ -76,56 +89,60 @@ class Answer:
 
 
 def check_answers(answers: Sequence[ConsentAnswer], asked: Asked) -> Fault | None:
-    """None where every answer is to something that the plan lets one ask, in words it knows."""
+    """None where every yes is to something that the plan lets one ask, in words it knows, and every
+    no to something that a plan let one ask.
+    """
     for index, answer in enumerate(answers):
+        if asked.counts(answer):
+            continue
         if answer.purpose not in asked.purposes:
             return Fault(
                 "purpose_unknown", f"consents.{index}.purpose: no purpose that rests on consent"
             )
-        if asked.wording(answer) is None:
-            return Fault(
-                "wording_unknown",
-                f"consents.{index}.wording: not among the plan's wordings of this purpose",
-            )
+        return Fault(
+            "wording_unknown",
+            f"consents.{index}.wording: not among the plan's wordings of this purpose",
+        )
     purposes = [answer.purpose for answer in answers]
     if len(set(purposes)) < len(purposes):
         return Fault("field_invalid", "consents: one purpose is answered twice")
     return None
 
 
-def provable(answers: Iterable[ConsentAnswer], asked: Asked) -> list[ConsentAnswer]:
-    """The answers that prove something; of a purpose answered twice the one that allows less."""
-    proofs: dict[str, ConsentAnswer] = {}
+def counting(answers: Iterable[ConsentAnswer], asked: Asked) -> list[ConsentAnswer]:
+    """The answers that count; of a purpose answered twice the one that allows less."""
+    found: dict[str, ConsentAnswer] = {}
     for answer in answers:
-        known = proofs.get(answer.purpose)
-        if asked.wording(answer) is not None and (known is None or known.given):
-            proofs[answer.purpose] = answer
-    return list(proofs.values())
+        known = found.get(answer.purpose)
+        if asked.counts(answer) and (known is None or known.given):
+            found[answer.purpose] = answer
+    return list(found.values())
 
 
 def statements_of(
     subject_id: SubjectId, answers: Iterable[ConsentAnswer], collected: Collected, asked: Asked
 ) -> list[Statement]:
-    """The answers of one person, one statement each."""
-    return [
-        Statement(
-            subject_id=subject_id,
-            purpose=answer.purpose,
-            state="given" if answer.given else "refused",
-            collected=collected,
-            wording=asked.wording(answer),
-            language=answer.language,
-        )
-        for answer in answers
-    ]
+    """The answers of one person, one statement each; of answers that count."""
+    return [_statement(subject_id, answer, collected, asked) for answer in answers]
+
+
+def _statement(
+    subject_id: SubjectId, answer: ConsentAnswer, collected: Collected, asked: Asked
+) -> Statement:
+    wording = asked.wording(answer)
+    if wording is None:
+        return Statement(subject_id, answer.purpose, "withdrawn", collected)
+    state: State = "given" if answer.given else "refused"
+    return Statement(subject_id, answer.purpose, state, collected, wording, answer.language)
 
 
 def withdrawn_purposes(named: Sequence[str], asked: Asked) -> list[str]:
-    """What a withdrawal takes back: the named purposes, or everything that rests on consent.
+    """What a withdrawal takes back: the named purposes, or everything that ever rested on consent,
+    so that no yes comes back with an earlier plan.
 
     Names that are no such purpose take nothing back, and keep nothing else from being taken back.
     """
-    return sorted(asked.purposes.intersection(named) if named else asked.purposes)
+    return sorted(asked.ever.intersection(named) if named else asked.ever)
 
 
 def withdrawals(

@@ -52,7 +52,7 @@ def subscriptions(privacy: Privacy) -> list[Subscription]:
                     registration.ParticipationRecorded,
                 }
             ),
-            prepare=handlers.prepare_corrections,
+            prepare=handlers.prepare_participants,
             concerns=answers_something,
             knows_its_own=frozenset(PARTICIPATIONS),
         ),

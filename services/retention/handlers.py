@@ -40,6 +40,8 @@ from shared.messaging.unit_of_work import Transaction
 from shared.privacy.in_force import Derived, InForce
 from shared.privacy.office import PrivacyOffice
 from shared.privacy.plan import Plan
+from shared.privacy.stored_plans import newest_on_consent
+from shared.runtime.database import Connection
 
 Participation = (
     ParticipantRegistered | ParticipantUpdated | RegistrationWaitlisted | RegistrationCancelled
@@ -143,6 +145,7 @@ class Handlers:
     ) -> None:
         """Schedule what rests on a consent: without an end while it holds, from its end on else."""
         zone = ZoneInfo(self._plan.organisation.time_zone)
+        plans = await self._plans_that_ask(tx.connection, {one.data.purpose for one in messages})
         terms: dict[tuple[str, date | None], Sequence[Term]] = {}
         items: list[Item] = []
         for message in messages:
@@ -150,9 +153,20 @@ class Handlers:
             start = None if type(data) is ConsentGiven else data.at.astimezone(zone).date()
             alike = (data.purpose, start)
             if alike not in terms:
-                terms[alike] = tuple(self._consented(data.purpose, start))
+                terms[alike] = tuple(_consented(plans.get(data.purpose), data.purpose, start))
             items.append(Item(terms[alike], data.subject_id, data.subject_id, data.at))
         await store.put(tx.connection, items)
+
+    async def _plans_that_ask(
+        self, connection: Connection, purposes: Collection[str]
+    ) -> Mapping[str, Plan]:
+        """By purpose the plan that tells what rests on a consent to it: the one in force, else the
+        newest that asked for it. What was kept by that one goes by it, or a no that is heard now
+        would be nothing when it comes back (ADR 100).
+        """
+        asked = {name: self._plan for name in purposes if name in self._plan.purposes}
+        former = self._in_force.all_plans.on_consent.intersection(purposes) - asked.keys()
+        return asked | await newest_on_consent(connection, former) if former else asked
 
     async def _learn(self, tx: Transaction, messages: Sequence[Message[Any]]) -> None:
         told = newest(event_anchor(event) for event in _events(messages))
@@ -181,14 +195,6 @@ class Handlers:
     def _event_classes(self) -> list[RetentionClass]:
         return [one for one in self._classes.values() if one.anchor == EVENT_END]
 
-    def _consented(self, purpose_name: str, start: date | None) -> Iterator[Term]:
-        purpose = self._plan.purposes.get(purpose_name)
-        for category in () if purpose is None else purpose.categories:
-            one = self._classes[self._plan.retention_of(category)[0]]
-            if one.anchor == CONSENT_WITHDRAWAL:
-                # One consent ends without the other, where two purposes use one category.
-                yield term("consent", f"{purpose_name}/{category}", None, one, start)
-
 
 def classes_of(plan: Plan) -> dict[str, RetentionClass]:
     """The retention classes of the plan, by name."""
@@ -196,6 +202,17 @@ def classes_of(plan: Plan) -> dict[str, RetentionClass]:
         name: RetentionClass(name, kept.anchor, kept.period)
         for name, kept in plan.retention.items()
     }
+
+
+def _consented(plan: Plan | None, purpose: str, start: date | None) -> Iterator[Term]:
+    if plan is None:
+        return
+    for category in plan.purposes[purpose].categories:
+        name, kept = plan.retention_of(category)
+        if kept.anchor == CONSENT_WITHDRAWAL:
+            one = RetentionClass(name, kept.anchor, kept.period)
+            # One consent ends without the other, where two purposes use one category.
+            yield term("consent", f"{purpose}/{category}", None, one, start)
 
 
 class Periodic:

@@ -85,6 +85,7 @@ class _Participation(MessageData):
     personal: dict[PlanName, Sealed]
     """Sealed values by category."""
     consents: tuple[ConsentAnswer, ...] = ()
+    """Where a no was to a wording that the plan has not, a keyed digest stands for the wording."""
 
 
 @message(topic=TOPIC)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
 from shared.privacy import stored_plans
+from shared.privacy.all_plans import AllPlans
 from shared.privacy.beginnings import EVER, Beginnings, beginnings_of
 from shared.privacy.errors import NoPlanError
 from shared.privacy.plan import Plan
@@ -25,10 +26,18 @@ class InForce:
     commits has read here from `hold()` on is of one plan (ADR 0022).
     """
 
-    def __init__(self, plan: Plan, number: int = GIVEN, beginnings: Beginnings = EVER) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        number: int = GIVEN,
+        beginnings: Beginnings = EVER,
+        all_plans: AllPlans | None = None,
+    ) -> None:
+        """Without `all_plans` it is the only one that there ever was."""
         self.plan = plan
         self.number = number
         self.beginnings = beginnings
+        self.all_plans = AllPlans.of_plan(plan) if all_plans is None else all_plans
 
     @property
     def digest(self) -> str:
@@ -51,18 +60,21 @@ class InForce:
         """
         number = await stored_plans.hold(connection)
         if number != self.number:
-            plan, number, beginnings = await _read(connection)
+            plan, number, beginnings, all_plans = await _read(connection)
             # A connection that was lost meanwhile holds nothing: another task may know better.
             if number > self.number:
-                self.plan, self.number, self.beginnings = plan, number, beginnings
+                self.plan, self.number = plan, number
+                self.beginnings, self.all_plans = beginnings, all_plans
 
 
-async def _read(connection: Connection) -> tuple[Plan, int, Beginnings]:
-    stored = await stored_plans.in_force(connection)
-    if stored is None:
+async def _read(connection: Connection) -> tuple[Plan, int, Beginnings, AllPlans]:
+    known = await stored_plans.history(connection)
+    if not known:
         raise NoPlanError("no plan is stored yet; `steward migrate` stores the first one")
-    plan = stored.read()
-    return plan, stored.number, beginnings_of(plan, await stored_plans.names(connection))
+    plan = known[-1].read()
+    beginnings = beginnings_of(plan, await stored_plans.names(connection))
+    all_plans = AllPlans.of_texts({one.digest: one.text for one in known}.values())
+    return plan, known[-1].number, beginnings, all_plans
 
 
 class Derived(Generic[T]):

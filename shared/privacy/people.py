@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from shared.contract.types import SubjectId
@@ -140,6 +140,17 @@ class People:
         """The person whose subject it is, by whichever of several that proved to be the same."""
         rows = _sql.same_people(connection, subject_ids=[subject_id])
         return tuple([SubjectId(row["subject_id"]) async for row in rows])
+
+    async def others(
+        self, connection: Connection, subject_ids: Collection[SubjectId]
+    ) -> dict[SubjectId, list[SubjectId]]:
+        """Of each of these the other subjects that proved to be the same person; without those who
+        have none. One round trip.
+        """
+        found: dict[SubjectId, list[SubjectId]] = {}
+        async for subject_id, other in _sql.others_of(connection, subject_ids=list(subject_ids)):
+            found.setdefault(SubjectId(subject_id), []).append(SubjectId(other))
+        return found
 
     def digests_of(self, alias: Alias) -> list[bytes]:
         """What the keyring may know the alias by: under each pepper, the newest first.

@@ -69,6 +69,9 @@ select person, subject_id from keyring.find_everybody_ever(:digests);
 -- name: same_people(subject_ids)
 select subject_id from keyring.same_people(:subject_ids);
 
+-- name: others_of(subject_ids)
+select subject_id, other from keyring.others_of(:subject_ids);
+
 -- name: aliases_of(subject_id)
 select kind, source, shared, made_at, shared_with from keyring.aliases_of(:subject_id);
 

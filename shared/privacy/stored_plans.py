@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from uuid import UUID
 import asyncpg
 
 from shared.privacy.beginnings import NameOfPlan
-from shared.privacy.plan import Plan
+from shared.privacy.plan import Plan, PlanError
 from shared.privacy.plan.load import read_plan
 from shared.runtime.database import Connection, queries
 
@@ -57,6 +57,24 @@ async def history(connection: Connection) -> list[StoredPlan]:
 async def with_digest(connection: Connection, digest: str) -> list[StoredPlan]:
     """The plans whose digest begins so: mostly one, more where one was applied again."""
     return [_plan(row) async for row in _sql.plans_with(connection, digest=digest)]
+
+
+async def newest_on_consent(connection: Connection, purposes: Collection[str]) -> dict[str, Plan]:
+    """The newest plan in which each of these purposes rested on consent. Without those of which
+    there is none that this release accepts.
+    """
+    found: dict[str, Plan] = {}
+    for stored in reversed(await history(connection)):
+        try:
+            plan = stored.read()
+        except PlanError:
+            continue
+        for name in purposes:
+            if name not in found and name in plan.purposes and plan.purposes[name].needs_consent:
+                found[name] = plan
+        if len(found) == len(purposes):
+            break
+    return found
 
 
 async def names(connection: Connection) -> Mapping[NameOfPlan, datetime | None]:

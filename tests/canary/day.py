@@ -130,6 +130,7 @@ class MarkedDay(Day):
             {"consents": [{"purpose": of("purpose"), "given": True, "wording": of("wording")}]},
             {"consents": [{"purpose": "marketing", "given": of("body"), "wording": of("wording")}]},
             {"consents": [{"purpose": "marketing", "given": True, "wording": of("wording")}]},
+            {"consents": [{"purpose": "marketing", "given": False, "wording": of("wording")}]},
             {"consents": of("body")},
             {"share_with_participants": [f"{of('input_name')}.{of('input_name')}"]},
             {"share_with_participants": [of("input_name")]},

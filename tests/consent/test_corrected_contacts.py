@@ -93,11 +93,11 @@ async def test_what_everybody_in_a_batch_said_is_locked_before_any_of_it_is_corr
     states = "select 1 from consent_state where subject_id = $1 for update skip locked"
     batch = [one.updated(RIGHT, NOON + HOUR), another.registered(OTHER)]
     async with work.parts.work(now=NOON) as tx:
-        await handlers.prepare_corrections(tx, batch)
+        await handlers.prepare_participants(tx, batch)
         assert await work.rows(states, one.subject) == []
         assert await work.rows(states, another.subject) == []
     async with work.parts.work(now=NOON) as tx:
-        await handlers.prepare_corrections(tx, batch[1:])
+        await handlers.prepare_participants(tx, batch[1:])
         assert await work.rows(states, another.subject) != [], "nothing in it can correct anything"
 
 
@@ -178,7 +178,7 @@ async def test_a_correction_that_was_missed_is_healed_by_what_is_told_again_of_w
     assert await kept(work) == [b"typo"], "the same fact a second time tells nothing"
     again = as_it_stands(one.waitlisted(RIGHT))
     async with work.parts.work(now=NOON) as tx:
-        await handlers.prepare_corrections(tx, [again])
+        await handlers.prepare_participants(tx, [again])
         states = "select 1 from consent_state where subject_id = $1 for update skip locked"
         assert await work.rows(states, one.subject) == []
     await take(work, handlers, again)

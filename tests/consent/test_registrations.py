@@ -115,3 +115,19 @@ async def test_a_yes_brings_back_nothing_that_was_left_before_a_no(
             await work.do(handlers.record_participants, [steps[step]])
         assert await states(work) == {"marketing": "given"}
         assert await work.value("select count(*) from contact") == 0, order
+
+
+async def test_a_no_on_a_registration_counts_whatever_the_words_that_were_shown(
+    work: Work, handlers: Handlers
+) -> None:
+    """It is recorded as a withdrawal is, which answers nothing that was shown."""
+    subject = SubjectId(uuid4())
+    yes = participation(subject, consents=(consent(),), personal={"marketing": Sealed(b"left")})
+    no = consent(given=False).model_copy(update={"language": "sv"})
+    in_swedish = participation(subject, consents=(no,), registered_at=NOON + HOUR)
+    await work.do(handlers.record_participants, [yes])
+    effect = await work.do(handlers.record_participants, [in_swedish])
+    assert await states(work) == {"marketing": "withdrawn"}
+    assert {fact.type for fact in effect.said} == {"ConsentWithdrawn", "ConsentRecorded"}
+    assert await work.value("select count(*) from contact") == 0
+    assert (await work.do(handlers.record_participants, [in_swedish])).had == 1

@@ -12,8 +12,8 @@ from services.consent.domain import (
     Statement,
     answer,
     check_answers,
+    counting,
     fact_of,
-    provable,
     statements_of,
     withdrawals,
     withdrawn_purposes,
@@ -32,6 +32,7 @@ ASKED = Asked(
         ("marketing", "fi", "d1"): "d1",
         ("networking", "en", "networking-2026"): "d2",
     },
+    frozenset({"marketing", "networking", "dietary-needs"}),
 )
 LATER = NOON + timedelta(hours=1)
 
@@ -82,9 +83,32 @@ def test_a_wording_that_nobody_was_shown_proves_nothing() -> None:
     assert fault is not None
     assert fault.reason == "wording_unknown"
     assert "maija" not in fault.detail
-    assert provable(foreign, ASKED) == []
+    assert counting(foreign, ASKED) == []
     in_another_language = answers(yes(language="sv"))
-    assert provable(in_another_language, ASKED) == []
+    assert counting(in_another_language, ASKED) == []
+
+
+def test_a_no_needs_no_words_to_count() -> None:
+    """To allow less is the safe side; of what was shown it tells nothing, as a withdrawal."""
+    noes = answers(yes(given=False, language="sv"), yes("dietary-needs", given=False))
+    assert check_answers(noes, ASKED) is None
+    assert counting(noes, ASKED) == noes
+    said = statements_of(SUBJECT, noes, collected(), ASKED)
+    assert [(one.purpose, one.state) for one in said] == [
+        ("marketing", "withdrawn"),
+        ("dietary-needs", "withdrawn"),
+    ]
+    assert {(one.wording, one.language) for one in said} == {(None, None)}
+    nothing = answers(yes("invoicing", given=False))
+    assert counting(nothing, ASKED) == []
+    assert check_answers(nothing, ASKED) is not None
+
+
+def test_a_no_in_unknown_words_outweighs_a_yes_on_the_same_form() -> None:
+    form = (yes(), yes(given=False, language="sv"))
+    for order in (form, form[::-1]):
+        (one,) = counting(answers(*order), ASKED)
+        assert not one.given
 
 
 def test_one_purpose_answered_twice_is_at_fault() -> None:
@@ -95,7 +119,7 @@ def test_one_purpose_answered_twice_is_at_fault() -> None:
 
 def test_of_two_answers_on_one_form_the_one_that_allows_less_counts() -> None:
     for order in ((yes(), yes(given=False)), (yes(given=False), yes())):
-        (one,) = provable(answers(*order), ASKED)
+        (one,) = counting(answers(*order), ASKED)
         assert not one.given
 
 
@@ -105,11 +129,12 @@ def test_the_text_that_was_shown_is_kept_as_its_digest() -> None:
 
 
 def test_a_withdrawal_that_names_nothing_takes_back_everything() -> None:
-    assert withdrawn_purposes((), ASKED) == ["marketing", "networking"]
+    assert withdrawn_purposes((), ASKED) == ["dietary-needs", "marketing", "networking"]
 
 
 def test_a_withdrawal_takes_back_what_it_names_whatever_else_it_names() -> None:
     assert withdrawn_purposes(("marketing", "invoicing"), ASKED) == ["marketing"]
+    assert withdrawn_purposes(("dietary-needs", "invoicing"), ASKED) == ["dietary-needs"]
     assert withdrawn_purposes(("invoicing",), ASKED) == []
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from itertools import permutations
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from services.consent.domain import Answer, Held, latest, of_all
 from services.consent.handlers import Handlers
+from shared.contract.inbound import ConsentAnswer
+from shared.contract.message import Message
 from shared.contract.retention import ObjectionRecorded
 from shared.contract.types import Sealed, SubjectId
 from shared.privacy.limits import record_limits
@@ -36,6 +40,15 @@ def number(value: str) -> Alias:
 async def two(work: Work) -> list[SubjectId]:
     """Two people with one address; it leads to the first of them."""
     return await known(work, [number("1"), OFFICE], [number("2"), OFFICE])
+
+
+async def link(service_settings: SettingsFactory, older: SubjectId, newer: SubjectId) -> None:
+    """Whom the other address leads to proves to be the newer one."""
+    settings = service_settings("retention", kafka_bootstrap_servers=NO_KAFKA)
+    async with at_work(settings, "retention") as office, office.parts.work(now=NOON) as tx:
+        privacy_office = PrivacyOffice(office.parts.privacy, "cli:tester")
+        outcome = await privacy_office.link(tx, OTHER, newer, "same-person", of=older)
+        assert outcome == "linked"
 
 
 async def say_yes(work: Work, handlers: Handlers, subject: SubjectId, at: datetime = NOON) -> None:
@@ -95,17 +108,104 @@ async def test_a_withdrawal_is_of_both_subjects_of_one_person(
 ) -> None:
     older, newer = await known(work, [OTHER], [OFFICE])
     await say_yes(work, handlers, older)
-    settings = service_settings("retention", kafka_bootstrap_servers=NO_KAFKA)
-    async with at_work(settings, "retention") as office, office.parts.work(now=NOON) as tx:
-        privacy_office = PrivacyOffice(office.parts.privacy, "cli:tester")
-        outcome = await privacy_office.link(tx, OTHER, newer, "same-person", of=older)
-        assert outcome == "linked"
+    await link(service_settings, older, newer)
     assert (await may(work, handlers)).may_be_used, "what is said of the one is said of the other"
     await work.do(handlers.record_contacts, [withdrawal("marketing", at=NOON + HOUR)])
     assert await marketing(work) == dict.fromkeys((older, newer), "withdrawn")
     assert await may(work, handlers) == Answer(False, "withdrawn", NOON + HOUR)
     await say_yes(work, handlers, newer, NOON + 2 * HOUR)
     assert await may(work, handlers) == Answer(True, "given", NOON + 2 * HOUR)
+
+
+def registers(
+    subject: SubjectId, *answers: ConsentAnswer, marketing: bytes | None = None
+) -> Message[Any]:
+    personal = {} if marketing is None else {"marketing": Sealed(marketing)}
+    later = NOON + HOUR
+    return participation(subject, consents=answers, registered_at=later, personal=personal)
+
+
+async def test_a_no_on_a_registration_is_of_both_subjects_of_one_person(
+    work: Work, handlers: Handlers, service_settings: SettingsFactory
+) -> None:
+    older, newer, stranger = await known(work, [OTHER], [OFFICE], [number("3")])
+    for subject in (older, stranger):
+        await say_yes(work, handlers, subject)
+    await link(service_settings, older, newer)
+    message = registers(newer, consent(given=False), consent("networking"))
+    effect = await work.do(handlers.record_participants, [message])
+    assert await marketing(work) == {older: "refused", newer: "refused", stranger: "given"}
+    assert sorted(map(str, keys(effect))) == sorted(map(str, [older, newer, newer]))
+    kept = await work.rows("select subject_id from contact")
+    assert [row["subject_id"] for row in kept] == [stranger]
+    again = await work.do(handlers.record_participants, [message])
+    assert (again.said, again.had) == ([], 1)
+
+
+async def test_a_yes_on_a_registration_is_of_the_subject_that_registers(
+    work: Work, handlers: Handlers, service_settings: SettingsFactory
+) -> None:
+    older, newer = await known(work, [OTHER], [OFFICE])
+    await link(service_settings, older, newer)
+    await work.do(handlers.record_participants, [registers(newer, consent())])
+    assert await marketing(work) == {newer: "given"}
+    await say_yes(work, handlers, older)
+    no = registers(older, consent(given=False))
+    await work.do(handlers.record_participants, [no])
+    assert await marketing(work) == {newer: "refused", older: "refused"}, "by whichever of them"
+
+
+async def test_of_a_batch_the_keyring_is_asked_once_and_where_nobody_says_no_never(
+    work: Work, handlers: Handlers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = work.parts.privacy.people
+    asked: list[set[SubjectId]] = []
+
+    async def others(connection: object, subject_ids: Collection[SubjectId]) -> dict[Any, Any]:
+        asked.append(set(subject_ids))
+        return {}
+
+    monkeypatch.setattr(people, "others", others)
+    subjects = await known(work, [number("1")], [number("2")], [number("3")])
+    yes = [registers(subject, consent()) for subject in subjects]
+    noes = [registers(subject, consent(given=False)) for subject in subjects[:2]]
+    for batch in (yes, noes + yes):
+        async with work.parts.work(now=NOON) as tx:
+            await handlers.prepare_participants(tx, batch)
+            for message in batch:
+                await handlers.record_participants(tx, [message])
+    assert asked == [set(subjects[:2])]
+
+
+async def test_what_a_no_is_of_besides_is_locked_before_anything_is_recorded(
+    work: Work, handlers: Handlers, service_settings: SettingsFactory
+) -> None:
+    """In one order with all others of the batch: a withdrawal of two of them locks both too."""
+    older, newer = await known(work, [OTHER], [OFFICE])
+    await say_yes(work, handlers, older)
+    await link(service_settings, older, newer)
+    states = "select 1 from consent_state where subject_id = $1 for update skip locked"
+    async with work.parts.work(now=NOON) as tx:
+        await handlers.prepare_participants(tx, [registers(newer, consent(given=False))])
+        assert await work.rows(states, older) == []
+
+
+async def test_a_no_that_is_of_another_too_since_then_hides_no_correction(
+    work: Work, handlers: Handlers, service_settings: SettingsFactory
+) -> None:
+    """A registration is told again as it stands, after its person proved to be two subjects."""
+    older, newer = await known(work, [OTHER], [OFFICE])
+    answers = (consent(), consent("networking", given=False))
+    told = registers(newer, *answers, marketing=b"typo")
+    await work.do(handlers.record_participants, [told])
+    await link(service_settings, older, newer)
+    right = told.data.model_copy(update={"personal": {"marketing": Sealed(b"right")}})
+    await work.do(
+        handlers.record_participants, [Facts().message(right, received_at=NOON + 10 * HOUR)]
+    )
+    assert await work.value("select sealed from contact") == b"right"
+    query = "select state from consent_state where subject_id = $1"
+    assert await work.value(query, older) == "refused"
 
 
 async def test_data_may_be_used_where_it_may_of_everybody_whom_the_address_stands_for(

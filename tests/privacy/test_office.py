@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TypeAlias
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import asyncpg
@@ -113,6 +114,9 @@ async def test_two_subjects_that_prove_to_be_one_person_are_covered_together(
     assert await privacy_of("audit").people.everybody_ever(audit, OTHER) == ((who, other),)
     assert await privacy_of("audit").people.same_people(audit, who) == (who, other)
     assert await privacy.people.everybody(intake, [NEW]) == [((who, other),)]
+    stranger = SubjectId(uuid4())
+    asked = [other, stranger, who]
+    assert await privacy.people.others(intake, asked) == {who: [other], other: [who]}
     (people,) = await office.everybody(tx.connection, OLD)
     assert await office.destroy(tx, Scope(people), NOW) == {"contact": 2}
     assert [about for entry, _, about in tx.said if isinstance(entry, KeysDestroyed)] == [*people]

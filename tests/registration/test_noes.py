@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from prometheus_client import REGISTRY
 
 from services.registration.handlers.consents import keep_consents
+from services.registration.handlers.desk import SERVICE, Desk
 from services.registration.subscribers import subscriptions
-from shared.contract.consent import ConsentWithdrawn
+from shared.contract.consent import (
+    ConsentExpired,
+    ConsentGiven,
+    ConsentRefused,
+    ConsentWithdrawn,
+)
 from shared.contract.registration import ParticipantRegistered, ParticipantUpdated
 from shared.contract.types import SubjectId
 from shared.privacy.subjects import Alias
+from tests.conftest import SettingsFactory
 from tests.registration.conftest import NOW, Front, consent
+from tests.support.applied import apply
 from tests.support.facts import Facts
+from tests.support.plans import WITHOUT_DIETS
 from tests.support.records import MadeRecord
+from tests.support.work import NO_KAFKA, at_work
 
 
 async def take_back(
@@ -145,3 +156,73 @@ def test_only_consents_to_what_the_service_opens_data_for_concern_it(front: Fron
         )
     }
     assert heard == {"dietary-needs", "networking"}
+
+
+async def test_a_no_concerns_it_where_any_plan_let_it_open_data_for_the_purpose(
+    service_settings: SettingsFactory, database: str, tmp_path: Path
+) -> None:
+    """A yes does not: should the earlier plan come back, what is not known is no consent."""
+    settings = service_settings(SERVICE, kafka_bootstrap_servers=NO_KAFKA)
+    async with at_work(settings, SERVICE) as work:
+        consents = {one.topic: one for one in subscriptions(Desk(work.parts.privacy))}["consent"]
+        await apply(database, tmp_path, WITHOUT_DIETS)
+        async with work.parts.work(now=NOW):
+            pass
+    assert consents.concerns is not None
+    head = {"subject_id": SubjectId(uuid4()), "at": NOW, "plan_digest": "0"}
+    shown = {"wording": "w", "language": "en", "collected_by": "contact", "source": "website"}
+    heard = {
+        (kind.__name__.removeprefix("Consent"), purpose)
+        for purpose in ("dietary-needs", "networking", "marketing")
+        for kind, more in (
+            (ConsentGiven, shown),
+            (ConsentRefused, shown),
+            (ConsentWithdrawn, {}),
+            (ConsentExpired, {}),
+        )
+        if consents.concerns(
+            Facts().message(kind.model_validate({**head, **more, "purpose": purpose}))
+        )
+    }
+    noes = {"Refused", "Withdrawn", "Expired"}
+    assert {said for said, purpose in heard if purpose == "dietary-needs"} == noes
+    assert {said for said, purpose in heard if purpose == "networking"} == {*noes, "Given"}
+    assert {said for said, purpose in heard if purpose == "marketing"} == set()
+
+
+async def test_a_no_is_told_whatever_the_words_that_were_shown(front: Front) -> None:
+    """Else an earlier yes would hold. Of the words no more is kept than a keyed digest."""
+    known = consent("networking", given=False)
+    swedish = {**consent("marketing", given=False), "language": "sv"}
+    older = {**consent("dietary-needs", given=False), "wording": "aino.canary@example.org"}
+    await front.take(front.event(), front.submitted(1, consents=[known, swedish, older]))
+    (said,) = await front.said(ParticipantRegistered)
+    answers = [(one.purpose, one.given, one.language) for one in said.consents]
+    assert answers == [
+        ("networking", False, "en"),
+        ("marketing", False, "sv"),
+        ("dietary-needs", False, "en"),
+    ]
+    first, second, third = (one.wording for one in said.consents)
+    digest_of = front.desk.privacy.reference
+    assert first == "networking-2026"
+    assert second == digest_of(b"wording\0marketing-2026").hex()
+    assert third == digest_of(b"wording\0aino.canary@example.org").hex()
+    (row,) = await front.rows("select consents::text as consents from registration.registration")
+    assert "canary" not in row["consents"]
+
+
+async def test_answers_that_are_left_out_are_counted(front: Front) -> None:
+    def counted() -> float:
+        return REGISTRY.get_sample_value("steward_surplus_fields_total", {"field": "consents"}) or 0
+
+    nowhere = [
+        {**consent("marketing"), "wording": "marketing-1999"},
+        {**consent("invoicing", given=False), "wording": "marketing-2026"},
+        consent("aino-canary", given=False),
+    ]
+    before = counted()
+    await front.take(front.event(), front.submitted(1, consents=[*nowhere, consent("networking")]))
+    (said,) = await front.said(ParticipantRegistered)
+    assert [one.purpose for one in said.consents] == ["networking"]
+    assert counted() == before + len(nowhere)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -37,6 +38,54 @@ def changed(*changes: tuple[str, str], text: str = TEXT) -> str:
         assert old in text, old
         text = text.replace(old, new, 1)
     return text
+
+
+def without(*heads: str, text: str = TEXT) -> str:
+    """The text without the tables that begin so; every one has to be there."""
+    for head in heads:
+        assert head in text, head
+        before, _, rest = text.partition(head)
+        after = re.search(r"(?m)^(\[|# ---)", rest)
+        text = before if after is None else before + rest[after.start() :]
+    return text
+
+
+_DIET_WORDING = '[[wordings]]\nid = "dietary-needs-2026"'
+_NO_DIETS: Iterable[tuple[str, str]] = (
+    ('diet = ["diet.text"]\n', ""),
+    ('diet = ["diet.text"]\n', ""),
+    ('purposes = ["dietary-needs", "catering"]', 'purposes = ["catering"]'),
+    ('fields = ["contact.name", "diet.text"]', 'fields = ["contact.name"]'),
+    ('seals = ["contact", "diet", ', 'seals = ["contact", '),
+    ('dietary-needs = ["diet", "contact"]\n', ""),
+    ('"transport", "diet"]', '"transport"]'),
+)
+WITHOUT_DIETS = without(
+    "[categories.diet]",
+    "[purposes.dietary-needs]",
+    "[retention.diet]",
+    _DIET_WORDING,
+    _DIET_WORDING,
+    text=re.sub(r'(?m)^"diet\.text".*\n', "", changed(*_NO_DIETS)),
+)
+"""The plan without the purpose `dietary-needs`, and all that it needs."""
+
+_MARKETING_WORDING = '[[wordings]]\nid = "marketing-2026"'
+_NO_MARKETING: Iterable[tuple[str, str]] = (
+    ('"billing", "marketing", "networking"]', '"billing", "networking"]'),
+    ('seals = ["marketing"]', "seals = []"),
+    ('marketing = ["marketing"]\n', ""),
+)
+WITHOUT_MARKETING = without(
+    "[categories.marketing]",
+    "[purposes.marketing]",
+    "[retention.marketing]",
+    "[duties.marketing]",
+    _MARKETING_WORDING,
+    _MARKETING_WORDING,
+    text=re.sub(r'(?m)^"marketing\..*\n|, "marketing\.\w+"', "", changed(*_NO_MARKETING)),
+)
+"""The plan without the purpose `marketing`, and all that it needs."""
 
 
 def written(folder: Path, text: str | bytes, name: str = "plan.toml") -> Path:

@@ -34,6 +34,11 @@ class Said:
     collected: Collected
     statements: Sequence[Statement]
 
+    @property
+    def tells_of_itself(self) -> bool:
+        """Whether a statement is of whoever sent it, and not only of others."""
+        return any(one.subject_id == self.subject_id for one in self.statements)
+
 
 @value_type
 class Consented:

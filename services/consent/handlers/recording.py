@@ -17,11 +17,11 @@ from services.consent.domain import (
     Statement,
     answer,
     check_answers,
+    counting,
     fact_of,
     latest,
     noes_of,
     of_all,
-    provable,
     record_bytes,
     statements_of,
     withdrawals,
@@ -58,7 +58,9 @@ class Handlers:
 
     def __init__(self, privacy: Privacy) -> None:
         self._privacy = privacy
-        self._asked_by_plan = privacy.derived(asked_by)
+        self._asked_by_plan = privacy.derived(
+            lambda plan: asked_by(plan, privacy.in_force.all_plans.on_consent)
+        )
         self._contacts = Contacts(privacy)
 
     @property
@@ -99,40 +101,36 @@ class Handlers:
             said.append(Said(message, subject_ids[0], collected, statements))
         await self._contacts.keep_submitted(tx, await self._record(tx, said))
 
-    async def prepare_corrections(self, tx: Transaction, messages: Sequence[Message[Any]]) -> None:
-        """Before a batch that may correct whom to write to: lock what everybody in it has said, in
-        one order. Else it would lock those who say something new first, then those who are
+    async def prepare_participants(self, tx: Transaction, messages: Sequence[Message[Any]]) -> None:
+        """Before a batch of registrations: find whom each no in it is of besides, all at once.
+
+        Where others are found, or it may correct whom to write to, lock what everybody in it has
+        said, in one order. Else it would lock those who say something new first, then those who are
         corrected, and a withdrawal of two of them could wait for it and be waited for.
         """
-        if any(map(_may_correct, messages)):
+        said_no = {one.data.subject_id for one in messages if _declines_something(one.data)}
+        others = await self._privacy.people.others(tx.connection, said_no) if said_no else {}
+        tx.made_ready = others
+        if others or any(map(_may_correct, messages)):
             subject_ids = {message.data.subject_id for message in messages}
-            await store.lock_states(tx.connection, subject_ids)
+            await store.lock_states(tx.connection, subject_ids.union(*others.values()))
 
     async def record_participants(
         self, tx: Transaction, messages: Sequence[Message[Participation]]
     ) -> None:
-        """Record the answers that people gave when they registered for an event.
+        """Record the answers that people gave when they registered for an event. A no is of the
+        whole person, also as another subject that proved to be the same.
 
         Who comes from the waiting list answered once, when they joined it: the registration is the
         origin, and what it said is recorded with its first fact.
         """
-        said = []
-        for message in messages:
-            data = message.data
-            collected = Collected(
-                by="registration",
-                source=data.source,
-                origin=data.registration_id.bytes,
-                at=moment_of(_answered_at(data), message.received_at),
-            )
-            answers = provable(data.consents, self._asked)
-            tx.dropped(["consents"] * (len(data.consents) - len(answers)))
-            statements = statements_of(data.subject_id, answers, collected, self._asked)
-            if statements:
-                said.append(Said(message, data.subject_id, collected, statements))
+        if tx.made_ready is None:
+            await self.prepare_participants(tx, messages)
+        answered = [self._answered(tx, message) for message in messages]
+        said = [one for one in answered if one.statements]
         news = await self._record(tx, said)
         await self._contacts.keep_registered(tx, news)
-        new = {id(one.message) for one in news}
+        new = {id(one.message) for one in news if one.tells_of_itself}
         # With the place, or told again as it stands because something was missed.
         told = [
             (one.message.data, one.collected.at)
@@ -180,7 +178,7 @@ class Handlers:
         if isinstance(data, ContactSubmitted):
             return check_answers(data.consents, self._asked)
         if not withdrawn_purposes(data.purposes, self._asked):
-            return Fault("purpose_unknown", "purposes: none of them rests on consent")
+            return Fault("purpose_unknown", "purposes: none of them ever rested on consent")
         return None
 
     async def _people(
@@ -217,6 +215,22 @@ class Handlers:
             for sender, subject_id in zip(senders, subject_ids, strict=True)
         ]
 
+    def _answered(self, tx: Transaction, message: Message[Participation]) -> Said:
+        """What somebody who registers said, and each no also of the others of the same person."""
+        data = message.data
+        collected = Collected(
+            by="registration",
+            source=data.source,
+            origin=data.registration_id.bytes,
+            at=moment_of(_answered_at(data), message.received_at),
+        )
+        answers = counting(data.consents, self._asked)
+        tx.dropped(["consents"] * (len(data.consents) - len(answers)))
+        said = statements_of(data.subject_id, answers, collected, self._asked)
+        others = tx.made_ready.get(data.subject_id, ())
+        said_of_all = self._of_others_too(said, others, collected)
+        return Said(message, data.subject_id, collected, said_of_all)
+
     def _collected(self, message: Message[Any], by: CollectedBy) -> Collected:
         envelope = message.envelope
         source = self._privacy.plan.source_name(envelope.source)
@@ -236,6 +250,12 @@ class Handlers:
         else:
             purposes = withdrawn_purposes(data.purposes, self._asked)
             said = withdrawals(sender, purposes, collected)
+        return self._of_others_too(said, others, collected)
+
+    def _of_others_too(
+        self, said: Sequence[Statement], others: Sequence[SubjectId], collected: Collected
+    ) -> Sequence[Statement]:
+        """What somebody said, and each no in it of others too."""
         origins = {other: self._origin_of(other, collected) for other in others}
         return [*said, *noes_of(origins, said)]
 
@@ -307,8 +327,8 @@ def _news(tx: Transaction, said: Sequence[Said], recorded: Sequence[Statement]) 
     return news
 
 
-def asked_by(plan: Plan) -> Asked:
-    """What the plan lets one ask consent for, and in which words."""
+def asked_by(plan: Plan, ever: frozenset[str]) -> Asked:
+    """What the plan lets one ask consent for and in which words, and what any plan did (`ever`)."""
     return Asked(
         purposes=frozenset(
             name for name, purpose in plan.purposes.items() if purpose.needs_consent
@@ -318,12 +338,18 @@ def asked_by(plan: Plan) -> Asked:
             for wording in plan.wordings
             for name in (wording.id, wording.digest)
         },
+        ever=ever,
     )
 
 
 def _says_no(data: Contact) -> bool:
     """Whether there is a no in it: a withdrawal always is one."""
     return isinstance(data, WithdrawalRequested) or not all(one.given for one in data.consents)
+
+
+def _declines_something(data: Participation | ParticipantUpdated) -> bool:
+    """Whether somebody registers with a no among the answers."""
+    return not isinstance(data, ParticipantUpdated) and not all(one.given for one in data.consents)
 
 
 def _may_correct(message: Message[Any]) -> bool:

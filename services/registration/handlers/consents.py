@@ -22,10 +22,13 @@ ConsentFact: TypeAlias = ConsentGiven | ConsentRefused | ConsentWithdrawn | Cons
 
 
 def may_be_asked_of(desk: Desk, message: Message[ConsentFact]) -> bool:
-    """Whether the consent is to a purpose that the plan lets this service open data for. Of any
-    other it is never asked, and if a later plan has it asked, what is not known here is no consent.
+    """Whether a yes is to a purpose that the plan lets this service open data for, or a no to one
+    that any plan did. Of others it is never asked. If another plan has it asked, a yes that is not
+    known here is no consent; a no has to be known, or an earlier yes would hold.
     """
-    return message.data.purpose in desk.purposes
+    if isinstance(message.data, ConsentGiven):
+        return message.data.purpose in desk.purposes
+    return desk.was_ever_granted(message.data.purpose)
 
 
 async def keep_consents(tx: Transaction, messages: Sequence[Message[ConsentFact]]) -> None:

@@ -79,10 +79,14 @@ class Desk:
 
     @property
     def purposes(self) -> Collection[str]:
-        """What this service may open data for. Of these purposes alone it keeps consents, where
-        they rest on any (ADR 59).
+        """What this service may open data for. Of these purposes alone it keeps what people
+        agree to, where they rest on any consent (ADR 59).
         """
         return self.plan.services[SERVICE].grants
+
+    def was_ever_granted(self, purpose: str) -> bool:
+        """Whether this service may open data for the purpose, or might under an earlier plan."""
+        return (SERVICE, purpose) in self.privacy.in_force.all_plans.grants
 
     def request(self, message: Message[D_co], since: datetime | None = None) -> Request[D_co]:
         """The message as a request. Its source is one of the plan's: `admit` has seen to it."""
@@ -180,8 +184,20 @@ class Desk:
         return purposes[0][0] if self._is_allowed(name, purposes[0][0]) else None
 
     def consents(self, answers: Sequence[ConsentAnswer]) -> tuple[ConsentAnswer, ...]:
-        """The answers that prove something: to a wording that the plan has, for its purpose."""
-        return tuple(answer for answer in answers if self._is_known(answer))
+        """The answers that count: to a wording that the plan has, for its purpose; and each no, to
+        whatever was shown, as an earlier yes would hold without it (ADR 101).
+        """
+        kept = (self._counted(answer) for answer in answers)
+        return tuple(answer for answer in kept if answer is not None)
+
+    def _counted(self, answer: ConsentAnswer) -> ConsentAnswer | None:
+        if self._is_known(answer):
+            return answer
+        if answer.given or answer.purpose not in self.privacy.in_force.all_plans.on_consent:
+            return None
+        # What upstream calls a wording that nobody knows may be anything: a digest stands for it.
+        shown = self.privacy.reference(b"wording\0" + answer.wording.encode())
+        return answer.model_copy(update={"wording": shown.hex()})
 
     def shared(self, fields: Sequence[str]) -> tuple[str, ...]:
         """Those of the fields that the plan has; whatever else upstream names is not kept."""

@@ -112,7 +112,9 @@ class _Intake:
             if (who := ready or late_ones.get(answered.request.reference)) is not None
         ]
         for candidate in found:
-            self.tx.dropped(candidate.ready.answered.kept.dropped)
+            answered = candidate.ready.answered
+            left_out = len(answered.request.data.consents) - len(answered.consents)
+            self.tx.dropped([*answered.kept.dropped, *["consents"] * left_out])
         return found
 
     def decline(

@@ -7,7 +7,7 @@ import zoneinfo
 from bisect import bisect_left
 from collections.abc import Collection
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -61,6 +61,9 @@ LegalBasis = Literal[
     "legitimate_interests",  # article 6(1)(f)
     "explicit_consent",  # article 9(2)(a)
 ]
+
+ON_CONSENT: Final = frozenset({"consent", "explicit_consent"})
+"""Legal bases that are the person's own yes."""
 
 RecipientRole = Literal["third_party", "processor", "joint_controller", "participants"]
 
@@ -182,7 +185,7 @@ class Purpose(Dated):
     @property
     def needs_consent(self) -> bool:
         """Whether nothing may be done for it without a consent that stands."""
-        return self.legal_basis in ("consent", "explicit_consent")
+        return self.legal_basis in ON_CONSENT
 
 
 class Source(Part):
