@@ -26,7 +26,7 @@ from shared.contract.types import EventId, SubjectId
 from shared.privacy import keyring
 from shared.privacy.attempts import Attempts, take_attempts
 from shared.privacy.disclosure import Transaction
-from shared.privacy.errors import NotInPlanError
+from shared.privacy.errors import NotInPlanError, ScopeError
 from shared.privacy.keyring import KeyName
 from shared.privacy.privacy import Privacy
 from shared.privacy.records import KEPT
@@ -232,8 +232,22 @@ class PrivacyOffice:
         return entries
 
     def check(self, scope: Scope) -> None:
-        """NotInPlanError for a class that the plan does not have or that has no categories."""
+        """Whether somebody may name that. NotInPlanError for a class that the plan does not have or
+        that has no categories; ScopeError where a class would hold more keys than meant, or none.
+        """
         self._names(scope)
+        if scope.retention_class is None:
+            return
+        if scope.event_id is not None:
+            if self._privacy.plan.retention[scope.retention_class].anchor != "event_end":
+                raise ScopeError(
+                    "the keys of this class belong to no event: leave out the event, and name whose"
+                )
+        elif scope.people is None:
+            raise ScopeError(
+                "a class alone is everybody's, also what is not due yet: name a person as well, or"
+                " an event where the class counts from its end"
+            )
 
     def _names(self, scope: Scope) -> list[KeyName]:
         categories: Sequence[str | None] = (None,)

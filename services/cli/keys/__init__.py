@@ -41,9 +41,10 @@ def destroy(
 ) -> None:
     """Destroy keys: what they sealed is unreadable everywhere. There is no way back.
 
-    Several options narrow it down: of this person, at this event, of this class. Facts from before
-    this moment that still come add nothing. It is recorded in the audit log. Of whom a law has
-    something kept is erased by itself once that is gone.
+    Several options narrow it down: of this person, at this event, of this class. A class alone is
+    refused: it is everybody's, also what is not due yet. Facts from before this moment that still
+    come add nothing. It is recorded in the audit log. Of whom a law has something kept is erased by
+    itself once that is gone.
 
     Exit code 1: nobody is known by the address or id, or the answer was no. 2: several people have
     the address, who are told, and --subject has to name one of them; or a law has some of it kept,

@@ -15,7 +15,7 @@ from services.cli.keys import KeptByLaw
 from services.cli.office import Office, email, is_asked, open_office
 from services.cli.subjects.people import how_known, print_people
 from shared.contract.types import EventId, SubjectId
-from shared.privacy.errors import NotInPlanError
+from shared.privacy.errors import NotInPlanError, ScopeError
 from shared.privacy.office import Scope
 from shared.privacy.subjects import Alias, Person
 from shared.runtime.clock import utc_now
@@ -119,7 +119,7 @@ def _scope(office: Office, asked: Asked, person: Person | None) -> Scope:
     scope = Scope(person, event_id, asked.retention_class)
     try:
         office.privacy.check(scope)
-    except NotInPlanError as error:
+    except (NotInPlanError, ScopeError) as error:
         raise typer.BadParameter(str(error), param_hint="--class") from None
     return scope
 
