@@ -40,7 +40,9 @@ class RetentionClass:
 
 @dataclass(frozen=True, slots=True)
 class EventAnchor:
-    """What is known of an event; of two the higher version holds."""
+    """What is known of an event; of two the higher version holds. `ends_on` is the day from which
+    everything that is kept for it counts.
+    """
 
     event_id: EventId
     version: int
@@ -105,11 +107,16 @@ class DueGroup:
 
 
 def event_anchor(event: EventState) -> EventAnchor:
-    """The day on which the event ends, in its own time zone: that is the day people know."""
+    """The day on which the event ends, in its own time zone: that is the day people know. Of what
+    is cancelled the day of that, where it is known and comes earlier: nothing of it is needed then.
+    """
+    ends_at = event.ends_at
+    if event.status == "cancelled" and event.cancelled_at is not None:
+        ends_at = min(ends_at, event.cancelled_at)
     try:
-        ends_on = event.ends_at.astimezone(ZoneInfo(event.time_zone)).date()
+        ends_on = ends_at.astimezone(ZoneInfo(event.time_zone)).date()
     except OverflowError:  # in the first or the last hours that there are: nobody knows that day
-        ends_on = event.ends_at.date()
+        ends_on = ends_at.date()
     return EventAnchor(event.event_id, event.version, event.unit, ends_on)
 
 
