@@ -42,9 +42,9 @@ def destroy(
     """Destroy keys: what they sealed is unreadable everywhere. There is no way back.
 
     Several options narrow it down: of this person, at this event, of this class. A class alone is
-    refused: it is everybody's, also what is not due yet. Facts from before this moment that still
-    come add nothing. It is recorded in the audit log. Of whom a law has something kept is erased by
-    itself once that is gone.
+    refused: it is everybody's, also what is not due yet, for which there is `steward keys
+    destroy-due`. Facts from before this moment that still come add nothing. It is recorded in the
+    audit log. Of whom a law has something kept is erased by itself once that is gone.
 
     Exit code 1: nobody is known by the address or id, or the answer was no. 2: several people have
     the address, who are told, and --subject has to name one of them; or a law has some of it kept,
@@ -57,6 +57,32 @@ def destroy(
 
     asked = Asked(email, subject, event, retention_class, kept_by_law)
     raise typer.Exit(run_destroy(asked, yes=yes, as_json=json))
+
+
+@app.command()
+def destroy_due(
+    on: Annotated[str, typer.Option(metavar="DATE", help="A day, as 2027-01-31; not a later one.")],
+    retention_class: Annotated[
+        str | None,
+        typer.Option("--class", metavar="NAME", help="Of this retention class of the plan alone."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="For programs; needs --yes.")] = False,
+) -> None:
+    """Destroy the keys of what may be kept no longer on a day, and of nothing else.
+
+    That is what `steward retention due` lists: what is destroyed is not listed any more. What a law
+    has kept stays until it is due too. It is recorded in the audit log. Safe to repeat.
+
+    Exit code 1: the answer was no, or nobody knows yet what is due: the schedule does not follow
+    the plan in force, or the retention service has not read all that was said.
+
+    Examples: steward keys destroy-due --on 2027-01-31 ·
+    steward keys destroy-due --on 2027-01-31 --class marketing --yes
+    """
+    from services.cli.keys.destroying_due import run_destroy_due
+
+    raise typer.Exit(run_destroy_due(on, retention_class, yes=yes, as_json=json))
 
 
 @app.command()
