@@ -8,7 +8,7 @@ select pg_advisory_xact_lock(1919248499, bucket) from unnest(:buckets::integer[]
 
 -- name: events_by_reference(references_)
 select id, source, number, reference, version, sequence, status, offer::text as offer,
-       places_taken, waitlisted, last_in_line,
+       places_taken, waitlisted, last_in_line, cancelled_at,
        exists (
            select from waiting_message where waiting_message.awaits_event = event.reference
        ) as has_backlog
@@ -17,19 +17,20 @@ select id, source, number, reference, version, sequence, status, offer::text as 
 
 -- name: events_by_id(ids)
 select id, source, number, reference, version, sequence, status, offer::text as offer,
-       places_taken, waitlisted, last_in_line,
+       places_taken, waitlisted, last_in_line, cancelled_at,
        false as has_backlog
   from event
  where id = any(:ids::uuid[]);
 
--- name: keep_events(ids, sources, numbers, references_, versions, sequences, statuses, ends_at, offers, capacities, taken, waitlisted, last, now)!
+-- name: keep_events(ids, sources, numbers, references_, versions, sequences, statuses, ends_at, offers, capacities, taken, waitlisted, last, cancelled, now)!
 insert into event (id, source, number, reference, version, sequence, status, ends_at, offer,
-                   capacity, places_taken, waitlisted, last_in_line, opened_at)
+                   capacity, places_taken, waitlisted, last_in_line, cancelled_at, opened_at)
 select *, :now::timestamptz
   from unnest(:ids::uuid[], :sources::text[], :numbers::text[], :references_::bytea[],
               :versions::bigint[], :sequences::bigint[], :statuses::text[],
               :ends_at::timestamptz[], :offers::jsonb[], :capacities::integer[],
-              :taken::integer[], :waitlisted::integer[], :last::bigint[])
+              :taken::integer[], :waitlisted::integer[], :last::bigint[],
+              :cancelled::timestamptz[])
     on conflict (id) do update
    set version = excluded.version,
        sequence = excluded.sequence,
@@ -39,7 +40,8 @@ select *, :now::timestamptz
        capacity = excluded.capacity,
        places_taken = excluded.places_taken,
        waitlisted = excluded.waitlisted,
-       last_in_line = excluded.last_in_line;
+       last_in_line = excluded.last_in_line,
+       cancelled_at = excluded.cancelled_at;
 
 -- name: keep_counts(ids, taken, waitlisted, last)!
 update event
@@ -300,13 +302,13 @@ select * from unnest(:subjects::uuid[], :purposes::text[], :given::boolean[],
 
 -- name: event_list()
 select id, source, number, reference, version, sequence, status, offer::text as offer,
-       places_taken, waitlisted, last_in_line, false as has_backlog
+       places_taken, waitlisted, last_in_line, cancelled_at, false as has_backlog
   from event
  order by ends_at, id;
 
 -- name: event_named(number, id)
 select id, source, number, reference, version, sequence, status, offer::text as offer,
-       places_taken, waitlisted, last_in_line, false as has_backlog
+       places_taken, waitlisted, last_in_line, cancelled_at, false as has_backlog
   from event
  where number = :number::text or id = :id::uuid
  order by id;

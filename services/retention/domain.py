@@ -40,7 +40,9 @@ class RetentionClass:
 
 @dataclass(frozen=True, slots=True)
 class EventAnchor:
-    """What is known of an event; of two the higher version holds."""
+    """What is known of an event; of two the higher version holds. `ends_on` is the day from which
+    everything that is kept for it counts.
+    """
 
     event_id: EventId
     version: int
@@ -92,8 +94,28 @@ class Scheduled:
 
 
 @dataclass(frozen=True, slots=True)
+class DueKey:
+    """The name of a key that seals nothing but what is due, and the class that it is kept in."""
+
+    subject_id: SubjectId
+    category: str
+    context: str
+    retention_class: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unsealed:
+    """What is to be destroyed, and what of the schedule nobody can read after that."""
+
+    keys: Sequence[DueKey]
+    rows: Sequence[Scheduled]
+
+
+@dataclass(frozen=True, slots=True)
 class DueGroup:
-    """How much of one event and class is due: items, the people they are of, the first day."""
+    """How much of one event and class is due and can be read: items, the people they are of, the
+    first day.
+    """
 
     event_id: UUID | None
     unit: str | None
@@ -105,11 +127,16 @@ class DueGroup:
 
 
 def event_anchor(event: EventState) -> EventAnchor:
-    """The day on which the event ends, in its own time zone: that is the day people know."""
+    """The day on which the event ends, in its own time zone: that is the day people know. Of what
+    is cancelled the day of that, where it is known and comes earlier: nothing of it is needed then.
+    """
+    ends_at = event.ends_at
+    if event.status == "cancelled" and event.cancelled_at is not None:
+        ends_at = min(ends_at, event.cancelled_at)
     try:
-        ends_on = event.ends_at.astimezone(ZoneInfo(event.time_zone)).date()
+        ends_on = ends_at.astimezone(ZoneInfo(event.time_zone)).date()
     except OverflowError:  # in the first or the last hours that there are: nobody knows that day
-        ends_on = event.ends_at.date()
+        ends_on = ends_at.date()
     return EventAnchor(event.event_id, event.version, event.unit, ends_on)
 
 
@@ -189,3 +216,58 @@ def moves(anchors: Iterable[EventAnchor], classes: Mapping[str, RetentionClass])
         for name, kept in sorted(classes.items())
         if kept.anchor == "event_end"
     ]
+
+
+def what_is_due(
+    rows: Sequence[Scheduled],
+    on: date,
+    sealed_in: Mapping[str, Sequence[str]],
+    only: str | None = None,
+) -> Unsealed:
+    """The keys of what may be kept no longer on a day, of one class or of all. Pure.
+
+    `rows` are all that can be read of some people, `sealed_in` has the categories of each class. A
+    key that seals something else too stays, as one that two consents share while one of them holds.
+    """
+    due = {row: _is_due(row, on, only) for row in rows}
+    keys = {row: _keys_of(row, sealed_in) for row in rows}
+    kept = {_name(key) for row in rows if not due[row] for key in keys[row]}
+    gone = {
+        row for row in rows if due[row] and keys[row] and kept.isdisjoint(map(_name, keys[row]))
+    }
+    readable = {(row.subject_id, row.item_id) for row in rows if keys[row] and row not in gone}
+    # Of a registration nothing is left to read once all that was given with it is gone.
+    gone |= {
+        row
+        for row in rows
+        if due[row] and row.kind == "registration" and (row.subject_id, row.item_id) not in readable
+    }
+    names = {_name(key): key for row in rows if row in gone for key in keys[row]}
+    return Unsealed(list(names.values()), [row for row in rows if row in gone])
+
+
+def _is_due(row: Scheduled, on: date, only: str | None) -> bool:
+    in_class = only is None or row.retention_class == only
+    return in_class and row.due_on is not None and row.due_on <= on
+
+
+def _keys_of(row: Scheduled, sealed_in: Mapping[str, Sequence[str]]) -> list[DueKey]:
+    """The names under which the service that sealed it has made keys; none of what has no data."""
+    if row.kind == "category":
+        named = [(row.part, f"event:{row.event_id}")]
+    elif row.kind == "consent":
+        named = [(row.part.partition("/")[2], "")]
+    elif row.kind == "invoice" and row.anchor_date is not None:
+        # Both kinds of days lie in the calendar year that the financial year is named by.
+        year = f"year:{row.anchor_date.year}"
+        named = [(category, year) for category in sealed_in.get(row.retention_class, ())]
+    else:
+        named = []
+    return [
+        DueKey(row.subject_id, category, context, row.retention_class)
+        for category, context in named
+    ]
+
+
+def _name(key: DueKey) -> tuple[SubjectId, str, str]:
+    return key.subject_id, key.category, key.context

@@ -54,7 +54,8 @@ set
     anchor = excluded.anchor,
     anchor_date = excluded.anchor_date,
     due_on = excluded.due_on,
-    as_of = excluded.as_of
+    as_of = excluded.as_of,
+    unreadable_since = case when excluded.as_of = known.as_of then known.unreadable_since end
 where
     excluded.as_of > known.as_of
     or (excluded.as_of = known.as_of and excluded.due_on is not null);
@@ -136,6 +137,35 @@ select
     min(item.due_on) as due_since
 from schedule_item as item
 left join event_anchor as known on known.event_id = item.event_id
-where item.due_on <= :on_date
+where item.due_on <= :on_date and item.unreadable_since is null
 group by item.event_id, known.unit, item.retention_class, item.anchor
 order by min(item.due_on), item.event_id nulls last, item.retention_class;
+
+-- name: readable_of_due(on_date, retention_class, after, most)
+-- All that can be read of the next people of whom something is due. Locked, so that what is heard
+-- meanwhile waits, as that somebody consents again.
+with due as (
+    select distinct subject_id
+    from schedule_item
+    where
+        due_on <= :on_date and unreadable_since is null
+        and (:retention_class::text is null or retention_class = :retention_class)
+        and (:after::uuid is null or subject_id > :after::uuid)
+    order by subject_id
+    limit :most::integer
+)
+select
+    kind, item_id, part, subject_id, event_id, retention_class, anchor, anchor_date, due_on
+from schedule_item
+where subject_id in (select subject_id from due) and unreadable_since is null
+order by subject_id, item_id, kind, part
+for update;
+
+-- name: mark_unreadable(subject_ids, item_ids, kinds, parts, at)!
+update schedule_item as item
+set unreadable_since = :at::timestamptz
+from unnest(:subject_ids::uuid[], :item_ids::uuid[], :kinds::text[], :parts::text[])
+    as gone (subject_id, item_id, kind, part)
+where
+    (item.subject_id, item.item_id, item.kind, item.part)
+    = (gone.subject_id, gone.item_id, gone.kind, gone.part);

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from uuid import UUID
 
 from services.retention.domain import DueGroup, EventAnchor, Item, Move, Scheduled
@@ -132,7 +132,9 @@ async def rescheduled_through(
 
 
 async def due(connection: Connection, on: date) -> list[DueGroup]:
-    """What may be kept no longer on a day, by event and class, what is longest due first."""
+    """What may be kept no longer on a day and can be read, by event and class, what is longest due
+    first.
+    """
     return [
         DueGroup(
             event_id=row["event_id"],
@@ -145,3 +147,33 @@ async def due(connection: Connection, on: date) -> list[DueGroup]:
         )
         async for row in _sql.due(connection, on_date=on)
     ]
+
+
+async def readable_of_due(
+    connection: Connection,
+    on: date,
+    retention_class: str | None,
+    after: SubjectId | None,
+    most: int,
+) -> list[Scheduled]:
+    """All that can be read of the next people, at most so many, of whom something is due, by id
+    from after this one on. It stays as it is until the transaction ends.
+    """
+    rows = _sql.readable_of_due(
+        connection, on_date=on, retention_class=retention_class, after=after, most=most
+    )
+    return [Scheduled(**dict(row)) async for row in rows]
+
+
+async def mark_unreadable(
+    connection: Connection, rows: Collection[Scheduled], at: datetime
+) -> None:
+    """Note that the keys of these rows are destroyed: they are not listed as due any more."""
+    await _sql.mark_unreadable(
+        connection,
+        subject_ids=[row.subject_id for row in rows],
+        item_ids=[row.item_id for row in rows],
+        kinds=[row.kind for row in rows],
+        parts=[row.part for row in rows],
+        at=at,
+    )

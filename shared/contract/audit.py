@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -165,6 +166,8 @@ class KeysDestroyed(Entry):
     categories: tuple[PlanName, ...]
     keys: int
     cut_off: Moment
+    due_on: date | None = None
+    """Narrows it down to what might be kept no longer on that day."""
 
 
 @message(topic=TOPIC)

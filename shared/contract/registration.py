@@ -43,6 +43,8 @@ class EventState(SharedPart):
     """In `ParticipantRegistered`: what the person's own place cost."""
     vat_class: PlanName | None = None
     status: Literal["open", "cancelled", "ended"] = "open"
+    cancelled_at: Moment | None = None
+    """When we were told of it; unknown of what was cancelled before this was kept."""
 
 
 class _EventFact(MessageData):

@@ -53,7 +53,7 @@ select disclosure_id, recipient, purpose, fields, event_id, actor, request_refer
    for update;
 
 -- name: values_of(disclosure_ids)
-select disclosure_id, subject_id, category, fields, sealed
+select disclosure_id, subject_id, category, fields, sealed, registration_id
   from handover_value
  where disclosure_id = any(:disclosure_ids::uuid[])
  order by disclosure_id, subject_id, category;

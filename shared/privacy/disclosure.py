@@ -18,7 +18,7 @@ from shared.contract.audit import (
     DisclosureRefused,
 )
 from shared.contract.registry import MessageData
-from shared.contract.types import DisclosureId, EventId, Sealed, SubjectId
+from shared.contract.types import DisclosureId, EventId, RegistrationId, Sealed, SubjectId
 from shared.privacy.beginnings import (
     BEFORE_PURPOSE,
     BEFORE_RECIPIENT,
@@ -51,7 +51,8 @@ class PersonToDisclose:
     `refusal` is a reason code (such as `not-taking-part`) where the service's own projections say
     no. `consented` is what they say of consent to the purpose: only True lets data go on a purpose
     that rests on consent. `fields` limits what of this person may go (opt-in per field); None does
-    not limit.
+    not limit. `registration_id` is the registration that the data was given with; all else that is
+    said of the person is said of that one.
     """
 
     subject_id: SubjectId
@@ -60,6 +61,7 @@ class PersonToDisclose:
     consented: bool | None = None
     fields: frozenset[str] | None = None
     collected_at: datetime | None = None
+    registration_id: RegistrationId | None = None
 
 
 @dataclass(frozen=True, slots=True)

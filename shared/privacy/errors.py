@@ -34,6 +34,10 @@ class NotInPlanError(PrivacyError, LookupError):
     """A recipient, purpose, category or field that the plan does not have."""
 
 
+class ScopeError(PrivacyError, ValueError):
+    """What is named together holds more keys than whoever names it means, or none at all."""
+
+
 class NoPlanError(PrivacyError):
     """No plan is in force yet."""
 

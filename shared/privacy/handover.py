@@ -83,7 +83,7 @@ async def leave(tx: Transaction, scribe: Scribe, outcomes: Sequence[Outcome]) ->
     if not released:
         return
     values = [
-        (one.person.subject_id, category, " ".join(fields), one.person.sealed[category])
+        (one.person, category, " ".join(fields))
         for one in released
         for category, fields in _by_category(one.fields).items()
     ]
@@ -104,10 +104,11 @@ async def leave(tx: Transaction, scribe: Scribe, outcomes: Sequence[Outcome]) ->
         # Who discloses delivers as soon as this is committed. Should that process die, others do.
         next_try_at=tx.now + TRY_LASTS,
         now=tx.now,
-        subject_ids=[value[0] for value in values],
-        categories=[value[1] for value in values],
-        value_fields=[value[2] for value in values],
-        sealed=[value[3] for value in values],
+        subject_ids=[person.subject_id for person, _, _ in values],
+        categories=[category for _, category, _ in values],
+        value_fields=[fields for _, _, fields in values],
+        sealed=[person.sealed[category] for person, category, _ in values],
+        registration_ids=[person.registration_id for person, _, _ in values],
     )
 
 

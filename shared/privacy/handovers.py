@@ -59,8 +59,14 @@ class Handover:
 
 
 def _still(held: PersonToDisclose, now: PersonToDisclose | None) -> PersonToDisclose:
-    """What was released of a person, under what is known of the person now."""
-    if now is None or not held.sealed.keys() <= now.sealed.keys():
+    """What was released of a person, under what is known of the person now.
+
+    Who cancelled and registered anew is listed with another registration, whose age and consent
+    tell nothing of what was released before.
+    """
+    if now is None or now.registration_id != held.registration_id:
+        return replace(held, refusal=NO_LONGER_LISTED)
+    if not held.sealed.keys() <= now.sealed.keys():
         return replace(held, refusal=NO_LONGER_LISTED)
     fields = held.fields
     if fields is not None and now.fields is not None:
@@ -151,6 +157,7 @@ async def _people(
             SubjectId(subject_id),
             {value["category"]: Sealed(value["sealed"]) for value in held},
             fields=frozenset(name for value in held for name in value["fields"]),
+            registration_id=held[0]["registration_id"],
         )
         people.setdefault(disclosure_id, []).append(person)
     return people

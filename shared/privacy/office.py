@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Final, Literal, TypedDict, get_args
 from zoneinfo import ZoneInfo
 
@@ -26,7 +26,7 @@ from shared.contract.types import EventId, SubjectId
 from shared.privacy import keyring
 from shared.privacy.attempts import Attempts, take_attempts
 from shared.privacy.disclosure import Transaction
-from shared.privacy.errors import NotInPlanError
+from shared.privacy.errors import NotInPlanError, ScopeError
 from shared.privacy.keyring import KeyName
 from shared.privacy.privacy import Privacy
 from shared.privacy.records import KEPT
@@ -231,6 +231,35 @@ class PrivacyOffice:
             tx.say(entry, key=None, subject=subject_id)
         return _by_category(gone.values())
 
+    async def count_due(self, connection: Connection, names: Sequence[KeyName]) -> dict[str, int]:
+        """How many keys of these names are alive, by category."""
+        return await keyring.count_keys(connection, names)
+
+    async def destroy_due(
+        self, tx: Transaction, names: Mapping[str, Sequence[KeyName]], on: date
+    ) -> dict[str, int]:
+        """Destroy the keys of what may be kept no longer on a day, by its retention class; how many
+        it were, by category. Each class has an entry. Facts from before that day add nothing.
+        """
+        cut_off = datetime.combine(on, time(), self._zone)
+        gone: Counter[str] = Counter()
+        for retention_class, of_class in names.items():
+            by_person = await keyring.destroy_keys(tx.connection, of_class, cut_off=cut_off)
+            destroyed = _by_category(by_person.values())
+            entry = KeysDestroyed(
+                **self._entry(tx),
+                subject_id=None,
+                event_id=None,
+                retention_class=retention_class,
+                categories=tuple(sorted(destroyed)),
+                keys=sum(destroyed.values()),
+                cut_off=cut_off,
+                due_on=on,
+            )
+            tx.say(entry, key=None)
+            gone.update(destroyed)
+        return dict(gone)
+
     async def retire_replaced(self, tx: Transaction) -> list[KeysRotated]:
         """Retire key-encryption keys that were replaced and wrap nothing any more; the entries."""
         retired = await keyring.retire_key_encryption_keys(tx.connection)
@@ -243,8 +272,23 @@ class PrivacyOffice:
         return entries
 
     def check(self, scope: Scope) -> None:
-        """NotInPlanError for a class that the plan does not have or that has no categories."""
+        """Whether somebody may name that. NotInPlanError for a class that the plan does not have or
+        that has no categories; ScopeError where a class would hold more keys than meant, or none.
+        """
         self._names(scope)
+        if scope.retention_class is None:
+            return
+        if scope.event_id is not None:
+            if self._privacy.plan.retention[scope.retention_class].anchor != "event_end":
+                raise ScopeError(
+                    "the keys of this class belong to no event: name a person instead; destroy-due"
+                    " takes what is due"
+                )
+        elif scope.people is None:
+            raise ScopeError(
+                "a class alone is everybody's, also what is not due yet: name a person as well, or"
+                " an event where the class counts from its end; destroy-due takes what is due"
+            )
 
     def _names(self, scope: Scope) -> list[KeyName]:
         categories: Sequence[str | None] = (None,)
@@ -278,9 +322,8 @@ class PrivacyOffice:
         periods are over; how many it were.
         """
         plan = self._privacy.plan
-        zone = ZoneInfo(plan.organisation.time_zone)
-        told = plan.accountability.first_day_told(tx.now.astimezone(zone).date())
-        erased_before = datetime.combine(told, time(), zone)
+        told = plan.accountability.first_day_told(tx.now.astimezone(self._zone).date())
+        erased_before = datetime.combine(told, time(), self._zone)
         forgotten: int = await _sql.forget_aliases(tx.connection, erased_before=erased_before)
         if forgotten:
             entry = AliasesForgotten(
@@ -308,6 +351,10 @@ class PrivacyOffice:
             attempts=one.count,
             refused_by=one.refused_by,
         )
+
+    @property
+    def _zone(self) -> ZoneInfo:
+        return ZoneInfo(self._privacy.plan.organisation.time_zone)
 
     def _entry(self, tx: Transaction) -> _EntryHead:
         return {

@@ -88,7 +88,7 @@ select keyring.retire_aliases(:erased_before, :most);
 -- name: forget_aliases(erased_before)$
 select keyring.forget_aliases(:erased_before);
 
--- name: leave_handover(disclosure_id, recipient, purpose, event_id, fields, people, actor, plan_digest, request_reference, delivery_id, way, next_try_at, now, subject_ids, categories, value_fields, sealed)!
+-- name: leave_handover(disclosure_id, recipient, purpose, event_id, fields, people, actor, plan_digest, request_reference, delivery_id, way, next_try_at, now, subject_ids, categories, value_fields, sealed, registration_ids)!
 -- `value_fields` has one text of names, separated by spaces, for each value.
 with leaving as (
     insert into delivery (delivery_id, way, next_try_at)
@@ -100,10 +100,12 @@ with leaving as (
     values (:disclosure_id, :recipient, :purpose, :event_id, :fields, :people, :actor,
         :plan_digest, :request_reference, :delivery_id, :now)
     returning disclosure_id)
-insert into handover_value (disclosure_id, subject_id, category, fields, sealed)
-select made.disclosure_id, v.subject_id, v.category, string_to_array(v.fields, ' '), v.sealed
+insert into handover_value (disclosure_id, subject_id, category, fields, sealed, registration_id)
+select made.disclosure_id, v.subject_id, v.category, string_to_array(v.fields, ' '), v.sealed,
+    v.registration_id
 from made, unnest(:subject_ids::uuid[], :categories::text[], :value_fields::text[],
-    :sealed::bytea[]) as v (subject_id, category, fields, sealed);
+    :sealed::bytea[], :registration_ids::uuid[])
+    as v (subject_id, category, fields, sealed, registration_id);
 
 -- name: is_behind(topics, partitions, ends)$
 -- Whether something stands in these logs before these ends that this service has not taken.

@@ -292,7 +292,8 @@ async def test_who_names_the_class_means_what_a_law_has_kept(
     buyer = ToSeal(await subject(intake, OLD), "accounting", "financial_year:2026", {"name": "x"})
     async with books.parts.pool.acquire() as connection:
         await books.parts.privacy.seal(connection, [buyer], at=utc_now())
-    done = await command(keys.app, settings, "destroy", "--class", "voucher", "--yes", "--json")
+    destroy = ("destroy", "--email", OLD, "--class", "voucher", "--yes", "--json")
+    done = await command(keys.app, settings, *destroy)
     assert orjson.loads(done.out)["destroyed"] == {"accounting": 1}
 
 
@@ -568,6 +569,36 @@ async def test_a_class_that_the_plan_does_not_have_exits_with_2(settings: Servic
     done = await command(keys.app, settings, "destroy", "--class", "canary", "--yes")
     assert (done.code, silent(done)) == (2, True)
     assert "event-data" in done.err
+
+
+@pytest.mark.parametrize("name", ["voucher", "marketing", "diet"])
+async def test_a_class_alone_would_be_more_than_is_due_and_is_refused(
+    intake: Work, log: Work, settings: ServiceSettings, name: str
+) -> None:
+    """Of all years, of everybody whose consent stands, of events to come."""
+    who = await subject(intake, OLD)
+    sealed = await seal(intake, who)
+    done = await command(keys.app, settings, "destroy", "--class", name, "--yes")
+    assert (done.code, "not due yet" in told(done)) == (2, True)
+    assert await readable(intake, who, sealed) == {"contact", "diet"}
+    assert await said(log) == []
+
+
+@pytest.mark.parametrize("whose", [(), ("--email", OLD)])
+async def test_a_class_whose_keys_are_of_no_event_is_not_destroyed_by_event(
+    intake: Work, log: Work, settings: ServiceSettings, whose: tuple[str, ...]
+) -> None:
+    """It would destroy none, and say so as if it were done."""
+    await subject(intake, OLD)
+    destroy = ("destroy", *whose, "--event", str(EVENT), "--class", "voucher", "--yes")
+    done = await command(keys.app, settings, *destroy)
+    assert (done.code, "belong to no event" in told(done)) == (2, True)
+    assert await said(log) == []
+
+
+def told(done: Answered) -> str:
+    """What it said on standard error, without the box around it."""
+    return " ".join(done.err.replace("│", " ").split())
 
 
 @pytest.mark.parametrize(("typed", "gone"), [("2", True), ("3", False), ("", False)])

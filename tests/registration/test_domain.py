@@ -83,9 +83,9 @@ class TestEvents:
         assert (after.version, after.sequence) == (1, 2)
 
     def test_a_cancelled_event_stays_cancelled(self) -> None:
-        gone = cancelled(event())
+        gone = cancelled(event(), BEGINS)
         assert gone.state().status == "cancelled"
-        assert cancelled(gone) is gone
+        assert cancelled(gone, ENDS) is gone
         assert changed(gone, offer(sequence=9, capacity=3)) is gone
 
     def test_an_event_ends_once_its_end_has_passed(self) -> None:
@@ -107,7 +107,7 @@ class TestEvents:
         assert refusal(closing, ENDS) == "event_ended"
         assert change_refusal(closing, BEGINS + timedelta(seconds=1)) is None
         assert change_refusal(closing, ENDS) == "event_ended"
-        assert change_refusal(cancelled(closing), BEGINS) == "event_cancelled"
+        assert change_refusal(cancelled(closing, BEGINS), BEGINS) == "event_cancelled"
 
 
 class TestSeats:
@@ -133,7 +133,7 @@ class TestSeats:
 
     def test_a_cancelled_event_moves_nobody_up(self) -> None:
         waiting, _ = seat(event(capacity=1, waiting_list=True), 3)
-        assert to_move_up(cancelled(given_back(waiting, places=1, in_line=0))) == 0
+        assert to_move_up(cancelled(given_back(waiting, places=1, in_line=0), BEGINS)) == 0
 
     @given(
         capacity=st.none() | st.integers(1, 6),

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from services.registration.handlers import events, periodic, waiting
+from services.registration.handlers.republish import republish_events
 from shared.contract.registration import (
     EventCancelled,
     EventChanged,
@@ -289,6 +290,25 @@ async def test_a_cancelled_event_cancels_every_registration(front: Front) -> Non
     assert [fact.reason for fact in rejected] == ["event_cancelled", "event_cancelled"]
     (event,) = await front.rows("select places_taken, waitlisted from registration.event")
     assert tuple(event) == (0, 0)
+
+
+async def test_a_cancelled_event_tells_since_when_it_is_and_goes_on_telling_it(
+    front: Front,
+) -> None:
+    """When we were told: the time that a source writes may be of any year."""
+    await front.take(front.event(), front.submitted(1))
+    await front.facts()
+    told_at = front.now = front.now + timedelta(days=3)
+    await front.take(front.event_cancelled(time="0001-01-01T00:00:00Z"))
+    front.now += timedelta(days=1)
+    await front.take(front.event_cancelled(), front.event(sequence=2))
+    async with front.transaction() as tx:
+        await republish_events(tx)
+    facts = await front.facts()
+    kinds = EventCancelled, RegistrationCancelled, EventOpened, EventCancelled
+    assert [type(fact) for fact in facts] == list(kinds)
+    told = [fact.event.cancelled_at for fact in facts if isinstance(fact, kinds)]
+    assert told == [told_at] * 4
 
 
 async def test_the_cancellation_of_an_unknown_event_waits(front: Front) -> None:

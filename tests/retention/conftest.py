@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.retention.handlers import Handlers
+from services.retention.rescheduling import Rescheduler
 from tests.conftest import SettingsFactory
+from tests.support.facts import NOON
 from tests.support.work import NO_KAFKA, Work, at_work
 
 
@@ -21,3 +23,12 @@ async def work(service_settings: SettingsFactory) -> AsyncIterator[Work]:
 @pytest.fixture
 def handlers(work: Work) -> Handlers:
     return Handlers(work.parts.privacy.in_force)
+
+
+async def follow(work: Work) -> None:
+    """Let the schedule follow the plan in force, as the service's own loop does."""
+    rescheduler = Rescheduler(work.parts.privacy.in_force)
+    rows = 1
+    while rows:
+        async with work.parts.work(now=NOON) as tx:
+            rows = await rescheduler.reschedule(tx)

@@ -10,12 +10,12 @@ import pytest
 from services.cli.plan import app as plan_app
 from services.retention.commands import app
 from services.retention.handlers import Handlers
-from services.retention.rescheduling import Rescheduler
 from shared.contract.types import Sealed
 from shared.runtime.settings import ServiceSettings
 from tests.conftest import SettingsFactory
+from tests.retention.conftest import follow
 from tests.support.commands import NOWHERE, Answered, command
-from tests.support.facts import NOON, event_state, registered
+from tests.support.facts import event_state, registered
 from tests.support.plans import TEXT, written
 from tests.support.work import NO_KAFKA, Work
 
@@ -23,15 +23,6 @@ from tests.support.work import NO_KAFKA, Work
 @pytest.fixture
 def settings(service_settings: SettingsFactory) -> ServiceSettings:
     return service_settings("retention", kafka_bootstrap_servers=NO_KAFKA)
-
-
-async def follow(work: Work) -> None:
-    """Let the schedule follow the plan in force, as the service's own loop does."""
-    rescheduler = Rescheduler(work.parts.privacy.in_force)
-    rows = 1
-    while rows:
-        async with work.parts.work(now=NOON) as tx:
-            rows = await rescheduler.reschedule(tx)
 
 
 async def test_what_is_due_is_shown_by_event_and_class(

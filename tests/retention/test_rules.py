@@ -82,6 +82,21 @@ def test_an_event_ends_on_the_day_that_its_own_place_has() -> None:
 
 
 @pytest.mark.parametrize(
+    ("cancelled_at", "day"),
+    [
+        (datetime(2026, 9, 1, 22, 30, tzinfo=UTC), date(2026, 9, 2)),  # in Helsinki
+        (datetime(2026, 10, 20, tzinfo=UTC), date(2026, 10, 1)),  # after its end
+        (None, date(2026, 10, 1)),  # said before that day was told
+    ],
+)
+def test_what_is_kept_for_a_cancelled_event_counts_from_the_day_on_which_it_was_cancelled(
+    cancelled_at: datetime | None, day: date
+) -> None:
+    gone = event_state(status="cancelled", cancelled_at=cancelled_at)
+    assert event_anchor(gone).ends_on == day
+
+
+@pytest.mark.parametrize(
     ("ends_at", "zone", "day"),
     [
         (datetime(9999, 12, 31, 23, 59, tzinfo=UTC), "Europe/Helsinki", date.max),

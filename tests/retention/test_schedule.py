@@ -18,6 +18,7 @@ from shared.contract.consent import ConsentGiven, ConsentWithdrawn
 from shared.contract.finance import InvoiceIssued
 from shared.contract.message import Message
 from shared.contract.registration import (
+    EventCancelled,
     EventChanged,
     EventState,
     ParticipantUpdated,
@@ -113,6 +114,35 @@ async def test_an_event_that_ends_later_moves_what_hangs_on_it_in_every_order(
             "select distinct anchor_date from schedule_item where event_id = $1", event.event_id
         )
         assert [row["anchor_date"] for row in moved] == [date(2026, 12, 1)]
+
+
+async def test_a_cancelled_event_ends_what_hangs_on_it_in_every_order(
+    work: Work, handlers: Handlers
+) -> None:
+    for order in permutations(range(3)):
+        event = event_state(ends_at=datetime(2126, 10, 1, 14, tzinfo=UTC))
+        gone = event.model_copy(update={"version": 2, "status": "cancelled", "cancelled_at": NOON})
+        message = carrying(event, "diet")
+        cancelled = RegistrationCancelled(
+            registration_id=message.data.registration_id,
+            subject_id=message.data.subject_id,
+            event=gone,
+            cancelled_at=NOON,
+            by="organiser",
+        )
+        steps = [
+            (handlers.schedule_registrations, message),
+            (handlers.learn_events, said(EventCancelled(event=gone))),
+            (handlers.schedule_cancelled, said(cancelled)),
+        ]
+        for step in order:
+            handler, told = steps[step]
+            await work.do(handler, [told])
+        rows = await work.rows(
+            "select distinct due_on from schedule_item where part = 'diet' and event_id = $1",
+            event.event_id,
+        )
+        assert [row["due_on"] for row in rows] == [date(2026, 9, 16)]
 
 
 @pytest.mark.parametrize("again", list(permutations(range(4))))

@@ -43,9 +43,10 @@ def destroy(
 ) -> None:
     """Destroy keys: what they sealed is unreadable everywhere. There is no way back.
 
-    Several options narrow it down: of this person, at this event, of this class. Facts from before
-    this moment that still come add nothing. It is recorded in the audit log. Of whom a law has
-    something kept is erased by itself once that is gone.
+    Several options narrow it down: of this person, at this event, of this class. A class alone is
+    refused: it is everybody's, also what is not due yet, for which there is `steward keys
+    destroy-due`. Facts from before this moment that still come add nothing. It is recorded in the
+    audit log. Of whom a law has something kept is erased by itself once that is gone.
 
     Exit code 1: nobody is known by the address or id, or the answer was no, or it took so long that
     others are meant by now, or a law has something kept. 2: several people have the address, who
@@ -59,6 +60,32 @@ def destroy(
 
     asked = Asked(email, subject, event, retention_class, kept_by_law)
     raise typer.Exit(run_destroy(asked, yes=yes, as_json=json))
+
+
+@app.command()
+def destroy_due(
+    on: Annotated[str, typer.Option(metavar="DATE", help="A day, as 2027-01-31; not a later one.")],
+    retention_class: Annotated[
+        str | None,
+        typer.Option("--class", metavar="NAME", help="Of this retention class of the plan alone."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="For programs; needs --yes.")] = False,
+) -> None:
+    """Destroy the keys of what may be kept no longer on a day, and of nothing else.
+
+    That is what `steward retention due` lists: what is destroyed is not listed any more. What a law
+    has kept stays until it is due too. It is recorded in the audit log. Safe to repeat.
+
+    Exit code 1: the answer was no, or nobody knows yet what is due: the schedule does not follow
+    the plan in force, or the retention service has not read all that was said.
+
+    Examples: steward keys destroy-due --on 2027-01-31 ·
+    steward keys destroy-due --on 2027-01-31 --class marketing --yes
+    """
+    from services.cli.keys.destroying_due import run_destroy_due
+
+    raise typer.Exit(run_destroy_due(on, retention_class, yes=yes, as_json=json))
 
 
 @app.command()

@@ -15,7 +15,7 @@ from services.cli.keys import KeptByLaw
 from services.cli.office import Office, email, open_office
 from services.cli.subjects.people import how_known, print_people
 from shared.contract.types import EventId, SubjectId
-from shared.privacy.errors import NotInPlanError
+from shared.privacy.errors import NotInPlanError, ScopeError
 from shared.privacy.office import Scope
 from shared.privacy.subjects import Alias, Person
 from shared.runtime.clock import utc_now
@@ -96,7 +96,7 @@ async def _destroy(asked: Asked, alias: Alias | None, *, yes: bool, as_json: boo
         scope = await _as_the_law_has_it(office, whole, asked.kept_by_law)
         if scope is None:
             return 2
-        if not yes and not await _confirmed(office, scope):
+        if not yes and not confirmed(await _alive(office, scope)):
             typer.echo(KEPT, err=True)
             return 1
         cut_off = utc_now()
@@ -139,7 +139,7 @@ def _scope(office: Office, asked: Asked, person: Person | None) -> Scope:
     scope = Scope(person, event_id, asked.retention_class)
     try:
         office.privacy.check(scope)
-    except NotInPlanError as error:
+    except (NotInPlanError, ScopeError) as error:
         raise typer.BadParameter(str(error), param_hint="--class") from None
     return scope
 
@@ -167,11 +167,15 @@ async def _as_the_law_has_it(
         return scope
 
 
-async def _confirmed(office: Office, scope: Scope) -> bool:
+async def _alive(office: Office, scope: Scope) -> Mapping[str, int]:
     async with office.parts.pool.acquire() as connection:
-        alive = await office.privacy.count_keys(connection, scope)
+        return await office.privacy.count_keys(connection, scope)
+
+
+def confirmed(alive: Mapping[str, int]) -> bool:
+    """Whether somebody who was shown how many keys would go, by category, wants that."""
     many = sum(alive.values())
-    _print(alive)
+    print_keys(alive)
     answer: str = typer.prompt(
         f"What {many} keys have sealed will be unreadable. Type this number to destroy them",
         default="",
@@ -242,12 +246,13 @@ def _tell(done: Done, *, as_json: bool) -> None:
         }
         typer.echo(orjson.dumps(document, default=str).decode())
         return
-    _print(done.gone)
+    print_keys(done.gone)
     typer.echo(f"{sum(done.gone.values())} keys are destroyed, and that is recorded")
     if done.kept:
         typer.echo(CAME_BACK if done.came_back else NOT_ERASED_YET)
 
 
-def _print(keys: Mapping[str, int]) -> None:
+def print_keys(keys: Mapping[str, int]) -> None:
+    """How many keys, by category."""
     for category, many in sorted(keys.items()):
         typer.echo(f"{category:24}{many:>12,}")

@@ -41,6 +41,7 @@ class Event:
 
     `places_taken` counts registrations that hold a place, `waitlisted` those on the waiting list;
     `last_in_line` is the highest place in the line that was ever given, so that lines never mix.
+    `cancelled_at` is when we were told that it is cancelled, where that was kept.
     """
 
     id: EventId
@@ -52,6 +53,7 @@ class Event:
     places_taken: int = 0
     waitlisted: int = 0
     last_in_line: int = 0
+    cancelled_at: datetime | None = None
 
     @property
     def free(self) -> int | None:
@@ -85,6 +87,7 @@ class Event:
             fee=offer.fee,
             vat_class=offer.vat_class,
             status=self.status,
+            cancelled_at=self.cancelled_at,
         )
 
 
@@ -126,11 +129,11 @@ def _same_offer(one: EventAnnounced, other: EventAnnounced) -> bool:
     return one.model_copy(update={"sequence": other.sequence}) == other
 
 
-def cancelled(event: Event) -> Event:
+def cancelled(event: Event, at: datetime) -> Event:
     """The event, cancelled; the same event where it was already."""
     if event.status == "cancelled":
         return event
-    return replace(event, version=event.version + 1, status="cancelled")
+    return replace(event, version=event.version + 1, status="cancelled", cancelled_at=at)
 
 
 def ended(event: Event, now: datetime) -> Event:

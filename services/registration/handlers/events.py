@@ -175,8 +175,9 @@ async def cancel_events(
         elif is_over(row.event, request.at):
             decline(tx, request, "event_ended", About(row.event.id))
         else:
-            event = gone[request.reference] = cancelled(row.event)
             because = request.message
+            # Not what the source says: periods begin with it, and clocks of sources may be wrong.
+            event = gone[request.reference] = cancelled(row.event, because.received_at)
             fact = EventCancelled(event=event.state())
             tx.say(fact, key=event.id, subject=event.id, because=because)
             accept(tx, request)

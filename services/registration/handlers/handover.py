@@ -134,7 +134,7 @@ async def _people(connection: Connection, asked: Asked) -> Sequence[store.Partic
     }
     return [
         store.Participant(
-            row.subject_id, row.personal, frozenset(row.share_fields), row.collected_at
+            row.id, row.subject_id, row.personal, frozenset(row.share_fields), row.collected_at
         )
         for row in latest.values()
     ]
@@ -196,6 +196,7 @@ async def _to_disclose(
                 consents.get((person.subject_id, part.purpose)), person, opted_for=opted_for
             ),
             collected_at=person.collected_at,
+            registration_id=person.id,
         )
         for person in people
     ]

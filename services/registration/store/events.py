@@ -75,6 +75,7 @@ async def keep_events(connection: Connection, events: Mapping[bytes, Event], now
         taken=[event.places_taken for _, event in kept],
         waitlisted=[event.waitlisted for _, event in kept],
         last=[event.last_in_line for _, event in kept],
+        cancelled=[event.cancelled_at for _, event in kept],
         now=now,
     )
 
@@ -137,4 +138,5 @@ def _event(row: asyncpg.Record) -> Event:
         places_taken=row["places_taken"],
         waitlisted=row["waitlisted"],
         last_in_line=row["last_in_line"],
+        cancelled_at=row["cancelled_at"],
     )

@@ -116,6 +116,7 @@ class Declined:
 class Participant:
     """Somebody at an event, and what is kept of them."""
 
+    id: RegistrationId
     subject_id: SubjectId
     personal: Personal
     share_fields: frozenset[str]
@@ -323,6 +324,7 @@ async def people_of_event(connection: Connection, event_id: EventId) -> list[Par
     """Who has a place at the event, in the order of registration."""
     return [
         Participant(
+            row["id"],
             row["subject_id"],
             _personal(row["personal"]),
             frozenset(orjson.loads(row["share_fields"])),

@@ -1,0 +1,75 @@
+"""Which keys go with what is due: those that seal nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from uuid import UUID
+
+from services.finance.domain import FinancialYear
+from services.retention.domain import DueKey, Kind, Scheduled, what_is_due
+from shared.contract.types import EventId, SubjectId
+
+WHO = SubjectId(UUID(int=1))
+EVENT = EventId(UUID(int=2))
+ITEM = UUID(int=3)
+DAY = date(2026, 10, 16)
+SEALED_IN: dict[str, Sequence[str]] = {"voucher": ("accounting",), "ledger": ()}
+
+
+def row(
+    kind: Kind, part: str, retention_class: str, due_on: date | None, item_id: UUID = ITEM
+) -> Scheduled:
+    return Scheduled(
+        kind=kind,
+        item_id=item_id,
+        part=part,
+        subject_id=WHO,
+        event_id=None if kind == "consent" else EVENT,
+        retention_class=retention_class,
+        anchor="event_end",
+        anchor_date=due_on,
+        due_on=due_on,
+    )
+
+
+DIET = row("category", "diet", "diet", DAY)
+CONTACT = row("category", "contact", "event-data", date(2027, 4, 2))
+REGISTRATION = row("registration", "registration", "event-data", date(2027, 4, 2))
+
+
+def test_what_is_due_goes_and_what_is_not_stays() -> None:
+    due = what_is_due([DIET, CONTACT, REGISTRATION], DAY, SEALED_IN)
+    assert due.keys == [DueKey(WHO, "diet", f"event:{EVENT}", "diet")]
+    assert due.rows == [DIET]
+
+
+def test_a_registration_is_listed_until_the_last_of_what_was_given_with_it_is_gone() -> None:
+    rows = [DIET, CONTACT, REGISTRATION]
+    later = REGISTRATION.due_on
+    assert later is not None
+    assert what_is_due(rows, later, SEALED_IN).rows == rows
+    assert what_is_due(rows, later, SEALED_IN, "diet").rows == [DIET]
+    assert what_is_due(rows, later, SEALED_IN, "event-data").rows == [CONTACT]
+    assert what_is_due([CONTACT, REGISTRATION], later, SEALED_IN).rows == [CONTACT, REGISTRATION]
+
+
+def test_a_consent_that_ended_takes_no_key_that_another_one_needs() -> None:
+    ended = row("consent", "marketing/marketing", "marketing", DAY, WHO)
+    stands = row("consent", "newsletter/marketing", "marketing", None, WHO)
+    assert what_is_due([ended, stands], DAY, SEALED_IN).keys == []
+    due = what_is_due([ended, replace(stands, due_on=DAY)], DAY, SEALED_IN)
+    assert due.keys == [DueKey(WHO, "marketing", "", "marketing")]
+    assert len(due.rows) == 2
+
+
+def test_of_vouchers_the_keys_of_their_year_go_and_the_ledger_stays_listed() -> None:
+    year = FinancialYear(date(2024, 3, 31))
+    voucher = replace(
+        row("invoice", "voucher", "voucher", date(2031, 1, 1)), anchor_date=date(2024, 12, 31)
+    )
+    ledger = replace(row("invoice", "ledger", "ledger", date(2034, 4, 1)), anchor_date=year.ends)
+    due = what_is_due([voucher, ledger], date(2035, 1, 1), SEALED_IN)
+    assert due.keys == [DueKey(WHO, "accounting", year.context, "voucher")]
+    assert due.rows == [voucher]
