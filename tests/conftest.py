@@ -224,6 +224,16 @@ def _settings_class(service: str) -> type[ServiceSettings]:
 
 
 @pytest.fixture(autouse=True)
+def environment_of_its_own() -> Iterator[None]:
+    """What a command of ours tells its process, as where secrets are, no other test is told."""
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
+
+
+@pytest.fixture(autouse=True)
 def logging_is_left_alone() -> Iterator[None]:
     """Fails the test that sets logging up for the process and leaves it so, not one after it."""
     before = structlog.get_config()

@@ -20,7 +20,7 @@ _EVERY_SERVICE = frozenset(
 )
 _SEALS = frozenset({"make_keys"})
 _OPENS = frozenset({"open_keys"})
-_FINDS = frozenset({"find_subjects", "find_everybody", "same_people", "others_of"})
+_FINDS = frozenset({"find_everybody", "same_people", "others_of"})
 _IDENTIFIES = frozenset({"identify", "add_aliases"})
 _READS_THE_LOG = frozenset({"find_everybody_ever"})
 _PRIVACY_OFFICE = frozenset(

@@ -91,21 +91,6 @@ class People:
         added = {place async for (place,) in places}
         return [place in added for place in range(1, len(known_by) + 1)]
 
-    async def find(
-        self, connection: Connection, aliases: Sequence[Alias]
-    ) -> list[SubjectId | None]:
-        """The subject that each alias leads to; None where there is none. Makes nothing."""
-        asked = [self.digests_of(alias) for alias in aliases]
-        digests = [digest for versions in asked for digest in versions]
-        known = {
-            digest: SubjectId(subject_id)
-            async for digest, subject_id in _sql.find_subjects(connection, digests=digests)
-        }
-        return [
-            next((known[digest] for digest in versions if digest in known), None)
-            for versions in asked
-        ]
-
     async def everybody(
         self, connection: Connection, aliases: Sequence[Alias]
     ) -> list[tuple[Person, ...]]:

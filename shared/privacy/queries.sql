@@ -57,9 +57,6 @@ from keyring.identify(
 select place
 from keyring.add_aliases(:subject_ids, :kinds, :digests, :old_digests, :old_places, :made_with);
 
--- name: find_subjects(digests)
-select digest, subject_id from keyring.find_subjects(:digests);
-
 -- name: find_everybody(digests)
 select digest, person, subject_id from keyring.find_everybody(:digests);
 

@@ -42,6 +42,7 @@ from tests.canary.searcher import Searcher
 from tests.canary.stack import Said, Stack
 from tests.canary.survey import files_below
 from tests.support.opened import data_keys
+from tests.support.people import whom_it_leads_to
 from tests.support.topics import read_topic
 
 _CIPHERTEXT_AT: Final = 1 + 16
@@ -62,7 +63,9 @@ async def find_subject(stack: Stack, email: str) -> SubjectId:
         open_parts(_settings(stack), service="audit") as parts,
         parts.pool.acquire() as connection,
     ):
-        (subject_id,) = await parts.privacy.people.find(connection, [Alias("email", email)])
+        (subject_id,) = await whom_it_leads_to(
+            parts.privacy.people, connection, [Alias("email", email)]
+        )
     if subject_id is None:
         raise LookupError("the keyring knows nobody by this address")
     return subject_id

@@ -22,6 +22,7 @@ from shared.runtime.ids import new_id
 from tests.consent.answering import participation
 from tests.support.facts import NOON, WEBSITE, Facts
 from tests.support.messaging import until
+from tests.support.people import whom_it_leads_to
 from tests.support.waiting import somebody_waits, until_somebody_waits
 from tests.support.work import Work
 
@@ -73,7 +74,9 @@ async def test_a_withdrawal_and_an_answer_do_not_hold_what_registrations_wait_fo
     known = await work.rows("select subject_id from consent_state order by subject_id")
     ahead, behind = [SubjectId(row["subject_id"]) for row in known]
     async with work.parts.pool.acquire() as connection:
-        (aino,) = await work.parts.privacy.people.find(connection, [Alias("email", AINO)])
+        (aino,) = await whom_it_leads_to(
+            work.parts.privacy.people, connection, [Alias("email", AINO)]
+        )
     first, second = (AINO, EERO) if aino == ahead else (EERO, AINO)
     batch: list[Message[Any]] = [_withdrawal(facts, second), _contact(facts, first)]
 

@@ -30,6 +30,7 @@ from shared.runtime.ids import new_id
 from shared.runtime.secrets import SecretsFolder
 from tests.consent.answering import EMAIL, HOUR, NAME, consent, states, submitted, withdrawal
 from tests.support.facts import NOON, WEBSITE, Facts
+from tests.support.people import whom_it_leads_to
 from tests.support.work import Work
 
 
@@ -135,7 +136,9 @@ async def test_every_order_of_a_yes_a_withdrawal_and_a_new_yes_ends_the_same(
 
 async def subject_of(work: Work, email: str) -> SubjectId:
     async with work.parts.pool.acquire() as connection:
-        (subject_id,) = await work.parts.privacy.people.find(connection, [Alias("email", email)])
+        (subject_id,) = await whom_it_leads_to(
+            work.parts.privacy.people, connection, [Alias("email", email)]
+        )
     assert subject_id is not None
     return subject_id
 

@@ -31,6 +31,7 @@ from tests.faults.answers import Answers
 from tests.faults.load import OFFERS
 from tests.faults.model import Model, canonical
 from tests.support.opened import data_keys
+from tests.support.people import whom_it_leads_to
 from tests.support.published import faults_of
 from tests.support.topics import read_topic
 
@@ -138,7 +139,9 @@ class Witness:
             service="registration",
             wrappers=KeyWrappers.of(self._secrets.key_encryption_keys().values()),
         )
-        found = await privacy.people.find(connection, [Alias("email", email) for email in emails])
+        found = await whom_it_leads_to(
+            privacy.people, connection, [Alias("email", email) for email in emails]
+        )
         names.people = {
             subject: email for subject, email in zip(found, emails, strict=True) if subject
         }

@@ -16,7 +16,7 @@ from aiokafka.errors import CorruptRecordException
 
 from shared.contract.message import Message
 from shared.messaging.kafka import FETCH_BYTES_A_RECORD, _Reader
-from shared.messaging.memory import MemoryRecord
+from shared.messaging.kept_records import KeptRecord
 from tests.conftest import SettingsFactory, TopicFactory
 from tests.support.any_records import AnyRecord, send_together
 from tests.support.clusters import PARTITIONS, KafkaCluster, Sent
@@ -209,7 +209,7 @@ async def test_after_a_poll_that_failed_nothing_is_handed_over(
 ) -> None:
     """Else what comes next would be taken for what was to be read next."""
     place = TopicPartition("topic", 0)
-    later = {place: [MemoryRecord("topic", 0, 105, 0, None, None, ())]}
+    later = {place: [KeptRecord("topic", 0, 105, 0, None, None, ())]}
     found: list[Any] = [ValueError(), later]
     told: list[str] = []
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from shared.contract.codec import PassesOver
 from shared.contract.message import Envelope, Fault, Message, PassedOver, Record, Undecodable
-from shared.messaging.memory import MemoryRecord
+from shared.messaging.kept_records import KeptRecord
 from shared.messaging.partitioning import partition_of_key
 from shared.messaging.places import key_of, partition_of, place_of
 from shared.messaging.planning import (
@@ -45,9 +45,9 @@ async def second(tx: Transaction, messages: Sequence[Message[Any]]) -> None:
 ORDER: dict[Handler, int] = {first: 0, second: 1}
 
 
-def record(offset: int = 0, key: bytes | None = b"k", partition: int = 0) -> MemoryRecord:
+def record(offset: int = 0, key: bytes | None = b"k", partition: int = 0) -> KeptRecord:
     milliseconds = int(NOON.timestamp() * 1000)
-    return MemoryRecord("inbound", partition, offset, milliseconds, key, b"{}", ())
+    return KeptRecord("inbound", partition, offset, milliseconds, key, b"{}", ())
 
 
 def message(at: datetime | None = None, offset: int = 0) -> Message[Any]:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.contract.message import Envelope, Message
-from shared.messaging.memory import MemoryRecord
+from shared.messaging.kept_records import KeptRecord
 from shared.messaging.planning import Group, Taken
 from shared.messaging.processing import MOST_SAVEPOINTS, Search, TooManySavepointsError
 from shared.messaging.round import Round
@@ -65,7 +65,7 @@ async def searched(count: int, failing: set[int], marked: set[int]) -> tuple[Tab
 
 
 def _taken(number: int, handler: Handler) -> Taken:
-    record = MemoryRecord("inbound", 0, number, 0, str(number).encode(), b"", ())
+    record = KeptRecord("inbound", 0, number, 0, str(number).encode(), b"", ())
     data = TYPES.told.model_validate({"number": number})
     message = Message(record, Envelope(str(number), "s", "Told", 1), data)
     return Taken(

@@ -10,7 +10,7 @@ import pytest
 
 from shared.contract.message import Envelope, Message
 from shared.contract.topics import MAX_MESSAGE_BYTES
-from shared.messaging.memory import MemoryRecord
+from shared.messaging.kept_records import KeptRecord
 from shared.messaging.unit_of_work import Speaker, Transaction, Unsayable, topics_said_by
 from tests.support.messaging import Types
 
@@ -25,7 +25,7 @@ def transaction() -> Transaction:
 
 
 def message(source: str, identity: str) -> Message[Any]:
-    record = MemoryRecord("inbound", 3, 14, 0, b"k", b"", ())
+    record = KeptRecord("inbound", 3, 14, 0, b"k", b"", ())
     envelope = Envelope(identity, source, "Told", 1)
     return Message(record, envelope, TYPES.told.model_validate({"number": 1}))
 

@@ -16,6 +16,7 @@ from shared.privacy.privacy import Privacy
 from shared.privacy.subjects import Alias, Person
 from shared.privacy.values import ToSeal
 from tests.privacy.conftest import NOW, Connect, SpokenTransaction, WithPeppers
+from tests.support.people import whom_it_leads_to
 from tests.support.waiting import until_somebody_waits
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -53,7 +54,7 @@ async def test_an_address_that_somebody_has_leads_there_and_is_the_persons_too(
     who, other = await known(privacy, intake, OLD, OTHER)
     assert await privacy.people.add(intake, [(who, OTHER)]) == [True]
     assert await whom(privacy, intake, OTHER) == ((other,), (who,))
-    assert await privacy.people.find(intake, [OTHER]) == [other]
+    assert await whom_it_leads_to(privacy.people, intake, [OTHER]) == [other]
 
 
 async def test_of_several_who_come_with_one_address_nobody_is_left_out(

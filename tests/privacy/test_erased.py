@@ -21,6 +21,7 @@ from shared.privacy.records import KEPT
 from shared.privacy.subjects import Alias, Person
 from shared.privacy.values import ToSeal
 from tests.privacy.conftest import NOW, Connect, SpokenTransaction
+from tests.support.people import whom_it_leads_to
 from tests.support.waiting import until_somebody_waits
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -56,13 +57,13 @@ async def test_who_comes_back_before_an_erasure_is_at_its_end_is_not_erased(
     await office.announce(tx, Scope((who,)), NOW)
     if before == "destroyed":
         await erased(office, tx, who)
-        assert await privacy.people.find(intake, [OLD]) == [None]
+        assert await whom_it_leads_to(privacy.people, intake, [OLD]) == [None]
     assert await privacy.seal(intake, [contact(who, days=1)], at=NOW) != [None]
     await erased(office, tx, who)
-    assert await privacy.people.find(intake, [OLD]) == [who]
+    assert await whom_it_leads_to(privacy.people, intake, [OLD]) == [who]
     assert await office.everybody(tx.connection, OLD) == ((who,),)
     assert await office.destroy(tx, Scope((who,)), NOW + timedelta(days=1)) == {"contact": 1}
-    assert await privacy.people.find(intake, [OLD]) == [None]
+    assert await whom_it_leads_to(privacy.people, intake, [OLD]) == [None]
 
 
 async def each_waits_for_the_other(
@@ -122,10 +123,10 @@ async def test_a_person_of_whom_one_subject_is_alive_is_not_erased(
     person = await one_person(privacy, intake, tx, office)
     await privacy.seal(intake, [contact(one) for one in person], at=NOW)
     assert await office.destroy(tx, Scope(person), NOW) == {"contact": 2}
-    assert await privacy.people.find(intake, [OLD, NEW]) == [None, None]
+    assert await whom_it_leads_to(privacy.people, intake, [OLD, NEW]) == [None, None]
     # A registration of either changes, as it may where a source knows the subject by its number.
     assert await privacy.seal(intake, [contact(person[whose], days=1)], at=NOW) != [None]
-    assert await privacy.people.find(intake, [OLD, NEW]) == [person[0], person[0]]
+    assert await whom_it_leads_to(privacy.people, intake, [OLD, NEW]) == [person[0], person[0]]
     assert await office.everybody(tx.connection, OLD) == (person,)
     await office.destroy(tx, Scope(person), NOW)
     assert await office.everybody(tx.connection, OLD) == (person,)
@@ -170,7 +171,7 @@ async def test_nobody_is_linked_with_who_is_erased(
     said = len(tx.said)
     for alias in (NEW, OLD, Alias("email", "never-seen@example.org")):
         assert await office.link(tx, alias, gone, reason) == "erased"
-    assert await privacy.people.find(intake, [NEW]) == [lives]
+    assert await whom_it_leads_to(privacy.people, intake, [NEW]) == [lives]
     assert len(tx.said) == said
     # The address that nobody had is still free.
     assert await subject(privacy, intake, Alias("email", "never-seen@example.org")) != gone

@@ -17,6 +17,7 @@ from shared.runtime.ids import SHARED_BYTES
 from shared.runtime.settings import ServiceSettings
 from tests.conftest import SettingsFactory
 from tests.privacy.conftest import Connect, WithPeppers
+from tests.support.people import whom_it_leads_to
 from tests.support.waiting import somebody_waits
 from tests.support.work import NO_KAFKA
 
@@ -74,10 +75,10 @@ async def test_looking_up_makes_nobody(
     connection: asyncpg.Connection[asyncpg.Record],
     administrator: asyncpg.Connection[asyncpg.Record],
 ) -> None:
-    assert await privacy.people.find(connection, [email("a@example.org")]) == [None]
+    assert await whom_it_leads_to(privacy.people, connection, [email("a@example.org")]) == [None]
     (subject,) = await privacy.people.identify(connection, [[email("a@example.org")]])
-    assert await privacy.people.find(
-        connection, [email("A@example.org"), email("b@example.org")]
+    assert await whom_it_leads_to(
+        privacy.people, connection, [email("A@example.org"), email("b@example.org")]
     ) == [
         subject,
         None,
@@ -96,8 +97,8 @@ async def test_a_known_number_wins_over_the_address(
     )
     assert moved == first != other
     assert moved_to_a_new_one == first
-    assert await privacy.people.find(
-        connection, [email("b@example.org"), email("c@example.org")]
+    assert await whom_it_leads_to(
+        privacy.people, connection, [email("b@example.org"), email("c@example.org")]
     ) == [
         other,
         first,
@@ -292,7 +293,9 @@ async def test_what_an_older_pepper_knows_is_found_and_carried_over(
     old, new = b"o" * 32, b"n" * 32
     person = [number("1"), email("a@example.org")]
     (before,) = await with_peppers(old).people.identify(connection, [person])
-    assert await with_peppers(new, old).people.find(connection, [person[1]]) == [before]
+    assert await whom_it_leads_to(with_peppers(new, old).people, connection, [person[1]]) == [
+        before
+    ]
     (between,) = await with_peppers(new, old).people.identify(connection, [person])
     (after,) = await with_peppers(new).people.identify(connection, [person])
     assert before == between == after
@@ -311,6 +314,8 @@ async def test_a_service_that_only_finds_cannot_make_subjects(
     privacy_of: PrivacyOf, connect: Connect
 ) -> None:
     audit = await connect("audit")
-    assert await privacy_of("audit").people.find(audit, [email("a@example.org")]) == [None]
+    assert await whom_it_leads_to(privacy_of("audit").people, audit, [email("a@example.org")]) == [
+        None
+    ]
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await privacy_of("audit").people.identify(audit, [[email("a@example.org")]])

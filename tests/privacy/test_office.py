@@ -26,6 +26,7 @@ from shared.privacy.privacy import Privacy
 from shared.privacy.subjects import Alias
 from shared.privacy.values import ToOpen, ToSeal
 from tests.privacy.conftest import NOW, Connect, SpokenTransaction, WithPeppers
+from tests.support.people import whom_it_leads_to
 from tests.support.waiting import until_somebody_waits
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -227,7 +228,7 @@ async def test_what_was_known_under_an_older_pepper_is_linked_under_the_newest(
     assert await office.everybody(tx.connection, OLD) == ((who, other),)
     assert await office.unlink(tx, NEW, who, "address-given-up")
     for peppers in ((b"n" * 32,), (b"o" * 32,)):
-        assert await with_peppers(*peppers).people.find(intake, [NEW]) == [None]
+        assert await whom_it_leads_to(with_peppers(*peppers).people, intake, [NEW]) == [None]
     assert await both.people.everybody(intake, [OLD, NEW]) == [((who, other),), ()]
 
 
@@ -246,7 +247,9 @@ async def test_the_erased_are_found_by_the_audit_service_alone(
     who = await subject(privacy, intake, OLD)
     await erased(office, tx, who)
     for service in ("registration", "consent", "retention"):
-        assert await privacy_of(service).people.find(await connect(service), [OLD]) == [None]
+        assert await whom_it_leads_to(
+            privacy_of(service).people, await connect(service), [OLD]
+        ) == [None]
     audit = await connect("audit")
     assert await privacy_of("audit").people.everybody_ever(audit, OLD) == ((who,),)
     for service in ("registration", "retention"):
@@ -257,9 +260,9 @@ async def test_the_erased_are_found_by_the_audit_service_alone(
     assert await subject(privacy, intake, OLD) == who
     late, new = (ToSeal(who, "contact", "event:a", {}, at=NOW + timedelta(days=n)) for n in (0, 1))
     assert await privacy.seal(intake, [late], at=NOW) == [None]
-    assert await privacy.people.find(intake, [OLD]) == [None]
+    assert await whom_it_leads_to(privacy.people, intake, [OLD]) == [None]
     assert await privacy.seal(intake, [new], at=NOW) != [None]
-    assert await privacy.people.find(intake, [OLD]) == [who]
+    assert await whom_it_leads_to(privacy.people, intake, [OLD]) == [who]
 
 
 async def retire(
@@ -292,7 +295,7 @@ async def test_when_no_older_fact_can_come_whoever_comes_with_the_address_is_som
     before = NOW - RETIRED_AFTER - timedelta(seconds=1)
     assert await retire(office, tx, administrator, before) == 2
     assert await office.retire(tx.connection, NOW) == 0
-    assert await privacy.people.find(intake, [OTHER]) == [sharer]
+    assert await whom_it_leads_to(privacy.people, intake, [OTHER]) == [sharer]
     again = await subject(privacy, intake, OLD)
     assert again != who
     assert await privacy_of("audit").people.everybody_ever(audit, OLD) == ((again,), (who,))
@@ -328,7 +331,7 @@ async def test_after_the_period_nothing_leads_from_an_address_to_old_entries(
     audit = await connect("audit")
     assert await privacy_of("audit").people.everybody_ever(audit, OLD) == ()
     assert await privacy_of("audit").people.everybody_ever(audit, NEW) == ((stays,),)
-    assert await privacy.people.find(intake, [OLD]) == [None]
+    assert await whom_it_leads_to(privacy.people, intake, [OLD]) == [None]
     assert await traces(administrator, digests) == []
     assert await subject(privacy, intake, OLD) != who
 

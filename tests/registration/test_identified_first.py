@@ -20,6 +20,7 @@ from shared.messaging.unit_of_work import Transaction
 from shared.privacy.subjects import Alias
 from shared.runtime.database import Connection
 from tests.registration.conftest import FORM, Front, form_field
+from tests.support.people import whom_it_leads_to
 from tests.support.waiting import until_somebody_waits
 
 
@@ -157,7 +158,9 @@ async def test_of_an_event_that_is_full_and_nobody_leaves_nobody_is_made_known(
     await front.take(front.taken_back(2), front.submitted(3))
     async with front.pool.acquire() as connection:
         people = front.desk.privacy.people
-        assert await people.find(connection, [Alias("email", "p3@example.org")]) == [None]
+        assert await whom_it_leads_to(people, connection, [Alias("email", "p3@example.org")]) == [
+            None
+        ]
 
 
 async def test_an_address_that_the_form_asks_for_no_more_is_no_fault(front: Front) -> None:
@@ -211,4 +214,6 @@ async def test_of_a_refused_announcement_nobody_is_made_known(front: Front) -> N
     assert await front.outcomes() == {"waiting": 1, "dead_letter": 1}
     async with front.pool.acquire() as connection:
         people = front.desk.privacy.people
-        assert await people.find(connection, [Alias("email", "p1@example.org")]) == [None]
+        assert await whom_it_leads_to(people, connection, [Alias("email", "p1@example.org")]) == [
+            None
+        ]

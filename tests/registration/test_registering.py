@@ -14,6 +14,7 @@ from shared.contract.registration import (
 )
 from shared.privacy.subjects import Alias
 from tests.registration.conftest import FORM, WEBSITE, Front, consent, form_field
+from tests.support.people import whom_it_leads_to
 
 
 async def test_an_announced_event_can_be_registered_for(front: Front) -> None:
@@ -148,7 +149,10 @@ async def test_nobody_is_made_known_for_a_number_that_is_answered_already(front:
     await front.take(front.submitted(1, answers={"email": "later@example.org"}))
     aliases = [Alias("email", f"{name}@example.org") for name in ("behind", "later")]
     async with front.pool.acquire() as connection:
-        assert await front.desk.privacy.people.find(connection, aliases) == [None, None]
+        assert await whom_it_leads_to(front.desk.privacy.people, connection, aliases) == [
+            None,
+            None,
+        ]
     assert await front.outcomes() == {"accepted": 4}
 
 

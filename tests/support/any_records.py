@@ -15,7 +15,7 @@ from shared.messaging.partitioning import partition_of_key
 Header = tuple[str | bytes, bytes | None]
 
 _STANDS_IN = "\x7f"
-_CHECKSUM_AT, _CHECKED_FROM = 17, 21
+_CHECKSUM_AT, _CHECKED_FROM, _RECORDS_FROM = 17, 21, 61
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def batch_of(records: Sequence[AnyRecord], *, gzip: bool = False) -> bytearray:
 
 def with_names(batch: bytearray, names: Sequence[str | bytes]) -> bytearray:
     """The batch with those names that are bytes in their places, and the checksum of that."""
-    at = 0
+    at = _RECORDS_FROM  # before them checksum and times may have any bytes
     for name in names:
         if isinstance(name, bytes):
             at = batch.index(_STANDS_IN.encode() * len(name), at)

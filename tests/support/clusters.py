@@ -12,9 +12,9 @@ import orjson
 from aiokafka import AIOKafkaProducer
 
 from shared.messaging.kafka import KafkaTransport
-from shared.messaging.memory import MemoryBroker, MemoryTransport
 from shared.messaging.transport import Transport
 from shared.runtime.settings import ServiceSettings
+from tests.support.memory import MemoryBroker, MemoryTransport
 from tests.support.topics import read_topic
 
 PARTITIONS = 4

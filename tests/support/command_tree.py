@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
+from unittest.mock import patch
 
 import typer
 from typer._click import Command, Context
@@ -16,7 +18,9 @@ Path = tuple[str, ...]
 
 def tree() -> Mapping[Path, Command]:
     """Groups and commands, `steward` itself under no words."""
-    return dict(_below(typer.main.get_command(app), ()))
+    # Where one of them would find its system, no test is told.
+    with patch.dict(os.environ):
+        return dict(_below(typer.main.get_command(app), ()))
 
 
 def _below(command: Command, path: Path) -> Iterator[tuple[Path, Command]]:

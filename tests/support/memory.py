@@ -18,6 +18,7 @@ from aiokafka.errors import (
 )
 
 from shared.contract.message import Record
+from shared.messaging.kept_records import KeptRecord
 from shared.messaging.partitioning import partition_of_key
 from shared.messaging.places import Partition
 from shared.messaging.store import OutboxRow
@@ -25,23 +26,10 @@ from shared.messaging.transport import Bounds, Listener, Producer, Stopping
 from shared.runtime.clock import Clock, utc_now
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryRecord:
-    """A record in the log. `timestamp` is in milliseconds since 1970."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes | None], ...]
-
-
 @dataclass(slots=True)
 class _PartitionLog:
     start: int = 0
-    records: list[MemoryRecord] = field(default_factory=list)
+    records: list[KeptRecord] = field(default_factory=list)
 
     @property
     def end(self) -> int:
@@ -93,7 +81,7 @@ class MemoryBroker:
         except KeyError:
             raise UnknownTopicOrPartitionError from None
 
-    def records(self, topic: str) -> list[MemoryRecord]:
+    def records(self, topic: str) -> list[KeptRecord]:
         """All records of a topic, partition by partition."""
         return [
             record
@@ -109,7 +97,7 @@ class MemoryBroker:
         value: bytes | None,
         headers: Sequence[tuple[str, bytes | None]],
         partition: int | None = None,
-    ) -> MemoryRecord:
+    ) -> KeptRecord:
         numbers = [number for name, number in self._logs if name == topic]
         if not numbers:
             raise UnknownTopicOrPartitionError
@@ -117,7 +105,7 @@ class MemoryBroker:
             partition = partition_of_key(key, len(numbers))
         log = self._logs[topic, partition]
         at = int(self._now().timestamp() * 1000)
-        record = MemoryRecord(topic, partition, log.end, at, key, value, tuple(headers))
+        record = KeptRecord(topic, partition, log.end, at, key, value, tuple(headers))
         log.records.append(record)
         async with self.written:
             self.written.notify_all()
