@@ -7,7 +7,7 @@
 select pg_advisory_xact_lock(1919248499, bucket) from unnest(:buckets::integer[]) as bucket;
 
 -- name: events_by_reference(references_)
-select id, source, number, reference, version, sequence, status, offer::text as offer,
+select id, source, reference, version, sequence, status, offer::text as offer,
        places_taken, waitlisted, last_in_line, cancelled_at,
        exists (
            select from waiting_message where waiting_message.awaits_event = event.reference
@@ -16,7 +16,7 @@ select id, source, number, reference, version, sequence, status, offer::text as 
  where reference = any(:references_::bytea[]);
 
 -- name: events_by_id(ids)
-select id, source, number, reference, version, sequence, status, offer::text as offer,
+select id, source, reference, version, sequence, status, offer::text as offer,
        places_taken, waitlisted, last_in_line, cancelled_at,
        false as has_backlog
   from event
@@ -81,14 +81,14 @@ select * from unnest(:references_::bytea[], :events::uuid[], :reasons::text[],
 
 -- name: registrations_by_reference(references_)
 select id, source, reference, subject_id, event_id, status, language, personal::text as personal,
-       consents::text as consents, share_fields::text as share_fields, version, cancelled_by,
+       consents::text as consents, share_fields::text as share_fields, cancelled_by,
        coalesce(waited_since, registered_at) as collected_at
   from registration
  where reference = any(:references_::bytea[]);
 
 -- name: registrations_of(event_id, subject_ids)
 select id, source, reference, subject_id, event_id, status, language, personal::text as personal,
-       consents::text as consents, share_fields::text as share_fields, version, cancelled_by,
+       consents::text as consents, share_fields::text as share_fields, cancelled_by,
        coalesce(waited_since, registered_at) as collected_at
   from registration
  where event_id = :event_id::uuid and subject_id = any(:subject_ids::uuid[])
@@ -301,13 +301,13 @@ select * from unnest(:subjects::uuid[], :purposes::text[], :given::boolean[],
     or greatest(excluded.last_no_at, known.last_no_at) is distinct from known.last_no_at;
 
 -- name: event_list()
-select id, source, number, reference, version, sequence, status, offer::text as offer,
+select id, source, reference, version, sequence, status, offer::text as offer,
        places_taken, waitlisted, last_in_line, cancelled_at, false as has_backlog
   from event
  order by ends_at, id;
 
 -- name: event_named(number, id)
-select id, source, number, reference, version, sequence, status, offer::text as offer,
+select id, source, reference, version, sequence, status, offer::text as offer,
        places_taken, waitlisted, last_in_line, cancelled_at, false as has_backlog
   from event
  where number = :number::text or id = :id::uuid

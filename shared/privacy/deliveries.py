@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final, Literal, Protocol, TypedDict
+from typing import Any, Final, Literal, Protocol
 from uuid import UUID
 
 import structlog
@@ -31,6 +31,7 @@ from shared.privacy.disclosure import (
     disclosure_of,
     lacking,
 )
+from shared.privacy.entry_head import EntryHead, entry_head
 from shared.privacy.handover import TRY_LASTS
 from shared.privacy.handovers import Delivery, Handover, handovers_of
 from shared.privacy.hearing import is_behind
@@ -112,13 +113,6 @@ def told(result: Result) -> str:
                 f"It is not delivered ({why}), and that is recorded:"
                 f" `steward disclosures resume {result.delivery.id}` tries once more."
             )
-
-
-class _EntryHead(TypedDict):
-    at: datetime
-    actor: str
-    plan_digest: str
-    service: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,13 +358,8 @@ class Deliveries:
         )
         return Result("waits", delivery, BEHIND)
 
-    def _entry(self, tx: Transaction) -> _EntryHead:
-        return {
-            "at": tx.now,
-            "actor": self.actor,
-            "plan_digest": self.privacy.plan.digest,
-            "service": self.privacy.service,
-        }
+    def _entry(self, tx: Transaction) -> EntryHead:
+        return entry_head(tx, self.privacy, self.actor)
 
 
 def _delivery(row: Mapping[str, Any]) -> Delivery:

@@ -98,7 +98,7 @@ update delivery set tries = tries - 1, next_try_at = :at, unsure = :unsure, reas
 
 -- name: listed(states)
 select h.disclosure_id, h.delivery_id, h.recipient, h.purpose, h.event_id, h.people, h.actor,
-       h.state, coalesce(h.reason, d.reason) as reason, h.made_at, h.ended_at, d.way, d.tries,
+       h.state, coalesce(h.reason, d.reason) as reason, h.made_at, d.way, d.tries,
        d.next_try_at
   from handover h join delivery d using (delivery_id)
  where h.state = any(:states::text[])

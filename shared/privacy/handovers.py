@@ -108,7 +108,6 @@ class Listed:
     state: str
     reason: str | None
     made_at: datetime
-    ended_at: datetime | None
     way: Way
     tries: int
     next_try_at: datetime | None

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
-from typing import Final, Literal, TypedDict, get_args
+from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 from shared.contract.audit import (
@@ -26,6 +26,7 @@ from shared.contract.types import EventId, SubjectId
 from shared.privacy import keyring
 from shared.privacy.attempts import Attempts, take_attempts
 from shared.privacy.disclosure import Transaction
+from shared.privacy.entry_head import EntryHead, entry_head
 from shared.privacy.errors import NotInPlanError, ScopeError
 from shared.privacy.keyring import KeyName
 from shared.privacy.privacy import Privacy
@@ -48,17 +49,8 @@ nothing of theirs is kept, and now both are; `known`: it led there already; `tak
 and the reason is not one for which it may be taken from there; `erased`: who is erased is linked
 with nobody."""
 UnlinkReason = Literal["address-given-up", "linked-by-mistake", "entered-by-mistake"]
-LINK_REASONS: Final[tuple[LinkReason, ...]] = get_args(LinkReason)
-UNLINK_REASONS: Final[tuple[UnlinkReason, ...]] = get_args(UnlinkReason)
 
 _sql = queries("queries.sql", __file__)
-
-
-class _EntryHead(TypedDict):
-    at: datetime
-    actor: str
-    plan_digest: str
-    service: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,13 +348,8 @@ class PrivacyOffice:
     def _zone(self) -> ZoneInfo:
         return ZoneInfo(self._privacy.plan.organisation.time_zone)
 
-    def _entry(self, tx: Transaction) -> _EntryHead:
-        return {
-            "at": tx.now,
-            "actor": self._actor,
-            "plan_digest": self._privacy.plan.digest,
-            "service": self._privacy.service,
-        }
+    def _entry(self, tx: Transaction) -> EntryHead:
+        return entry_head(tx, self._privacy, self._actor)
 
 
 def _by_category(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:

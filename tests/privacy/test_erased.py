@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 from uuid import UUID
 
 import asyncpg
@@ -15,7 +15,7 @@ import pytest
 from shared.contract.audit import SubjectLinked
 from shared.contract.topics import INBOUND_KEPT
 from shared.contract.types import EventId, SubjectId
-from shared.privacy.office import LINK_REASONS, RETIRED_AFTER, LinkReason, PrivacyOffice, Scope
+from shared.privacy.office import RETIRED_AFTER, LinkReason, PrivacyOffice, Scope
 from shared.privacy.privacy import Privacy
 from shared.privacy.records import KEPT
 from shared.privacy.subjects import Alias, Person
@@ -158,7 +158,7 @@ async def test_an_erasure_of_one_subject_alone_erases_no_person(
     assert await office.everybody(tx.connection, OLD) == ((first, second),)
 
 
-@pytest.mark.parametrize("reason", LINK_REASONS)
+@pytest.mark.parametrize("reason", get_args(LinkReason))
 async def test_nobody_is_linked_with_who_is_erased(
     privacy: Privacy,
     intake: Connection,
