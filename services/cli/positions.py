@@ -38,7 +38,7 @@ class Found:
             "service": self.service,
             "topic": topic,
             "partition": number,
-            "position": position.next_offset,
+            "position": None if position.of_another_log else position.next_offset,
             "start": position.bounds.start,
             "end": position.bounds.end,
             "lag": position.lag,
@@ -117,7 +117,8 @@ def _ask(one: Found, place: str) -> None:
     if not sys.stdin.isatty():
         raise typer.BadParameter("nobody is here to ask: add --yes", param_hint="--yes")
     position = one.position
-    move = f"from {position.next_offset} to {position.bounds.start}"
+    stored = "" if position.of_another_log else f"from {position.next_offset} "
+    move = f"{stored}to {position.bounds.start}"
     typer.confirm(f"Set {place} {move}? Then {_lost(one)}", abort=True)
 
 
@@ -171,7 +172,8 @@ def _draw(found: Sequence[Found]) -> None:
     for one in found:
         position = one.position
         topic, number = position.partition
-        numbers = (number, position.next_offset, position.bounds.start, position.bounds.end)
+        stored = "none" if position.of_another_log else position.next_offset
+        numbers = (number, stored, position.bounds.start, position.bounds.end)
         gap = f"[red]stands still: {_lost(one)}[/]" if position.gap else ""
         table.add_row(one.service, topic, *map(str, numbers), str(position.lag), gap)
     Console(highlight=False).print(table)

@@ -78,13 +78,19 @@ async def test_a_list_shows_positions_beside_the_log_and_fails_where_there_is_a_
     assert "stands still: 2 messages before it were deleted unread" in drawn.out
 
 
+@pytest.mark.parametrize(("stored", "shown"), [(50, 50), (-1, None)])
 async def test_a_log_that_was_made_anew_is_a_gap_of_which_nobody_knows_what_is_lost(
-    world: World,
+    world: World, stored: int, shown: int | None
 ) -> None:
-    await world.admin.execute("update position set next_offset = 50 where partition = 1")
+    await world.admin.execute("update position set next_offset = $1 where partition = 1", stored)
     answered = await steward(world, "list", "--gaps", "--service", SCHEMA, "--json")
-    shown = orjson.loads(answered.out)
-    assert (shown["partition"], shown["lag"], shown["lost"]) == (1, 1, None)
+    found = orjson.loads(answered.out)
+    assert (found["partition"], found["position"]) == (1, shown)
+    assert (found["lag"], found["lost"]) == (1, None)
+    drawn = await steward(world, "list", "--gaps", "--topic", world.inbound)
+    assert "what an earlier one had it will not see" in drawn.out
+    answered = await steward(world, "resume", *at(world, 1), "--yes")
+    assert (answered.code, await position(world)) == (0, 4)
 
 
 async def test_a_partition_that_stands_still_goes_on_while_its_service_runs(world: World) -> None:
