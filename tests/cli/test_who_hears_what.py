@@ -10,6 +10,7 @@ from importlib.util import find_spec
 import pytest
 
 from services.cli.niceness import GIVES_WAY, niceness_of
+from services.cli.positions import SAY_AGAIN
 from services.cli.processes import PROCESSES
 from services.cli.schemas import SERVICES
 from shared.contract.registry import REGISTRY
@@ -74,6 +75,7 @@ def test_whoever_says_facts_can_say_them_again(spec: ServiceSpec) -> None:
     known = find_spec(commands) and importlib.import_module(commands).app.registered_commands
     again = {command.callback.__name__ for command in known or ()} & {"republish"}
     assert bool(again) == says
+    assert own <= set(SAY_AGAIN) if says else own.isdisjoint(SAY_AGAIN)
 
 
 def _sources() -> Iterator[ast.AST]:
