@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from services.cli.choosing import Service, chosen, settings_of
 from services.cli.schemas import SERVICES
+from shared.contract.topics import TOPICS
+from shared.runtime.confirming import confirm, see_that_somebody_is_asked
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer
 
     from shared.messaging.positions import Position
     from shared.runtime.database import Pool
+
+SAY_AGAIN: Final = ("registration", "consent", "finance")
+"""Topics that the service of the same name can fill again: it has a command `republish`."""
 
 app = typer.Typer(
     help="Where each service reads on; let a partition go on.",
@@ -34,6 +38,12 @@ class Found:
     service: str
     position: Position
 
+    @property
+    def place(self) -> str:
+        """The partition, and whose position it is."""
+        topic, number = self.position.partition
+        return f"{topic}[{number}] of {self.service}"
+
     def document(self) -> dict[str, object]:
         """What a program gets to see of it."""
         position = self.position
@@ -42,7 +52,7 @@ class Found:
             "service": self.service,
             "topic": topic,
             "partition": number,
-            "position": position.next_offset,
+            "position": None if position.of_another_log else position.next_offset,
             "start": position.bounds.start,
             "end": position.bounds.end,
             "lag": position.lag,
@@ -88,41 +98,73 @@ def list_(
 def resume(
     service: Annotated[str, typer.Option(help=f"One of {', '.join(SERVICES)}.")],
     topic: Annotated[str, typer.Option(help="As `list` shows it.")],
-    partition: Annotated[int, typer.Option(min=0, help="As `list` shows it.")],
+    partition: Annotated[
+        int | None, typer.Option(min=0, help="As `list` shows it; else all that stand still.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Let a partition that stands still go on at the beginning of what its log has.
+    """Let partitions that stand still go on at the beginning of what their logs have.
 
     The service may run: it goes on by itself within seconds.
 
-    What was deleted it will not see: have it said again afterwards.
+    What was deleted it will not see. Have it said again first: what is said again stands in the log
+    by then, and no disclosure is decided before it is read.
 
-    Exit code 1: the partition does not stand still, or the answer was no.
+    Exit code 1: nothing stands still there, one has moved meanwhile, or the answer was no.
 
-    Example: steward positions resume --service finance --topic registration --partition 3
+    Examples: steward positions resume --service finance --topic registration --partition 3 ·
+    steward positions resume --service registration --topic consent
     """
     chosen(service)
-    place = f"{topic}[{partition}] of {service}"
     found = asyncio.run(_list((service,), topic))
-    one = next((one for one in found if one.position.partition == (topic, partition)), None)
-    if one is None or not one.position.gap:
-        state = "has no position yet" if one is None else "does not stand still"
-        typer.echo(f"{place} {state}; `steward positions list` shows what does", err=True)
+    there = [one for one in found if partition in (None, one.position.partition[1])]
+    standing = [one for one in there if one.position.gap]
+    if not standing:
+        place = topic if partition is None else f"{topic}[{partition}]"
+        _tell_nothing(f"{place} of {service}", there)
         raise typer.Exit(1)
+    if first := first_of_all(topic):
+        typer.echo(first, err=True)
     if not yes:
-        _ask(one, place)
-    if not asyncio.run(_resume(one)):
-        typer.echo(f"{place} has moved meanwhile; look again", err=True)
-        raise typer.Exit(1)
-    typer.echo(f"{place} goes on at {one.position.bounds.start}; {_lost(one)}")
+        _ask(standing)
+    gone_on = [_go_on(one) for one in standing]
+    raise typer.Exit(0 if all(gone_on) else 1)
 
 
-def _ask(one: Found, place: str) -> None:
-    if not sys.stdin.isatty():
-        raise typer.BadParameter("nobody is here to ask: add --yes", param_hint="--yes")
-    position = one.position
-    move = f"from {position.next_offset} to {position.bounds.start}"
-    typer.confirm(f"Set {place} {move}? Then {_lost(one)}", abort=True)
+def _tell_nothing(place: str, there: Sequence[Found]) -> None:
+    state = "does not stand still" if there else "has no position yet"
+    typer.echo(f"{place} {state}; `steward positions list` shows what does", err=True)
+
+
+def first_of_all(topic: str) -> str:
+    """What has to be done about what a topic has lost before its readers go on; empty: nothing."""
+    if topic in SAY_AGAIN:
+        return (
+            f"First of all `steward {topic} republish`, until it ends with exit code 0: it says"
+            " again what was lost. Whoever goes on before that decides by half of what was said."
+        )
+    if any(spec.name == topic and spec.inbound for spec in TOPICS):
+        return "What was lost upstream has to send again."
+    if topic == "audit":
+        return "Entries that were lost nobody can say again: see “A gap” in docs/operations.md."
+    return ""
+
+
+def _go_on(one: Found) -> bool:
+    if asyncio.run(_resume(one)):
+        typer.echo(f"{one.place} goes on at {one.position.bounds.start}; {_lost(one)}")
+        return True
+    typer.echo(f"{one.place} has moved meanwhile; look again", err=True)
+    return False
+
+
+def _ask(standing: Sequence[Found]) -> None:
+    see_that_somebody_is_asked()
+    for one in standing:
+        position = one.position
+        stored = "" if position.of_another_log else f"from {position.next_offset} "
+        typer.echo(f"{one.place}: {stored}to {position.bounds.start}; {_lost(one)}", err=True)
+    confirm("Let it go on there?")
 
 
 def _lost(one: Found) -> str:
@@ -175,7 +217,8 @@ def _draw(found: Sequence[Found]) -> None:
     for one in found:
         position = one.position
         topic, number = position.partition
-        numbers = (number, position.next_offset, position.bounds.start, position.bounds.end)
+        stored = "none" if position.of_another_log else position.next_offset
+        numbers = (number, stored, position.bounds.start, position.bounds.end)
         gap = f"[red]stands still: {_lost(one)}[/]" if position.gap else ""
         table.add_row(one.service, topic, *map(str, numbers), str(position.lag), gap)
     Console(highlight=False).print(table)

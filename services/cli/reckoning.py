@@ -115,7 +115,7 @@ def _progress(
         for position in orjson.loads(row["positions"])
     }
     mine = {partition: end for partition, end in ends.items() if partition.topic in topics}
-    done = sum(positions.get(partition, 0) for partition in mine)
+    done = sum(max(0, positions.get(partition, 0)) for partition in mine)
     return Progress(service, done, sum(mine.values()), row["outbox"], row["dead"], row["parked"])
 
 

@@ -20,6 +20,7 @@ _ELSEWHERE = {
         "services.audit.commands", "The log of disclosures: replay it, ask about a person.", True
     ),
     "consent": Lazy("services.consent.commands", "What a person agreed to.", True),
+    "finance": Lazy("services.finance.commands", "Invoices for events with a fee.", True),
     "retention": Lazy("services.retention.commands", "What is due for erasure, and when.", True),
     "subjects": Lazy(
         "services.cli.subjects", "Who is known by which address: show, link, unlink, forget.", True

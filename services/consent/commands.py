@@ -9,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from services.consent.domain import Answer
+    from shared.messaging.republishing import SaidAgain
 
 app = typer.Typer(help="What a person agreed to.", no_args_is_help=True, add_completion=False)
 
@@ -60,6 +61,35 @@ def check(
         why = _WHY[answer.reason].format(since=since, basis=basis)
         typer.echo(f"{'may be used' if answer.may_be_used else 'may not be used'}: {why}")
     raise typer.Exit(0 if answer.may_be_used else 1)
+
+
+@app.command()
+def republish() -> None:
+    """Say again what holds of everybody's consents, for readers who missed it.
+
+    For each person and purpose the last answer and the last no. It ends once Kafka has all of it:
+    then a partition of the topic `consent` that stands still may go on (`steward positions`).
+
+    Exit code 1: Kafka has not, as the service does not run or Kafka is away.
+
+    Example: steward consent republish
+    """
+    said = asyncio.run(_republish())
+    typer.echo(said.told, err=said.waiting > 0)
+    raise typer.Exit(1 if said.waiting else 0)
+
+
+async def _republish() -> SaidAgain:
+    from services.consent.handlers.republish import republish_consents
+    from services.consent.settings import Settings
+    from shared.assembly import open_parts
+    from shared.contract.consent import TOPIC
+    from shared.messaging.republishing import SaidAgain, published, say_again
+    from shared.runtime.clock import utc_now
+
+    async with open_parts(Settings.load(), service="consent") as parts:
+        facts = await say_again(lambda: parts.work(now=utc_now()), republish_consents)
+        return SaidAgain(facts, await published(parts.pool, TOPIC))
 
 
 async def _ask(email: str, purpose: str) -> tuple[Answer, str]:

@@ -133,6 +133,37 @@ where
             )
     );
 
+-- name: standing_after(subject_id, purpose, most)
+-- What holds of the next people and purposes and, where that is a yes, the last no before it, which
+-- the yes does not undo for what was collected earlier. The no comes first.
+with page as (
+    select subject_id, purpose, state, record_id
+    from consent_state
+    where (subject_id, purpose) > (:subject_id::uuid, :purpose::text)
+    order by subject_id, purpose
+    limit :most::integer
+)
+select
+    record.subject_id, record.purpose, record.state, record.at, record.wording, record.language,
+    record.collected_by, record.source, record.origin, record.plan_digest
+from page
+cross join lateral (
+    (select * from consent_record where id = page.record_id)
+    union all
+    (
+        select *
+        from consent_record as no
+        where
+            page.state = 'given'
+            and no.subject_id = page.subject_id
+            and no.purpose = page.purpose
+            and no.state <> 'given'
+        order by no.at desc
+        limit 1
+    )
+) as record
+order by record.subject_id, record.purpose, record.at;
+
 -- name: states_of(subject_ids, purpose)
 select subject_id, state, at
 from consent_state

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
-from services.consent.domain import Held, Statement
+import asyncpg
+
+from services.consent.domain import Collected, Held, Statement
 from shared.contract.types import RegistrationId, Sealed, SubjectId
 from shared.contract.value_type import value_type
 from shared.runtime.database import Connection, queries
 
 _sql = queries("queries.sql", __file__)
+
+BEFORE_ALL: Final = UUID(int=0)
+"""Less than any id: to page from the beginning by an index."""
 
 
 @value_type
@@ -112,9 +118,31 @@ async def drop_contacts(
     await _sql.drop_contacts(connection, subject_ids=list(subject_ids), purposes=list(purposes))
 
 
+async def standing_after(
+    connection: Connection, after: tuple[SubjectId, str] | None, most: int
+) -> list[tuple[Statement, str]]:
+    """What holds of so many next people and purposes, each behind the last no before it, with the
+    digest of the plan that it was recorded under. `after` None: the first.
+    """
+    subject_id, purpose = after or (BEFORE_ALL, "")
+    rows = _sql.standing_after(connection, subject_id=subject_id, purpose=purpose, most=most)
+    return [(_statement(row), row["plan_digest"]) async for row in rows]
+
+
 async def states_of(
     connection: Connection, subject_ids: Collection[SubjectId], purpose: str
 ) -> dict[SubjectId, Held]:
     """What these people said last of one purpose; without those who said nothing."""
     rows = _sql.states_of(connection, subject_ids=list(subject_ids), purpose=purpose)
     return {SubjectId(row["subject_id"]): (row["state"], row["at"]) async for row in rows}
+
+
+def _statement(row: asyncpg.Record) -> Statement:
+    return Statement(
+        subject_id=SubjectId(row["subject_id"]),
+        purpose=row["purpose"],
+        state=row["state"],
+        collected=Collected(row["collected_by"], row["source"], row["origin"], row["at"]),
+        wording=row["wording"],
+        language=row["language"],
+    )

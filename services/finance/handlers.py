@@ -45,6 +45,8 @@ ACCOUNTING: Final = "accounting"
 BILLING: Final = "billing"
 CONTACT: Final = "contact"
 
+REPUBLISHED_AT_ONCE: Final = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -337,3 +339,16 @@ def _say(
             subject=invoice.subject_id,
             because=told[invoice.registration_id],
         )
+
+
+async def republish_invoices(
+    tx: Transaction, after: InvoiceId | None
+) -> tuple[int, InvoiceId | None]:
+    """Say some invoices and credit notes again, by id from `after` on; how many, and the last one.
+
+    None is ever changed, so that nothing has to be locked, and no order kept with those of now.
+    """
+    invoices = await store.invoices_after(tx.connection, after, REPUBLISHED_AT_ONCE)
+    for invoice in invoices:
+        tx.say(invoice.fact, key=invoice.subject_id, subject=invoice.subject_id, snapshot=True)
+    return len(invoices), invoices[-1].invoice_id if invoices else None

@@ -30,6 +30,15 @@ where
     )
 order by array_position(:registration_ids::uuid[], invoice.registration_id);
 
+-- name: invoices_after(after, most)
+select
+    invoice_id, financial_year_ends, position, credits, registration_id, subject_id, event_id,
+    unit, currency, net, vat, vat_class, vat_percent, issued_at
+from invoice
+where invoice_id > :after::uuid
+order by invoice_id
+limit :most::integer;
+
 -- name: issue(invoice_ids, numbers, financial_years, financial_year_ends, positions, kinds, credits, subject_ids, registration_ids, event_ids, units, currencies, nets, vats, vat_classes, vat_percents, references_, issued_ats)!
 insert into invoice (
     invoice_id, number, financial_year, financial_year_ends, position, kind, credits, subject_id,

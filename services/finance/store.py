@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
+from uuid import UUID
 
 import asyncpg
 
@@ -20,6 +22,9 @@ from shared.contract.types import (
 from shared.runtime.database import Connection, queries
 
 _sql = queries("queries.sql", __file__)
+
+BEFORE_ALL: Final = UUID(int=0)
+"""Less than any id: to page from the beginning by an index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,14 @@ async def to_credit(
     """The invoices of these registrations that nothing has taken back, in the order given."""
     rows = _sql.to_credit(connection, registration_ids=registrations)
     return [_invoice(row) async for row in rows]
+
+
+async def invoices_after(
+    connection: Connection, after: InvoiceId | None, most: int
+) -> list[Invoice]:
+    """So many next invoices and credit notes, by id. `after` None: the first."""
+    rows = _sql.invoices_after(connection, after=after or BEFORE_ALL, most=most)
+    return [_invoice(row, row["credits"]) async for row in rows]
 
 
 async def issue(
@@ -154,12 +167,12 @@ async def nameless(
     return {row["registration_id"]: (row["invoice_id"], row["context"]) async for row in rows}
 
 
-def _invoice(row: asyncpg.Record) -> Invoice:
+def _invoice(row: asyncpg.Record, takes_back: InvoiceId | None = None) -> Invoice:
     return Invoice(
         invoice_id=InvoiceId(row["invoice_id"]),
         year=FinancialYear(row["financial_year_ends"]),
         position=row["position"],
-        credits=None,
+        credits=takes_back,
         registration_id=RegistrationId(row["registration_id"]),
         subject_id=SubjectId(row["subject_id"]),
         event_id=EventId(row["event_id"]),

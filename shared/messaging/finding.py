@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from shared.messaging import store
-from shared.messaging.places import Partition
+from shared.messaging.places import IN_NO_LOG, Partition
 from shared.messaging.transport import Bounds, Log
 from shared.runtime.database import Pool, bounded_transaction, describe
 
@@ -49,7 +49,8 @@ class PositionFinder:
         """Stored positions and what the logs have. Where there is none yet: the log's beginning.
 
         Another process may still be at work on them: what looks like a gap is one only if its
-        position has stayed where it was.
+        position has stayed where it was. A log that ends before it is another one, and is noted as
+        such: when it has grown past the position, nothing would tell any more.
         """
         before: Mapping[Partition, int] = {}
         while True:
@@ -62,5 +63,9 @@ class PositionFinder:
                     await store.begin_positions(connection, new)
                 continue
             if all(stored[p] in bounds[p] or stored[p] == before.get(p) for p in partitions):
-                return {p: (stored[p], bounds[p]) for p in partitions}
+                other = {p: stored[p] for p in partitions if stored[p] > bounds[p].end}
+                if not other:
+                    return {p: (stored[p], bounds[p]) for p in partitions}
+                async with bounded_transaction(self._pool, self._limit_s) as connection:
+                    await store.begin(connection, other, dict.fromkeys(other, IN_NO_LOG), {})
             before = stored

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from shared.contract.message import Record
 
 Partition = tuple[str, int]
 """A topic and the number of a partition of it."""
+
+IN_NO_LOG: Final = -1
+"""The position in a partition whose log is not the one that was read before: less than any offset,
+so that nothing of it counts as read.
+"""
 
 Place = tuple[str, int, int]
 """A topic, the number of a partition of it, and an offset there."""

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer
 
 from shared.messaging import store
 from shared.messaging.offsets import bounds_of
-from shared.messaging.places import Partition
+from shared.messaging.places import IN_NO_LOG, Partition
 from shared.messaging.transport import Bounds
 from shared.runtime.database import Pool
 
@@ -28,6 +28,11 @@ class Position:
         return self.next_offset not in self.bounds
 
     @property
+    def of_another_log(self) -> bool:
+        """Whether it is known to be no place in this log, and so no offset."""
+        return self.next_offset == IN_NO_LOG
+
+    @property
     def lag(self) -> int:
         """Messages that the log has and the service has not taken."""
         first = self.bounds.start if self.gap else self.next_offset
@@ -36,9 +41,9 @@ class Position:
     @property
     def lost(self) -> int | None:
         """Messages that were deleted before the service took them; None: nobody can know, since
-        the log ends before the position and so is another one.
+        the log ends before the position, or did so when it was looked at, and is another one.
         """
-        if self.next_offset > self.bounds.end:
+        if self.of_another_log or self.next_offset > self.bounds.end:
             return None
         return max(0, self.bounds.start - self.next_offset)
 

@@ -124,6 +124,12 @@ where lane = :lane and id > :after
 order by id
 limit :most;
 
+-- name: last_said(topic)$
+select coalesce(max(id), 0) from outbox where topic = :topic;
+
+-- name: waiting_to_be_said(topic, last)$
+select count(*) from outbox where topic = :topic and id <= :last;
+
 -- name: forget(lane, ids)!
 delete from outbox where lane = :lane and id = any(:ids::bigint[]);
 

@@ -250,6 +250,18 @@ async def forget(connection: Connection, lane: int, ids: Sequence[int]) -> None:
     await _sql.forget(connection, lane=lane, ids=ids)
 
 
+async def last_said(connection: Connection, topic: str) -> int:
+    """The id of the newest fact of the topic that is in the outbox; 0: there is none."""
+    last: int = await _sql.last_said(connection, topic=topic)
+    return last
+
+
+async def waiting_to_be_said(connection: Connection, topic: str, last: int) -> int:
+    """How many facts of the topic, up to that one, are in the outbox."""
+    waiting: int = await _sql.waiting_to_be_said(connection, topic=topic, last=last)
+    return waiting
+
+
 async def figures(connection: Connection, now: datetime) -> Figures:
     """What stands in the tables at this moment."""
     return Figures(**await _sql.figures(connection, now=now))

@@ -161,6 +161,8 @@ def _many(stack: Stack, marks: Marks) -> Iterator[Call]:
     yield Call(("retention", "due", "--on", "2040-12-31"))
     yield Call(("retention", "due", "--on", "2040-12-31", "--json"))
     yield Call(("registration", "republish"))
+    yield Call(("consent", "republish"))
+    yield Call(("finance", "republish"))
     yield Call(("plan", "check"))
     for process in ("registration", "consent", "finance", "retention", "audit", "kafka"):
         yield Call(("logs", process, "--lines", "100000"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.messaging.hearing import ANOTHER_LOG, log_ends
+from shared.messaging.hearing import ANOTHER_LOG, has_heard, log_ends
 from shared.runtime.cluster import Cluster
 from tests.conftest import TopicFactory
 from tests.support.clusters import KafkaCluster, Sent
@@ -54,6 +54,16 @@ async def test_a_log_that_ends_before_the_position_is_another_and_never_heard(
     await world.send(Sent("key", 1, partition=0))
     await world.admin.execute("insert into position values ($1, 0, 7)", world.inbound)
     assert await ends(world) == {0: ANOTHER_LOG, 1: 0, 2: 0, 3: 0}
+
+
+async def test_of_a_log_that_is_known_to_be_another_nothing_is_heard_be_it_empty(
+    world: World,
+) -> None:
+    await world.admin.execute("insert into position values ($1, 0, -1)", world.inbound)
+    found = await ends(world)
+    assert found == {0: 0, 1: 0, 2: 0, 3: 0}
+    async with world.pool.acquire() as connection:
+        assert not await has_heard(connection, {world.inbound: {0: 0}})
 
 
 async def test_without_kafka_nobody_knows(world: World) -> None:

@@ -8,7 +8,7 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from services.cli.positions import app
+from services.cli.positions import app, first_of_all
 from shared.messaging import positions
 from shared.runtime.database import Pool
 from tests.conftest import SettingsFactory, TopicFactory
@@ -78,13 +78,19 @@ async def test_a_list_shows_positions_beside_the_log_and_fails_where_there_is_a_
     assert "stands still: 2 messages before it were deleted unread" in drawn.out
 
 
+@pytest.mark.parametrize(("stored", "shown"), [(50, 50), (-1, None)])
 async def test_a_log_that_was_made_anew_is_a_gap_of_which_nobody_knows_what_is_lost(
-    world: World,
+    world: World, stored: int, shown: int | None
 ) -> None:
-    await world.admin.execute("update position set next_offset = 50 where partition = 1")
+    await world.admin.execute("update position set next_offset = $1 where partition = 1", stored)
     answered = await steward(world, "list", "--gaps", "--service", SCHEMA, "--json")
-    shown = orjson.loads(answered.out)
-    assert (shown["partition"], shown["lag"], shown["lost"]) == (1, 1, None)
+    found = orjson.loads(answered.out)
+    assert (found["partition"], found["position"]) == (1, shown)
+    assert (found["lag"], found["lost"]) == (1, None)
+    drawn = await steward(world, "list", "--gaps", "--topic", world.inbound)
+    assert "what an earlier one had it will not see" in drawn.out
+    answered = await steward(world, "resume", *at(world, 1), "--yes")
+    assert (answered.code, await position(world)) == (0, 4)
 
 
 async def test_a_partition_that_stands_still_goes_on_while_its_service_runs(world: World) -> None:
@@ -98,6 +104,38 @@ async def test_a_partition_that_stands_still_goes_on_while_its_service_runs(worl
         assert process.heartbeats.not_ready() == {}
     assert (await steward(world, "list", "--gaps", "--topic", world.inbound)).code == 0
     assert sorted(await world.effects()) == [f"p{n}" for n in (0, 1, 2, 3, 4, 6, 8, 9)]
+
+
+async def test_all_that_stand_still_in_a_topic_go_on_at_once(world: World) -> None:
+    await world.cluster.delete_before(world.inbound, 0, 3)
+    place = ("--service", SCHEMA, "--topic", world.inbound)
+    answered = await steward(world, "resume", *place, "--yes")
+    assert answered.code == 0
+    assert [line.partition("; ")[0] for line in answered.out.splitlines()] == [
+        f"{world.inbound}[0] of {SCHEMA} goes on at 3",
+        f"{world.inbound}[1] of {SCHEMA} goes on at 4",
+    ]
+    assert (await steward(world, "list", "--gaps", "--topic", world.inbound)).code == 0
+    again = await steward(world, "resume", *place, "--yes")
+    assert (again.code, "does not stand still" in again.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("topic", "first"),
+    [
+        ("consent", "First of all `steward consent republish`"),
+        ("registration", "First of all `steward registration republish`"),
+        ("finance", "First of all `steward finance republish`"),
+        ("inbound.contacts", "upstream has to send again"),
+        ("audit", "nobody can say again"),
+    ],
+)
+def test_what_has_to_be_done_before_is_told(topic: str, first: str) -> None:
+    assert first in first_of_all(topic)
+
+
+def test_nothing_has_to_be_done_where_nothing_was_said() -> None:
+    assert first_of_all("retention") == ""
 
 
 @pytest.mark.parametrize("partition", [0, 9])

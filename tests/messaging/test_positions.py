@@ -89,6 +89,25 @@ async def test_a_gap_in_a_partition_that_was_never_read_stops_that_one_only(worl
     assert sorted(await world.effects()) == sorted(f"p{n}" for n in range(0, 20, 2))
 
 
+async def test_a_log_that_was_made_anew_stands_still_however_far_it_grows(world: World) -> None:
+    """Else whoever had read more of the former one would pass over its first messages."""
+    await world.send(Sent("old", 0, partition=1))
+    await world.admin.execute("insert into position values ($1, 1, 5)", world.inbound)
+    async with world.running() as process:
+        await until_assigned(process)
+        assert list(process.consumer.gaps) == [(world.inbound, 1)]
+        await world.send(*(Sent("new", n, partition=1) for n in range(9)))
+        await process.consumer.check_gaps()
+        assert list(process.consumer.gaps) == [(world.inbound, 1)]
+    async with world.running() as process:
+        await until_assigned(process)
+        assert list(process.consumer.gaps) == [(world.inbound, 1)]
+        await world.admin.execute("update position set next_offset = 0 where partition = 1")
+        await process.consumer.check_gaps()
+        await world.taken(10)
+    assert await world.effects() == {"old": [0], "new": list(range(9))}
+
+
 async def test_a_gap_that_opens_while_reading_stops_its_partition_only(world: World) -> None:
     handling, deleted = asyncio.Event(), asyncio.Event()
 

@@ -83,6 +83,17 @@ async def test_who_has_not_heard_all_that_may_decide_discloses_nothing(
     assert reasons(tx) == ([] if reason is None else [reason])
 
 
+@pytest.mark.parametrize("end", [0, 1, 2**40])
+async def test_who_stands_still_before_another_log_discloses_nothing_however_long_it_is(
+    privacy: Privacy, tx: SpokenTransaction, end: int
+) -> None:
+    await hears(tx, "retention", -1)
+    log_ends: LogEnds = {"retention": {3: end}, "consent": {}}
+    request = replace(to_caterer(await person(privacy, tx)), log_ends=log_ends)
+    await privacy.disclose(tx, request)
+    assert reasons(tx) == ["projection-behind"]
+
+
 async def test_consents_that_are_not_heard_hold_up_only_what_rests_on_consent(
     privacy: Privacy, tx: SpokenTransaction
 ) -> None:

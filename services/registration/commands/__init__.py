@@ -175,12 +175,24 @@ def show(
 
 @app.command()
 def republish() -> None:
-    """Say the state of every event and registration again, for readers who missed it."""
+    """Say the state of every event and registration again, for readers who missed it.
+
+    It ends once Kafka has all of it: then a partition of the topic `registration` that stands still
+    may go on (`steward positions`).
+
+    Exit code 1: Kafka has not, as the service does not run or Kafka is away.
+
+    Example: steward registration republish
+    """
     from services.registration.commands.counter import Counter, republish_all
     from services.registration.settings import Settings
+    from shared.contract.registration import TOPIC
+    from shared.messaging.republishing import SaidAgain, published
 
-    async def said() -> int:
+    async def republished() -> SaidAgain:
         async with Counter.open(Settings.load()) as counter:
-            return await republish_all(counter)
+            return SaidAgain(await republish_all(counter), await published(counter.pool, TOPIC))
 
-    typer.echo(f"{asyncio.run(said())} facts are said again; they reach readers in a moment.")
+    said = asyncio.run(republished())
+    typer.echo(said.told, err=said.waiting > 0)
+    raise typer.Exit(1 if said.waiting else 0)

@@ -28,6 +28,7 @@ from services.registration.handlers.meant import person_meant
 from services.registration.handlers.republish import republish_events, republish_registrations
 from services.registration.settings import Settings
 from shared.assembly import open_parts
+from shared.messaging.republishing import say_again
 from shared.messaging.unit_of_work import Transaction, unit_of_work
 from shared.privacy.deliveries import Deliveries, Result, told
 from shared.privacy.disclosure import BEHIND, Disclosure, Way
@@ -224,10 +225,4 @@ async def republish_all(counter: Counter) -> int:
     """Say every event and every registration again, a transaction at a time; how many facts."""
     async with counter.work() as tx:
         said = await republish_events(tx)
-    after = None
-    while True:
-        async with counter.work() as tx:
-            part, after = await republish_registrations(tx, after)
-        said += part
-        if after is None:
-            return said
+    return said + await say_again(counter.work, republish_registrations)
