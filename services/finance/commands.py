@@ -10,7 +10,9 @@ import typer
 if TYPE_CHECKING:
     from shared.messaging.republishing import SaidAgain
 
-app = typer.Typer(help="Invoices for events with a fee.", no_args_is_help=True)
+app = typer.Typer(
+    help="Invoices for events with a fee.", no_args_is_help=True, add_completion=False
+)
 
 
 @app.callback()

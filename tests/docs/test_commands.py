@@ -20,7 +20,7 @@ TREE = tree()
 BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 SPAN = re.compile(r"`(steward [a-z][^`]*)`")
 # What a shell does with a command's words begins with one of these.
-END = re.compile(r"\s(?:#|\||>|&&|\\$)|\)")
+END = re.compile(r"\s(?:#|\||>|&&|\\$)|[);]")
 
 
 @dataclass(frozen=True)

@@ -174,12 +174,13 @@ def test_every_link_inside_the_page_leads_somewhere() -> None:
 
 
 async def test_postgresql_understands_what_it_is_to_be_asked(
-    postgres: str,
+    database: str,
 ) -> None:
-    (block,) = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
-    statements = block.replace("PID", "1").strip().removesuffix(";").split(";\n")
-    assert len(statements) == 4
-    connection = await asyncpg.connect(postgres)
+    blocks = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
+    text = "".join(blocks).replace("PID", "1")
+    statements = [one for one in text.split(";\n") if one.strip()]
+    assert len(statements) == 5
+    connection = await asyncpg.connect(database)
     try:
         for statement in statements:
             await connection.prepare(statement)
