@@ -84,7 +84,8 @@ for update;
 
 -- name: correct_contacts(registration_ids, subject_ids, categories, sealed, ats)!
 -- Changes what is there and adds nothing, so that nobody comes back whom a no has removed. `at` stays
--- when it was left: a no from before the correction that comes after it removes it all the same.
+-- when it was left: a no from before the correction that comes after it removes it all the same. What
+-- is told again as it is corrects nothing, however often it comes.
 with told as (
     select *
     from unnest(
@@ -109,7 +110,7 @@ where
     and contact.registration_id = told.registration_id
     and contact.category = told.category
     and told.at >= coalesce(contact.corrected_at, contact.at)
-    and told.sealed is not null;
+    and told.sealed <> contact.sealed;
 
 -- name: drop_contacts(subject_ids, purposes)!
 -- Whom we may no longer write to for any purpose, or not by what was left with an earlier yes: what

@@ -85,6 +85,18 @@ async def test_a_corrected_address_takes_the_place_of_the_wrong_one(
     assert await kept(work) == [b"right"]
 
 
+async def test_what_is_told_twice_corrects_nothing(
+    work: Work, handlers: Handlers, one: Registration
+) -> None:
+    """A relay that dies before it has forgotten what it sent sends it again."""
+    told = [one.registered(TYPO), one.updated(RIGHT, NOON + HOUR)]
+    for number in (1, 2):
+        await take(work, handlers, *told[:number])
+        once = await work.rows("select * from contact")
+        await take(work, handlers, *told[:number])
+        assert await work.rows("select * from contact") == once
+
+
 async def test_what_everybody_in_a_batch_said_is_locked_before_any_of_it_is_corrected(
     work: Work, handlers: Handlers, one: Registration
 ) -> None:
