@@ -96,9 +96,13 @@ async def test_a_given_kafka_that_does_not_answer_is_named_with_its_variable(
 
 @pytest.mark.usefixtures("impatient")
 async def test_a_given_database_that_does_not_answer_is_named_with_its_variable(
-    tmp_path: Path, secrets_folder: SecretsFolder, kafka: str
+    tmp_path: Path, secrets_folder: SecretsFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nowhere = given(tmp_path, secrets_folder, kafka, "postgresql://127.0.0.1:1/d")
+    async def nothing_is_missing(_: object) -> None:
+        """A real one has not so little time."""
+
+    monkeypatch.setattr("shared.local.kafka.missing_from_kafka", nothing_is_missing)
+    nowhere = given(tmp_path, secrets_folder, "127.0.0.1:1", "postgresql://127.0.0.1:1/d")
     with pytest.raises(NotReadyError, match=r"PostgreSQL cannot be used.*DATABASE_URL"):
         async with running_system(nowhere):
             pass
