@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
@@ -27,13 +28,17 @@ def remove_path(one: Path) -> None:
         shutil.rmtree(one)
 
 
-def remove_all_in(folder: Path, *, but: Path | None = None) -> None:
-    """Empty the folder, of all but one. Raises the first OSError once all is gone that can go."""
+def remove_all_in(folder: Path, *, but: Collection[Path] = ()) -> None:
+    """Empty the folder, of all but some, and the folders in it that have these; a link to one
+    stays. Raises the first OSError once all is gone that can go.
+    """
     errors = []
     for one in left_in(folder):
         try:
-            if one != but:
+            if not any(kept.is_relative_to(one) for kept in but):
                 remove_path(one)
+            elif one not in but and not one.is_symlink():
+                remove_all_in(one, but=but)
         except OSError as error:
             errors.append(error)
     if errors:

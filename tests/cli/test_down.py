@@ -94,6 +94,34 @@ def test_what_cannot_be_removed_does_not_keep_the_rest(
     for name in ("a-token", "kafka/a", "kafka/held", "kafka/z", "logs/held", "logs/z", "z-token"):
         (ours / name).parent.mkdir(exist_ok=True)
         (ours / name).touch()
+    refuse_to_remove_held(ours, monkeypatch)
+    assert left_below(ours) == {Path("kafka/held"), Path("logs/held"), Path("run/lock")}
+    asyncio.run(remove_home(ours))
+    assert not ours.exists()
+
+
+@pytest.mark.parametrize("folder", ["postgres", "demo/postgres"])
+def test_a_database_elsewhere_that_cannot_be_removed_does_not_keep_the_rest(
+    ours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    cluster = tmp_path / "elsewhere"
+    cluster.mkdir()
+    for name in ("PG_VERSION", "held", "z"):
+        (cluster / name).touch()
+    for name in ("postgres/z", "demo/postgres/z", "demo/secrets/z", "kafka/z", "logs/z"):
+        (ours / name).parent.mkdir(parents=True, exist_ok=True)
+        (ours / name).touch()
+    (ours / folder / "data").symlink_to(cluster)
+    refuse_to_remove_held(ours, monkeypatch)
+    assert left_below(ours) == {Path(folder, "data"), Path("run/lock")}
+    assert not (cluster / "z").exists()
+    asyncio.run(remove_home(ours))
+    assert not ours.exists()
+    assert not cluster.exists()
+
+
+def refuse_to_remove_held(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove a home folder while nothing named `held` can be removed, which is said."""
     unlink = os.unlink
 
     def refuse_held(path: Path | str, **more: int) -> None:
@@ -104,11 +132,14 @@ def test_what_cannot_be_removed_does_not_keep_the_rest(
     with monkeypatch.context() as patched:
         patched.setattr(os, "unlink", refuse_held)
         with pytest.raises(LocalError, match=r"Permission denied: .*held"):
-            asyncio.run(remove_home(ours))
-    left = {one.relative_to(ours) for one in ours.rglob("*") if one.is_file()}
-    assert left == {Path("kafka/held"), Path("logs/held"), Path("run/lock")}
-    asyncio.run(remove_home(ours))
-    assert not ours.exists()
+            asyncio.run(remove_home(home))
+
+
+def left_below(folder: Path) -> set[Path]:
+    """Files and links."""
+    return {
+        one.relative_to(folder) for one in folder.rglob("*") if not one.is_dir() or one.is_symlink()
+    }
 
 
 def test_what_the_file_system_of_a_disk_keeps_there_counts_as_nothing(
@@ -218,12 +249,15 @@ def test_what_a_demonstration_left_elsewhere_is_removed_too(
 def test_nothing_is_removed_while_the_disk_with_a_database_is_away(
     steward: Steward, ours: Path, demonstrated: Path
 ) -> None:
+    (ours / "postgres" / "data").mkdir(parents=True)
+    (ours / "postgres" / "data" / "PG_VERSION").touch()
     demonstrated.rmdir()
     done = steward("down", "--remove-everything", "--yes")
     assert done.returncode == 1
     assert f"links to {demonstrated}, where nothing is: mount the disk" in done.stderr
     assert "removed" not in done.stdout
     assert (ours / "demo" / "postgres" / "data").is_symlink()
+    assert (ours / "postgres" / "data" / "PG_VERSION").exists()
     assert (ours / "secrets" / "inbox-key").exists()
 
 
