@@ -33,6 +33,9 @@ ROOTS_DATA = Path("/var/lib/steward")
 ROOTS_PREFIX = "postgres-"
 """Where root has a folder for each cluster, and how these folders begin."""
 
+VERSION_FILE = "PG_VERSION"
+"""In a cluster, and nowhere else."""
+
 DYING_S = 5.0
 """So long a process that was killed may take to be gone: it has gigabytes to give back, and on a
 busy machine its turn to wait for."""
@@ -205,7 +208,7 @@ class LocalPostgres:
     async def _make_cluster(self, binaries: Path) -> None:
         """`initdb`, into a folder that is renamed at the end: what is there is whole."""
         if self._data.exists():
-            version = (self._data / "PG_VERSION").read_text("utf-8").strip()
+            version = (self._data / VERSION_FILE).read_text("utf-8").strip()
             if version != _MAJOR:
                 raise LocalError(
                     f"{self._data} was made by PostgreSQL {version}, this is {_MAJOR}: move it "
