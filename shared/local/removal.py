@@ -13,7 +13,9 @@ _OF_A_FILE_SYSTEM: Final = "lost+found"
 
 def left_in(folder: Path) -> list[Path]:
     """What is in a folder, but for what the file system of its disk keeps there for itself."""
-    return [one for one in folder.iterdir() if one.name != _OF_A_FILE_SYSTEM or _is_ours(one)]
+    # Not by its owner, who may be us: what was recovered there is nobody's to remove.
+    mounted = os.path.ismount(folder.resolve())
+    return [one for one in folder.iterdir() if not mounted or one.name != _OF_A_FILE_SYSTEM]
 
 
 def remove_path(one: Path) -> None:
@@ -54,7 +56,3 @@ def remove_emptied(folder: Path) -> None:
     except OSError:
         if left_in(folder):
             raise
-
-
-def _is_ours(one: Path) -> bool:
-    return one.lstat().st_uid == os.geteuid()

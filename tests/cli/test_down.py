@@ -142,16 +142,34 @@ def left_below(folder: Path) -> set[Path]:
     }
 
 
+@pytest.mark.parametrize("linked", [False, True])
 def test_what_the_file_system_of_a_disk_keeps_there_counts_as_nothing(
-    ours: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ours: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    linked: bool,
 ) -> None:
-    (ours / "lost+found").mkdir()
-    monkeypatch.setattr(os, "geteuid", lambda: (ours / "lost+found").stat().st_uid + 1)
+    disk = tmp_path / "disk" if linked else ours
+    if linked:
+        ours.rename(disk)
+        ours.symlink_to(disk)
+    recovered = disk / "lost+found" / "#12"
+    recovered.parent.mkdir()
+    recovered.touch()
+    monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) == disk)
     monkeypatch.setenv("STEWARD_HOME", str(ours))
-    for _ in range(2):
+    for _ in range(1 if linked else 2):
         remove()
-        assert list(ours.iterdir()) == [ours / "lost+found"]
-        assert f"{ours} stays, empty" in capsys.readouterr().out
+        assert left_below(disk) == {Path("lost+found", "#12")}
+        assert f"{disk} stays, empty" in capsys.readouterr().out
+
+
+def test_a_folder_that_is_only_named_so_goes(ours: Path) -> None:
+    (ours / "lost+found").mkdir()
+    asyncio.run(remove_home(ours))
+    assert not ours.exists()
 
 
 @pytest.fixture
