@@ -15,7 +15,7 @@ import typer
 from services.cli.environment import home_folder
 from services.cli.outside import has_data, has_secrets, never_opened, outside_of
 from shared.local.errors import AlreadyRunningError, LocalError
-from shared.local.postgres import remove_data
+from shared.local.postgres_removal import remove_data, see_that_data_is_there
 from shared.local.removal import left_in, remove_all_in, remove_emptied, remove_path
 from shared.local.state import clear_orphans, lock_file, read_state, take_lock
 from shared.runtime.confirming import confirm, see_that_somebody_is_asked
@@ -111,8 +111,9 @@ async def remove_home(home: Path) -> None:
     interrupted is done when it is run again. Where it is a link to a folder, or a mount point, that
     folder stays, empty.
 
-    Raises AlreadyRunningError while a system or a demonstration runs on it, LocalError for a folder
-    that is not ours, that holds what cannot be removed, or whose database is not where it links to.
+    Raises AlreadyRunningError while a system or a demonstration runs on it. Raises LocalError for a
+    folder that is not ours, or with a database that is not where it links to, before anything is
+    removed, and for what cannot be removed once all else is gone.
     """
     if not _is_used(home):
         return
@@ -125,10 +126,9 @@ async def remove_home(home: Path) -> None:
             folders.append(home / "demo")
         for folder in folders:
             await clear_orphans(folder / "run")
+            see_that_data_is_there(folder / "postgres")
         try:
-            for folder in folders:
-                remove_data(folder / "postgres")
-            _empty(home)
+            _empty(home, [folder / "postgres" for folder in folders])
             _remove_emptied(home)
         except OSError as error:
             raise LocalError(
@@ -136,11 +136,25 @@ async def remove_home(home: Path) -> None:
             ) from None
 
 
-def _empty(home: Path) -> None:
-    """By its lock the folder is known as ours until nothing else is left in it."""
+def _empty(home: Path, databases: Sequence[Path]) -> None:
+    """Raises the first OSError once all is gone that can go. By its lock the folder is known as
+    ours until nothing else is left in it, and by its link what is left of a database elsewhere.
+    """
     run = home / "run"
-    remove_all_in(home, but=run)
-    remove_all_in(run, but=lock_file(run))
+    errors, kept = [], [run]
+    for database in databases:
+        try:
+            remove_data(database)
+        except OSError as error:
+            errors.append(error)
+            kept.append(database / "data")
+    try:
+        remove_all_in(home, but=kept)
+    except OSError as error:
+        errors.append(error)
+    if errors:
+        raise errors[0]
+    remove_all_in(run, but=[lock_file(run)])
     remove_path(run)
 
 

@@ -23,15 +23,19 @@ from shared.local.errors import LocalError
 from shared.local.packages import POSTGRES_VERSION, cache_folder, locked, obtain, postgres_platform
 from shared.local.ports import HOST, choose_port
 from shared.local.process import Process, plain_environment, run_tool
-from shared.local.removal import remove_all_in, remove_emptied
 from shared.local.supervisor import Supervisor
 
 DEFAULT_PORT = 5432
 ADMINISTRATOR = "postgres"
 _MAJOR = POSTGRES_VERSION.split(".", maxsplit=1)[0]
 _UNPRIVILEGED = "nobody"
-_ROOTS_DATA = Path("/var/lib/steward")
-_ROOTS_PREFIX = "postgres-"
+ROOTS_DATA = Path("/var/lib/steward")
+ROOTS_PREFIX = "postgres-"
+"""Where root has a folder for each cluster, and how these folders begin."""
+
+VERSION_FILE = "PG_VERSION"
+"""In a cluster, and nowhere else."""
+
 DYING_S = 5.0
 """So long a process that was killed may take to be gone: it has gigabytes to give back, and on a
 busy machine its turn to wait for."""
@@ -195,8 +199,8 @@ class LocalPostgres:
             and not data.is_symlink()
             and not _open_to_others(self.folder)
         ):
-            _ROOTS_DATA.mkdir(parents=True, exist_ok=True)
-            place = Path(tempfile.mkdtemp(prefix=_ROOTS_PREFIX, dir=_ROOTS_DATA))
+            ROOTS_DATA.mkdir(parents=True, exist_ok=True)
+            place = Path(tempfile.mkdtemp(prefix=ROOTS_PREFIX, dir=ROOTS_DATA))
             place.chmod(0o711)
             data.symlink_to(place / "data")
         return Path(os.path.realpath(data))
@@ -204,7 +208,7 @@ class LocalPostgres:
     async def _make_cluster(self, binaries: Path) -> None:
         """`initdb`, into a folder that is renamed at the end: what is there is whole."""
         if self._data.exists():
-            version = (self._data / "PG_VERSION").read_text("utf-8").strip()
+            version = (self._data / VERSION_FILE).read_text("utf-8").strip()
             if version != _MAJOR:
                 raise LocalError(
                     f"{self._data} was made by PostgreSQL {version}, this is {_MAJOR}: move it "
@@ -271,36 +275,6 @@ class LocalPostgres:
         finally:
             await connection.close()
         return await missing_from_postgres(self.url)
-
-
-def remove_data(folder: Path) -> None:
-    """Remove a cluster, also where `data` is a link. Nothing may run on it.
-
-    What is beside a cluster that somebody has moved is theirs: the folder around it goes only where
-    it was made here for nothing else. A link stays until all that it leads to is gone.
-
-    Raises LocalError where a link leads to nothing, OSError for what cannot be removed behind one.
-    """
-    data = folder / "data"
-    if data.is_symlink():
-        _remove_linked(data)
-    shutil.rmtree(data, ignore_errors=True)
-
-
-def _remove_linked(data: Path) -> None:
-    cluster = Path(os.path.realpath(data))
-    around = cluster.parent
-    ours = around.parent == _ROOTS_DATA.resolve() and around.name.startswith(_ROOTS_PREFIX)
-    place = around if ours else cluster
-    if not place.exists():
-        raise LocalError(
-            f"{data} links to {cluster}, where nothing is: mount the disk that has it, or remove"
-            " the link if it is gone for good, and run this again"
-        )
-    remove_all_in(place)
-    # Interrupted after this it leaves an empty folder; before it, a link to what is still to go.
-    data.unlink()
-    remove_emptied(place)
 
 
 _NO_DATABASE = "the database does not exist yet"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,9 @@ _OF_A_FILE_SYSTEM: Final = "lost+found"
 
 def left_in(folder: Path) -> list[Path]:
     """What is in a folder, but for what the file system of its disk keeps there for itself."""
-    return [one for one in folder.iterdir() if one.name != _OF_A_FILE_SYSTEM or _is_ours(one)]
+    # Not by its owner, who may be us: what was recovered there is nobody's to remove.
+    mounted = os.path.ismount(folder.resolve())
+    return [one for one in folder.iterdir() if not mounted or one.name != _OF_A_FILE_SYSTEM]
 
 
 def remove_path(one: Path) -> None:
@@ -27,13 +30,17 @@ def remove_path(one: Path) -> None:
         shutil.rmtree(one)
 
 
-def remove_all_in(folder: Path, *, but: Path | None = None) -> None:
-    """Empty the folder, of all but one. Raises the first OSError once all is gone that can go."""
+def remove_all_in(folder: Path, *, but: Collection[Path] = ()) -> None:
+    """Empty the folder, of all but some, and the folders in it that have these; a link to one
+    stays. Raises the first OSError once all is gone that can go.
+    """
     errors = []
     for one in left_in(folder):
         try:
-            if one != but:
+            if not any(kept.is_relative_to(one) for kept in but):
                 remove_path(one)
+            elif one not in but and not one.is_symlink():
+                remove_all_in(one, but=but)
         except OSError as error:
             errors.append(error)
     if errors:
@@ -49,7 +56,3 @@ def remove_emptied(folder: Path) -> None:
     except OSError:
         if left_in(folder):
             raise
-
-
-def _is_ours(one: Path) -> bool:
-    return one.lstat().st_uid == os.geteuid()

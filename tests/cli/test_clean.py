@@ -131,6 +131,20 @@ def test_a_checkout_is_cleaned_where_nothing_is_left_in_a_home_folder_that_stays
     assert (checkout / ".venv").exists() is not cleaned
 
 
+def test_what_the_file_system_of_a_disk_keeps_in_a_home_folder_stays(
+    checkout: Path, programs: Path
+) -> None:
+    recovered = checkout / ".local" / "lost+found" / "#12"
+    recovered.parent.mkdir(parents=True)
+    recovered.touch()
+    (programs / "rm").unlink()
+    write_program(programs / "mountpoint", "exit 0")
+    done = clean(checkout, PATH=f"{programs}:{os.environ['PATH']}")
+    assert done.returncode == 0, done.stderr
+    assert recovered.exists()
+    assert not (checkout / ".venv").exists()
+
+
 def test_a_home_folder_that_cannot_be_looked_into_is_not_taken_for_empty(
     checkout: Path, programs: Path
 ) -> None:

@@ -113,6 +113,14 @@ def test_the_administrator_of_containers_has_all_that_a_command_may_need() -> No
     assert "postgresql://postgres:$$password@postgres:5432/steward" in entrypoint
 
 
+@pytest.mark.parametrize("name", ["migrate", "administrator"])
+def test_what_reads_the_file_of_the_plan_reads_the_one_beside_the_compose_file(name: str) -> None:
+    """The first one that `migrate` finds comes into force: an image may be older than that."""
+    dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
+    (place,) = re.findall(r"^\s+STEWARD_PLAN=(\S+)", dockerfile, re.MULTILINE)
+    assert f"./plan.toml:{place}:ro" in CONTAINERS[name]["volumes"]
+
+
 def test_containers_of_commands_run_only_when_they_are_called() -> None:
     for name in COMMANDS:
         assert CONTAINERS[name]["profiles"] == ["administrator"]

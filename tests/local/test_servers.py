@@ -25,7 +25,8 @@ from shared.local import postgres as postgres_module
 from shared.local.errors import LocalError
 from shared.local.kafka import LocalKafka, new_cluster_id
 from shared.local.logs import tail
-from shared.local.postgres import LocalPostgres, remove_data, shared_buffers
+from shared.local.postgres import LocalPostgres, shared_buffers
+from shared.local.postgres_removal import remove_data
 from shared.local.state import clear_orphans, read_state
 
 # A server with a starter of its own, so that both can be killed.
@@ -247,7 +248,8 @@ def moved(tmp_path: Path) -> Path:
     """A cluster on another disk, where `data` links to."""
     cluster = tmp_path / "disk" / "pgdata"
     cluster.mkdir(parents=True)
-    (cluster / "PG_VERSION").touch()
+    for name in ("PG_VERSION", "base"):
+        (cluster / name).touch()
     (tmp_path / "postgres").mkdir()
     (tmp_path / "postgres" / "data").symlink_to(cluster)
     return cluster
@@ -261,7 +263,7 @@ def test_where_a_cluster_cannot_be_removed_whole_the_link_to_it_stays(
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "unlink", refuse)
-        with pytest.raises(OSError, match=r"Read-only file system: .*PG_VERSION"):
+        with pytest.raises(OSError, match=r"Read-only file system: .*base"):
             remove_data(tmp_path / "postgres")
     assert (tmp_path / "postgres" / "data").resolve() == moved
     remove_data(tmp_path / "postgres")
@@ -281,12 +283,16 @@ def test_a_cluster_on_a_mount_point_is_emptied(
     assert list(moved.iterdir()) == []
 
 
+@pytest.mark.parametrize("mounted", ["above", "itself"])
 def test_a_link_to_a_disk_that_is_away_is_not_taken_for_a_removed_cluster(
-    moved: Path, tmp_path: Path
+    moved: Path, tmp_path: Path, mounted: str
 ) -> None:
+    """`mounted`: the folder that is empty while the disk is away, seen from the cluster."""
     shutil.rmtree(moved)
+    if mounted == "itself":
+        moved.mkdir()
     data = tmp_path / "postgres" / "data"
-    with pytest.raises(LocalError, match=f"{data} links to {moved}, where nothing is: mount"):
+    with pytest.raises(LocalError, match=f"{data} links to {moved}, where no database is: mount"):
         remove_data(tmp_path / "postgres")
     assert data.is_symlink()
 
