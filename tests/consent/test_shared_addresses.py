@@ -9,6 +9,7 @@ from itertools import permutations
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from services.consent.domain import Answer, Held, latest, of_all
@@ -20,11 +21,12 @@ from shared.contract.types import Sealed, SubjectId
 from shared.privacy.limits import record_limits
 from shared.privacy.office import PrivacyOffice
 from shared.privacy.subjects import Alias
+from shared.runtime.database import is_transient
 from tests.conftest import SettingsFactory
 from tests.consent.answering import EMAIL, HOUR, consent, participation, submitted, withdrawal
 from tests.support.facts import NOON, Facts
 from tests.support.messaging import until
-from tests.support.waiting import somebody_waits
+from tests.support.waiting import somebody_waits, until_somebody_waits
 from tests.support.work import NO_KAFKA, Effect, Work, at_work
 
 OFFICE, OTHER = Alias("email", EMAIL), Alias("email", "other.canary@example.org")
@@ -229,6 +231,38 @@ async def test_where_somebody_is_twice_in_a_batch_all_is_locked_before_anything_
         await handlers.prepare_participants(tx, [*once, registers(newer, consent())])
         for subject in (older, stranger):
             assert await work.rows(states, subject) == []
+
+
+async def test_a_batch_of_several_steps_gives_way_to_the_withdrawal_that_it_crosses(
+    work: Work, handlers: Handlers, service_settings: SettingsFactory
+) -> None:
+    """It holds the other's row and wants the newcomer's, which is the withdrawal's by then."""
+    older, newer = await known(work, [OTHER], [OFFICE])
+    await link(service_settings, older, newer)
+    newcomer, other = sorted((older, newer))
+    await say_yes(work, handlers, other)
+    twice = [registers(newcomer, consent(given=False)), registers(newcomer, consent("networking"))]
+    begun = asyncio.Event()
+
+    async def withdraw() -> None:
+        await begun.wait()
+        await work.do(handlers.record_contacts, [withdrawal("marketing", at=NOON + 2 * HOUR)])
+
+    async def record() -> None:
+        async with work.parts.work(now=NOON) as tx:
+            await handlers.prepare_participants(tx, twice)
+            begun.set()
+            await until_somebody_waits(work.value)
+            for message in twice:
+                await handlers.record_participants(tx, [message])
+
+    withdrawing = asyncio.create_task(withdraw())
+    with pytest.raises(asyncpg.LockNotAvailableError) as crossed:
+        await record()
+    assert is_transient(crossed.value)
+    await withdrawing
+    await work.do(handlers.record_participants, twice)
+    assert await marketing(work) == dict.fromkeys((older, newer), "withdrawn")
 
 
 async def test_a_no_that_is_of_another_too_since_then_hides_no_correction(
