@@ -82,6 +82,10 @@ where subject_id = any(:subject_ids::uuid[])
 order by subject_id, purpose
 for update;
 
+-- name: wait_no_longer(milliseconds)!
+-- Until the transaction ends, for any lock.
+select set_config('lock_timeout', :milliseconds, true);
+
 -- name: correct_contacts(registration_ids, subject_ids, categories, sealed, ats)!
 -- Changes what is there and adds nothing, so that nobody comes back whom a no has removed. `at` stays
 -- when it was left: a no from before the correction that comes after it removes it all the same. What

@@ -19,6 +19,11 @@ _sql = queries("queries.sql", __file__)
 BEFORE_ALL: Final = UUID(int=0)
 """Less than any id: to page from the beginning by an index."""
 
+GIVES_WAY_AFTER_MS: Final = 300
+"""A withdrawal has mostly ended by then. PostgreSQL looks for who waits crosswise after a second
+(`deadlock_timeout`), and ends whoever began to wait first: that would be the withdrawal.
+"""
+
 
 @value_type
 class Contact:
@@ -93,6 +98,16 @@ async def keep_contacts(connection: Connection, contacts: Collection[Contact]) -
 async def lock_states(connection: Connection, subject_ids: Collection[SubjectId]) -> None:
     """Lock what these people have said until the transaction ends, in the order of `record`."""
     await _sql.lock_states(connection, subject_ids=list(subject_ids))
+
+
+async def lock_ahead(connection: Connection, subject_ids: Collection[SubjectId]) -> None:
+    """Lock what these people have said before more is recorded of them, and give way from then on:
+    `asyncpg.LockNotAvailableError`, which is transient, where somebody else is waited for too long.
+
+    Who is new has no row yet. A withdrawal may have begun with theirs and wait for one of these.
+    """
+    await lock_states(connection, subject_ids)
+    await _sql.wait_no_longer(connection, milliseconds=str(GIVES_WAY_AFTER_MS))
 
 
 async def correct_contacts(connection: Connection, corrections: Collection[Correction]) -> None:

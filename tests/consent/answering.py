@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+from shared.contract import headers
 from shared.contract.inbound import ConsentAnswer, ContactSubmitted, WithdrawalRequested
 from shared.contract.message import Message
 from shared.contract.registration import ParticipantRegistered
 from shared.contract.types import RegistrationId, SubjectId
-from tests.support.facts import NOON, WEBSITE, Facts, event_state
+from tests.support.facts import NOON, WEBSITE, Facts, event_state, with_header
 from tests.support.work import Work
 
 EMAIL = "aino.canary@example.org"
@@ -62,6 +63,11 @@ def participation(
         **over,
     }
     return Facts().message(kind.model_validate(given), key=subject, received_at=NOON + 10 * HOUR)
+
+
+def as_it_stands(message: Message[Any]) -> Message[Any]:
+    """The same, said again for readers who missed something."""
+    return with_header(message, headers.SNAPSHOT, b"true")
 
 
 async def states(work: Work) -> dict[str, str]:

@@ -12,7 +12,6 @@ import pytest
 
 from services.consent.handlers import Handlers
 from services.consent.subscribers import subscriptions
-from shared.contract import headers
 from shared.contract.message import Message
 from shared.contract.registration import (
     ParticipantRegistered,
@@ -20,8 +19,8 @@ from shared.contract.registration import (
     RegistrationWaitlisted,
 )
 from shared.contract.types import RegistrationId, Sealed, SubjectId
-from tests.consent.answering import HOUR, consent, participation, submitted
-from tests.support.facts import NOON, with_header
+from tests.consent.answering import HOUR, as_it_stands, consent, participation, submitted
+from tests.support.facts import NOON
 from tests.support.work import Work
 
 MIGRATION = (
@@ -58,11 +57,6 @@ class Registration:
 @pytest.fixture
 def one() -> Registration:
     return Registration()
-
-
-def as_it_stands(message: Message[Any]) -> Message[Any]:
-    """The same, said again for readers who missed something."""
-    return with_header(message, headers.SNAPSHOT, b"true")
 
 
 async def take(work: Work, handlers: Handlers, *messages: Message[Any]) -> None:

@@ -15,7 +15,7 @@ from services.consent.subscribers import subscriptions
 from shared.contract import registration
 from shared.contract.registration import RegistrationWaitlisted
 from shared.contract.types import RegistrationId, Sealed, SubjectId
-from tests.consent.answering import HOUR, consent, participation, states, withdrawal
+from tests.consent.answering import HOUR, as_it_stands, consent, participation, states, withdrawal
 from tests.support.facts import NOON
 from tests.support.work import Work
 
@@ -131,3 +131,17 @@ async def test_a_no_on_a_registration_counts_whatever_the_words_that_were_shown(
     assert {fact.type for fact in effect.said} == {"ConsentWithdrawn", "ConsentRecorded"}
     assert await work.value("select count(*) from contact") == 0
     assert (await work.do(handlers.record_participants, [in_swedish])).had == 1
+
+
+async def test_a_no_that_an_earlier_release_left_out_is_recorded_when_it_is_told_again(
+    work: Work, handlers: Handlers
+) -> None:
+    """As `steward registration republish` tells it."""
+    subject, registration_id = SubjectId(uuid4()), RegistrationId(uuid4())
+    yes, no = consent("networking"), consent(given=False).model_copy(update={"language": "sv"})
+    heard = participation(subject, registration_id=registration_id, consents=(yes,))
+    await work.do(handlers.record_participants, [heard])
+    again = participation(subject, registration_id=registration_id, consents=(yes, no))
+    effect = await work.do(handlers.record_participants, [as_it_stands(again)])
+    assert await states(work) == {"networking": "given", "marketing": "withdrawn"}
+    assert {fact.type for fact in effect.said} == {"ConsentWithdrawn", "ConsentRecorded"}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 from datetime import datetime
 from itertools import permutations
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from services.consent.domain import Answer, Held, latest, of_all
@@ -19,9 +21,12 @@ from shared.contract.types import Sealed, SubjectId
 from shared.privacy.limits import record_limits
 from shared.privacy.office import PrivacyOffice
 from shared.privacy.subjects import Alias
+from shared.runtime.database import is_transient
 from tests.conftest import SettingsFactory
 from tests.consent.answering import EMAIL, HOUR, consent, participation, submitted, withdrawal
 from tests.support.facts import NOON, Facts
+from tests.support.messaging import until
+from tests.support.waiting import somebody_waits, until_somebody_waits
 from tests.support.work import NO_KAFKA, Effect, Work, at_work
 
 OFFICE, OTHER = Alias("email", EMAIL), Alias("email", "other.canary@example.org")
@@ -177,17 +182,87 @@ async def test_of_a_batch_the_keyring_is_asked_once_and_where_nobody_says_no_nev
     assert asked == [set(subjects[:2])]
 
 
-async def test_what_a_no_is_of_besides_is_locked_before_anything_is_recorded(
+async def test_a_no_that_is_of_a_newcomer_and_of_another_crosses_no_withdrawal_of_both(
     work: Work, handlers: Handlers, service_settings: SettingsFactory
 ) -> None:
-    """In one order with all others of the batch: a withdrawal of two of them locks both too."""
+    """The newcomer has nothing to lock yet, and comes first where both are recorded: who held the
+    other already would be waited for, and wait.
+    """
     older, newer = await known(work, [OTHER], [OFFICE])
-    await say_yes(work, handlers, older)
+    await link(service_settings, older, newer)
+    newcomer, other = sorted((older, newer))
+    await say_yes(work, handlers, other)
+    begun = asyncio.Event()
+
+    async def withdraw() -> None:
+        await begun.wait()
+        await work.do(handlers.record_contacts, [withdrawal("marketing", at=NOON + 2 * HOUR)])
+
+    async def withdrawn_or_waiting() -> bool:
+        return withdrawing.done() or await somebody_waits(work.value)
+
+    withdrawing = asyncio.create_task(withdraw())
+    async with work.parts.work(now=NOON) as tx:
+        no = [registers(newcomer, consent(given=False))]
+        await handlers.prepare_participants(tx, no)
+        begun.set()
+        await until(withdrawn_or_waiting)
+        await handlers.record_participants(tx, no)
+    await withdrawing
+    assert await marketing(work) == dict.fromkeys((older, newer), "withdrawn")
+    assert await work.value("select count(*) from consent_record where state = 'refused'") == 2
+
+
+async def test_where_somebody_is_twice_in_a_batch_all_is_locked_before_anything_is_recorded(
+    work: Work, handlers: Handlers, service_settings: SettingsFactory
+) -> None:
+    """It is recorded in two steps then; of one step the order is the same for everybody."""
+    older, newer, stranger = await known(work, [OTHER], [OFFICE], [number("3")])
+    for subject in (older, stranger):
+        await say_yes(work, handlers, subject)
     await link(service_settings, older, newer)
     states = "select 1 from consent_state where subject_id = $1 for update skip locked"
+    once = [registers(newer, consent(given=False)), registers(stranger, consent("networking"))]
     async with work.parts.work(now=NOON) as tx:
-        await handlers.prepare_participants(tx, [registers(newer, consent(given=False))])
-        assert await work.rows(states, older) == []
+        await handlers.prepare_participants(tx, once)
+        for subject in (older, stranger):
+            assert await work.rows(states, subject) != []
+    async with work.parts.work(now=NOON) as tx:
+        await handlers.prepare_participants(tx, [*once, registers(newer, consent())])
+        for subject in (older, stranger):
+            assert await work.rows(states, subject) == []
+
+
+async def test_a_batch_of_several_steps_gives_way_to_the_withdrawal_that_it_crosses(
+    work: Work, handlers: Handlers, service_settings: SettingsFactory
+) -> None:
+    """It holds the other's row and wants the newcomer's, which is the withdrawal's by then."""
+    older, newer = await known(work, [OTHER], [OFFICE])
+    await link(service_settings, older, newer)
+    newcomer, other = sorted((older, newer))
+    await say_yes(work, handlers, other)
+    twice = [registers(newcomer, consent(given=False)), registers(newcomer, consent("networking"))]
+    begun = asyncio.Event()
+
+    async def withdraw() -> None:
+        await begun.wait()
+        await work.do(handlers.record_contacts, [withdrawal("marketing", at=NOON + 2 * HOUR)])
+
+    async def record() -> None:
+        async with work.parts.work(now=NOON) as tx:
+            await handlers.prepare_participants(tx, twice)
+            begun.set()
+            await until_somebody_waits(work.value)
+            for message in twice:
+                await handlers.record_participants(tx, [message])
+
+    withdrawing = asyncio.create_task(withdraw())
+    with pytest.raises(asyncpg.LockNotAvailableError) as crossed:
+        await record()
+    assert is_transient(crossed.value)
+    await withdrawing
+    await work.do(handlers.record_participants, twice)
+    assert await marketing(work) == dict.fromkeys((older, newer), "withdrawn")
 
 
 async def test_a_no_that_is_of_another_too_since_then_hides_no_correction(

@@ -212,6 +212,38 @@ async def test_a_no_is_told_whatever_the_words_that_were_shown(front: Front) -> 
     assert "canary" not in row["consents"]
 
 
+@pytest.mark.parametrize(
+    "otherwise", [{"language": "sv"}, {"wording": "dietary-needs-2025"}, {"language": "en"}]
+)
+@pytest.mark.parametrize("no_comes_first", [True, False])
+async def test_of_a_purpose_answered_twice_the_no_counts(
+    front: Front, otherwise: dict[str, str], no_comes_first: bool
+) -> None:
+    """As in the consent service, which records it: also when the answer is corrected."""
+    answers = [consent("dietary-needs"), consent("dietary-needs", given=False) | otherwise]
+    both = answers[::-1] if no_comes_first else answers
+    await front.take(front.event(), front.submitted(1, answers={"diet": "nuts"}, consents=both))
+    (registered,) = await front.said(ParticipantRegistered)
+    assert [one.given for one in registered.consents] == [one["given"] for one in both]
+    assert set(registered.personal) == {"contact"}
+    await front.take(front.changed(1, {"diet": "no fish"}))
+    assert await front.facts() == []
+
+
+async def test_who_says_no_to_being_seen_is_not_seen_by_opting_for_it_on_the_same_form(
+    front: Front,
+) -> None:
+    """Nobody would be shown it: a no of the same moment is a later no (ADR 72)."""
+    no = [consent("networking", given=False)]
+    shared = ["networking.name"]
+    await front.take(front.event(), front.submitted(1, consents=no, share_with_participants=shared))
+    (registered,) = await front.said(ParticipantRegistered)
+    assert set(registered.personal) == {"contact"}
+    await front.take(front.changed(1, {"name": "B"}))
+    (updated,) = await front.said(ParticipantUpdated)
+    assert set(updated.personal) == {"contact"}
+
+
 async def test_answers_that_are_left_out_are_counted(front: Front) -> None:
     def counted() -> float:
         return REGISTRY.get_sample_value("steward_surplus_fields_total", {"field": "consents"}) or 0

@@ -104,16 +104,17 @@ class Handlers:
     async def prepare_participants(self, tx: Transaction, messages: Sequence[Message[Any]]) -> None:
         """Before a batch of registrations: find whom each no in it is of besides, all at once.
 
-        Where others are found, or it may correct whom to write to, lock what everybody in it has
-        said, in one order. Else it would lock those who say something new first, then those who are
-        corrected, and a withdrawal of two of them could wait for it and be waited for.
+        What one step records goes in everybody's order. With somebody in it twice, or something to
+        correct, it has more: lock all that everybody in it has said. Else it would hold who says
+        something new, want others, and cross a withdrawal of both. So it would by a lock that it
+        does not need: whoever is new has no row to be locked by.
         """
         said_no = {one.data.subject_id for one in messages if _declines_something(one.data)}
         others = await self._privacy.people.others(tx.connection, said_no) if said_no else {}
         tx.made_ready = others
-        if others or any(map(_may_correct, messages)):
-            subject_ids = {message.data.subject_id for message in messages}
-            await store.lock_states(tx.connection, subject_ids.union(*others.values()))
+        subject_ids = {message.data.subject_id for message in messages}
+        if len(subject_ids) < len(messages) or any(map(_may_correct, messages)):
+            await store.lock_ahead(tx.connection, subject_ids.union(*others.values()))
 
     async def record_participants(
         self, tx: Transaction, messages: Sequence[Message[Participation]]

@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from pydantic import JsonValue
 
+from shared.contract.inbound import ConsentAnswer
 from shared.contract.value_type import value_type
 
 Kind = Literal["text", "email", "phone", "number", "boolean", "date"]
@@ -58,6 +59,24 @@ class Agreed:
     purposes: Collection[str] = frozenset()
     shared_fields: Collection[str] = frozenset()
     taken_back: Collection[str] = frozenset()
+
+    @classmethod
+    def of(
+        cls,
+        answers: Collection[ConsentAnswer],
+        shared_fields: Collection[str],
+        taken_back: Collection[str] = frozenset(),
+    ) -> Agreed:
+        """By the answers that count. Of a purpose answered twice the no counts, as it does in the
+        consent service; and a no takes back what is opted for beside it.
+        """
+        given = {answer.purpose for answer in answers if answer.given}
+        declined = {answer.purpose for answer in answers if not answer.given}
+        return cls(given - declined, shared_fields, declined.union(taken_back))
+
+    def without(self, purposes: Collection[str]) -> Agreed:
+        """The same where these were taken back since, too."""
+        return dataclasses.replace(self, taken_back={*self.taken_back, *purposes})
 
     def allows(self, rule: FieldRule, siblings: Iterable[FieldRule]) -> bool:
         """Whether the rule's condition is met. Sharing an input shares all that it fills."""

@@ -41,9 +41,8 @@ def agreed_to(
     """What the person agreed to in the registration; and what of that was taken back since, by what
     they have said of each purpose that this service opens data for.
     """
-    given = {answer.purpose for answer in row.consents if answer.given}
     gone = taken_back(consents, row.subject_id, desk.purposes, row.collected_at)
-    return Agreed(given, row.share_fields, gone)
+    return Agreed.of(row.consents, row.share_fields, gone)
 
 
 async def look_up(desk: Desk, tx: Transaction, requests: Sequence[Request[F]]) -> list[Found[F]]:

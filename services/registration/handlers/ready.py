@@ -128,7 +128,7 @@ class FormReader:
         data, event = request.data, known.event
         consents = self._desk.consents(data.consents)
         shared = self._desk.shared(data.share_with_participants)
-        agreed = Agreed({answer.purpose for answer in consents if answer.given}, shared)
+        agreed = Agreed.of(consents, shared)
         form = self._forms.get((event.id, request.source))
         if form is None:
             form = self._forms[event.id, request.source] = self._desk.form(event, request.source)
@@ -286,7 +286,7 @@ def _without(answered: Answered, gone: Collection[str]) -> Answered:
     """
     if not gone:
         return answered
-    agreed = replace(answered.agreed, taken_back=gone)
+    agreed = answered.agreed.without(gone)
     kept = read(answered.read_by, answered.request.data.answers, agreed)
     if isinstance(kept, FormFault):
         raise RuntimeError("a form asked for more where less was agreed to")
