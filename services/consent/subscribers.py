@@ -39,6 +39,7 @@ def subscriptions(privacy: Privacy) -> list[Subscription]:
             topic=registration.TOPIC,
             handlers={
                 **dict.fromkeys(PARTICIPATIONS, handlers.record_participants),
+                registration.RegistrationCancelled: handlers.record_cancelled,
                 registration.ParticipantUpdated: handlers.correct_contacts,
             },
             ignored=frozenset(
@@ -48,13 +49,12 @@ def subscriptions(privacy: Privacy) -> list[Subscription]:
                     registration.EventCancelled,
                     registration.EventEnded,
                     registration.RegistrationRejected,
-                    registration.RegistrationCancelled,
                     registration.ParticipationRecorded,
                 }
             ),
             prepare=handlers.prepare_participants,
             concerns=answers_something,
-            knows_its_own=frozenset(PARTICIPATIONS),
+            knows_its_own=frozenset({*PARTICIPATIONS, registration.RegistrationCancelled}),
         ),
         Subscription(
             topic=retention.TOPIC,

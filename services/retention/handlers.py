@@ -40,6 +40,7 @@ from shared.messaging.unit_of_work import Transaction
 from shared.privacy.in_force import Derived, InForce
 from shared.privacy.office import PrivacyOffice
 from shared.privacy.plan import Plan
+from shared.privacy.plan.resting import CONSENT_WITHDRAWAL, Resting, resting_on
 from shared.privacy.stored_plans import newest_on_consent
 from shared.runtime.database import Connection
 
@@ -50,7 +51,6 @@ ConsentFact = ConsentGiven | ConsentRefused | ConsentWithdrawn | ConsentExpired
 
 MOST_ATTEMPTS: Final = 500
 EVENT_END: Final = "event_end"
-CONSENT_WITHDRAWAL: Final = "consent_withdrawal"
 FINANCIAL_YEARS: Final = frozenset({"financial_year_end", "financial_year_calendar_end"})
 
 
@@ -60,6 +60,7 @@ class Handlers:
     def __init__(self, in_force: InForce) -> None:
         self._in_force = in_force
         self._classes_of_plan = Derived(in_force, classes_of)
+        self._resting = Derived(in_force, resting_on)
 
     @property
     def _plan(self) -> Plan:
@@ -143,9 +144,14 @@ class Handlers:
     async def schedule_consents(
         self, tx: Transaction, messages: Sequence[Message[ConsentFact]]
     ) -> None:
-        """Schedule what rests on a consent: without an end while it holds, from its end on else."""
+        """Schedule what rests on a consent: without an end while it holds, from its end on else.
+
+        With it ends whatever any plan let rest on it, known here or not: a former plan may come
+        back, and a yes from before be heard after the no (ADR 100).
+        """
         zone = ZoneInfo(self._plan.organisation.time_zone)
-        plans = await self._plans_that_ask(tx.connection, {one.data.purpose for one in messages})
+        given = {one.data.purpose for one in messages if type(one.data) is ConsentGiven}
+        begins = await self._begins_to_rest(tx.connection, given)
         terms: dict[tuple[str, date | None], Sequence[Term]] = {}
         items: list[Item] = []
         for message in messages:
@@ -153,20 +159,21 @@ class Handlers:
             start = None if type(data) is ConsentGiven else data.at.astimezone(zone).date()
             alike = (data.purpose, start)
             if alike not in terms:
-                terms[alike] = tuple(_consented(plans.get(data.purpose), data.purpose, start))
+                resting = begins if start is None else self._in_force.all_plans.resting
+                terms[alike] = tuple(_consented(resting, data.purpose, start))
             items.append(Item(terms[alike], data.subject_id, data.subject_id, data.at))
         await store.put(tx.connection, items)
 
-    async def _plans_that_ask(
-        self, connection: Connection, purposes: Collection[str]
-    ) -> Mapping[str, Plan]:
-        """By purpose the plan that tells what rests on a consent to it: the one in force, else the
-        newest that asked for it. What was kept by that one goes by it, or a no that is heard now
-        would be nothing when it comes back (ADR 100).
+    async def _begins_to_rest(self, connection: Connection, purposes: Collection[str]) -> Resting:
+        """What rests on a consent to these purposes that holds: by the plan in force or, where that
+        asks for none, by the newest that did. Should it come back, the consent counts.
         """
-        asked = {name: self._plan for name in purposes if name in self._plan.purposes}
+        asked = {name: kept for name, kept in self._resting().items() if name in purposes}
         former = self._in_force.all_plans.on_consent.intersection(purposes) - asked.keys()
-        return asked | await newest_on_consent(connection, former) if former else asked
+        if former:
+            plans = await newest_on_consent(connection, former)
+            asked |= {name: resting_on(plan)[name] for name, plan in plans.items()}
+        return asked
 
     async def _learn(self, tx: Transaction, messages: Sequence[Message[Any]]) -> None:
         told = newest(event_anchor(event) for event in _events(messages))
@@ -204,15 +211,11 @@ def classes_of(plan: Plan) -> dict[str, RetentionClass]:
     }
 
 
-def _consented(plan: Plan | None, purpose: str, start: date | None) -> Iterator[Term]:
-    if plan is None:
-        return
-    for category in plan.purposes[purpose].categories:
-        name, kept = plan.retention_of(category)
-        if kept.anchor == CONSENT_WITHDRAWAL:
-            one = RetentionClass(name, kept.anchor, kept.period)
-            # One consent ends without the other, where two purposes use one category.
-            yield term("consent", f"{purpose}/{category}", None, one, start)
+def _consented(resting: Resting, purpose: str, start: date | None) -> Iterator[Term]:
+    for category, kept in resting.get(purpose, {}).items():
+        one = RetentionClass(kept.retention_class, CONSENT_WITHDRAWAL, kept.period)
+        # One consent ends without the other, where two purposes use one category.
+        yield term("consent", f"{purpose}/{category}", None, one, start)
 
 
 class Periodic:

@@ -44,6 +44,20 @@ inner join unnest(
 ) as term (
     number, kind, part, event_id, retention_class, anchor, anchor_date, due_on
 ) on term.number = told.kept
+-- A yes from before a no opens nothing, also of what only a later plan lets rest on that consent.
+where
+    term.kind <> 'consent'
+    or term.due_on is not null
+    or not exists (
+        select from schedule_item as ended
+        where
+            ended.subject_id = told.subject_id
+            and ended.item_id = told.item_id
+            and ended.kind = 'consent'
+            and split_part(ended.part, '/', 1) = split_part(term.part, '/', 1)
+            and ended.due_on is not null
+            and ended.as_of >= told.as_of
+    )
 -- Of what is told twice at once the latest; of one moment, what ends a consent outweighs what gives
 -- it, here and below.
 order by

@@ -13,6 +13,7 @@ from shared.contract import headers
 from shared.contract.inbound import ConsentAnswer, FormField
 from shared.contract.registry import MessageData, message
 from shared.contract.types import (
+    Contract,
     EventId,
     Language,
     Moment,
@@ -155,6 +156,17 @@ class RegistrationRejected(MessageData):
     rejected_at: Moment
 
 
+class AnsweredConsents(Contract):
+    """What the person answered when registering, where and when: a cancellation takes no answer
+    back.
+    """
+
+    consents: tuple[ConsentAnswer, ...]
+    """As in the registration's own fact."""
+    source: PlanName
+    collected_at: Moment
+
+
 @message(topic=TOPIC)
 class RegistrationCancelled(MessageData):
     """The person does not take part after all."""
@@ -168,6 +180,8 @@ class RegistrationCancelled(MessageData):
     """Of what is kept of the person all the same; told where this stands for the registration too,
     which the reader may never have heard of.
     """
+    answered: AnsweredConsents | None = None
+    """Told where `categories` are, of who answered anything."""
 
 
 @message(topic=TOPIC)

@@ -11,55 +11,68 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from shared.privacy.plan import Plan
+from shared.privacy.plan import Period, Plan
 from shared.privacy.plan.models import ON_CONSENT
+from shared.privacy.plan.resting import (
+    CONSENT_WITHDRAWAL,
+    AfterConsent,
+    Resting,
+    kept_after,
+    resting_on,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class AllPlans:
     """Of any of the plans: `on_consent` has the purposes that rested on consent, and `grants`
-    (service, purpose) where it let a service open data for the purpose.
+    (service, purpose) where it let a service open data for the purpose. `resting` has all that
+    rested on a consent, each category with the period of the newest plan that gives it one.
     """
 
     on_consent: frozenset[str]
     grants: frozenset[tuple[str, str]]
+    resting: Resting
 
     @classmethod
     def of_plan(cls, plan: Plan) -> AllPlans:
         """As if there had never been another one."""
-        return cls(
-            frozenset(name for name, purpose in plan.purposes.items() if purpose.needs_consent),
-            frozenset(
-                (name, purpose)
-                for name, service in plan.services.items()
-                for purpose in service.grants
-            ),
-        )
+        grants = {(name, one) for name, service in plan.services.items() for one in service.grants}
+        resting = resting_on(plan)
+        return cls(frozenset(resting), frozenset(grants), resting)
 
     @classmethod
     def of_texts(cls, texts: Iterable[bytes]) -> AllPlans:
-        """Of plans as their files were, which were read when they came into force. They are not
-        read as plans again: one that this release does not accept any more counts too, as people
-        answered under it.
+        """Of plans as their files were, the newest first, which were read when they came into
+        force. They are not read as plans again: one that this release does not accept any more
+        counts too, as people answered under it.
         """
-        parts = [_of_text(text) for text in texts]
-        return cls(
-            frozenset().union(*(part.on_consent for part in parts)),
-            frozenset().union(*(part.grants for part in parts)),
-        )
+        parts = [cls._of_text(text) for text in texts]
+        asked: dict[str, set[str]] = {}
+        kept: dict[str, AfterConsent] = {}
+        for part in parts:
+            for purpose, categories in part.resting.items():
+                asked.setdefault(purpose, set()).update(categories)
+                kept = {**categories, **kept}
+        grants: frozenset[tuple[str, str]] = frozenset().union(*(part.grants for part in parts))
+        return cls(frozenset(asked), grants, kept_after(asked, kept))
 
-
-def _of_text(text: bytes) -> AllPlans:
-    document: dict[str, Any] = tomllib.loads(text.decode())
-    return AllPlans(
-        frozenset(
-            name
+    @classmethod
+    def _of_text(cls, text: bytes) -> AllPlans:
+        document: dict[str, Any] = tomllib.loads(text.decode())
+        asked = {
+            name: purpose["categories"]
             for name, purpose in document["purposes"].items()
             if purpose["legal_basis"] in ON_CONSENT
-        ),
-        frozenset(
+        }
+        grants = {
             (name, purpose)
             for name, service in document["services"].items()
             for purpose in service.get("grants", ())
-        ),
-    )
+        }
+        kept = {
+            category: AfterConsent(name, Period.parse(kept["period"]))
+            for name, kept in document["retention"].items()
+            if kept["anchor"] == CONSENT_WITHDRAWAL
+            for category in kept.get("categories", ())
+        }
+        return cls(frozenset(asked), frozenset(grants), kept_after(asked, kept))

@@ -73,7 +73,8 @@ async def _read(connection: Connection) -> tuple[Plan, int, Beginnings, AllPlans
         raise NoPlanError("no plan is stored yet; `steward migrate` stores the first one")
     plan = known[-1].read()
     beginnings = beginnings_of(plan, await stored_plans.names(connection))
-    all_plans = AllPlans.of_texts({one.digest: one.text for one in known}.values())
+    newest_first = {one.digest: one.text for one in reversed(known)}
+    all_plans = AllPlans.of_texts(newest_first.values())
     return plan, known[-1].number, beginnings, all_plans
 
 

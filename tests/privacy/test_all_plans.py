@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from shared.privacy.all_plans import AllPlans
 from shared.privacy.in_force import InForce
-from shared.privacy.plan import Plan, PlanError
+from shared.privacy.plan import Period, Plan, PlanError
 from shared.privacy.plan.load import read_plan
-from tests.support.plans import PLAN, TEXT, WITHOUT_DIETS, WITHOUT_MARKETING, changed
+from shared.privacy.plan.resting import AfterConsent, resting_on
+from tests.conftest import SettingsFactory
+from tests.support.applied import apply
+from tests.support.plans import (
+    MARKETING_ON_CONTRACT,
+    PLAN,
+    TEXT,
+    WITH_INTERESTS,
+    WITHOUT_DIETS,
+    WITHOUT_MARKETING,
+    changed,
+)
+from tests.support.work import NO_KAFKA, at_work
 
+A_DAY = 'anchor = "consent_withdrawal"\nperiod = "P1D"'
 FIRST = AllPlans.of_texts([TEXT.encode()])
 
 
@@ -18,6 +33,13 @@ def test_of_one_plan_they_are_what_it_says(plan: Plan) -> None:
     assert FIRST.on_consent == {"dietary-needs", "networking", "marketing"}
     assert ("consent", "marketing") in FIRST.grants
     assert ("registration", "marketing") not in FIRST.grants
+    kept = AfterConsent("marketing", Period())
+    assert FIRST.resting == {
+        "dietary-needs": {},
+        "networking": {},
+        "marketing": {"marketing": kept},
+    }
+    assert resting_on(plan) == FIRST.resting
 
 
 def test_of_several_they_are_what_any_of_them_says() -> None:
@@ -25,6 +47,43 @@ def test_of_several_they_are_what_any_of_them_says() -> None:
     assert less.on_consent == {"networking", "marketing"}
     assert ("registration", "dietary-needs") not in less.grants
     assert AllPlans.of_texts([WITHOUT_DIETS.encode(), WITHOUT_MARKETING.encode()]) == FIRST
+
+
+def test_what_rested_on_a_consent_is_kept_as_the_newest_plan_says_that_keeps_it() -> None:
+    month = AfterConsent("interests", Period(months=1))
+    year = AfterConsent("newsletter", Period(years=1))
+    longer = changed(
+        ("[retention.marketing]", "[retention.newsletter]"), ('"P0D"', '"P1Y"'), text=TEXT
+    )
+    plans = [longer, MARKETING_ON_CONTRACT, WITH_INTERESTS, TEXT]
+    of_all = AllPlans.of_texts(text.encode() for text in plans)
+    assert of_all.resting["marketing"] == {"interests": month, "marketing": year}
+
+
+def test_no_two_plans_together_let_rest_on_a_consent_what_neither_did() -> None:
+    """One reads a category for a purpose, and one keeps it until a consent to another one ends."""
+    moved = changed(
+        ('context = "event"\nfields = ["diet.text"]', 'context = "none"\nfields = ["diet.text"]'),
+        ('"marketing"]\n\n# --- Sources', '"marketing", "diet"]\n\n# --- Sources'),
+        ('anchor = "event_end"\nperiod = "P14D"', 'anchor = "consent_withdrawal"\nperiod = "P14D"'),
+        ('"explicit_consent"\ncategories = ["diet", ', '"explicit_consent"\ncategories = ['),
+    )
+    of_all = AllPlans.of_texts([moved.encode(), TEXT.encode()])
+    assert set(of_all.resting["marketing"]) == {"marketing", "diet"}
+    assert of_all.resting["dietary-needs"] == {}
+
+
+async def test_of_the_plans_in_their_order_the_one_that_was_put_in_force_last_is_the_newest(
+    service_settings: SettingsFactory, database: str, tmp_path: Path
+) -> None:
+    """Also where it had been in force before."""
+    shorter = changed(('anchor = "consent_withdrawal"\nperiod = "P0D"', A_DAY))
+    for text in (shorter, TEXT):
+        await apply(database, tmp_path, text)
+    settings = service_settings("retention", kafka_bootstrap_servers=NO_KAFKA)
+    async with at_work(settings, "retention") as work:
+        of_all = work.parts.privacy.in_force.all_plans
+    assert of_all.resting["marketing"] == {"marketing": AfterConsent("marketing", Period())}
 
 
 def test_a_plan_that_this_release_does_not_accept_counts() -> None:

@@ -9,6 +9,7 @@ import pytest
 from services.registration.commands.counter import Counter, republish_all
 from services.registration.handlers.republish import republish_registrations
 from shared.contract.registration import (
+    AnsweredConsents,
     EventOpened,
     ParticipantRegistered,
     RegistrationCancelled,
@@ -54,8 +55,17 @@ async def test_who_waits_and_who_cancelled_is_said_again_too(
     again = await front.facts()
     assert [fact for fact in again if isinstance(fact, RegistrationWaitlisted)] == waiting
     (said_again,) = [fact for fact in again if isinstance(fact, RegistrationCancelled)]
-    assert said_again == gone.model_copy(update={"categories": ("contact", "diet", "networking")})
+    before_that = given.people[0]
+    answered = AnsweredConsents(
+        consents=before_that.consents,
+        source=before_that.source,
+        collected_at=before_that.registered_at,
+    )
+    assert said_again == gone.model_copy(
+        update={"categories": ("contact", "diet", "networking"), "answered": answered}
+    )
     assert gone.categories == (), "who heard of the registration knows"
+    assert gone.answered is None
     assert len([fact for fact in again if isinstance(fact, ParticipantRegistered)]) == 3
 
 

@@ -1,31 +1,26 @@
-"""A consent ends while the plan in force lacks the purpose, and the plan that has it returns."""
+"""A consent ends while the plan in force lacks the purpose, or lets less rest on it than before."""
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Sequence
+from datetime import date, timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from services.retention.handlers import Handlers
-from services.retention.rescheduling import Rescheduler
 from shared.contract.types import SubjectId
+from tests.retention.conftest import follow
 from tests.retention.test_schedule import consent_given, consent_withdrawn, due_dates, said
 from tests.support.applied import apply
 from tests.support.facts import NOON
-from tests.support.plans import TEXT, WITHOUT_MARKETING
+from tests.support.plans import MARKETING_ON_CONTRACT, TEXT, WITH_INTERESTS, WITHOUT_MARKETING
 from tests.support.work import Work
 
 DUE = {"marketing/marketing": date(2026, 9, 3)}
-
-
-async def follow(work: Work) -> None:
-    rescheduler = Rescheduler(work.parts.privacy.in_force)
-    rows = 1
-    while rows:
-        async with work.parts.work(now=NOON) as tx:
-            rows = await rescheduler.reschedule(tx)
+BOTH_DUE = {**DUE, "marketing/interests": date(2026, 10, 3)}
+"""The one at once, the other after the month of its own class."""
 
 
 @pytest.mark.parametrize("withdrawal_first", [False, True])
@@ -45,6 +40,83 @@ async def test_what_rested_on_a_consent_is_due_also_where_the_plan_had_lost_its_
         await work.do(handlers.schedule_consents, [said(yes)])
     await follow(work)
     assert await due_dates(work) == DUE
+
+
+@pytest.mark.parametrize("withdrawal_first", [False, True])
+@pytest.mark.parametrize(
+    "plans",
+    [[TEXT], [MARKETING_ON_CONTRACT], [WITHOUT_MARKETING], [TEXT, WITHOUT_MARKETING]],
+    ids=["less-data", "no-consent", "no-purpose", "less-data-then-no-purpose"],
+)
+async def test_what_rested_on_it_under_any_plan_is_due(
+    work: Work,
+    handlers: Handlers,
+    database: str,
+    tmp_path: Path,
+    plans: Sequence[str],
+    withdrawal_first: bool,
+) -> None:
+    subject = SubjectId(uuid4())
+    yes, no = consent_given(subject), consent_withdrawn(subject, days=1)
+    await apply(database, tmp_path, WITH_INTERESTS)
+    if not withdrawal_first:
+        await work.do(handlers.schedule_consents, [said(yes)])
+        assert await due_dates(work) == dict.fromkeys(BOTH_DUE)
+    for text in plans:
+        await apply(database, tmp_path, text)
+    await work.do(handlers.schedule_consents, [said(no)])
+    assert await due_dates(work) == BOTH_DUE
+    await follow(work)
+    assert await due_dates(work) == BOTH_DUE
+    await apply(database, tmp_path, WITH_INTERESTS)
+    await work.do(handlers.schedule_consents, [said(yes)])
+    await follow(work)
+    assert await due_dates(work) == BOTH_DUE
+
+
+async def test_a_yes_from_before_a_no_opens_nothing_that_a_later_plan_keeps_for_it(
+    work: Work, handlers: Handlers, database: str, tmp_path: Path
+) -> None:
+    subject = SubjectId(uuid4())
+    await work.do(handlers.schedule_consents, [said(consent_withdrawn(subject, days=1))])
+    await apply(database, tmp_path, WITH_INTERESTS)
+    await work.do(handlers.schedule_consents, [said(consent_given(subject))])
+    assert await due_dates(work) == DUE
+
+
+async def test_a_later_yes_opens_what_the_plan_in_force_keeps_for_it(
+    work: Work, handlers: Handlers, database: str, tmp_path: Path
+) -> None:
+    subject = SubjectId(uuid4())
+    anew = consent_given(subject).model_copy(update={"at": NOON + timedelta(days=2)})
+    await apply(database, tmp_path, WITH_INTERESTS)
+    await apply(database, tmp_path, TEXT)
+    await work.do(handlers.schedule_consents, [said(consent_withdrawn(subject, days=1))])
+    await work.do(handlers.schedule_consents, [said(anew)])
+    assert await due_dates(work) == {**BOTH_DUE, "marketing/marketing": None}
+
+
+async def test_a_consent_that_is_heard_under_a_plan_that_asks_for_none_goes_by_the_newest_that_did(
+    work: Work, handlers: Handlers, database: str, tmp_path: Path
+) -> None:
+    """Should that plan come back, the consent holds, and with it what it lets us keep."""
+    await apply(database, tmp_path, WITH_INTERESTS)
+    for text in (TEXT, MARKETING_ON_CONTRACT):
+        await apply(database, tmp_path, text)
+    await work.do(handlers.schedule_consents, [said(consent_given(SubjectId(uuid4())))])
+    assert await due_dates(work) == dict.fromkeys(DUE)
+
+
+async def test_the_end_of_one_consent_ends_nobody_elses(
+    work: Work, handlers: Handlers, database: str, tmp_path: Path
+) -> None:
+    she, he = SubjectId(uuid4()), SubjectId(uuid4())
+    await apply(database, tmp_path, WITH_INTERESTS)
+    await work.do(handlers.schedule_consents, [said(consent_given(one)) for one in (she, he)])
+    await apply(database, tmp_path, TEXT)
+    await work.do(handlers.schedule_consents, [said(consent_withdrawn(she, days=1))])
+    rows = await work.rows("select due_on from schedule_item where subject_id = $1", he)
+    assert [row["due_on"] for row in rows] == [None, None]
 
 
 async def test_a_consent_to_what_no_plan_had_ends_nothing(work: Work, handlers: Handlers) -> None:

@@ -87,6 +87,44 @@ WITHOUT_MARKETING = without(
 )
 """The plan without the purpose `marketing`, and all that it needs."""
 
+_NEWS = """
+[purposes.marketing]
+describes = { fi = "Tiedotus", en = "News", sv = "Nyheter" }
+legal_basis = "contract"
+categories = ["contact"]
+
+[purposes.networking]"""
+MARKETING_ON_CONTRACT = changed(("\n[purposes.networking]", _NEWS), text=WITHOUT_MARKETING)
+"""The plan with a purpose `marketing` that rests on no consent, and reads other data."""
+
+_TOPICS = """
+"interests.topics" = { type = "text", describes = { fi = "aiheet", en = "topics" } }
+"marketing.email" ="""
+_INTERESTS = """
+[categories.interests]
+describes = { fi = "Kiinnostukset", en = "Interests", sv = "Intressen" }
+data_subjects = ["subscribers"]
+context = "none"
+fields = ["interests.topics"]
+
+[categories.marketing]"""
+_KEPT_A_MONTH = """
+[retention.interests]
+anchor = "consent_withdrawal"
+period = "P1M"
+categories = ["interests"]
+
+[retention.marketing]"""
+WITH_INTERESTS = changed(
+    ('\n"marketing.email" =', _TOPICS),
+    ("\n[categories.marketing]", _INTERESTS),
+    ("marketing = true\ncategories = [", 'marketing = true\ncategories = ["interests", '),
+    ("\n[retention.marketing]", _KEPT_A_MONTH),
+    ('seals = ["marketing"]', 'seals = ["marketing", "interests"]'),
+    ('marketing = ["marketing"]', 'marketing = ["marketing", "interests"]'),
+)
+"""The plan with one category more that the purpose `marketing` reads, kept a month longer."""
+
 
 def written(folder: Path, text: str | bytes, name: str = "plan.toml") -> Path:
     file = folder / name

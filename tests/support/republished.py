@@ -16,6 +16,9 @@ from tests.support.facts import NOON
 from tests.support.records import MadeRecord, header_bytes
 from tests.support.work import Work
 
+LATER = NOON + timedelta(days=40)
+"""When facts are said again, and when Kafka has whatever was said."""
+
 
 async def said_because(
     work: Work, handler: Handler, messages: Sequence[Message[Any]]
@@ -32,7 +35,7 @@ async def said_again(work: Work, say_next: SayNext[After]) -> list[Message[Any]]
 
     @asynccontextmanager
     async def begin() -> AsyncIterator[Transaction]:
-        async with work.parts.work(now=NOON + timedelta(days=40)) as tx:
+        async with work.parts.work(now=LATER) as tx:
             yield tx
             said.extend(tx.said)
 
@@ -44,7 +47,13 @@ async def said_again(work: Work, say_next: SayNext[After]) -> list[Message[Any]]
 
 
 def _read(encoded: Encoded) -> Message[Any]:
-    record = MadeRecord(encoded.value, header_bytes(encoded), encoded.key, encoded.topic)
+    record = MadeRecord(
+        encoded.value,
+        header_bytes(encoded),
+        encoded.key,
+        encoded.topic,
+        timestamp=int(LATER.timestamp() * 1000),
+    )
     message = decode(record)
     assert isinstance(message, Message), message
     return message

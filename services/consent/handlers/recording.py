@@ -32,8 +32,10 @@ from shared.contract.audit import ConsentRecorded
 from shared.contract.inbound import ContactSubmitted, WithdrawalRequested
 from shared.contract.message import Fault, Message, moment_of
 from shared.contract.registration import (
+    AnsweredConsents,
     ParticipantRegistered,
     ParticipantUpdated,
+    RegistrationCancelled,
     collected_at,
 )
 from shared.contract.types import SubjectId
@@ -48,6 +50,7 @@ from shared.runtime.database import Connection
 from shared.runtime.turns import in_turns
 
 Contact = ContactSubmitted | WithdrawalRequested
+Told = Participation | RegistrationCancelled
 
 SAID_AT_ONCE: Final = 20
 """Records that are said before whoever waits for a withdrawal has his turn: half a millisecond."""
@@ -125,10 +128,7 @@ class Handlers:
         Who comes from the waiting list answered once, when they joined it: the registration is the
         origin, and what it said is recorded with its first fact.
         """
-        if tx.made_ready is None:
-            await self.prepare_participants(tx, messages)
-        answered = [self._answered(tx, message) for message in messages]
-        said = [one for one in answered if one.statements]
+        said = await self._said(tx, messages)
         news = await self._record(tx, said)
         await self._contacts.keep_registered(tx, news)
         new = {id(one.message) for one in news if one.tells_of_itself}
@@ -139,6 +139,14 @@ class Handlers:
             if id(one.message) not in new and _tells_what_stands(one.message)
         ]
         await self._contacts.correct(tx, told)
+
+    async def record_cancelled(
+        self, tx: Transaction, messages: Sequence[Message[RegistrationCancelled]]
+    ) -> None:
+        """Record what people answered on registrations that are cancelled, where the fact tells of
+        it. Mostly it is known, by the registration's own. Whom to write to does not come with it.
+        """
+        await self._record(tx, await self._said(tx, messages))
 
     async def correct_contacts(
         self, tx: Transaction, messages: Sequence[Message[ParticipantUpdated]]
@@ -216,17 +224,27 @@ class Handlers:
             for sender, subject_id in zip(senders, subject_ids, strict=True)
         ]
 
-    def _answered(self, tx: Transaction, message: Message[Participation]) -> Said:
+    async def _said(self, tx: Transaction, messages: Sequence[Message[Told]]) -> list[Said]:
+        """What people said when they registered; without those of whom nothing counts."""
+        if tx.made_ready is None:
+            await self.prepare_participants(tx, messages)
+        said = [self._answered(tx, message) for message in messages]
+        return [one for one in said if one.statements]
+
+    def _answered(self, tx: Transaction, message: Message[Told]) -> Said:
         """What somebody who registers said, and each no also of the others of the same person."""
         data = message.data
+        told = _answers(data)
+        if told is None:
+            raise LookupError("a registration that tells of no answers was not passed over")
         collected = Collected(
             by="registration",
-            source=data.source,
+            source=told.source,
             origin=data.registration_id.bytes,
-            at=moment_of(_answered_at(data), message.received_at),
+            at=moment_of(_answered_at(told), message.received_at),
         )
-        answers = counting(data.consents, self._asked)
-        tx.dropped(["consents"] * (len(data.consents) - len(answers)))
+        answers = counting(told.consents, self._asked)
+        tx.dropped(["consents"] * (len(told.consents) - len(answers)))
         said = statements_of(data.subject_id, answers, collected, self._asked)
         others = tx.made_ready.get(data.subject_id, ())
         said_of_all = self._of_others_too(said, others, collected)
@@ -311,9 +329,13 @@ class Handlers:
         )
 
 
-def answers_something(message: Message[Participation | ParticipantUpdated]) -> bool:
-    """False for a registration that came without any answer: there is nothing to record."""
-    return bool(message.data.consents)
+def answers_something(message: Message[Told | ParticipantUpdated]) -> bool:
+    """False for a registration that came without any answer, and for a cancellation that tells of
+    none: there is nothing to record.
+    """
+    data = message.data
+    told = data if isinstance(data, ParticipantUpdated) else _answers(data)
+    return told is not None and bool(told.consents)
 
 
 def _news(tx: Transaction, said: Sequence[Said], recorded: Sequence[Statement]) -> list[Said]:
@@ -348,9 +370,10 @@ def _says_no(data: Contact) -> bool:
     return isinstance(data, WithdrawalRequested) or not all(one.given for one in data.consents)
 
 
-def _declines_something(data: Participation | ParticipantUpdated) -> bool:
+def _declines_something(data: Told | ParticipantUpdated) -> bool:
     """Whether somebody registers with a no among the answers."""
-    return not isinstance(data, ParticipantUpdated) and not all(one.given for one in data.consents)
+    told = None if isinstance(data, ParticipantUpdated) else _answers(data)
+    return told is not None and not all(one.given for one in told.consents)
 
 
 def _may_correct(message: Message[Any]) -> bool:
@@ -366,5 +389,12 @@ def _tells_what_stands(message: Message[Participation]) -> bool:
     return message.envelope.snapshot or isinstance(message.data, ParticipantRegistered)
 
 
-def _answered_at(data: Participation) -> datetime:
-    return collected_at(data) if isinstance(data, ParticipantRegistered) else data.waitlisted_at
+def _answers(data: Told) -> Participation | AnsweredConsents | None:
+    """Where the answers stand: in the fact itself, or in a part of a cancellation that tells."""
+    return data.answered if isinstance(data, RegistrationCancelled) else data
+
+
+def _answered_at(told: Participation | AnsweredConsents) -> datetime:
+    if isinstance(told, ParticipantRegistered):
+        return collected_at(told)
+    return told.collected_at if isinstance(told, AnsweredConsents) else told.waitlisted_at

@@ -8,6 +8,7 @@ from services.registration import store
 from services.registration.domain.events import Charge, Event, state_for
 from services.registration.handlers.participation import participation
 from shared.contract.registration import (
+    AnsweredConsents,
     EventCancelled,
     EventEnded,
     EventOpened,
@@ -81,5 +82,14 @@ def _as_it_stands(one: store.Standing, event: EventState) -> MessageData:
             cancelled_at=one.cancelled_at,
             by=one.cancelled_by,
             categories=tuple(sorted(row.personal)),
+            answered=_answered(row),
         )
     return participation(row, event, one.position)
+
+
+def _answered(row: store.Placed) -> AnsweredConsents | None:
+    """What is said of no other fact any more, once the registration is cancelled."""
+    if not row.consents:
+        return None
+    collected_at = row.waited_since or row.at
+    return AnsweredConsents(consents=row.consents, source=row.source, collected_at=collected_at)
