@@ -28,16 +28,18 @@ from services.consent.domain import (
     withdrawn_purposes,
 )
 from services.consent.handlers.contacts import Contacts, Participation, Said
+from services.consent.handlers.registrations import (
+    Told,
+    answered_at,
+    answers_in,
+    declines_something,
+    may_correct,
+    tells_what_stands,
+)
 from shared.contract.audit import ConsentRecorded
 from shared.contract.inbound import ContactSubmitted, WithdrawalRequested
 from shared.contract.message import Fault, Message, moment_of
-from shared.contract.registration import (
-    AnsweredConsents,
-    ParticipantRegistered,
-    ParticipantUpdated,
-    RegistrationCancelled,
-    collected_at,
-)
+from shared.contract.registration import ParticipantUpdated, RegistrationCancelled
 from shared.contract.types import SubjectId
 from shared.messaging.places import place_of
 from shared.messaging.unit_of_work import Transaction
@@ -50,7 +52,6 @@ from shared.runtime.database import Connection
 from shared.runtime.turns import in_turns
 
 Contact = ContactSubmitted | WithdrawalRequested
-Told = Participation | RegistrationCancelled
 
 SAID_AT_ONCE: Final = 20
 """Records that are said before whoever waits for a withdrawal has his turn: half a millisecond."""
@@ -112,11 +113,11 @@ class Handlers:
         something new, want others, and cross a withdrawal of both. So it would by a lock that it
         does not need: whoever is new has no row to be locked by.
         """
-        said_no = {one.data.subject_id for one in messages if _declines_something(one.data)}
+        said_no = {one.data.subject_id for one in messages if declines_something(one.data)}
         others = await self._privacy.people.others(tx.connection, said_no) if said_no else {}
         tx.made_ready = others
         subject_ids = {message.data.subject_id for message in messages}
-        if len(subject_ids) < len(messages) or any(map(_may_correct, messages)):
+        if len(subject_ids) < len(messages) or any(map(may_correct, messages)):
             await store.lock_ahead(tx.connection, subject_ids.union(*others.values()))
 
     async def record_participants(
@@ -136,7 +137,7 @@ class Handlers:
         told = [
             (one.message.data, one.collected.at)
             for one in said
-            if id(one.message) not in new and _tells_what_stands(one.message)
+            if id(one.message) not in new and tells_what_stands(one.message)
         ]
         await self._contacts.correct(tx, told)
 
@@ -234,14 +235,14 @@ class Handlers:
     def _answered(self, tx: Transaction, message: Message[Told]) -> Said:
         """What somebody who registers said, and each no also of the others of the same person."""
         data = message.data
-        told = _answers(data)
+        told = answers_in(data)
         if told is None:
             raise LookupError("a registration that tells of no answers was not passed over")
         collected = Collected(
             by="registration",
             source=told.source,
             origin=data.registration_id.bytes,
-            at=moment_of(_answered_at(told), message.received_at),
+            at=moment_of(answered_at(told), message.received_at),
         )
         answers = counting(told.consents, self._asked)
         tx.dropped(["consents"] * (len(told.consents) - len(answers)))
@@ -329,15 +330,6 @@ class Handlers:
         )
 
 
-def answers_something(message: Message[Told | ParticipantUpdated]) -> bool:
-    """False for a registration that came without any answer, and for a cancellation that tells of
-    none: there is nothing to record.
-    """
-    data = message.data
-    told = data if isinstance(data, ParticipantUpdated) else _answers(data)
-    return told is not None and bool(told.consents)
-
-
 def _news(tx: Transaction, said: Sequence[Said], recorded: Sequence[Statement]) -> list[Said]:
     """What was said with no more than was recorded of it; who says nothing new was had before."""
     new, news = {id(statement) for statement in recorded}, []
@@ -368,33 +360,3 @@ def asked_by(plan: Plan, ever: frozenset[str]) -> Asked:
 def _says_no(data: Contact) -> bool:
     """Whether there is a no in it: a withdrawal always is one."""
     return isinstance(data, WithdrawalRequested) or not all(one.given for one in data.consents)
-
-
-def _declines_something(data: Told | ParticipantUpdated) -> bool:
-    """Whether somebody registers with a no among the answers."""
-    told = None if isinstance(data, ParticipantUpdated) else _answers(data)
-    return told is not None and not all(one.given for one in told.consents)
-
-
-def _may_correct(message: Message[Any]) -> bool:
-    """Whether its registration was told of before, as far as it tells itself."""
-    data = message.data
-    if isinstance(data, ParticipantRegistered) and data.collected_at is not None:
-        return True
-    return message.envelope.snapshot or isinstance(data, ParticipantUpdated)
-
-
-def _tells_what_stands(message: Message[Participation]) -> bool:
-    """False for who joined the waiting list: sent twice, it may be behind what was corrected."""
-    return message.envelope.snapshot or isinstance(message.data, ParticipantRegistered)
-
-
-def _answers(data: Told) -> Participation | AnsweredConsents | None:
-    """Where the answers stand: in the fact itself, or in a part of a cancellation that tells."""
-    return data.answered if isinstance(data, RegistrationCancelled) else data
-
-
-def _answered_at(told: Participation | AnsweredConsents) -> datetime:
-    if isinstance(told, ParticipantRegistered):
-        return collected_at(told)
-    return told.collected_at if isinstance(told, AnsweredConsents) else told.waitlisted_at
