@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 SAY_AGAIN: Final = ("registration", "consent", "finance")
 """Topics that the service of the same name can fill again: it has a command `republish`."""
 
+LOOK_EVERY_S: Final = 1.0
+
 AS_BEFORE_FIRST: Final = (
     "Only where this is the Kafka that was read before: of any other, what stands before these"
     " places will never be read."
@@ -86,15 +88,22 @@ def list_(
     service: Service = None,
     topic: Annotated[str | None, typer.Option("--topic", help="Of this topic only.")] = None,
     gaps: Annotated[bool, typer.Option("--gaps", help="Only what stands still.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Not before what is there is taken.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
 ) -> None:
     """List the position of every partition beside what its log has.
 
+    With --wait once all is taken that the logs have by now, but where one stands still: until then,
+    who hears a topic cannot say again what hangs on it.
+
     Exit code 1: a partition stands still, since its log does not have what is to be read next.
 
-    Examples: steward positions list --gaps · steward positions list --service finance --json
+    Examples: steward positions list --gaps · steward positions list --service finance --json ·
+    steward positions list --wait --topic registration
     """
-    found = asyncio.run(_list(chosen(service), topic))
+    found = asyncio.run((_all_taken if wait else _list)(chosen(service), topic))
     standing = [one for one in found if one.position.gap]
     shown = standing if gaps else found
     if json:
@@ -219,6 +228,20 @@ async def _list(services: Sequence[str], topic: str | None) -> list[Found]:
         async with _opened(service) as (pool, reader):
             found += [Found(service, one) for one in await list_positions(pool, reader)]
     return [one for one in found if topic in (None, one.position.partition[0])]
+
+
+async def _all_taken(services: Sequence[str], topic: str | None) -> list[Found]:
+    """The list, once all that the logs have by now is taken, but where one stands still."""
+    found = await _list(services, topic)
+    ends = {one.place: one.position.bounds.end for one in found}
+
+    def left(one: Found) -> bool:
+        return not one.position.gap and one.position.was < ends.get(one.place, 0)
+
+    while any(map(left, found)):
+        await asyncio.sleep(LOOK_EVERY_S)
+        found = await _list(services, topic)
+    return found
 
 
 async def _resume(step: Step) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import orjson
@@ -83,6 +84,20 @@ async def test_a_list_shows_positions_beside_the_log_and_fails_where_there_is_a_
     drawn = await steward(world, "list", "--gaps", "--topic", world.inbound)
     assert drawn.out.count(world.inbound) == 1
     assert "stands still: 2 messages before it were deleted unread" in drawn.out
+
+
+async def test_a_list_can_wait_until_what_is_there_is_taken_but_for_what_stands_still(
+    world: World,
+) -> None:
+    waiting = asyncio.create_task(
+        steward(world, "list", "--wait", "--topic", world.inbound, "--json")
+    )
+    async with world.running():
+        answered = await waiting
+    # Among it, as both are one process here, is what the service logs.
+    found = [orjson.loads(line) for line in answered.out.splitlines() if line.startswith("{")]
+    assert [(one["lag"], one["gap"]) for one in found[:2]] == [(0, False), (1, True)]
+    assert answered.code == 1
 
 
 @pytest.mark.parametrize(("stored", "shown", "former"), [(50, 50, None), (in_no_log(50), None, 50)])
