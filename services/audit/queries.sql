@@ -273,9 +273,10 @@ insert into checkpoint select size, root, note, signed_at from former order by s
 
 -- name: go_on_from(offset)!
 -- Where the service reads on: never further on than it was, as a database that was put back does not
--- have the dead letters of later. What it takes again is no dead letter until it fails again.
+-- have the dead letters of later. A topic that gives the log is the one that was read, whatever was
+-- thought of it. What is taken again is no dead letter until it fails again.
 with moved as (
-    update position set next_offset = least(next_offset, :offset)
+    update position set next_offset = least(abs(next_offset), :offset)
     where topic = 'audit' and partition = 0
     returning next_offset
 ),

@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 SAY_AGAIN: Final = ("registration", "consent", "finance")
 """Topics that the service of the same name can fill again: it has a command `republish`."""
 
+LOOK_EVERY_S: Final = 1.0
+
+AS_BEFORE_FIRST: Final = (
+    "Only where this is the Kafka that was read before: of any other, what stands before these"
+    " places will never be read."
+)
+
 app = typer.Typer(
     help="Where each service reads on; let a partition go on.",
     no_args_is_help=True,
@@ -52,13 +59,23 @@ class Found:
             "service": self.service,
             "topic": topic,
             "partition": number,
-            "position": None if position.of_another_log else position.next_offset,
+            "position": None if position.of_another_log else position.was,
+            "former_position": position.was if position.of_another_log else None,
             "start": position.bounds.start,
             "end": position.bounds.end,
             "lag": position.lag,
             "gap": position.gap,
             "lost": position.lost,
         }
+
+
+@dataclass(frozen=True)
+class Step:
+    """A partition that stands still, the offset where it is to go on, and what to say of that."""
+
+    found: Found
+    offset: int
+    comment: str
 
 
 @app.callback()
@@ -71,15 +88,22 @@ def list_(
     service: Service = None,
     topic: Annotated[str | None, typer.Option("--topic", help="Of this topic only.")] = None,
     gaps: Annotated[bool, typer.Option("--gaps", help="Only what stands still.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Not before what is there is taken.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
 ) -> None:
     """List the position of every partition beside what its log has.
 
+    With --wait once all is taken that the logs have by now, but where one stands still: until then,
+    who hears a topic cannot say again what hangs on it.
+
     Exit code 1: a partition stands still, since its log does not have what is to be read next.
 
-    Examples: steward positions list --gaps · steward positions list --service finance --json
+    Examples: steward positions list --gaps · steward positions list --service finance --json ·
+    steward positions list --wait --topic registration
     """
-    found = asyncio.run(_list(chosen(service), topic))
+    found = asyncio.run((_all_taken if wait else _list)(chosen(service), topic))
     standing = [one for one in found if one.position.gap]
     shown = standing if gaps else found
     if json:
@@ -101,6 +125,10 @@ def resume(
     partition: Annotated[
         int | None, typer.Option(min=0, help="As `list` shows it; else all that stand still.")
     ] = None,
+    as_before: Annotated[
+        bool,
+        typer.Option("--as-before", help="Where they were: another Kafka was named for a while."),
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Let partitions that stand still go on at the beginning of what their logs have.
@@ -110,7 +138,8 @@ def resume(
     What was deleted it will not see. Have it said again first: what is said again stands in the log
     by then, and no disclosure is decided before it is read.
 
-    Exit code 1: nothing stands still there, one has moved meanwhile, or the answer was no.
+    Exit code 1: nothing stands still there, one has moved meanwhile, a log lacks the place where
+    reading was, or the answer was no.
 
     Examples: steward positions resume --service finance --topic registration --partition 3 ·
     steward positions resume --service registration --topic consent
@@ -123,11 +152,12 @@ def resume(
         place = topic if partition is None else f"{topic}[{partition}]"
         _tell_nothing(f"{place} of {service}", there)
         raise typer.Exit(1)
-    if first := first_of_all(topic):
+    steps = _to_where_they_were(standing) if as_before else _to_the_beginning(standing)
+    if first := AS_BEFORE_FIRST if as_before else first_of_all(topic):
         typer.echo(first, err=True)
     if not yes:
-        _ask(standing)
-    gone_on = [_go_on(one) for one in standing]
+        _ask(steps)
+    gone_on = [_go_on(one) for one in steps]
     raise typer.Exit(0 if all(gone_on) else 1)
 
 
@@ -150,20 +180,36 @@ def first_of_all(topic: str) -> str:
     return ""
 
 
-def _go_on(one: Found) -> bool:
-    if asyncio.run(_resume(one)):
-        typer.echo(f"{one.place} goes on at {one.position.bounds.start}; {_lost(one)}")
+def _to_the_beginning(standing: Sequence[Found]) -> list[Step]:
+    return [Step(one, one.position.bounds.start, f"; {_lost(one)}") for one in standing]
+
+
+def _to_where_they_were(standing: Sequence[Found]) -> list[Step]:
+    """None goes on unless all can: a Kafka that lacks the place of one is not what was read."""
+    lacking = [one for one in standing if one.position.was not in one.position.bounds]
+    for one in lacking:
+        bounds = one.position.bounds
+        has = f"its log has {bounds.start} to {bounds.end}"
+        typer.echo(f"{one.place} was at {one.position.was}, and {has}: nothing goes on", err=True)
+    if lacking:
+        raise typer.Exit(1)
+    return [Step(one, one.position.was, ", where it was") for one in standing]
+
+
+def _go_on(step: Step) -> bool:
+    place = step.found.place
+    if asyncio.run(_resume(step)):
+        typer.echo(f"{place} goes on at {step.offset}{step.comment}")
         return True
-    typer.echo(f"{one.place} has moved meanwhile; look again", err=True)
+    typer.echo(f"{place} has moved meanwhile; look again", err=True)
     return False
 
 
-def _ask(standing: Sequence[Found]) -> None:
+def _ask(steps: Sequence[Step]) -> None:
     see_that_somebody_is_asked()
-    for one in standing:
-        position = one.position
-        stored = "" if position.of_another_log else f"from {position.next_offset} "
-        typer.echo(f"{one.place}: {stored}to {position.bounds.start}; {_lost(one)}", err=True)
+    for one in steps:
+        position = one.found.position
+        typer.echo(f"{one.found.place}: from {position.was} to {one.offset}{one.comment}", err=True)
     confirm("Let it go on there?")
 
 
@@ -184,11 +230,25 @@ async def _list(services: Sequence[str], topic: str | None) -> list[Found]:
     return [one for one in found if topic in (None, one.position.partition[0])]
 
 
-async def _resume(one: Found) -> bool:
+async def _all_taken(services: Sequence[str], topic: str | None) -> list[Found]:
+    """The list, once all that the logs have by now is taken, but where one stands still."""
+    found = await _list(services, topic)
+    ends = {one.place: one.position.bounds.end for one in found}
+
+    def left(one: Found) -> bool:
+        return not one.position.gap and one.position.was < ends.get(one.place, 0)
+
+    while any(map(left, found)):
+        await asyncio.sleep(LOOK_EVERY_S)
+        found = await _list(services, topic)
+    return found
+
+
+async def _resume(step: Step) -> bool:
     from shared.messaging.positions import resume as resume_position
 
-    async with _opened(one.service) as (pool, _):
-        return await resume_position(pool, one.position)
+    async with _opened(step.found.service) as (pool, _):
+        return await resume_position(pool, step.found.position, step.offset)
 
 
 @asynccontextmanager
@@ -217,7 +277,7 @@ def _draw(found: Sequence[Found]) -> None:
     for one in found:
         position = one.position
         topic, number = position.partition
-        stored = "none" if position.of_another_log else position.next_offset
+        stored = f"none, was {position.was}" if position.of_another_log else position.was
         numbers = (number, stored, position.bounds.start, position.bounds.end)
         gap = f"[red]stands still: {_lost(one)}[/]" if position.gap else ""
         table.add_row(one.service, topic, *map(str, numbers), str(position.lag), gap)

@@ -101,7 +101,7 @@ class LocalKafka:
     """A Kafka whose data lies below `folder`; a second one on the same folder finds the data of
     the first.
 
-    `brokers`: how many; None for as many as the data is of, or one. With three or more, each
+    `brokers`: how many; None for as many as there were, or one. With three or more, each
     partition has three replicas and a write waits for two of them. `prepare` gives the processes to
     a supervisor; `async with` runs them alone, for a test.
     """
@@ -147,7 +147,7 @@ class LocalKafka:
     async def prepare(self) -> tuple[Process, ...]:
         """Obtain the packages, choose ports, write the configuration, format the storage once.
 
-        Raises LocalError where the data is of another number of brokers.
+        Raises LocalError where the folder is of another number of brokers.
         """
         self._nodes = self._choose_nodes()
         return await self.processes(await _java())
@@ -161,7 +161,8 @@ class LocalKafka:
         # readable by everyone, and an earlier version of ours the folder.
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder.chmod(0o700)
-        for node in self._nodes:
+        # The last one first: its number is theirs, also where this is broken off.
+        for node in reversed(self._nodes):
             self._configure(node)
         await self._format(java)
         return tuple(self._process(java, node) for node in self._nodes)
@@ -218,23 +219,24 @@ class LocalKafka:
         return nodes
 
     def _count(self) -> int:
-        found = self._count_of_data()
+        found = self._count_before()
         if found and self._brokers not in (None, found):
             raise LocalError(
-                f"the data in {self.folder} is of {found} broker{'s' if found > 1 else ''}, and "
+                f"the Kafka in {self.folder} is of {found} broker{'s' if found > 1 else ''}, and "
                 f"{self._brokers} were asked for: a cluster does not change its size here. Leave "
                 "out --brokers, or start with another STEWARD_HOME"
             )
         return found or self._brokers or 1
 
-    def _count_of_data(self) -> int:
-        """How many brokers the data is of; 0 where there is none. All folders are made before the
-        first is formatted, so that a start that was broken off counts as whole.
+    def _count_before(self) -> int:
+        """How many brokers there were; 0 where none was. Several are as many when their data is
+        lost: one alone would make topics anew with one replica each, for good.
         """
         if (self.folder / "data").exists():
             return 1
-        folders = list(self.folder.glob("kafka-*"))
-        return len(folders) if any((folder / "data").exists() for folder in folders) else 0
+        folders = [one.name for one in self.folder.glob("kafka-*") if one.is_dir()]
+        numbered = (re.fullmatch(r"kafka-(\d+)", name) for name in folders)
+        return max((int(found[1]) for found in numbered if found), default=0)
 
     def _configure(self, node: _Node) -> None:
         node.folder.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from shared.messaging import store
-from shared.messaging.places import IN_NO_LOG, Partition
+from shared.messaging.places import Partition, in_no_log
 from shared.messaging.transport import Bounds, Log
 from shared.runtime.database import Pool, bounded_transaction, describe
 
@@ -50,7 +50,8 @@ class PositionFinder:
 
         Another process may still be at work on them: what looks like a gap is one only if its
         position has stayed where it was. A log that ends before it is another one, and is noted as
-        such: when it has grown past the position, nothing would tell any more.
+        such: when it has grown past the position, nothing would tell any more. The position is
+        kept: it may be the log of another Kafka, which somebody named by mistake.
         """
         before: Mapping[Partition, int] = {}
         while True:
@@ -67,5 +68,6 @@ class PositionFinder:
                 if not other:
                     return {p: (stored[p], bounds[p]) for p in partitions}
                 async with bounded_transaction(self._pool, self._limit_s) as connection:
-                    await store.begin(connection, other, dict.fromkeys(other, IN_NO_LOG), {})
+                    noted = {p: in_no_log(position) for p, position in other.items()}
+                    await store.begin(connection, other, noted, {})
             before = stored

@@ -110,11 +110,14 @@ class Maintenance:
     async def _look(self) -> None:
         # First: what comes after it may be out of reach because the certificate has ended.
         self._renew_certificate()
-        await self.measure()
+        # Also while Kafka is away, when more and more waits there.
+        await self._measure_tables()
         for consumer in self._consumers:
             await consumer.pass_markers()
             await consumer.tell_kafka()
             await consumer.check_gaps()
+        # After what moves positions: who has resumed a partition waits for its lag to be 0.
+        await self._measure_partitions()
         give_back_free_pages()
 
     def _renew_certificate(self) -> None:
@@ -187,6 +190,10 @@ class Maintenance:
 
     async def measure(self) -> None:
         """Bring the figures up to date."""
+        await self._measure_tables()
+        await self._measure_partitions()
+
+    async def _measure_tables(self) -> None:
         async with bounded_transaction(self._pool, self._limit_s) as connection:
             found = await store.figures(connection, self._now())
         OUTBOX_ROWS.set(found.outbox)
@@ -194,6 +201,8 @@ class Maintenance:
         DEAD_LETTERS_STANDING.set(found.dead)
         PARKED_MESSAGES.set(found.parked)
         PARKED_KEYS.set(found.parked_keys)
+
+    async def _measure_partitions(self) -> None:
         lag: dict[Partition, int] = {}
         for consumer in self._consumers:
             lag |= await _lag(consumer)
@@ -207,9 +216,12 @@ class Maintenance:
 
 
 async def _lag(consumer: Consumer) -> dict[Partition, int]:
-    """Messages that are left to take of each partition that is read here."""
-    log, positions = consumer.log, dict(consumer.positions)
-    if log is None or not positions:
+    """Messages that are left to take of each partition that this process has: of one that stands
+    still, all that its log has.
+    """
+    log, positions, gaps = consumer.log, dict(consumer.positions), list(consumer.gaps)
+    if log is None or not (positions or gaps):
         return {}
-    bounds = await log.bounds(list(positions))
-    return {p: max(0, bounds[p].end - offset) for p, offset in positions.items()}
+    bounds = await log.bounds([*positions, *gaps])
+    lag = {p: max(0, bounds[p].end - offset) for p, offset in positions.items()}
+    return lag | {p: bounds[p].end - bounds[p].start for p in gaps}

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from shared.contract.message import Record
 
 Partition = tuple[str, int]
 """A topic and the number of a partition of it."""
-
-IN_NO_LOG: Final = -1
-"""The position in a partition whose log is not the one that was read before: less than any offset,
-so that nothing of it counts as read.
-"""
 
 Place = tuple[str, int, int]
 """A topic, the number of a partition of it, and an offset there."""
@@ -29,6 +22,13 @@ def partition_of(record: Record) -> Partition:
 def place_of(record: Record) -> Place:
     """Where the record stands."""
     return (record.topic, record.partition, record.offset)
+
+
+def in_no_log(position: int) -> int:
+    """What is stored of a position whose log turned out to be another: its negative. That is less
+    than any offset, so that nothing of the log counts as read, and tells where reading was.
+    """
+    return -position
 
 
 def key_of(record: Record) -> Key | None:

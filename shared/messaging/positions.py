@@ -9,14 +9,17 @@ from aiokafka import AIOKafkaConsumer
 
 from shared.messaging import store
 from shared.messaging.offsets import bounds_of
-from shared.messaging.places import IN_NO_LOG, Partition
+from shared.messaging.places import Partition
 from shared.messaging.transport import Bounds
 from shared.runtime.database import Pool
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The stored position of one partition. All numbers are offsets or counts of messages."""
+    """The stored position of one partition. All numbers are offsets or counts of messages.
+
+    `next_offset` is as `in_no_log` makes it where the log is known to be another.
+    """
 
     partition: Partition
     next_offset: int
@@ -29,8 +32,13 @@ class Position:
 
     @property
     def of_another_log(self) -> bool:
-        """Whether it is known to be no place in this log, and so no offset."""
-        return self.next_offset == IN_NO_LOG
+        """Whether the log, when the service looked, was not the one that it had read."""
+        return self.next_offset < 0
+
+    @property
+    def was(self) -> int:
+        """Up to where the service has read, be it of this log or of another."""
+        return abs(self.next_offset)
 
     @property
     def lag(self) -> int:
@@ -57,12 +65,12 @@ async def list_positions(pool: Pool, reader: AIOKafkaConsumer) -> list[Position]
     return [Position(one, stored[one], bounds[one]) for one in sorted(stored)]
 
 
-async def resume(pool: Pool, position: Position) -> bool:
-    """Have a partition that stands still read from the beginning of its log; False: it has moved
+async def resume(pool: Pool, position: Position, offset: int) -> bool:
+    """Have a partition that stands still read from this offset of its log; False: it has moved
     since it was looked at. A service that runs takes it up by itself (`Consumer.check_gaps`).
     """
     begins = {position.partition: position.next_offset}
-    ends = {position.partition: position.bounds.start}
+    ends = {position.partition: offset}
     async with pool.acquire() as connection:
         begun = await store.begin(connection, begins, ends, {})
     return begun.whole

@@ -47,7 +47,9 @@ HANDLER_SECONDS = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 CONSUMER_LAG = Gauge(
-    "steward_consumer_lag", "Messages in the log beyond our position.", ["topic", "partition"]
+    "steward_consumer_lag",
+    "Messages in the log beyond our position; of a partition that stands still, all of them.",
+    ["topic", "partition"],
 )
 PARTITIONS_ASSIGNED = Gauge("steward_partitions_assigned", "Partitions that this process has.")
 PARTITIONS_STOPPED = Gauge(

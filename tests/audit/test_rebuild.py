@@ -22,6 +22,7 @@ from services.audit.store.sources import PublishedLog, folder_log
 from shared.contract.audit import DataDisclosed
 from shared.contract.message import Message, Record
 from shared.messaging import store
+from shared.messaging.places import in_no_log
 from shared.runtime.secrets import SecretsFolder
 from tests.support.commands import command
 from tests.support.entries import make_entry
@@ -194,7 +195,10 @@ async def test_a_batch_that_waits_for_the_rebuild_is_not_in_its_way(
     assert await work.value("select next_offset from position") == 301
 
 
-@pytest.mark.parametrize(("was", "reads_on"), [(200, 200), (600, 600), (900, 600)])
+@pytest.mark.parametrize(
+    ("was", "reads_on"),
+    [(200, 200), (600, 600), (900, 600), (in_no_log(200), 200), (in_no_log(900), 600)],
+)
 async def test_the_service_reads_on_behind_the_log_and_never_further_on_than_it_was(
     work: Work, administrator: Administrator, messages: Messages, was: int, reads_on: int
 ) -> None:

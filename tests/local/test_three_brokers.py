@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -142,6 +143,26 @@ async def test_data_of_another_number_of_brokers_is_refused(tmp_path: Path) -> N
     (tmp_path / "data").mkdir()
     with pytest.raises(LocalError, match=r"is of 1 broker, and 3 were asked for.*--brokers"):
         await LocalKafka(tmp_path, brokers=3).prepare()
+
+
+async def test_three_brokers_whose_data_is_lost_are_three_again(tmp_path: Path) -> None:
+    """One would have one replica of each topic, and could not become three any more."""
+    await LocalKafka(tmp_path, brokers=3).prepare()
+    for name in ("kafka-1", "kafka-2", "kafka-3"):
+        shutil.rmtree(tmp_path / name / "data")
+    again = LocalKafka(tmp_path)
+    assert [one.name for one in await again.prepare()] == ["kafka-1", "kafka-2", "kafka-3"]
+    assert again.replicas == 3
+
+
+async def test_a_first_start_that_is_broken_off_leaves_no_fewer_brokers(tmp_path: Path) -> None:
+    obstacle = tmp_path / "kafka-2"
+    obstacle.touch()
+    with pytest.raises(FileExistsError):
+        await LocalKafka(tmp_path, brokers=3).processes(())
+    obstacle.unlink()
+    with pytest.raises(LocalError, match="is of 3 brokers, and 5 were asked for"):
+        await LocalKafka(tmp_path, brokers=5).prepare()
 
 
 async def test_a_kafka_answers_as_long_as_one_address_does(kafka: str) -> None:

@@ -106,6 +106,57 @@ async def test_partitions_are_counted_those_that_stand_still_too(world: World) -
         await measure(world, process.consumer)
         assert (figure("partitions_assigned"), figure("partitions_stopped")) == (PARTITIONS, 1)
         assert figure("consumer_lag", topic=world.inbound, partition="0") == 0
+        assert figure("consumer_lag", topic=world.inbound, partition="1") == 4
+
+
+class BegunLaterLog(StillLog):
+    """Its first forty records are deleted."""
+
+    async def bounds(self, partitions: Collection[Partition]) -> Mapping[Partition, Bounds]:
+        return {partition: Bounds(40, 100) for partition in partitions}
+
+
+async def look_once(world: World, consumer: Consumer) -> None:
+    heartbeats, stopping = Heartbeats(), asyncio.Event()
+    heartbeats.expect("maintenance", 30)
+
+    class OneLook(Loop):
+        async def pause(self, seconds: float) -> None:
+            stopping.set()
+
+    transport = world.cluster.transport(world.service.settings)
+    maintenance = Maintenance(world.service, [consumer], transport, now=utc_now)
+    await maintenance.run(OneLook("maintenance", heartbeats, stopping))
+
+
+async def test_what_a_partition_lags_that_goes_on_is_told_by_the_look_that_finds_it(
+    world: World,
+) -> None:
+    """Who resumes it, and sees the lag 0, goes on as if all were read."""
+    await world.admin.execute("insert into position values ($1, 0, 7)", world.inbound)
+    consumer = await reading(world, BegunLaterLog())
+    assert list(consumer.gaps) == [(world.inbound, 0)]
+    await world.admin.execute("update position set next_offset = 50")
+    await look_once(world, consumer)
+    assert figure("partitions_stopped") == 0
+    assert figure("consumer_lag", topic=world.inbound, partition="0") == 50
+
+
+async def test_what_waits_in_tables_is_told_while_kafka_is_away(world: World) -> None:
+    """It is then that facts wait to be published."""
+
+    class AwayLog(StillLog):
+        async def past_markers(self, positions: Mapping[Partition, int]) -> Mapping[Partition, int]:
+            raise TimeoutError
+
+    consumer = await reading(world, AwayLog())
+    async with unit_of_work(
+        world.pool, service=SCHEMA, now=utc_now(), ids=world.tools().ids, topics={world.facts}
+    ) as tx:
+        for number in range(3):
+            tx.say(world.types.written(number=number, key=""), key=None)
+    await look_once(world, consumer)
+    assert figure("outbox_rows") == 3
 
 
 async def test_the_lag_of_what_another_process_has_by_now_is_not_told(world: World) -> None:

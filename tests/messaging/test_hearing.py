@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shared.messaging.hearing import ANOTHER_LOG, has_heard, log_ends
+from shared.messaging.places import in_no_log
 from shared.runtime.cluster import Cluster
 from tests.conftest import TopicFactory
 from tests.support.clusters import KafkaCluster, Sent
@@ -59,7 +60,9 @@ async def test_a_log_that_ends_before_the_position_is_another_and_never_heard(
 async def test_of_a_log_that_is_known_to_be_another_nothing_is_heard_be_it_empty(
     world: World,
 ) -> None:
-    await world.admin.execute("insert into position values ($1, 0, -1)", world.inbound)
+    await world.admin.execute(
+        "insert into position values ($1, 0, $2)", world.inbound, in_no_log(7)
+    )
     found = await ends(world)
     assert found == {0: 0, 1: 0, 2: 0, 3: 0}
     async with world.pool.acquire() as connection:

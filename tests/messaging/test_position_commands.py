@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import orjson
@@ -10,6 +11,7 @@ from aiokafka import AIOKafkaConsumer
 
 from services.cli.positions import app, first_of_all
 from shared.messaging import positions
+from shared.messaging.places import in_no_log
 from shared.runtime.database import Pool
 from tests.conftest import SettingsFactory, TopicFactory
 from tests.support.clusters import KafkaCluster, Sent
@@ -40,6 +42,10 @@ def at(world: World, partition: int) -> tuple[str, ...]:
     return ("--service", SCHEMA, "--topic", world.inbound, "--partition", str(partition))
 
 
+async def put(world: World, stored: int) -> None:
+    await world.admin.execute("update position set next_offset = $1 where partition = 1", stored)
+
+
 async def position(world: World) -> int:
     found: int = await world.admin.fetchval(
         "select next_offset from position where topic = $1 and partition = 1", world.inbound
@@ -56,6 +62,7 @@ async def test_a_list_shows_positions_beside_the_log_and_fails_where_there_is_a_
     assert first == place | {
         "partition": 0,
         "position": 2,
+        "former_position": None,
         "start": 0,
         "end": 5,
         "lag": 3,
@@ -65,6 +72,7 @@ async def test_a_list_shows_positions_beside_the_log_and_fails_where_there_is_a_
     assert second == place | {
         "partition": 1,
         "position": 2,
+        "former_position": None,
         "start": 4,
         "end": 5,
         "lag": 1,
@@ -78,19 +86,80 @@ async def test_a_list_shows_positions_beside_the_log_and_fails_where_there_is_a_
     assert "stands still: 2 messages before it were deleted unread" in drawn.out
 
 
-@pytest.mark.parametrize(("stored", "shown"), [(50, 50), (-1, None)])
-async def test_a_log_that_was_made_anew_is_a_gap_of_which_nobody_knows_what_is_lost(
-    world: World, stored: int, shown: int | None
+async def test_a_list_can_wait_until_what_is_there_is_taken_but_for_what_stands_still(
+    world: World,
 ) -> None:
-    await world.admin.execute("update position set next_offset = $1 where partition = 1", stored)
+    waiting = asyncio.create_task(
+        steward(world, "list", "--wait", "--topic", world.inbound, "--json")
+    )
+    async with world.running():
+        answered = await waiting
+    # Among it, as both are one process here, is what the service logs.
+    found = [orjson.loads(line) for line in answered.out.splitlines() if line.startswith("{")]
+    assert [(one["lag"], one["gap"]) for one in found[:2]] == [(0, False), (1, True)]
+    assert answered.code == 1
+
+
+@pytest.mark.parametrize(("stored", "shown", "former"), [(50, 50, None), (in_no_log(50), None, 50)])
+async def test_a_log_that_was_made_anew_is_a_gap_of_which_nobody_knows_what_is_lost(
+    world: World, stored: int, shown: int | None, former: int | None
+) -> None:
+    await put(world, stored)
     answered = await steward(world, "list", "--gaps", "--service", SCHEMA, "--json")
     found = orjson.loads(answered.out)
     assert (found["partition"], found["position"]) == (1, shown)
+    assert found["former_position"] == former
     assert (found["lag"], found["lost"]) == (1, None)
     drawn = await steward(world, "list", "--gaps", "--topic", world.inbound)
     assert "what an earlier one had it will not see" in drawn.out
+    assert ("none, was 50" in drawn.out) == (former is not None)
     answered = await steward(world, "resume", *at(world, 1), "--yes")
     assert (answered.code, await position(world)) == (0, 4)
+
+
+async def test_a_partition_goes_on_where_it_was_before_another_log_was_seen(world: World) -> None:
+    await put(world, in_no_log(5))
+    answered = await steward(world, "resume", *at(world, 1), "--as-before", "--yes")
+    assert (answered.code, await position(world)) == (0, 5)
+    assert "goes on at 5, where it was" in answered.out
+    assert "First of all" not in answered.err
+    assert (await steward(world, "list", "--gaps", "--topic", world.inbound)).code == 0
+
+
+async def test_a_service_that_runs_goes_on_where_it_was(world: World) -> None:
+    async with world.running() as process:
+        await world.taken(7)
+        await put(world, in_no_log(4))
+        answered = await steward(world, "resume", *at(world, 1), "--as-before", "--yes")
+        assert answered.code == 0
+        await process.consumer.check_gaps()
+        await world.taken(8)
+        assert process.heartbeats.not_ready() == {}
+
+
+@pytest.mark.parametrize("stored", [in_no_log(50), in_no_log(3), 2])
+async def test_a_partition_whose_log_lacks_the_place_does_not_go_on_where_it_was(
+    world: World, stored: int
+) -> None:
+    """Nor do the others of the topic: this is not the log that was read."""
+    await put(world, stored)
+    await world.admin.execute(
+        "update position set next_offset = $1 where partition = 0", in_no_log(3)
+    )
+    place = ("--service", SCHEMA, "--topic", world.inbound)
+    answered = await steward(world, "resume", *place, "--as-before", "--yes")
+    assert (answered.code, answered.out) == (1, "")
+    assert f"was at {abs(stored)}, and its log has 4 to 5" in answered.err
+    assert await position(world) == stored
+    drawn = await steward(world, "list", "--gaps", "--topic", world.inbound)
+    assert drawn.out.count("stands still") == 2
+
+
+async def test_who_is_asked_reads_what_going_on_as_before_means(world: World) -> None:
+    await put(world, in_no_log(5))
+    answered = await steward(world, "resume", *at(world, 1), "--as-before")
+    assert (answered.code, await position(world)) == (2, in_no_log(5))
+    assert "never be read" in answered.err
 
 
 async def test_a_partition_that_stands_still_goes_on_while_its_service_runs(world: World) -> None:

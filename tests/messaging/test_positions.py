@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.contract.message import Message
+from shared.messaging.places import in_no_log
 from tests.support.clusters import Sent
 from tests.support.messaging import World, until, until_assigned
 
@@ -106,6 +107,16 @@ async def test_a_log_that_was_made_anew_stands_still_however_far_it_grows(world:
         await process.consumer.check_gaps()
         await world.taken(10)
     assert await world.effects() == {"old": [0], "new": list(range(9))}
+
+
+async def test_before_another_log_nothing_is_forgotten(world: World) -> None:
+    """An empty Kafka by a wrong address: with the right one it goes on where it was."""
+    await world.send(*(Sent("a", n, partition=1) for n in range(3)))
+    await world.admin.execute("insert into position values ($1, 1, 5)", world.inbound)
+    async with world.running() as process:
+        await until_assigned(process)
+    kept = await world.admin.fetchval("select next_offset from position where partition = 1")
+    assert kept == in_no_log(5)
 
 
 async def test_a_gap_that_opens_while_reading_stops_its_partition_only(world: World) -> None:
