@@ -7,10 +7,10 @@ due on the day after that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -80,7 +80,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Scheduled:
-    """One part of one thing as it stands in the schedule."""
+    """One part of one thing as it stands in the schedule, and when what it tells came about."""
 
     kind: Kind
     item_id: UUID
@@ -91,16 +91,23 @@ class Scheduled:
     anchor: str
     anchor_date: date | None
     due_on: date | None
+    as_of: datetime
+
+
+NameOfKey: TypeAlias = tuple[SubjectId, str, str]
+"""Person, category and context."""
 
 
 @dataclass(frozen=True, slots=True)
 class DueKey:
-    """The name of a key that seals nothing but what is due, and the class that it is kept in."""
+    """A key that seals nothing but what is due, and the class that it is kept in. `ended_at` is
+    when the consent ended that it hangs on: a yes after that is not due. None where nothing that is
+    said later puts it off.
+    """
 
-    subject_id: SubjectId
-    category: str
-    context: str
+    name: NameOfKey
     retention_class: str
+    ended_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,17 +230,21 @@ def what_is_due(
     on: date,
     sealed_in: Mapping[str, Sequence[str]],
     only: str | None = None,
+    staying: Collection[NameOfKey] = (),
 ) -> Unsealed:
     """The keys of what may be kept no longer on a day, of one class or of all. Pure.
 
     `rows` are all that can be read of some people, `sealed_in` has the categories of each class. A
-    key that seals something else too stays, as one that two consents share while one of them holds.
+    key that seals something else too stays, as one that two consents share while one of them holds;
+    so do those that are `staying`.
     """
     due = {row: _is_due(row, on, only) for row in rows}
     keys = {row: _keys_of(row, sealed_in) for row in rows}
-    kept = {_name(key) for row in rows if not due[row] for key in keys[row]}
+    kept = {key.name for row in rows if not due[row] for key in keys[row]}.union(staying)
     gone = {
-        row for row in rows if due[row] and keys[row] and kept.isdisjoint(map(_name, keys[row]))
+        row
+        for row in rows
+        if due[row] and keys[row] and kept.isdisjoint(key.name for key in keys[row])
     }
     readable = {(row.subject_id, row.item_id) for row in rows if keys[row] and row not in gone}
     # Of a registration nothing is left to read once all that was given with it is gone.
@@ -242,7 +253,9 @@ def what_is_due(
         for row in rows
         if due[row] and row.kind == "registration" and (row.subject_id, row.item_id) not in readable
     }
-    names = {_name(key): key for row in rows if row in gone for key in keys[row]}
+    # Of consents that share a key, the one that ended last tells.
+    last = sorted((row for row in rows if row in gone), key=lambda row: row.as_of)
+    names = {key.name: key for row in last for key in keys[row]}
     return Unsealed(list(names.values()), [row for row in rows if row in gone])
 
 
@@ -263,11 +276,8 @@ def _keys_of(row: Scheduled, sealed_in: Mapping[str, Sequence[str]]) -> list[Due
         named = [(category, year) for category in sealed_in.get(row.retention_class, ())]
     else:
         named = []
+    ended_at = row.as_of if row.kind == "consent" else None
     return [
-        DueKey(row.subject_id, category, context, row.retention_class)
+        DueKey((row.subject_id, category, context), row.retention_class, ended_at)
         for category, context in named
     ]
-
-
-def _name(key: DueKey) -> tuple[SubjectId, str, str]:
-    return key.subject_id, key.category, key.context

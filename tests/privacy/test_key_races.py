@@ -77,6 +77,15 @@ async def destroy(
         cut_offs[one] = max(cut_off, cut_offs.get(one, cut_off))
 
 
+async def close_and_destroy(connection: Connection, choose: random.Random) -> None:
+    """As what is due goes: what is sealed between the two and is later has another key."""
+    names = [(who, "contact", choose.choice(EVENTS)) for who in choose.sample(PEOPLE, 4)]
+    up_to = {name: NOW + timedelta(seconds=choose.randrange(100)) for name in names}
+    await keyring.close_keys(connection, up_to)
+    async with connection.transaction():
+        await keyring.destroy_closed_keys(connection, names)
+
+
 async def taken_for_erased(administrator: Connection) -> list[asyncpg.Record]:
     """Subjects of people of whom a key is alive."""
     return await administrator.fetch(
@@ -108,6 +117,7 @@ async def test_what_a_batch_seals_it_can_open_and_what_is_destroyed_stays_destro
         for _ in range(15):
             if number == 0:
                 await destroy(connection, choose, cut_offs)
+                await close_and_destroy(connection, choose)
             else:
                 await make_and_use(connection, privacy, choose, kept)
 

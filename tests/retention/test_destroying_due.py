@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -13,13 +15,13 @@ import pytest
 
 from services.cli import keys
 from services.cli.keys import destroying, destroying_due
+from services.cli.keys.all_heard import NOT_HEARD, NotNowError
 from services.retention import commands
 from services.retention.handlers import Handlers
 from shared.contract.consent import ConsentGiven, ConsentWithdrawn
 from shared.contract.finance import InvoiceIssued
 from shared.contract.message import Message
 from shared.contract.types import EventId, InvoiceId, Money, RegistrationId, Sealed, SubjectId
-from shared.messaging.hearing import LogEnds
 from shared.privacy.subjects import Alias
 from shared.privacy.values import ToSeal
 from shared.runtime.clock import utc_now
@@ -28,6 +30,7 @@ from tests.conftest import SettingsFactory
 from tests.retention.conftest import follow
 from tests.support.commands import NOWHERE, Answered, command
 from tests.support.facts import Facts, event_state, registered
+from tests.support.waiting import until_somebody_waits
 from tests.support.work import NO_KAFKA, Work, at_work
 
 LONG_AGO = datetime(2016, 10, 1, 14, tzinfo=UTC)
@@ -53,16 +56,32 @@ async def books(service_settings: SettingsFactory) -> AsyncIterator[Work]:
         yield work
 
 
+@dataclass
+class Hearing:
+    """What is heard while the command waits for it, without Kafka. It looks once before anything is
+    shown or closed, and once in each part.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    looks: int = 0
+    in_part: list[Callable[[], Coroutine[Any, Any, object]]] = field(default_factory=list)
+    behind_at: int | None = None
+
+    async def see(self, _: object) -> None:
+        self.looks += 1
+        if self.looks == self.behind_at:
+            raise NotNowError(NOT_HEARD.format(service="consent"))
+        while self.looks > 1 and self.in_part:
+            # The command has a loop of its own.
+            doing = asyncio.run_coroutine_threadsafe(self.in_part.pop(0)(), self.loop)
+            await asyncio.wrap_future(doing)
+
+
 @pytest.fixture(autouse=True)
-def ends(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[int, int]]:
-    """Where the logs end, without Kafka."""
-    told: dict[str, dict[int, int]] = {}
-
-    async def heard(_: object) -> LogEnds:
-        return told
-
-    monkeypatch.setattr(destroying_due, "heard", heard)
-    return told
+async def hearing(monkeypatch: pytest.MonkeyPatch) -> Hearing:
+    made = Hearing(asyncio.get_running_loop())
+    monkeypatch.setattr(destroying_due, "see_all_heard", made.see)
+    return made
 
 
 async def somebody(intake: Work, *sealed: tuple[str, str]) -> SubjectId:
@@ -90,6 +109,18 @@ async def alive(settings: ServiceSettings, who: SubjectId) -> set[tuple[str, str
     )
     await administrator.close()
     return {(row["category"], row["context"]) for row in rows}
+
+
+async def generations(settings: ServiceSettings, who: SubjectId) -> list[tuple[int, bool]]:
+    """Of the one name of the person, each key and whether it is alive."""
+    administrator = await asyncpg.connect(settings.database_url)
+    rows = await administrator.fetch(
+        "select generation, wrapped is not null as alive from keyring.data_key"
+        " where subject_id = $1 order by generation",
+        who,
+    )
+    await administrator.close()
+    return [(row["generation"], row["alive"]) for row in rows]
 
 
 async def destroy(settings: ServiceSettings, *narrowed: str, on: str = "2026-11-30") -> Answered:
@@ -179,6 +210,62 @@ async def test_of_marketing_those_go_who_withdrew(
     assert await alive(settings, gone) == {("marketing", "")}, "they consented again"
 
 
+async def test_a_key_that_sealed_a_yes_which_is_heard_in_time_stays(
+    work: Work, handlers: Handlers, intake: Work, settings: ServiceSettings, hearing: Hearing
+) -> None:
+    await follow(work)
+    who = await somebody(intake, ("marketing", ""))
+    await work.do(handlers.schedule_consents, [consents(who, given=False, at=LONG_AGO)])
+    await seal(intake, who, ("marketing", ""))
+    yes = consents(who, given=True, at=utc_now())
+    hearing.in_part.append(lambda: work.do(handlers.schedule_consents, [yes]))
+    assert (await destroy(settings)).code == 0
+    assert await generations(settings, who) == [(1, True)]
+    assert await entries(work) == []
+
+
+async def test_a_yes_on_its_way_meanwhile_has_a_key_of_its_own_and_its_row_stays_listed(
+    work: Work, handlers: Handlers, intake: Work, settings: ServiceSettings, hearing: Hearing
+) -> None:
+    await follow(work)
+    who = await somebody(intake, ("marketing", ""))
+    await work.do(handlers.schedule_consents, [consents(who, given=False, at=LONG_AGO)])
+    hearing.in_part.append(lambda: seal(intake, who, ("marketing", "")))
+    assert (await destroy(settings)).code == 0
+    assert await generations(settings, who) == [(1, False), (2, True)]
+    assert await listed(settings) == ["marketing"], "it can be read: there is a living key"
+    await work.do(handlers.schedule_consents, [consents(who, given=True, at=utc_now())])
+    assert await listed(settings) == []
+
+
+async def test_a_yes_after_the_no_that_comes_late_is_kept(
+    work: Work, handlers: Handlers, intake: Work, settings: ServiceSettings
+) -> None:
+    await follow(work)
+    who = await somebody(intake, ("marketing", ""))
+    await work.do(handlers.schedule_consents, [consents(who, given=False, at=LONG_AGO)])
+    assert (await destroy(settings)).code == 0
+    for late, sealed in ((timedelta(), False), (timedelta(seconds=1), True)):
+        item = ToSeal(who, "marketing", "", {"text": "x"}, at=LONG_AGO + late)
+        async with intake.parts.pool.acquire() as connection:
+            (value,) = await intake.parts.privacy.seal(connection, [item], at=utc_now())
+        assert (value is not None) is sealed
+
+
+async def test_what_is_corrected_after_its_day_is_listed_until_that_key_goes_too(
+    work: Work, handlers: Handlers, intake: Work, settings: ServiceSettings, hearing: Hearing
+) -> None:
+    await follow(work)
+    who, over = await at_an_event(work, handlers, intake, LONG_AGO)
+    hearing.in_part.append(lambda: seal(intake, who, ("diet", over)))
+    assert (await destroy(settings, on="2026-11-28")).code == 0
+    assert await alive(settings, who) == {("diet", over)}
+    assert await listed(settings) == ["diet", "event-data"]
+    assert (await destroy(settings, on="2026-11-29")).code == 0
+    assert await alive(settings, who) == set()
+    assert await listed(settings) == []
+
+
 async def test_of_vouchers_those_of_the_year_go_and_what_a_law_still_has_kept_stays(
     work: Work, handlers: Handlers, intake: Work, books: Work, settings: ServiceSettings
 ) -> None:
@@ -227,20 +314,84 @@ async def test_many_people_are_served_part_by_part(
     assert await listed(settings) == []
 
 
+async def test_who_changes_the_schedule_holds_nobody_up_and_keeps_it_listed(
+    work: Work, handlers: Handlers, intake: Work, settings: ServiceSettings
+) -> None:
+    await follow(work)
+    who, _ = await at_an_event(work, handlers, intake, LONG_AGO)
+    async with work.parts.pool.acquire() as changing, changing.transaction():
+        await changing.execute("select from schedule_item where part = 'diet' for update")
+        assert (await destroy(settings)).code == 0
+    assert await alive(settings, who) == set()
+    assert await listed(settings) == ["diet"]
+    assert (await destroy(settings)).code == 0
+    assert await listed(settings) == []
+
+
+async def test_what_is_moved_while_the_command_runs_is_not_due_any_more(
+    work: Work, handlers: Handlers, intake: Work, settings: ServiceSettings, hearing: Hearing
+) -> None:
+    await follow(work)
+    event = event_state(ends_at=LONG_AGO, version=1)
+    who = await somebody(intake, ("diet", f"event:{event.event_id}"))
+    said = registered(
+        event, subject_id=who, personal={"diet": Sealed(b"sealed")}, registered_at=LONG_AGO
+    )
+    await work.do(handlers.schedule_registrations, [said])
+    later = event.model_copy(update={"ends_at": utc_now() + timedelta(days=9), "version": 2})
+    moved = registered(later, personal={}, registered_at=LONG_AGO)
+    hearing.in_part.append(lambda: work.do(handlers.learn_events, [moved]))
+    assert (await destroy(settings)).code == 0
+    assert len(await alive(settings, who)) == 1
+
+
+async def test_a_key_in_use_is_waited_for_a_moment_and_tried_again(
+    work: Work,
+    handlers: Handlers,
+    intake: Work,
+    settings: ServiceSettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(destroying_due, "LONGEST_WAIT_S", 0.05)
+    monkeypatch.setattr(destroying_due, "PAUSES_S", (0.0,) * 3)
+    await follow(work)
+    who, _ = await at_an_event(work, handlers, intake, LONG_AGO)
+    administrator = await asyncpg.connect(settings.database_url)
+    async with administrator.transaction():
+        await administrator.execute("select from keyring.data_key for key share")
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await destroy(settings)
+    assert len(await alive(settings, who)) == 2
+    using = administrator.transaction()
+    await using.start()
+    await administrator.execute("select from keyring.data_key for key share")
+    monkeypatch.setattr(destroying_due, "PAUSES_S", (0.05,) * 200)
+    destroying_it = asyncio.create_task(destroy(settings))
+    await until_somebody_waits(work.parts.pool.fetchval)
+    await using.rollback()
+    await administrator.close()
+    assert (await destroying_it).code == 0
+    assert await alive(settings, who) == set()
+
+
 async def test_nothing_goes_before_the_schedule_follows_the_plan_and_all_is_heard(
     work: Work,
     handlers: Handlers,
     intake: Work,
     settings: ServiceSettings,
-    ends: dict[str, dict[int, int]],
+    hearing: Hearing,
 ) -> None:
     who, _ = await at_an_event(work, handlers, intake, LONG_AGO)
     refused = await destroy(settings)
-    assert (refused.code, refused.err) == (1, f"{destroying_due.NOT_FOLLOWED}\n")
+    kept = f"{destroying_due.NOT_FOLLOWED}; {destroying.KEPT}\n"
+    assert (refused.code, refused.err) == (1, kept)
     await follow(work)
-    ends["registration"] = {0: 1}
-    refused = await destroy(settings)
-    assert (refused.code, refused.err) == (1, f"{destroying_due.NOT_HEARD}\n")
+    for looks in (1, 2):
+        hearing.looks, hearing.behind_at = 0, looks
+        refused = await destroy(settings)
+        assert refused.code == 1
+        assert "the consent service has not read" in refused.err
+        assert destroying.KEPT in refused.err
     assert len(await alive(settings, who)) == 2
     assert await entries(work) == []
 

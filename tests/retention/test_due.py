@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 from services.finance.domain import FinancialYear
@@ -15,6 +15,7 @@ WHO = SubjectId(UUID(int=1))
 EVENT = EventId(UUID(int=2))
 ITEM = UUID(int=3)
 DAY = date(2026, 10, 16)
+SAID = datetime(2026, 10, 15, 12, tzinfo=UTC)
 SEALED_IN: dict[str, Sequence[str]] = {"voucher": ("accounting",), "ledger": ()}
 
 
@@ -31,6 +32,7 @@ def row(
         anchor="event_end",
         anchor_date=due_on,
         due_on=due_on,
+        as_of=SAID,
     )
 
 
@@ -41,7 +43,7 @@ REGISTRATION = row("registration", "registration", "event-data", date(2027, 4, 2
 
 def test_what_is_due_goes_and_what_is_not_stays() -> None:
     due = what_is_due([DIET, CONTACT, REGISTRATION], DAY, SEALED_IN)
-    assert due.keys == [DueKey(WHO, "diet", f"event:{EVENT}", "diet")]
+    assert due.keys == [DueKey((WHO, "diet", f"event:{EVENT}"), "diet", None)]
     assert due.rows == [DIET]
 
 
@@ -59,9 +61,19 @@ def test_a_consent_that_ended_takes_no_key_that_another_one_needs() -> None:
     ended = row("consent", "marketing/marketing", "marketing", DAY, WHO)
     stands = row("consent", "newsletter/marketing", "marketing", None, WHO)
     assert what_is_due([ended, stands], DAY, SEALED_IN).keys == []
-    due = what_is_due([ended, replace(stands, due_on=DAY)], DAY, SEALED_IN)
-    assert due.keys == [DueKey(WHO, "marketing", "", "marketing")]
+    later = SAID + timedelta(hours=1)
+    both = [replace(stands, due_on=DAY, as_of=later), ended]
+    due = what_is_due(both, DAY, SEALED_IN)
+    assert due.keys == [DueKey((WHO, "marketing", ""), "marketing", later)], "the last no counts"
     assert len(due.rows) == 2
+
+
+def test_what_has_a_key_that_stays_stays_listed_and_so_does_its_registration() -> None:
+    later = REGISTRATION.due_on
+    assert later is not None
+    staying = {(WHO, "diet", f"event:{EVENT}")}
+    due = what_is_due([DIET, CONTACT, REGISTRATION], later, SEALED_IN, staying=staying)
+    assert due.rows == [CONTACT]
 
 
 def test_of_vouchers_the_keys_of_their_year_go_and_the_ledger_stays_listed() -> None:
@@ -71,5 +83,5 @@ def test_of_vouchers_the_keys_of_their_year_go_and_the_ledger_stays_listed() -> 
     )
     ledger = replace(row("invoice", "ledger", "ledger", date(2034, 4, 1)), anchor_date=year.ends)
     due = what_is_due([voucher, ledger], date(2035, 1, 1), SEALED_IN)
-    assert due.keys == [DueKey(WHO, "accounting", year.context, "voucher")]
+    assert due.keys == [DueKey((WHO, "accounting", year.context), "voucher", None)]
     assert due.rows == [voucher]

@@ -78,7 +78,7 @@ def destroy_due(
     has kept stays until it is due too. It is recorded in the audit log. Safe to repeat.
 
     Exit code 1: the answer was no, or nobody knows yet what is due: the schedule does not follow
-    the plan in force, or the retention service has not read all that was said.
+    the plan in force, or a service has not read and passed on all that was said. They have to run.
 
     Examples: steward keys destroy-due --on 2027-01-31 ·
     steward keys destroy-due --on 2027-01-31 --class marketing --yes
