@@ -111,7 +111,9 @@ class DueKey(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """How many keys are destroyed, by category, and of which names one is alive still."""
+    """How many keys are destroyed, by category (also of which none was alive), and of which names
+    one is alive still.
+    """
 
     keys: Mapping[str, int]
     staying: frozenset[KeyOfPerson]
@@ -281,7 +283,7 @@ class PrivacyOffice:
                 due_on=on,
             )
             tx.say(entry, key=None)
-            gone += destroyed
+            gone.update(destroyed)
         return Gone(dict(gone), frozenset(name for name in counts if counts[name].alive))
 
     def _up_to(self, key: DueKey, on: date) -> datetime:

@@ -180,7 +180,8 @@ async def test_what_is_due_goes_what_is_not_stays_and_it_is_listed_no_more(
     assert (diet["retention_class"], diet["due_on"], diet["keys"]) == ("diet", "2026-11-30", 1)
     assert (diet["subject_id"], diet["cut_off"]) == (None, "2026-11-29T22:00:00Z")
     assert (contact["retention_class"], contact["categories"]) == ("event-data", ["contact"])
-    assert "0 keys" in (await destroy(settings)).out
+    done = await destroy(settings)
+    assert done.out == "nothing that has keys is due by 2026-11-30\n"
     assert len(await entries(work)) == 2, "nothing was left to do"
 
 
@@ -372,6 +373,37 @@ async def test_a_key_in_use_is_waited_for_a_moment_and_tried_again(
     await administrator.close()
     assert (await destroying_it).code == 0
     assert await alive(settings, who) == set()
+
+
+async def test_who_is_refused_between_two_parts_is_told_what_went_before(
+    work: Work,
+    handlers: Handlers,
+    intake: Work,
+    settings: ServiceSettings,
+    hearing: Hearing,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(destroying_due, "PEOPLE_AT_ONCE", 1)
+    await follow(work)
+    people = [(await at_an_event(work, handlers, intake, LONG_AGO))[0] for _ in range(2)]
+    hearing.behind_at = 3
+    refused = await destroy(settings)
+    assert refused.code == 1
+    assert "2 keys were destroyed before, and that is recorded: run this again" in refused.err
+    assert destroying.KEPT not in refused.err
+    assert sorted([len(await alive(settings, who)) for who in people]) == [0, 2]
+    hearing.behind_at = None
+    assert (await destroy(settings)).code == 0
+    assert await listed(settings) == []
+
+
+def test_whom_a_fault_stops_is_told_what_went_before(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ConnectionError), destroying_due.telling_how_far({"diet": 7}):
+        raise ConnectionError
+    assert "7 keys were destroyed before" in capsys.readouterr().err
+    with pytest.raises(ConnectionError), destroying_due.telling_how_far({}):
+        raise ConnectionError
+    assert capsys.readouterr().err == ""
 
 
 async def test_nothing_goes_before_the_schedule_follows_the_plan_and_all_is_heard(

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from typing import Final, TypeVar
@@ -58,22 +67,42 @@ def run_destroy_due(on: str, retention_class: str | None, *, yes: bool, as_json:
     try:
         return asyncio.run(_destroy(asked, yes=yes, as_json=as_json))
     except NotNowError as error:
-        typer.echo(f"{error}; {KEPT}", err=True)
+        typer.echo(str(error), err=True)
         return 1
 
 
 async def _destroy(asked: AskedDue, *, yes: bool, as_json: bool) -> int:
-    async with open_office() as office, open_hearers(office) as hearers:
-        _check(office, asked)
-        await see_all_heard(hearers)
-        if not yes and not confirmed(await _count(office, asked)):
-            typer.echo(KEPT, err=True)
-            return 1
-        gone: Counter[str] = Counter()
-        async for people in _parts(office, asked):
-            gone.update(await _destroy_part(office, hearers, asked, people))
+    gone: Counter[str] = Counter()
+    with telling_how_far(gone):
+        async with open_office() as office, open_hearers(office) as hearers:
+            _check(office, asked)
+            await see_all_heard(hearers)
+            if not yes and not confirmed(await _count(office, asked)):
+                typer.echo(KEPT, err=True)
+                return 1
+            async for people in _parts(office, asked):
+                gone.update(await _destroy_part(office, hearers, asked, people))
     _tell(asked, gone, as_json=as_json)
     return 0
+
+
+@contextmanager
+def telling_how_far(gone: Mapping[str, int]) -> Iterator[None]:
+    """Each part is committed by itself: whoever is stopped between two is told what went before."""
+    try:
+        yield
+    except NotNowError as error:
+        raise NotNowError(f"{error}; {_so_far(gone) or KEPT}") from None
+    except BaseException:
+        if told := _so_far(gone):
+            typer.echo(told, err=True)
+        raise
+
+
+def _so_far(gone: Mapping[str, int]) -> str:
+    if not gone:
+        return ""
+    return f"{sum(gone.values())} keys were destroyed before, and that is recorded: run this again"
 
 
 def _check(office: Office, asked: AskedDue) -> None:
@@ -185,6 +214,9 @@ def _tell(asked: AskedDue, gone: Mapping[str, int], *, as_json: bool) -> None:
             "destroyed": gone,
         }
         typer.echo(orjson.dumps(document, default=str).decode())
+        return
+    if not gone:
+        typer.echo(f"nothing that has keys is due by {asked.on}")
         return
     print_keys(gone)
     typer.echo(f"{sum(gone.values())} keys are destroyed, and that is recorded")
