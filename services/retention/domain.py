@@ -119,6 +119,17 @@ class Unsealed:
 
 
 @dataclass(frozen=True, slots=True)
+class Books:
+    """What invoices are sealed in: the categories of each class, by the plan in force or, where
+    that lacks the class, by those that had it. `kept_now` has the classes in which the plan in
+    force has these categories instead: nothing goes before they let it.
+    """
+
+    categories: Mapping[str, Collection[str]]
+    kept_now: Mapping[str, Collection[RetentionClass]]
+
+
+@dataclass(frozen=True, slots=True)
 class DueGroup:
     """How much of one event and class is due and can be read: items, the people they are of, the
     first day.
@@ -228,18 +239,17 @@ def moves(anchors: Iterable[EventAnchor], classes: Mapping[str, RetentionClass])
 def what_is_due(
     rows: Sequence[Scheduled],
     on: date,
-    sealed_in: Mapping[str, Sequence[str]],
+    books: Books,
     only: str | None = None,
     staying: Collection[NameOfKey] = (),
 ) -> Unsealed:
     """The keys of what may be kept no longer on a day, of one class or of all. Pure.
 
-    `rows` are all that can be read of some people, `sealed_in` has the categories of each class. A
-    key that seals something else too stays, as one that two consents share while one of them holds;
-    so do those that are `staying`.
+    `rows` are all that can be read of some people. A key that seals something else too stays, as
+    one that two consents share while one of them holds; so do those that are `staying`.
     """
-    due = {row: _is_due(row, on, only) for row in rows}
-    keys = {row: _keys_of(row, sealed_in) for row in rows}
+    due = {row: _is_due(row, on, books, only) for row in rows}
+    keys = {row: _keys_of(row, books) for row in rows}
     kept = {key.name for row in rows if not due[row] for key in keys[row]}.union(staying)
     gone = {
         row
@@ -259,12 +269,18 @@ def what_is_due(
     return Unsealed(list(names.values()), [row for row in rows if row in gone])
 
 
-def _is_due(row: Scheduled, on: date, only: str | None) -> bool:
-    in_class = only is None or row.retention_class == only
-    return in_class and row.due_on is not None and row.due_on <= on
+def _is_due(row: Scheduled, on: date, books: Books, only: str | None) -> bool:
+    if (only is not None and row.retention_class != only) or row.due_on is None or row.due_on > on:
+        return False
+    if row.kind != "invoice" or row.anchor_date is None:
+        return True
+    # Whichever day of the year the other class counts from, it is none after that.
+    year_ends = end_of_calendar_year(row.anchor_date)
+    kept_now = books.kept_now.get(row.retention_class, ())
+    return all(due_on(year_ends, kept.period) <= on for kept in kept_now)
 
 
-def _keys_of(row: Scheduled, sealed_in: Mapping[str, Sequence[str]]) -> list[DueKey]:
+def _keys_of(row: Scheduled, books: Books) -> list[DueKey]:
     """The names under which the service that sealed it has made keys; none of what has no data."""
     if row.kind == "category":
         named = [(row.part, f"event:{row.event_id}")]
@@ -273,7 +289,7 @@ def _keys_of(row: Scheduled, sealed_in: Mapping[str, Sequence[str]]) -> list[Due
     elif row.kind == "invoice" and row.anchor_date is not None:
         # Both kinds of days lie in the calendar year that the financial year is named by.
         year = f"year:{row.anchor_date.year}"
-        named = [(category, year) for category in sealed_in.get(row.retention_class, ())]
+        named = [(category, year) for category in books.categories.get(row.retention_class, ())]
     else:
         named = []
     ended_at = row.as_of if row.kind == "consent" else None

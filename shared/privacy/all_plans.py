@@ -1,7 +1,8 @@
 """What all plans that were ever in force come to: a no outlives the plan that asked. Pure.
 
 Whoever says no while the plan in force lacks the purpose has to be heard all the same: should a
-plan come back that has it, the earlier yes would count again (ADR 100).
+plan come back that has it, the earlier yes would count again (ADR 100). And what was kept in a
+class that has another name now is due all the same (ADR 103).
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from shared.privacy.plan.models import ON_CONSENT
 
 @dataclass(frozen=True, slots=True)
 class AllPlans:
-    """Of any of the plans: `on_consent` has the purposes that rested on consent, and `grants`
-    (service, purpose) where it let a service open data for the purpose.
+    """Of any of the plans: `on_consent` has the purposes that rested on consent, `grants` (service,
+    purpose) where it let a service open data for the purpose, and `kept_in` (retention class,
+    category) where it had the category in the class.
     """
 
     on_consent: frozenset[str]
     grants: frozenset[tuple[str, str]]
+    kept_in: frozenset[tuple[str, str]]
 
     @classmethod
     def of_plan(cls, plan: Plan) -> AllPlans:
@@ -33,6 +36,11 @@ class AllPlans:
                 (name, purpose)
                 for name, service in plan.services.items()
                 for purpose in service.grants
+            ),
+            frozenset(
+                (name, category)
+                for name, kept in plan.retention.items()
+                for category in kept.categories
             ),
         )
 
@@ -46,6 +54,7 @@ class AllPlans:
         return cls(
             frozenset().union(*(part.on_consent for part in parts)),
             frozenset().union(*(part.grants for part in parts)),
+            frozenset().union(*(part.kept_in for part in parts)),
         )
 
 
@@ -61,5 +70,10 @@ def _of_text(text: bytes) -> AllPlans:
             (name, purpose)
             for name, service in document["services"].items()
             for purpose in service.get("grants", ())
+        ),
+        frozenset(
+            (name, category)
+            for name, kept in document["retention"].items()
+            for category in kept.get("categories", ())
         ),
     )

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -28,8 +29,10 @@ from shared.runtime.clock import utc_now
 from shared.runtime.settings import ServiceSettings
 from tests.conftest import SettingsFactory
 from tests.retention.conftest import follow
+from tests.support.applied import apply
 from tests.support.commands import NOWHERE, Answered, command
 from tests.support.facts import Facts, event_state, registered
+from tests.support.plans import changed
 from tests.support.waiting import until_somebody_waits
 from tests.support.work import NO_KAFKA, Work, at_work
 
@@ -148,6 +151,29 @@ async def at_an_event(
     message = registered(event, subject_id=who, personal=personal, registered_at=LONG_AGO)
     await work.do(handlers.schedule_registrations, [message])
     return who, context
+
+
+async def a_buyer(work: Work, handlers: Handlers, intake: Work, books: Work) -> SubjectId:
+    """Who has an invoice of 2016, and one of 2026."""
+    who = await somebody(intake)
+    await seal(books, who, ("accounting", "year:2016"), ("accounting", "year:2026"))
+    for year in (2016, 2026):
+        invoice = InvoiceIssued(
+            invoice_id=InvoiceId(uuid4()),
+            number=f"{year}000001",
+            kind="invoice",
+            subject_id=who,
+            registration_id=RegistrationId(uuid4()),
+            event_id=EventId(uuid4()),
+            net=Money(minor_units=10_000, currency="EUR"),
+            vat=Money(minor_units=2_550, currency="EUR"),
+            vat_class="standard",
+            vat_percent="25.5",
+            financial_year_ends=date(year, 12, 31),
+            issued_at=LONG_AGO,
+        )
+        await work.do(handlers.schedule_invoices, [Facts().message(invoice)])
+    return who
 
 
 def consents(who: SubjectId, *, given: bool, at: datetime) -> Message[Any]:
@@ -271,25 +297,26 @@ async def test_of_vouchers_those_of_the_year_go_and_what_a_law_still_has_kept_st
     work: Work, handlers: Handlers, intake: Work, books: Work, settings: ServiceSettings
 ) -> None:
     await follow(work)
-    who = await somebody(intake)
-    await seal(books, who, ("accounting", "year:2016"), ("accounting", "year:2026"))
-    for year in (2016, 2026):
-        invoice = InvoiceIssued(
-            invoice_id=InvoiceId(uuid4()),
-            number=f"{year}000001",
-            kind="invoice",
-            subject_id=who,
-            registration_id=RegistrationId(uuid4()),
-            event_id=EventId(uuid4()),
-            net=Money(minor_units=10_000, currency="EUR"),
-            vat=Money(minor_units=2_550, currency="EUR"),
-            vat_class="standard",
-            vat_percent="25.5",
-            financial_year_ends=date(year, 12, 31),
-            issued_at=LONG_AGO,
-        )
-        await work.do(handlers.schedule_invoices, [Facts().message(invoice)])
+    who = await a_buyer(work, handlers, intake, books)
     assert (await destroy(settings)).code == 0
+    assert await alive(settings, who) == {("accounting", "year:2026")}
+    assert await listed(settings) == []
+
+
+async def test_a_class_with_another_name_leaves_no_voucher_behind(
+    work: Work,
+    handlers: Handlers,
+    intake: Work,
+    books: Work,
+    settings: ServiceSettings,
+    database: str,
+    tmp_path: Path,
+) -> None:
+    who = await a_buyer(work, handlers, intake, books)
+    await apply(database, tmp_path, changed(("[retention.voucher]", "[retention.vouchers]")))
+    await follow(work)
+    assert await listed(settings) == ["voucher"]
+    assert (await destroy(settings, "--class", "voucher")).code == 0
     assert await alive(settings, who) == {("accounting", "year:2026")}
     assert await listed(settings) == []
 

@@ -26,7 +26,8 @@ from services.cli.keys.all_heard import Hearer, NotNowError, open_hearers, see_a
 from services.cli.keys.destroying import KEPT, confirmed, print_keys
 from services.cli.office import Office, open_office
 from services.retention import store
-from services.retention.domain import NameOfKey, Scheduled, Unsealed, what_is_due
+from services.retention.domain import Books, NameOfKey, Scheduled, Unsealed, what_is_due
+from services.retention.rescheduling import books_of
 from shared.contract.days import read_day
 from shared.contract.types import SubjectId
 from shared.messaging.unit_of_work import Transaction
@@ -110,9 +111,11 @@ def _check(office: Office, asked: AskedDue) -> None:
     today = utc_now().astimezone(ZoneInfo(plan.organisation.time_zone)).date()
     if asked.on > today:
         raise typer.BadParameter("nothing is due before its day", param_hint="--on")
-    if asked.retention_class is not None and asked.retention_class not in plan.retention:
-        names = ", ".join(plan.retention)
-        raise typer.BadParameter(f"the plan has these classes: {names}", param_hint="--class")
+    # Also such as only an earlier plan had: what was kept in them is listed by that name.
+    classes = _books(office).categories
+    if asked.retention_class is not None and asked.retention_class not in classes:
+        names = ", ".join(classes)
+        raise typer.BadParameter(f"plans have these classes: {names}", param_hint="--class")
 
 
 async def _parts(office: Office, asked: AskedDue) -> AsyncIterator[Sequence[SubjectId]]:
@@ -186,9 +189,12 @@ def _due(
     rows: Sequence[Scheduled],
     staying: Collection[NameOfKey] = (),
 ) -> Unsealed:
-    classes = office.parts.privacy.plan.retention
-    sealed_in = {name: kept.categories for name, kept in classes.items()}
-    return what_is_due(rows, asked.on, sealed_in, asked.retention_class, staying)
+    return what_is_due(rows, asked.on, _books(office), asked.retention_class, staying)
+
+
+def _books(office: Office) -> Books:
+    in_force = office.parts.privacy.in_force
+    return books_of(in_force.plan, in_force.all_plans.kept_in)
 
 
 async def _in_turn(office: Office, work: Callable[[Transaction], Awaitable[Result]]) -> Result:
