@@ -126,7 +126,7 @@ async def generations(settings: ServiceSettings, who: SubjectId) -> list[tuple[i
     return [(row["generation"], row["alive"]) for row in rows]
 
 
-async def destroy(settings: ServiceSettings, *narrowed: str, on: str = "2026-11-30") -> Answered:
+async def destroy(settings: ServiceSettings, *narrowed: str, on: str = "2026-11-29") -> Answered:
     return await command(keys.app, settings, "destroy-due", "--on", on, *narrowed, "--yes")
 
 
@@ -203,11 +203,11 @@ async def test_what_is_due_goes_what_is_not_stays_and_it_is_listed_no_more(
     assert await alive(settings, other) == {("contact", to_come), ("diet", to_come)}
     assert await listed(settings) == []
     diet, contact = await entries(work)
-    assert (diet["retention_class"], diet["due_on"], diet["keys"]) == ("diet", "2026-11-30", 1)
-    assert (diet["subject_id"], diet["cut_off"]) == (None, "2026-11-29T22:00:00Z")
+    assert (diet["retention_class"], diet["due_on"], diet["keys"]) == ("diet", "2026-11-29", 1)
+    assert (diet["subject_id"], diet["cut_off"]) == (None, "2026-11-28T22:00:00Z")
     assert (contact["retention_class"], contact["categories"]) == ("event-data", ["contact"])
     done = await destroy(settings)
-    assert done.out == "nothing that has keys is due by 2026-11-30\n"
+    assert done.out == "nothing that has keys is due by 2026-11-29\n"
     assert len(await entries(work)) == 2, "nothing was left to do"
 
 
@@ -332,7 +332,7 @@ async def test_many_people_are_served_part_by_part(
     monkeypatch.setattr(destroying_due, "see_that_somebody_is_asked", lambda **_: None)
     await follow(work)
     people = [(await at_an_event(work, handlers, intake, LONG_AGO))[0] for _ in range(5)]
-    asked = ("destroy-due", "--on", "2026-11-30")
+    asked = ("destroy-due", "--on", "2026-11-29")
     refused = await command(keys.app, settings, *asked, given="9\n")
     assert (refused.code, refused.err) == (1, f"{destroying.KEPT}\n")
     assert len(await alive(settings, people[4])) == 2
@@ -455,8 +455,20 @@ async def test_nothing_goes_before_the_schedule_follows_the_plan_and_all_is_hear
     assert await entries(work) == []
 
 
+async def test_nothing_is_due_before_its_day_has_begun_everywhere(
+    work: Work, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await follow(work)
+    noon = datetime(2026, 11, 30, 12, tzinfo=UTC)
+    monkeypatch.setattr(destroying_due, "utc_now", lambda: noon - timedelta(seconds=1))
+    assert (await destroy(settings, on="2026-11-30")).code == 2
+    assert (await destroy(settings, on="2026-11-29")).code == 0
+    monkeypatch.setattr(destroying_due, "utc_now", lambda: noon)
+    assert (await destroy(settings, on="2026-11-30")).code == 0
+
+
 async def test_wrong_arguments_exit_with_2(settings: ServiceSettings) -> None:
-    for on, told in (("tomorrow", "expected a day"), ("2999-01-01", "before its day")):
+    for on, told in (("tomorrow", "expected a day"), ("2999-01-01", "not begun everywhere")):
         done = await destroy(settings, on=on)
         assert (done.code, told in done.err) == (2, True)
     done = await destroy(settings, "--class", "canary")

@@ -15,9 +15,8 @@ from collections.abc import (
 )
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta, timezone
 from typing import Final, TypeVar
-from zoneinfo import ZoneInfo
 
 import orjson
 import typer
@@ -40,6 +39,9 @@ NOT_FOLLOWED: Final = (
     "the schedule does not follow the plan in force yet: classes and days may be those of an"
     " earlier plan; wait until `steward retention due` does not say so any more"
 )
+LAST_TO_BEGIN: Final = timezone(-timedelta(hours=12))
+"""The time zone in which every day begins last. An event's day is that of its own zone."""
+
 LONGEST_WAIT_S: Final = 5.0
 """For a key that somebody uses: then all that is locked is let go for whom it holds up."""
 
@@ -107,10 +109,12 @@ def _so_far(gone: Mapping[str, int]) -> str:
 
 
 def _check(office: Office, asked: AskedDue) -> None:
-    plan = office.parts.privacy.plan
-    today = utc_now().astimezone(ZoneInfo(plan.organisation.time_zone)).date()
-    if asked.on > today:
-        raise typer.BadParameter("nothing is due before its day", param_hint="--on")
+    if asked.on > utc_now().astimezone(LAST_TO_BEGIN).date():
+        raise typer.BadParameter(
+            "the day has not begun everywhere yet, as each has at 12:00 UTC: what is kept for an"
+            " event further west may not be due",
+            param_hint="--on",
+        )
     # Also such as only an earlier plan had: what was kept in them is listed by that name.
     classes = _books(office).categories
     if asked.retention_class is not None and asked.retention_class not in classes:
