@@ -18,7 +18,9 @@ from shared.runtime.clock import utc_now
 
 SERVICE: Final = "retention"
 WITHIN_MS: Final = 3_600_000
-"""No consumer waits for a command, so its transactions may take longer than a service's."""
+"""A command may have much to look through: its sessions may take longer than a service's. Consumers
+wait as long for what it locks: who locks keys of many people does so in parts.
+"""
 
 
 @dataclass(frozen=True, slots=True)

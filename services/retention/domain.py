@@ -7,10 +7,10 @@ due on the day after that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -80,7 +80,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Scheduled:
-    """One part of one thing as it stands in the schedule."""
+    """One part of one thing as it stands in the schedule, and when what it tells came about."""
 
     kind: Kind
     item_id: UUID
@@ -91,16 +91,23 @@ class Scheduled:
     anchor: str
     anchor_date: date | None
     due_on: date | None
+    as_of: datetime
+
+
+NameOfKey: TypeAlias = tuple[SubjectId, str, str]
+"""Person, category and context."""
 
 
 @dataclass(frozen=True, slots=True)
 class DueKey:
-    """The name of a key that seals nothing but what is due, and the class that it is kept in."""
+    """A key that seals nothing but what is due, and the class that it is kept in. `ended_at` is
+    when the consent ended that it hangs on: a yes after that is not due. None where nothing that is
+    said later puts it off.
+    """
 
-    subject_id: SubjectId
-    category: str
-    context: str
+    name: NameOfKey
     retention_class: str
+    ended_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +116,17 @@ class Unsealed:
 
     keys: Sequence[DueKey]
     rows: Sequence[Scheduled]
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What invoices are sealed in: the categories of each class, by the plan in force or, where
+    that lacks the class, by those that had it. `kept_now` has the classes in which the plan in
+    force has these categories instead: nothing goes before they let it.
+    """
+
+    categories: Mapping[str, Collection[str]]
+    kept_now: Mapping[str, Collection[RetentionClass]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,19 +239,22 @@ def moves(anchors: Iterable[EventAnchor], classes: Mapping[str, RetentionClass])
 def what_is_due(
     rows: Sequence[Scheduled],
     on: date,
-    sealed_in: Mapping[str, Sequence[str]],
+    books: Books,
     only: str | None = None,
+    staying: Collection[NameOfKey] = (),
 ) -> Unsealed:
     """The keys of what may be kept no longer on a day, of one class or of all. Pure.
 
-    `rows` are all that can be read of some people, `sealed_in` has the categories of each class. A
-    key that seals something else too stays, as one that two consents share while one of them holds.
+    `rows` are all that can be read of some people. A key that seals something else too stays, as
+    one that two consents share while one of them holds; so do those that are `staying`.
     """
-    due = {row: _is_due(row, on, only) for row in rows}
-    keys = {row: _keys_of(row, sealed_in) for row in rows}
-    kept = {_name(key) for row in rows if not due[row] for key in keys[row]}
+    due = {row: _is_due(row, on, books, only) for row in rows}
+    keys = {row: _keys_of(row, books) for row in rows}
+    kept = {key.name for row in rows if not due[row] for key in keys[row]}.union(staying)
     gone = {
-        row for row in rows if due[row] and keys[row] and kept.isdisjoint(map(_name, keys[row]))
+        row
+        for row in rows
+        if due[row] and keys[row] and kept.isdisjoint(key.name for key in keys[row])
     }
     readable = {(row.subject_id, row.item_id) for row in rows if keys[row] and row not in gone}
     # Of a registration nothing is left to read once all that was given with it is gone.
@@ -242,16 +263,24 @@ def what_is_due(
         for row in rows
         if due[row] and row.kind == "registration" and (row.subject_id, row.item_id) not in readable
     }
-    names = {_name(key): key for row in rows if row in gone for key in keys[row]}
+    # Of consents that share a key, the one that ended last tells.
+    last = sorted((row for row in rows if row in gone), key=lambda row: row.as_of)
+    names = {key.name: key for row in last for key in keys[row]}
     return Unsealed(list(names.values()), [row for row in rows if row in gone])
 
 
-def _is_due(row: Scheduled, on: date, only: str | None) -> bool:
-    in_class = only is None or row.retention_class == only
-    return in_class and row.due_on is not None and row.due_on <= on
+def _is_due(row: Scheduled, on: date, books: Books, only: str | None) -> bool:
+    if (only is not None and row.retention_class != only) or row.due_on is None or row.due_on > on:
+        return False
+    if row.kind != "invoice" or row.anchor_date is None:
+        return True
+    # Whichever day of the year the other class counts from, it is none after that.
+    year_ends = end_of_calendar_year(row.anchor_date)
+    kept_now = books.kept_now.get(row.retention_class, ())
+    return all(due_on(year_ends, kept.period) <= on for kept in kept_now)
 
 
-def _keys_of(row: Scheduled, sealed_in: Mapping[str, Sequence[str]]) -> list[DueKey]:
+def _keys_of(row: Scheduled, books: Books) -> list[DueKey]:
     """The names under which the service that sealed it has made keys; none of what has no data."""
     if row.kind == "category":
         named = [(row.part, f"event:{row.event_id}")]
@@ -260,14 +289,11 @@ def _keys_of(row: Scheduled, sealed_in: Mapping[str, Sequence[str]]) -> list[Due
     elif row.kind == "invoice" and row.anchor_date is not None:
         # Both kinds of days lie in the calendar year that the financial year is named by.
         year = f"year:{row.anchor_date.year}"
-        named = [(category, year) for category in sealed_in.get(row.retention_class, ())]
+        named = [(category, year) for category in books.categories.get(row.retention_class, ())]
     else:
         named = []
+    ended_at = row.as_of if row.kind == "consent" else None
     return [
-        DueKey(row.subject_id, category, context, row.retention_class)
+        DueKey((row.subject_id, category, context), row.retention_class, ended_at)
         for category, context in named
     ]
-
-
-def _name(key: DueKey) -> tuple[SubjectId, str, str]:
-    return key.subject_id, key.category, key.context

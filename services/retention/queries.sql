@@ -107,7 +107,7 @@ with page as (
     limit :most::integer
 )
 select
-    kind, item_id, part, subject_id, event_id, retention_class, anchor, anchor_date, due_on
+    kind, item_id, part, subject_id, event_id, retention_class, anchor, anchor_date, due_on, as_of
 from schedule_item
 where
     (:after::uuid is null or subject_id > :after::uuid)
@@ -155,31 +155,44 @@ where item.due_on <= :on_date and item.unreadable_since is null
 group by item.event_id, known.unit, item.retention_class, item.anchor
 order by min(item.due_on), item.event_id nulls last, item.retention_class;
 
--- name: readable_of_due(on_date, retention_class, after, most)
--- All that can be read of the next people of whom something is due. Locked, so that what is heard
--- meanwhile waits, as that somebody consents again.
-with due as (
-    select distinct subject_id
-    from schedule_item
-    where
-        due_on <= :on_date and unreadable_since is null
-        and (:retention_class::text is null or retention_class = :retention_class)
-        and (:after::uuid is null or subject_id > :after::uuid)
-    order by subject_id
-    limit :most::integer
-)
-select
-    kind, item_id, part, subject_id, event_id, retention_class, anchor, anchor_date, due_on
-from schedule_item
-where subject_id in (select subject_id from due) and unreadable_since is null
-order by subject_id, item_id, kind, part
-for update;
+-- name: wait_no_longer(milliseconds)$
+-- For a lock, until the transaction ends.
+select set_config('lock_timeout', :milliseconds::integer::text, true);
 
--- name: mark_unreadable(subject_ids, item_ids, kinds, parts, at)!
+-- name: people_of_due(on_date, retention_class, after, most)
+-- The next people of whom something is due that can be read.
+select distinct subject_id
+from schedule_item
+where
+    due_on <= :on_date and unreadable_since is null
+    and (:retention_class::text is null or retention_class = :retention_class)
+    and (:after::uuid is null or subject_id > :after::uuid)
+order by subject_id
+limit :most::integer;
+
+-- name: readable_of(subject_ids)
+select
+    kind, item_id, part, subject_id, event_id, retention_class, anchor, anchor_date, due_on, as_of
+from schedule_item
+where subject_id = any(:subject_ids::uuid[]) and unreadable_since is null
+order by subject_id, item_id, kind, part;
+
+-- name: mark_unreadable(subject_ids, item_ids, kinds, parts, as_ofs, due_ons, at)!
+-- Nobody is waited for, and of what is not as it was read any more nothing is said: a row that
+-- somebody is changing or has changed stays listed, and is marked by whoever comes next.
+with gone as (
+    select item.subject_id, item.item_id, item.kind, item.part
+    from unnest(
+        :subject_ids::uuid[], :item_ids::uuid[], :kinds::text[], :parts::text[],
+        :as_ofs::timestamptz[], :due_ons::date[]
+    ) as told (subject_id, item_id, kind, part, as_of, due_on)
+    inner join schedule_item as item using (subject_id, item_id, kind, part)
+    where item.as_of = told.as_of and item.due_on = told.due_on
+    for update of item skip locked
+)
 update schedule_item as item
 set unreadable_since = :at::timestamptz
-from unnest(:subject_ids::uuid[], :item_ids::uuid[], :kinds::text[], :parts::text[])
-    as gone (subject_id, item_id, kind, part)
+from gone
 where
     (item.subject_id, item.item_id, item.kind, item.part)
     = (gone.subject_id, gone.item_id, gone.kind, gone.part);

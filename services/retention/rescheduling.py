@@ -9,7 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from services.retention import store
-from services.retention.domain import RetentionClass, Scheduled, due_on, longest
+from services.retention.domain import Books, RetentionClass, Scheduled, due_on, longest
 from services.retention.handlers import EVENT_END, classes_of
 from shared.messaging.unit_of_work import Transaction
 from shared.privacy.in_force import Derived, InForce
@@ -32,6 +32,24 @@ def rules_of(plan: Plan) -> Rules:
     classes = classes_of(plan)
     return Rules(
         classes, {category: classes[plan.retention_of(category)[0]] for category in plan.categories}
+    )
+
+
+def books_of(plan: Plan, kept_in: Collection[tuple[str, str]]) -> Books:
+    """What the rows of invoices are sealed in, which are kept by the name that their class had.
+    `kept_in` has the (class, category) of all plans that there were.
+    """
+    former: dict[str, list[str]] = {}
+    for name, category in sorted(kept_in):
+        if name not in plan.retention:
+            former.setdefault(name, []).append(category)
+    rules = rules_of(plan)
+    return Books(
+        {**{name: kept.categories for name, kept in plan.retention.items()}, **former},
+        {
+            name: [rules.of_category[one] for one in categories if one in rules.of_category]
+            for name, categories in former.items()
+        },
     )
 
 

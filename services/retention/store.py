@@ -149,31 +149,46 @@ async def due(connection: Connection, on: date) -> list[DueGroup]:
     ]
 
 
-async def readable_of_due(
+async def wait_no_longer(connection: Connection, seconds: float) -> None:
+    """Let the transaction fail for now (`is_transient`) where it waits so long for a lock."""
+    await _sql.wait_no_longer(connection, milliseconds=round(seconds * 1000))
+
+
+async def people_of_due(
     connection: Connection,
     on: date,
     retention_class: str | None,
     after: SubjectId | None,
     most: int,
-) -> list[Scheduled]:
-    """All that can be read of the next people, at most so many, of whom something is due, by id
-    from after this one on. It stays as it is until the transaction ends.
+) -> list[SubjectId]:
+    """The next people, at most so many, of whom something is due that can be read, by id from after
+    this one on.
     """
-    rows = _sql.readable_of_due(
+    rows = _sql.people_of_due(
         connection, on_date=on, retention_class=retention_class, after=after, most=most
     )
+    return [SubjectId(row["subject_id"]) async for row in rows]
+
+
+async def readable_of(connection: Connection, people: Collection[SubjectId]) -> list[Scheduled]:
+    """All that can be read of these people."""
+    rows = _sql.readable_of(connection, subject_ids=list(people))
     return [Scheduled(**dict(row)) async for row in rows]
 
 
 async def mark_unreadable(
     connection: Connection, rows: Collection[Scheduled], at: datetime
 ) -> None:
-    """Note that the keys of these rows are destroyed: they are not listed as due any more."""
+    """Note that no key of these rows is left, where they are still as they were read: they are not
+    listed as due any more.
+    """
     await _sql.mark_unreadable(
         connection,
         subject_ids=[row.subject_id for row in rows],
         item_ids=[row.item_id for row in rows],
         kinds=[row.kind for row in rows],
         parts=[row.part for row in rows],
+        as_ofs=[row.as_of for row in rows],
+        due_ons=[row.due_on for row in rows],
         at=at,
     )

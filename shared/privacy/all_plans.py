@@ -1,7 +1,8 @@
 """What all plans that were ever in force come to: a no outlives the plan that asked. Pure.
 
 Whoever says no while the plan in force lacks the purpose has to be heard all the same: should a
-plan come back that has it, the earlier yes would count again (ADR 100).
+plan come back that has it, the earlier yes would count again (ADR 100). And what was kept in a
+class that has another name now is due all the same (ADR 103).
 """
 
 from __future__ import annotations
@@ -24,21 +25,35 @@ from shared.privacy.plan.resting import (
 
 @dataclass(frozen=True, slots=True)
 class AllPlans:
-    """Of any of the plans: `on_consent` has the purposes that rested on consent, and `grants`
-    (service, purpose) where it let a service open data for the purpose. `resting` has all that
-    rested on a consent, each category with the period of the newest plan that gives it one.
+    """Of any of the plans: `on_consent` has the purposes that rested on consent, `grants` (service,
+    purpose) where it let a service open data for the purpose, and `kept_in` (retention class,
+    category) where it had the category in the class. `resting` has all that rested on a consent,
+    each category with the period of the newest plan that gives it one.
     """
 
     on_consent: frozenset[str]
     grants: frozenset[tuple[str, str]]
+    kept_in: frozenset[tuple[str, str]]
     resting: Resting
 
     @classmethod
     def of_plan(cls, plan: Plan) -> AllPlans:
         """As if there had never been another one."""
-        grants = {(name, one) for name, service in plan.services.items() for one in service.grants}
         resting = resting_on(plan)
-        return cls(frozenset(resting), frozenset(grants), resting)
+        return cls(
+            frozenset(resting),
+            frozenset(
+                (name, purpose)
+                for name, service in plan.services.items()
+                for purpose in service.grants
+            ),
+            frozenset(
+                (name, category)
+                for name, kept in plan.retention.items()
+                for category in kept.categories
+            ),
+            resting,
+        )
 
     @classmethod
     def of_texts(cls, texts: Iterable[bytes]) -> AllPlans:
@@ -53,12 +68,17 @@ class AllPlans:
             for purpose, categories in part.resting.items():
                 asked.setdefault(purpose, set()).update(categories)
                 kept = {**categories, **kept}
-        grants: frozenset[tuple[str, str]] = frozenset().union(*(part.grants for part in parts))
-        return cls(frozenset(asked), grants, kept_after(asked, kept))
+        return cls(
+            frozenset(asked),
+            frozenset().union(*(part.grants for part in parts)),
+            frozenset().union(*(part.kept_in for part in parts)),
+            kept_after(asked, kept),
+        )
 
     @classmethod
     def _of_text(cls, text: bytes) -> AllPlans:
         document: dict[str, Any] = tomllib.loads(text.decode())
+        classes = document["retention"]
         asked = {
             name: purpose["categories"]
             for name, purpose in document["purposes"].items()
@@ -69,10 +89,15 @@ class AllPlans:
             for name, service in document["services"].items()
             for purpose in service.get("grants", ())
         }
-        kept = {
-            category: AfterConsent(name, Period.parse(kept["period"]))
-            for name, kept in document["retention"].items()
-            if kept["anchor"] == CONSENT_WITHDRAWAL
+        kept_in = {
+            (name, category)
+            for name, kept in classes.items()
             for category in kept.get("categories", ())
         }
-        return cls(frozenset(asked), frozenset(grants), kept_after(asked, kept))
+        after_consent = {
+            category: AfterConsent(name, Period.parse(classes[name]["period"]))
+            for name, category in kept_in
+            if classes[name]["anchor"] == CONSENT_WITHDRAWAL
+        }
+        resting = kept_after(asked, after_consent)
+        return cls(frozenset(asked), frozenset(grants), frozenset(kept_in), resting)

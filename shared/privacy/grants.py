@@ -27,6 +27,8 @@ _PRIVACY_OFFICE = frozenset(
     {
         "destroy_keys",
         "announce_cut_off",
+        "close_keys",
+        "destroy_closed_keys",
         "ask_erasure",
         "count_keys",
         "take_attempts",

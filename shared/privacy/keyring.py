@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import asyncpg
 from asyncpg.pgproto.pgproto import UUID  # the driver's own: ten times faster to make
@@ -257,6 +257,16 @@ async def retire_key_encryption_keys(connection: Connection) -> list[tuple[str, 
 KeyName = tuple[SubjectId | None, str | None, str | None]
 """Subject, category and context; None means every one. Something has to be named."""
 
+KeyOfPerson = tuple[SubjectId, str, str]
+"""Subject, category and context of single keys: one and those that came after it."""
+
+
+class Counted(NamedTuple):
+    """Of one name, how many keys were destroyed, and how many are alive still."""
+
+    destroyed: int
+    alive: int
+
 
 async def announce_cut_off(
     connection: Connection, names: Sequence[KeyName], *, cut_off: datetime
@@ -282,6 +292,27 @@ async def destroy_keys(
     async for subject_id, category, keys in rows:
         gone.setdefault(subject_id, {})[category] = keys
     return gone
+
+
+async def close_keys(connection: Connection, up_to: Mapping[KeyOfPerson, datetime]) -> None:
+    """From the commit on, facts later than the moment (aware) of their key's name begin a new key,
+    and facts up to it add nothing where there was none. What the old ones sealed can still be read.
+    """
+    names = list(up_to)
+    await _sql.close_keys(connection, **_columns(names), up_tos=[up_to[name] for name in names])
+
+
+async def destroy_closed_keys(
+    connection: Connection, names: Sequence[KeyOfPerson]
+) -> dict[KeyOfPerson, Counted]:
+    """Destroy those keys of these names that are closed, each of which has or had one. What they
+    sealed is unreadable once this commits. Only a service that the plan lets erase may call it.
+    """
+    rows = _sql.destroy_closed_keys(connection, **_columns(names))
+    return {
+        (SubjectId(subject_id), category, context): Counted(destroyed, alive)
+        async for subject_id, category, context, destroyed, alive in rows
+    }
 
 
 async def ask_erasure(

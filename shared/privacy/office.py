@@ -7,10 +7,10 @@ inside the caller's transaction and says its audit entry there.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 from zoneinfo import ZoneInfo
 
 from shared.contract.audit import (
@@ -28,7 +28,7 @@ from shared.privacy.attempts import Attempts, take_attempts
 from shared.privacy.disclosure import Transaction
 from shared.privacy.entry_head import EntryHead, entry_head
 from shared.privacy.errors import NotInPlanError, ScopeError
-from shared.privacy.keyring import KeyName
+from shared.privacy.keyring import KeyName, KeyOfPerson
 from shared.privacy.privacy import Privacy
 from shared.privacy.records import KEPT
 from shared.privacy.subjects import Alias, AliasKind, Person
@@ -92,6 +92,31 @@ class Scope:
     def erased_later(self) -> tuple[SubjectId, ...]:
         """Who is erased once what a law has kept is gone too: of whom all else goes now."""
         return self.erased if self.but_for_law else ()
+
+
+class DueKey(Protocol):
+    """A key of what may be kept no longer, and its class. `ended_at` is when the consent ended that
+    it hangs on.
+    """
+
+    @property
+    def name(self) -> KeyOfPerson: ...
+
+    @property
+    def retention_class(self) -> str: ...
+
+    @property
+    def ended_at(self) -> datetime | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """How many keys are destroyed, by category (also of which none was alive), and of which names
+    one is alive still.
+    """
+
+    keys: Mapping[str, int]
+    staying: frozenset[KeyOfPerson]
 
 
 class PrivacyOffice:
@@ -223,34 +248,49 @@ class PrivacyOffice:
             tx.say(entry, key=None, subject=subject_id)
         return _by_category(gone.values())
 
-    async def count_due(self, connection: Connection, names: Sequence[KeyName]) -> dict[str, int]:
-        """How many keys of these names are alive, by category."""
-        return await keyring.count_keys(connection, names)
+    async def count_due(self, connection: Connection, due: Collection[DueKey]) -> dict[str, int]:
+        """How many of these keys are alive, by category."""
+        return await keyring.count_keys(connection, [key.name for key in due])
 
-    async def destroy_due(
-        self, tx: Transaction, names: Mapping[str, Sequence[KeyName]], on: date
-    ) -> dict[str, int]:
-        """Destroy the keys of what may be kept no longer on a day, by its retention class; how many
-        it were, by category. Each class has an entry. Facts from before that day add nothing.
+    async def close_due(self, connection: Connection, due: Collection[DueKey], on: date) -> None:
+        """From the commit on, these keys seal nothing that would put off that they are due: before
+        `destroy_due`, and before it is seen whether all was heard that they have sealed.
         """
-        cut_off = datetime.combine(on, time(), self._zone)
+        up_to = {key.name: self._up_to(key, on) for key in due}
+        await keyring.close_keys(connection, up_to)
+
+    async def destroy_due(self, tx: Transaction, due: Collection[DueKey], on: date) -> Gone:
+        """Destroy keys that are closed, since what they seal may be kept no longer on a day. Each
+        retention class has an entry, with the first of the moments up to which nothing is added.
+        """
+        counts = await keyring.destroy_closed_keys(tx.connection, [key.name for key in due])
+        classes: dict[str, list[DueKey]] = {}
+        for key in due:
+            classes.setdefault(key.retention_class, []).append(key)
         gone: Counter[str] = Counter()
-        for retention_class, of_class in names.items():
-            by_person = await keyring.destroy_keys(tx.connection, of_class, cut_off=cut_off)
-            destroyed = _by_category(by_person.values())
+        for retention_class, keys in sorted(classes.items()):
+            destroyed: Counter[str] = Counter()
+            for key in keys:
+                destroyed[key.name[1]] += counts[key.name].destroyed
             entry = KeysDestroyed(
                 **self._entry(tx),
                 subject_id=None,
                 event_id=None,
                 retention_class=retention_class,
-                categories=tuple(sorted(destroyed)),
-                keys=sum(destroyed.values()),
-                cut_off=cut_off,
+                categories=tuple(sorted(+destroyed)),
+                keys=destroyed.total(),
+                cut_off=min(self._up_to(key, on) for key in keys),
                 due_on=on,
             )
             tx.say(entry, key=None)
             gone.update(destroyed)
-        return dict(gone)
+        return Gone(dict(gone), frozenset(name for name in counts if counts[name].alive))
+
+    def _up_to(self, key: DueKey, on: date) -> datetime:
+        """A no leaves the yes alone that comes after it. Else nothing that is said before the day
+        puts off that it is due: a key for that would be due at once.
+        """
+        return key.ended_at or datetime.combine(on, time(), self._zone)
 
     async def retire_replaced(self, tx: Transaction) -> list[KeysRotated]:
         """Retire key-encryption keys that were replaced and wrap nothing any more; the entries."""

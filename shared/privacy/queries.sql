@@ -13,6 +13,13 @@ from keyring.open_keys(:purpose, :key_ids);
 select subject_id, category, keys
 from keyring.destroy_keys(:subject_ids, :categories, :contexts, :up_to);
 
+-- name: close_keys(subject_ids, categories, contexts, up_tos)$
+select keyring.close_keys(:subject_ids, :categories, :contexts, :up_tos);
+
+-- name: destroy_closed_keys(subject_ids, categories, contexts)
+select subject_id, category, context, destroyed, alive
+from keyring.destroy_closed_keys(:subject_ids, :categories, :contexts);
+
 -- name: ask_erasure(subject_ids, up_to)$
 select keyring.ask_erasure(:subject_ids, :up_to);
 

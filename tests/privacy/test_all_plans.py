@@ -40,12 +40,14 @@ def test_of_one_plan_they_are_what_it_says(plan: Plan) -> None:
         "marketing": {"marketing": kept},
     }
     assert resting_on(plan) == FIRST.resting
+    assert ("voucher", "accounting") in FIRST.kept_in
 
 
 def test_of_several_they_are_what_any_of_them_says() -> None:
     less = AllPlans.of_texts([WITHOUT_DIETS.encode(), WITHOUT_DIETS.encode()])
     assert less.on_consent == {"networking", "marketing"}
     assert ("registration", "dietary-needs") not in less.grants
+    assert ("diet", "diet") not in less.kept_in
     assert AllPlans.of_texts([WITHOUT_DIETS.encode(), WITHOUT_MARKETING.encode()]) == FIRST
 
 

@@ -15,6 +15,7 @@ from shared.contract.types import Sealed, SubjectId
 from shared.privacy import keyring
 from shared.privacy.errors import NotGrantedError, SealError, WrongKeyError
 from shared.privacy.grants import apply_grants
+from shared.privacy.keyring import Counted
 from shared.privacy.plan import Plan
 from shared.privacy.privacy import Privacy
 from shared.privacy.values import ToOpen, ToSeal
@@ -139,6 +140,52 @@ async def test_facts_up_to_the_cut_off_add_nothing_and_later_ones_begin_a_genera
         "select generation, wrapped is null as gone from keyring.data_key order by generation"
     )
     assert [tuple(row) for row in generations] == [(1, True), (2, False)]
+
+
+async def test_a_closed_key_is_read_and_what_comes_later_outlives_its_destruction(
+    privacy: Privacy, connection: Connection, connect: Connect
+) -> None:
+    who = somebody()
+    old = await sealed_contact(privacy, connection, who)
+    retention = await connect("retention")
+    name = (who, "contact", EVENT)
+    await keyring.close_keys(retention, {name: NOW})
+    later = ToSeal(who, "contact", EVENT, {"name": "new"}, at=NOW + timedelta(seconds=1))
+    (new,) = await privacy.seal(connection, [later], at=NOW)
+    assert new is not None
+
+    async def opened() -> list[object]:
+        values = [ToOpen(who, "contact", value) for value in (old, new)]
+        used = await privacy.use(connection, "event-arrangement", values)
+        return [one and one.reveal() for one in used]
+
+    assert await opened() == [contact(who).content, {"name": "new"}]
+    assert await keyring.destroy_closed_keys(retention, [name]) == {name: Counted(1, 1)}
+    assert await opened() == [None, {"name": "new"}]
+    assert await keyring.destroy_closed_keys(retention, [name]) == {name: Counted(0, 1)}
+
+
+async def test_closing_keeps_older_facts_out_where_there_was_no_key(
+    privacy: Privacy, connection: Connection, connect: Connect
+) -> None:
+    who = somebody()
+    retention = await connect("retention")
+    await keyring.close_keys(retention, {(who, "contact", EVENT): NOW})
+    assert await privacy.seal(connection, [contact(who)], at=NOW) == [None]
+
+
+async def test_closing_waits_for_the_transaction_that_seals_with_the_key(
+    privacy: Privacy, connection: Connection, connect: Connect, administrator: Connection
+) -> None:
+    who = somebody()
+    await sealed_contact(privacy, connection, who)
+    retention = await connect("retention")
+    async with connection.transaction():
+        await privacy.seal(connection, [contact(who)], at=NOW + timedelta(seconds=1))
+        closing = asyncio.create_task(keyring.close_keys(retention, {(who, "contact", EVENT): NOW}))
+        await until_somebody_waits(administrator.fetchval)
+        assert not closing.done()
+    await closing
 
 
 async def test_an_erasure_before_the_first_fact_leaves_a_tombstone(

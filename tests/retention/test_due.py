@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 from services.finance.domain import FinancialYear
-from services.retention.domain import DueKey, Kind, Scheduled, what_is_due
+from services.retention.domain import (
+    Books,
+    DueKey,
+    Kind,
+    RetentionClass,
+    Scheduled,
+    Unsealed,
+    what_is_due,
+)
 from shared.contract.types import EventId, SubjectId
+from shared.privacy.plan import Period
 
 WHO = SubjectId(UUID(int=1))
 EVENT = EventId(UUID(int=2))
 ITEM = UUID(int=3)
 DAY = date(2026, 10, 16)
-SEALED_IN: dict[str, Sequence[str]] = {"voucher": ("accounting",), "ledger": ()}
+SAID = datetime(2026, 10, 15, 12, tzinfo=UTC)
+BOOKS = Books({"voucher": ("accounting",), "ledger": ()}, {})
 
 
 def row(
@@ -31,6 +40,7 @@ def row(
         anchor="event_end",
         anchor_date=due_on,
         due_on=due_on,
+        as_of=SAID,
     )
 
 
@@ -40,8 +50,8 @@ REGISTRATION = row("registration", "registration", "event-data", date(2027, 4, 2
 
 
 def test_what_is_due_goes_and_what_is_not_stays() -> None:
-    due = what_is_due([DIET, CONTACT, REGISTRATION], DAY, SEALED_IN)
-    assert due.keys == [DueKey(WHO, "diet", f"event:{EVENT}", "diet")]
+    due = what_is_due([DIET, CONTACT, REGISTRATION], DAY, BOOKS)
+    assert due.keys == [DueKey((WHO, "diet", f"event:{EVENT}"), "diet", None)]
     assert due.rows == [DIET]
 
 
@@ -49,19 +59,29 @@ def test_a_registration_is_listed_until_the_last_of_what_was_given_with_it_is_go
     rows = [DIET, CONTACT, REGISTRATION]
     later = REGISTRATION.due_on
     assert later is not None
-    assert what_is_due(rows, later, SEALED_IN).rows == rows
-    assert what_is_due(rows, later, SEALED_IN, "diet").rows == [DIET]
-    assert what_is_due(rows, later, SEALED_IN, "event-data").rows == [CONTACT]
-    assert what_is_due([CONTACT, REGISTRATION], later, SEALED_IN).rows == [CONTACT, REGISTRATION]
+    assert what_is_due(rows, later, BOOKS).rows == rows
+    assert what_is_due(rows, later, BOOKS, "diet").rows == [DIET]
+    assert what_is_due(rows, later, BOOKS, "event-data").rows == [CONTACT]
+    assert what_is_due([CONTACT, REGISTRATION], later, BOOKS).rows == [CONTACT, REGISTRATION]
 
 
 def test_a_consent_that_ended_takes_no_key_that_another_one_needs() -> None:
     ended = row("consent", "marketing/marketing", "marketing", DAY, WHO)
     stands = row("consent", "newsletter/marketing", "marketing", None, WHO)
-    assert what_is_due([ended, stands], DAY, SEALED_IN).keys == []
-    due = what_is_due([ended, replace(stands, due_on=DAY)], DAY, SEALED_IN)
-    assert due.keys == [DueKey(WHO, "marketing", "", "marketing")]
+    assert what_is_due([ended, stands], DAY, BOOKS).keys == []
+    later = SAID + timedelta(hours=1)
+    both = [replace(stands, due_on=DAY, as_of=later), ended]
+    due = what_is_due(both, DAY, BOOKS)
+    assert due.keys == [DueKey((WHO, "marketing", ""), "marketing", later)], "the last no counts"
     assert len(due.rows) == 2
+
+
+def test_what_has_a_key_that_stays_stays_listed_and_so_does_its_registration() -> None:
+    later = REGISTRATION.due_on
+    assert later is not None
+    staying = {(WHO, "diet", f"event:{EVENT}")}
+    due = what_is_due([DIET, CONTACT, REGISTRATION], later, BOOKS, staying=staying)
+    assert due.rows == [CONTACT]
 
 
 def test_of_vouchers_the_keys_of_their_year_go_and_the_ledger_stays_listed() -> None:
@@ -70,6 +90,20 @@ def test_of_vouchers_the_keys_of_their_year_go_and_the_ledger_stays_listed() -> 
         row("invoice", "voucher", "voucher", date(2031, 1, 1)), anchor_date=date(2024, 12, 31)
     )
     ledger = replace(row("invoice", "ledger", "ledger", date(2034, 4, 1)), anchor_date=year.ends)
-    due = what_is_due([voucher, ledger], date(2035, 1, 1), SEALED_IN)
-    assert due.keys == [DueKey(WHO, "accounting", year.context, "voucher")]
+    due = what_is_due([voucher, ledger], date(2035, 1, 1), BOOKS)
+    assert due.keys == [DueKey((WHO, "accounting", year.context), "voucher", None)]
+    assert due.rows == [voucher]
+
+
+def test_of_a_class_that_has_another_name_now_the_keys_go_when_that_lets_them() -> None:
+    voucher = replace(
+        row("invoice", "voucher", "voucher", date(2023, 1, 1)), anchor_date=date(2016, 12, 31)
+    )
+    eight_years = RetentionClass("vouchers", "financial_year_calendar_end", Period(years=8))
+    books = Books(
+        {"vouchers": ("accounting",), "voucher": ("accounting",)}, {"voucher": [eight_years]}
+    )
+    assert what_is_due([voucher], date(2024, 12, 31), books) == Unsealed([], [])
+    due = what_is_due([voucher], date(2025, 1, 1), books, "voucher")
+    assert due.keys == [DueKey((WHO, "accounting", "year:2016"), "voucher", None)]
     assert due.rows == [voucher]

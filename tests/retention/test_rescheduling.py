@@ -58,6 +58,7 @@ def row(kind: str, part: str, kept: RetentionClass, start: date | None = ENDS) -
         anchor=kept.anchor,
         anchor_date=start,
         due_on=None if start is None else due_on(start, kept.period),
+        as_of=NOON,
     )
 
 

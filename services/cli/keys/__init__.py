@@ -64,7 +64,10 @@ def destroy(
 
 @app.command()
 def destroy_due(
-    on: Annotated[str, typer.Option(metavar="DATE", help="A day, as 2027-01-31; not a later one.")],
+    on: Annotated[
+        str,
+        typer.Option(metavar="DATE", help="A day, as 2027-01-31. Today only from 12:00 UTC on."),
+    ],
     retention_class: Annotated[
         str | None,
         typer.Option("--class", metavar="NAME", help="Of this retention class of the plan alone."),
@@ -75,10 +78,11 @@ def destroy_due(
     """Destroy the keys of what may be kept no longer on a day, and of nothing else.
 
     That is what `steward retention due` lists: what is destroyed is not listed any more. What a law
-    has kept stays until it is due too. It is recorded in the audit log. Safe to repeat.
+    has kept stays until it is due too. It is recorded in the audit log. Safe to repeat. The day
+    has to have begun everywhere: events end on the day of their own time zone.
 
     Exit code 1: the answer was no, or nobody knows yet what is due: the schedule does not follow
-    the plan in force, or the retention service has not read all that was said.
+    the plan in force, or a service has not read and passed on all that was said. They have to run.
 
     Examples: steward keys destroy-due --on 2027-01-31 ·
     steward keys destroy-due --on 2027-01-31 --class marketing --yes

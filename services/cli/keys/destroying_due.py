@@ -4,38 +4,51 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
-from typing import Final
-from zoneinfo import ZoneInfo
+from datetime import date, timedelta, timezone
+from typing import Final, TypeVar
 
 import orjson
 import typer
 
-from services.cli.choosing import settings_of
+from services.cli.keys.all_heard import Hearer, NotNowError, open_hearers, see_all_heard
 from services.cli.keys.destroying import KEPT, confirmed, print_keys
-from services.cli.office import SERVICE, Office, open_office
+from services.cli.office import Office, open_office
 from services.retention import store
-from services.retention.domain import Unsealed, what_is_due
+from services.retention.domain import Books, NameOfKey, Scheduled, Unsealed, what_is_due
+from services.retention.rescheduling import books_of
 from shared.contract.days import read_day
-from shared.contract.services import SERVICES
-from shared.contract.topics import topic
 from shared.contract.types import SubjectId
-from shared.messaging.hearing import LogEnds, has_heard, log_ends
 from shared.messaging.unit_of_work import Transaction
 from shared.runtime.clock import utc_now
 from shared.runtime.confirming import see_that_somebody_is_asked
+from shared.runtime.database import is_transient
 
 PEOPLE_AT_ONCE: Final = 1_000
 NOT_FOLLOWED: Final = (
     "the schedule does not follow the plan in force yet: classes and days may be those of an"
-    f" earlier plan; wait until `steward retention due` does not say so any more; {KEPT}"
+    " earlier plan; wait until `steward retention due` does not say so any more"
 )
-NOT_HEARD: Final = (
-    "the retention service has not read yet what may put off that something is due"
-    f" (`steward status` shows its lag): try again; {KEPT}"
-)
+LAST_TO_BEGIN: Final = timezone(-timedelta(hours=12))
+"""The time zone in which every day begins last. An event's day is that of its own zone."""
+
+LONGEST_WAIT_S: Final = 5.0
+"""For a key that somebody uses: then all that is locked is let go for whom it holds up."""
+
+PAUSES_S: Final = (0.2, 1.0, 5.0)
+"""Before a part is tried again that somebody was in the way of."""
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +57,6 @@ class AskedDue:
 
     on: date
     retention_class: str | None
-
-
-class NotNowError(Exception):
-    """Nobody knows what is due; the text says why and what to do."""
 
 
 def run_destroy_due(on: str, retention_class: str | None, *, yes: bool, as_json: bool) -> int:
@@ -66,86 +75,145 @@ def run_destroy_due(on: str, retention_class: str | None, *, yes: bool, as_json:
 
 
 async def _destroy(asked: AskedDue, *, yes: bool, as_json: bool) -> int:
-    async with open_office() as office:
-        _check(office, asked)
-        ends = await heard(office)
-
-        async def count(tx: Transaction, due: Unsealed) -> Mapping[str, int]:
-            names = [name for of_class in _names(due).values() for name in of_class]
-            return await office.privacy.count_due(tx.connection, names)
-
-        async def destroy(tx: Transaction, due: Unsealed) -> Mapping[str, int]:
-            await store.mark_unreadable(tx.connection, due.rows, tx.now)
-            return await office.privacy.destroy_due(tx, _names(due), asked.on)
-
-        if not yes and not confirmed(await _with_each(office, asked, ends, count)):
-            typer.echo(KEPT, err=True)
-            return 1
-        gone = await _with_each(office, asked, ends, destroy)
+    gone: Counter[str] = Counter()
+    with telling_how_far(gone):
+        async with open_office() as office, open_hearers(office) as hearers:
+            _check(office, asked)
+            await see_all_heard(hearers)
+            if not yes and not confirmed(await _count(office, asked)):
+                typer.echo(KEPT, err=True)
+                return 1
+            async for people in _parts(office, asked):
+                gone.update(await _destroy_part(office, hearers, asked, people))
     _tell(asked, gone, as_json=as_json)
     return 0
 
 
+@contextmanager
+def telling_how_far(gone: Mapping[str, int]) -> Iterator[None]:
+    """Each part is committed by itself: whoever is stopped between two is told what went before."""
+    try:
+        yield
+    except NotNowError as error:
+        raise NotNowError(f"{error}; {_so_far(gone) or KEPT}") from None
+    except BaseException:
+        if told := _so_far(gone):
+            typer.echo(told, err=True)
+        raise
+
+
+def _so_far(gone: Mapping[str, int]) -> str:
+    if not gone:
+        return ""
+    return f"{sum(gone.values())} keys were destroyed before, and that is recorded: run this again"
+
+
 def _check(office: Office, asked: AskedDue) -> None:
-    plan = office.parts.privacy.plan
-    today = utc_now().astimezone(ZoneInfo(plan.organisation.time_zone)).date()
-    if asked.on > today:
-        raise typer.BadParameter("nothing is due before its day", param_hint="--on")
-    if asked.retention_class is not None and asked.retention_class not in plan.retention:
-        names = ", ".join(plan.retention)
-        raise typer.BadParameter(f"the plan has these classes: {names}", param_hint="--class")
+    if asked.on > utc_now().astimezone(LAST_TO_BEGIN).date():
+        raise typer.BadParameter(
+            "the day has not begun everywhere yet, as each has at 12:00 UTC: what is kept for an"
+            " event further west may not be due",
+            param_hint="--on",
+        )
+    # Also such as only an earlier plan had: what was kept in them is listed by that name.
+    classes = _books(office).categories
+    if asked.retention_class is not None and asked.retention_class not in classes:
+        names = ", ".join(classes)
+        raise typer.BadParameter(f"plans have these classes: {names}", param_hint="--class")
 
 
-async def heard(office: Office) -> LogEnds:
-    """Where the topics end that the schedule is made of, once they are read up to there. Raises
-    ConnectionError where Kafka does not answer.
-    """
-    topics = next(service.hears for service in SERVICES if service.name == SERVICE)
-    partitions = [
-        (spec.name, number) for spec in map(topic, topics) for number in range(spec.partitions)
-    ]
-    return await log_ends(office.parts.pool, settings_of(SERVICE).cluster, partitions)
-
-
-async def _with_each(
-    office: Office,
-    asked: AskedDue,
-    ends: LogEnds,
-    work: Callable[[Transaction, Unsealed], Awaitable[Mapping[str, int]]],
-) -> Counter[str]:
-    """Work on what is due of some people after the other, each time in a transaction that holds it;
-    the sum of what that gives. Raises NotNowError.
-    """
-    total: Counter[str] = Counter()
+async def _parts(office: Office, asked: AskedDue) -> AsyncIterator[Sequence[SubjectId]]:
+    """The people of whom something is due, some after the other."""
     after: SubjectId | None = None
     while True:
-        async with office.work() as tx:
-            await _refuse_unknown(office, tx, ends)
-            rows = await store.readable_of_due(
-                tx.connection, asked.on, asked.retention_class, after, PEOPLE_AT_ONCE
+        async with office.parts.pool.acquire() as connection:
+            people = await store.people_of_due(
+                connection, asked.on, asked.retention_class, after, PEOPLE_AT_ONCE
             )
-            if not rows:
-                return total
-            classes = office.parts.privacy.plan.retention
-            sealed_in = {name: kept.categories for name, kept in classes.items()}
-            due = what_is_due(rows, asked.on, sealed_in, asked.retention_class)
-            total.update(await work(tx, due))
-        after = rows[-1].subject_id
+        if not people:
+            return
+        yield people
+        after = people[-1]
 
 
-async def _refuse_unknown(office: Office, tx: Transaction, ends: LogEnds) -> None:
-    if not await has_heard(tx.connection, ends):
-        raise NotNowError(NOT_HEARD)
+async def _count(office: Office, asked: AskedDue) -> Mapping[str, int]:
+    total: Counter[str] = Counter()
+    async for people in _parts(office, asked):
+        async with office.work() as tx:
+            due = _due(office, asked, await _readable(office, tx, people))
+            total.update(await office.privacy.count_due(tx.connection, due.keys))
+    return total
+
+
+async def _destroy_part(
+    office: Office, hearers: Sequence[Hearer], asked: AskedDue, people: Sequence[SubjectId]
+) -> Mapping[str, int]:
+    """Close the keys of what is due of these people, see that all is heard that they have sealed
+    until then, and destroy those of what is due still; how many that were, by category.
+
+    Ended in between, nothing is destroyed, and whoever says something gets another key: the command
+    is safe to repeat. Raises NotNowError.
+    """
+
+    async def close(tx: Transaction) -> Unsealed:
+        due = _due(office, asked, await _readable(office, tx, people))
+        await office.privacy.close_due(tx.connection, due.keys, asked.on)
+        return due
+
+    due = await _in_turn(office, close)
+    if not due.rows:
+        return {}
+    await see_all_heard(hearers)
+    closed = {key.name for key in due.keys}
+
+    async def destroy(tx: Transaction) -> Mapping[str, int]:
+        rows = await _readable(office, tx, people)
+        still = _due(office, asked, rows).keys
+        going = [key for key in still if key.name in closed]
+        gone = await office.privacy.destroy_due(tx, going, asked.on)
+        staying = gone.staying.union(key.name for key in still if key.name not in closed)
+        unreadable = _due(office, asked, rows, staying).rows
+        await store.mark_unreadable(tx.connection, unreadable, tx.now)
+        return gone.keys
+
+    return await _in_turn(office, destroy)
+
+
+async def _readable(
+    office: Office, tx: Transaction, people: Sequence[SubjectId]
+) -> Sequence[Scheduled]:
     if not await store.follows(tx.connection, office.parts.privacy.in_force.number):
         raise NotNowError(NOT_FOLLOWED)
+    return await store.readable_of(tx.connection, people)
 
 
-def _names(due: Unsealed) -> Mapping[str, list[tuple[SubjectId, str, str]]]:
-    by_class: dict[str, list[tuple[SubjectId, str, str]]] = {}
-    for key in due.keys:
-        name = (key.subject_id, key.category, key.context)
-        by_class.setdefault(key.retention_class, []).append(name)
-    return by_class
+def _due(
+    office: Office,
+    asked: AskedDue,
+    rows: Sequence[Scheduled],
+    staying: Collection[NameOfKey] = (),
+) -> Unsealed:
+    return what_is_due(rows, asked.on, _books(office), asked.retention_class, staying)
+
+
+def _books(office: Office) -> Books:
+    in_force = office.parts.privacy.in_force
+    return books_of(in_force.plan, in_force.all_plans.kept_in)
+
+
+async def _in_turn(office: Office, work: Callable[[Transaction], Awaitable[Result]]) -> Result:
+    """Work in a transaction that waits for nobody long, and again where somebody was in its way."""
+    pauses = iter(PAUSES_S)
+    while True:
+        try:
+            async with office.work() as tx:
+                await store.wait_no_longer(tx.connection, LONGEST_WAIT_S)
+                return await work(tx)
+        except Exception as error:
+            pause = next(pauses, None)
+            if pause is None or not is_transient(error):
+                raise
+        await asyncio.sleep(pause)
 
 
 def _tell(asked: AskedDue, gone: Mapping[str, int], *, as_json: bool) -> None:
@@ -156,6 +224,9 @@ def _tell(asked: AskedDue, gone: Mapping[str, int], *, as_json: bool) -> None:
             "destroyed": gone,
         }
         typer.echo(orjson.dumps(document, default=str).decode())
+        return
+    if not gone:
+        typer.echo(f"nothing that has keys is due by {asked.on}")
         return
     print_keys(gone)
     typer.echo(f"{sum(gone.values())} keys are destroyed, and that is recorded")

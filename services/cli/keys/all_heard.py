@@ -1,0 +1,95 @@
+"""Whether everything is heard that may put off that something is due, through all who pass it on.
+
+Whoever registers says yes to `registration`, which tells `consent`, which tells `retention`. A yes
+that lies with one of them, sealed already, is unknown to the schedule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from services.cli.choosing import settings_of
+from services.cli.office import SERVICE, Office
+from shared.contract.services import SERVICES
+from shared.contract.topics import topic
+from shared.messaging import store
+from shared.messaging.hearing import has_heard, log_ends
+from shared.messaging.republishing import published
+from shared.messaging.store import Which
+from shared.runtime.cluster import Cluster
+from shared.runtime.database import Connection, Pool, open_pool
+
+NOT_HEARD: Final = (
+    "the {service} service has not read, handled or passed on yet what may put off that something"
+    " is due (`steward status` shows what holds it up): try again"
+)
+
+WAITS_S: Final = 5.0
+"""For a service to read on, and for what it says to reach Kafka."""
+
+
+class NotNowError(Exception):
+    """Nobody knows what is due; the text says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hearer:
+    """A service that has to have read these topics to their ends, and where what it says goes."""
+
+    service: str
+    topics: Sequence[str]
+    pool: Pool
+    cluster: Cluster
+
+
+@asynccontextmanager
+async def open_hearers(office: Office) -> AsyncIterator[Sequence[Hearer]]:
+    """Connect as each of them, in the order in which one tells the other, and close at the end."""
+    of_schedule = next(service.hears for service in SERVICES if service.name == SERVICE)
+    async with AsyncExitStack() as stack:
+
+        async def hearer(service: str, *topics: str) -> Hearer:
+            settings = settings_of(service)
+            pool = await open_pool(settings, service=service, max_size=1)
+            stack.push_async_callback(pool.close)
+            return Hearer(service, topics, pool, settings.cluster)
+
+        yield (
+            await hearer("registration", "inbound.registrations"),  # an event may have moved
+            await hearer("consent", "registration"),
+            Hearer(SERVICE, of_schedule, office.parts.pool, settings_of(SERVICE).cluster),
+        )
+
+
+async def see_all_heard(hearers: Sequence[Hearer]) -> None:
+    """Wait a little until all is heard that was said until now. Raises NotNowError where it is not,
+    and ConnectionError where Kafka does not answer.
+    """
+    for hearer in hearers:
+        partitions = [
+            (spec.name, number)
+            for spec in map(topic, hearer.topics)
+            for number in range(spec.partitions)
+        ]
+        ends = await log_ends(hearer.pool, hearer.cluster, partitions, within_s=WAITS_S)
+        async with hearer.pool.acquire() as connection:
+            heard = await has_heard(connection, ends) and not await _lies(connection, hearer)
+        # What it made of that is with Kafka before the next one is asked where its topics end.
+        if heard and hearer is not hearers[-1]:
+            heard = not await published(hearer.pool, hearer.service, stands_for_s=WAITS_S)
+        if not heard:
+            raise NotNowError(NOT_HEARD.format(service=hearer.service))
+
+
+async def _lies(connection: Connection, hearer: Hearer) -> bool:
+    """Whether something that one of our services said lies there as a dead letter, or behind one.
+    What an upstream said and nobody could read has sealed nothing.
+    """
+    for name in hearer.topics:
+        which = Which(topic=name)
+        if not topic(name).inbound and await store.list_dead_letters(connection, which, 1):
+            return True
+    return False
