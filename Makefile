@@ -83,8 +83,8 @@ ELSEWHERE = test -n "$$STEWARD_HOME" && ! test "$$STEWARD_HOME" -ef .local
 clean: ## stop what runs on .local; remove it, secrets too, and .venv; not while another STEWARD_HOME is in use
 	@! test -x $(BIN)/steward || ! { $(ELSEWHERE); } || $(BIN)/python -m services.cli.in_use
 	@! test -x $(BIN)/steward || test -z "$(USED)" || $(REMOVE)
-	{ mountpoint -q .local && test "$$(ls -A .local)" = lost+found; } || rm -rf .local \
-	|| { left="$$(ls -A .local)" && test -z "$${left#lost+found}"; } # a mount point stays, with what is its own
+	if mountpoint -q .local; then find .local -mindepth 1 -maxdepth 1 ! -name lost+found -exec rm -rf {} +; \
+	else rm -rf .local || { left="$$(ls -A .local)" && test -z "$${left#lost+found}"; }; fi # a mount point stays, with what is its own
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache \
 		.hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

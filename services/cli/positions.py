@@ -26,7 +26,10 @@ SAY_AGAIN: Final = ("registration", "consent", "finance")
 
 LOOK_EVERY_S: Final = 1.0
 
-AS_BEFORE_FIRST: Final = (
+STANDS_FOR_S: Final = 30.0
+"""Nothing was taken for so long: then waiting brings nothing by itself."""
+
+AS_BEFORE: Final = (
     "Only where this is the Kafka that was read before: of any other, what stands before these"
     " places will never be read."
 )
@@ -96,14 +99,15 @@ def list_(
     """List the position of every partition beside what its log has.
 
     With --wait once all is taken that the logs have by now, but where one stands still: until then,
-    who hears a topic cannot say again what hangs on it.
+    who hears a topic cannot say again what hangs on it. It waits as long as something is taken.
 
-    Exit code 1: a partition stands still, since its log does not have what is to be read next.
+    Exit code 1: a partition stands still, since its log does not have what is to be read next; or
+    what is there is not taken.
 
     Examples: steward positions list --gaps · steward positions list --service finance --json ·
     steward positions list --wait --topic registration
     """
-    found = asyncio.run((_all_taken if wait else _list)(chosen(service), topic))
+    found, left = asyncio.run(_found(chosen(service), topic, wait=wait))
     standing = [one for one in found if one.position.gap]
     shown = standing if gaps else found
     if json:
@@ -115,7 +119,10 @@ def list_(
         _draw(shown)
     else:
         typer.echo("no partition stands still" if gaps else "no positions")
-    raise typer.Exit(1 if standing else 0)
+    if left:
+        places = ", ".join(one.place for one in left)
+        typer.echo(f"nobody takes what {places} has: `steward status` says why", err=True)
+    raise typer.Exit(1 if standing or left else 0)
 
 
 @app.command()
@@ -153,8 +160,9 @@ def resume(
         _tell_nothing(f"{place} of {service}", there)
         raise typer.Exit(1)
     steps = _to_where_they_were(standing) if as_before else _to_the_beginning(standing)
-    if first := AS_BEFORE_FIRST if as_before else first_of_all(topic):
-        typer.echo(first, err=True)
+    for told in (AS_BEFORE if as_before else "", first_of_all(topic)):
+        if told:
+            typer.echo(told, err=True)
     if not yes:
         _ask(steps)
     gone_on = [_go_on(one) for one in steps]
@@ -230,18 +238,30 @@ async def _list(services: Sequence[str], topic: str | None) -> list[Found]:
     return [one for one in found if topic in (None, one.position.partition[0])]
 
 
-async def _all_taken(services: Sequence[str], topic: str | None) -> list[Found]:
-    """The list, once all that the logs have by now is taken, but where one stands still."""
+async def _found(
+    services: Sequence[str], topic: str | None, *, wait: bool
+) -> tuple[list[Found], list[Found]]:
+    """The list; to `wait`, once all that the logs have by now is taken, but where one stands still,
+    and those where it is not, as nothing was taken any more.
+    """
     found = await _list(services, topic)
     ends = {one.place: one.position.bounds.end for one in found}
-
-    def left(one: Found) -> bool:
-        return not one.position.gap and one.position.was < ends.get(one.place, 0)
-
-    while any(map(left, found)):
+    clock = asyncio.get_running_loop().time
+    before, since = None, clock()
+    while wait:
+        left = [
+            one
+            for one in found
+            if not one.position.gap and one.position.was < ends.get(one.place, 0)
+        ]
+        many = sum(ends[one.place] - one.position.was for one in left)
+        if many != before:
+            before, since = many, clock()
+        if not left or clock() - since >= STANDS_FOR_S:
+            return found, left
         await asyncio.sleep(LOOK_EVERY_S)
         found = await _list(services, topic)
-    return found
+    return found, []
 
 
 async def _resume(step: Step) -> bool:

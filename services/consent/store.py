@@ -19,9 +19,10 @@ _sql = queries("queries.sql", __file__)
 BEFORE_ALL: Final = UUID(int=0)
 """Less than any id: to page from the beginning by an index."""
 
-GIVES_WAY_AFTER_MS: Final = 300
-"""A withdrawal has mostly ended by then. PostgreSQL looks for who waits crosswise after a second
-(`deadlock_timeout`), and ends whoever began to wait first: that would be the withdrawal.
+GIVES_WAY_AFTER_MS: Final = 100
+"""PostgreSQL looks for who waits crosswise after a second (`deadlock_timeout`), and ends whoever
+began to wait first: that would be the withdrawal, were this batch waiting then. So it waits for a
+tenth of that at most.
 """
 
 

@@ -137,11 +137,13 @@ def test_what_the_file_system_of_a_disk_keeps_in_a_home_folder_stays(
     recovered = checkout / ".local" / "lost+found" / "#12"
     recovered.parent.mkdir(parents=True)
     recovered.touch()
+    (checkout / ".local" / "logs").mkdir()
     (programs / "rm").unlink()
     write_program(programs / "mountpoint", "exit 0")
     done = clean(checkout, PATH=f"{programs}:{os.environ['PATH']}")
     assert done.returncode == 0, done.stderr
     assert recovered.exists()
+    assert not (checkout / ".local" / "logs").exists()
     assert not (checkout / ".venv").exists()
 
 

@@ -100,6 +100,29 @@ async def test_a_list_can_wait_until_what_is_there_is_taken_but_for_what_stands_
     assert answered.code == 1
 
 
+async def test_a_list_waits_no_longer_than_something_is_taken(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.cli.positions.STANDS_FOR_S", 0.0)
+    await world.admin.execute("update position set next_offset = 3 where partition = 1")
+    await put(world, 4)
+    answered = await steward(world, "list", "--wait", "--topic", world.inbound)
+    assert answered.code == 1
+    assert f"nobody takes what {world.inbound}[0] of {SCHEMA}" in answered.err
+
+
+@pytest.mark.parametrize("as_before", [False, True])
+async def test_what_has_to_be_said_again_first_is_told_before_a_topic_of_ours_goes_on(
+    world: World, monkeypatch: pytest.MonkeyPatch, as_before: bool
+) -> None:
+    monkeypatch.setattr("services.cli.positions.SAY_AGAIN", (world.inbound,))
+    if as_before:
+        await put(world, in_no_log(5))
+    more = ("--as-before",) if as_before else ()
+    answered = await steward(world, "resume", *at(world, 1), *more, "--yes")
+    assert (answered.code, "First of all `steward" in answered.err) == (0, True)
+
+
 @pytest.mark.parametrize(("stored", "shown", "former"), [(50, 50, None), (in_no_log(50), None, 50)])
 async def test_a_log_that_was_made_anew_is_a_gap_of_which_nobody_knows_what_is_lost(
     world: World, stored: int, shown: int | None, former: int | None
@@ -122,7 +145,6 @@ async def test_a_partition_goes_on_where_it_was_before_another_log_was_seen(worl
     answered = await steward(world, "resume", *at(world, 1), "--as-before", "--yes")
     assert (answered.code, await position(world)) == (0, 5)
     assert "goes on at 5, where it was" in answered.out
-    assert "First of all" not in answered.err
     assert (await steward(world, "list", "--gaps", "--topic", world.inbound)).code == 0
 
 
