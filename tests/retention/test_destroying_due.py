@@ -373,6 +373,42 @@ async def test_what_is_moved_while_the_command_runs_is_not_due_any_more(
     assert len(await alive(settings, who)) == 1
 
 
+async def test_what_is_moved_while_the_command_waits_for_its_keys_is_not_due_any_more(
+    work: Work,
+    handlers: Handlers,
+    intake: Work,
+    settings: ServiceSettings,
+    hearing: Hearing,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(destroying_due, "PAUSES_S", (0.0,) * 3)
+    await follow(work)
+    event = event_state(ends_at=LONG_AGO, version=1)
+    who = await somebody(intake, ("diet", f"event:{event.event_id}"))
+    said = registered(
+        event, subject_id=who, personal={"diet": Sealed(b"sealed")}, registered_at=LONG_AGO
+    )
+    await work.do(handlers.schedule_registrations, [said])
+    administrator = await asyncpg.connect(settings.database_url)
+    using = administrator.transaction()
+
+    async def use() -> None:
+        await using.start()
+        await administrator.execute("select from keyring.data_key for key share")
+
+    hearing.in_part.append(use)
+    destroying_it = asyncio.create_task(destroy(settings))
+    await until_somebody_waits(work.parts.pool.fetchval)
+    later = event.model_copy(update={"ends_at": utc_now() + timedelta(days=9), "version": 2})
+    moved = registered(later, personal={}, registered_at=LONG_AGO)
+    await work.do(handlers.learn_events, [moved])
+    await using.rollback()
+    await administrator.close()
+    assert (await destroying_it).code == 0
+    assert len(await alive(settings, who)) == 1
+    assert await entries(work) == []
+
+
 async def test_a_key_in_use_is_waited_for_a_moment_and_tried_again(
     work: Work,
     handlers: Handlers,

@@ -48,7 +48,13 @@ LONGEST_WAIT_S: Final = 5.0
 PAUSES_S: Final = (0.2, 1.0, 5.0)
 """Before a part is tried again that somebody was in the way of."""
 
+IN_USE: Final = "services use keys of what is due, or have changed the schedule: try again"
+
 Result = TypeVar("Result")
+
+
+class InTheWayError(NotNowError):
+    """Somebody was in the way of a part, who may not be when it is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,12 +173,15 @@ async def _destroy_part(
     closed = {key.name for key in due.keys}
 
     async def destroy(tx: Transaction) -> Mapping[str, int]:
-        rows = await _readable(office, tx, people)
-        still = _due(office, asked, rows).keys
-        going = [key for key in still if key.name in closed]
+        before = _due(office, asked, await _readable(office, tx, people)).keys
+        going = [key for key in before if key.name in closed]
         gone = await office.privacy.destroy_due(tx, going, asked.on)
-        staying = gone.staying.union(key.name for key in still if key.name not in closed)
-        unreadable = _due(office, asked, rows, staying).rows
+        # That has waited for whoever used these keys: what is committed by now has to count.
+        rows = await _readable(office, tx, people)
+        still = {key.name for key in _due(office, asked, rows).keys}
+        if not still.issuperset(key.name for key in going):
+            raise InTheWayError(IN_USE)
+        unreadable = _due(office, asked, rows, gone.staying | (still - closed)).rows
         await store.mark_unreadable(tx.connection, unreadable, tx.now)
         return gone.keys
 
@@ -211,7 +220,7 @@ async def _in_turn(office: Office, work: Callable[[Transaction], Awaitable[Resul
                 return await work(tx)
         except Exception as error:
             pause = next(pauses, None)
-            if pause is None or not is_transient(error):
+            if pause is None or not (isinstance(error, InTheWayError) or is_transient(error)):
                 raise
         await asyncio.sleep(pause)
 
