@@ -102,6 +102,14 @@ async def test_who_is_behind_is_named(hearers: Sequence[Hearer], service: str) -
     assert f"the {service} service" in await missing(hearers), "they read another log"
 
 
+async def test_an_answer_of_upstream_that_nobody_has_read_is_not_heard(
+    hearers: Sequence[Hearer],
+) -> None:
+    contacts = "update position set next_offset = next_offset + 1 where topic = 'inbound.contacts'"
+    await change(hearers, "consent", contacts)
+    assert "the consent service" in await missing(hearers)
+
+
 @pytest.mark.parametrize("service", ["registration", "consent"])
 async def test_what_waits_in_an_outbox_is_not_heard(
     hearers: Sequence[Hearer], service: str

@@ -1,7 +1,7 @@
 """Whether everything is heard that may put off that something is due, through all who pass it on.
 
-Whoever registers says yes to `registration`, which tells `consent`, which tells `retention`. A yes
-that lies with one of them, sealed already, is unknown to the schedule.
+Whoever registers says yes to `registration`, which tells `consent`, which tells `retention`; who
+answers says it to `consent`. A yes that lies with one of them is unknown to the schedule.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ async def open_hearers(office: Office) -> AsyncIterator[Sequence[Hearer]]:
 
         yield (
             await hearer("registration", "inbound.registrations"),  # an event may have moved
-            await hearer("consent", "registration"),
+            await hearer("consent", "inbound.contacts", "registration"),  # somebody may say yes
             Hearer(SERVICE, of_schedule, office.parts.pool, settings_of(SERVICE).cluster),
         )
 
