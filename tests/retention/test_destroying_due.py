@@ -32,7 +32,7 @@ from tests.retention.conftest import follow
 from tests.support.applied import apply
 from tests.support.commands import NOWHERE, Answered, command
 from tests.support.facts import Facts, event_state, registered
-from tests.support.plans import changed
+from tests.support.plans import BUYERS_APART, changed
 from tests.support.waiting import until_somebody_waits
 from tests.support.work import NO_KAFKA, Work, at_work
 
@@ -317,6 +317,23 @@ async def test_a_class_with_another_name_leaves_no_voucher_behind(
     await follow(work)
     assert await listed(settings) == ["voucher"]
     assert (await destroy(settings, "--class", "voucher")).code == 0
+    assert await alive(settings, who) == {("accounting", "year:2026")}
+    assert await listed(settings) == []
+
+
+async def test_a_class_that_kept_its_name_and_not_its_category_leaves_no_voucher_behind(
+    work: Work,
+    handlers: Handlers,
+    intake: Work,
+    books: Work,
+    settings: ServiceSettings,
+    database: str,
+    tmp_path: Path,
+) -> None:
+    who = await a_buyer(work, handlers, intake, books)
+    await apply(database, tmp_path, BUYERS_APART)
+    await follow(work)
+    assert (await destroy(settings)).code == 0
     assert await alive(settings, who) == {("accounting", "year:2026")}
     assert await listed(settings) == []
 
