@@ -359,6 +359,26 @@ async def test_many_people_are_served_part_by_part(
     assert await listed(settings) == []
 
 
+async def test_keys_that_were_destroyed_before_are_told_as_no_destruction(
+    work: Work, handlers: Handlers, intake: Work, settings: ServiceSettings
+) -> None:
+    await follow(work)
+    who, over = await at_an_event(work, handlers, intake, LONG_AGO)
+    by_person = ("destroy", "--subject", str(who), "--class", "diet", "--yes")
+    assert (await command(keys.app, settings, *by_person)).code == 0
+    assert await alive(settings, who) == {("contact", over)}
+    before = await entries(work)
+    done = await destroy(settings, "--class", "diet")
+    assert (done.code, done.out) == (0, "nothing that has keys is due by 2026-11-29\n")
+    assert await entries(work) == before
+    assert await listed(settings) == ["event-data"]
+    await work.parts.pool.execute("update schedule_item set unreadable_since = null")
+    done = await destroy(settings, "--json")
+    assert orjson.loads(done.out)["destroyed"] == {"contact": 1}
+    (entry,) = (await entries(work))[len(before) :]
+    assert (entry["retention_class"], entry["keys"]) == ("event-data", 1)
+
+
 async def test_who_changes_the_schedule_holds_nobody_up_and_keeps_it_listed(
     work: Work, handlers: Handlers, intake: Work, settings: ServiceSettings
 ) -> None:

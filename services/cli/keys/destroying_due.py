@@ -109,9 +109,10 @@ def telling_how_far(gone: Mapping[str, int]) -> Iterator[None]:
 
 
 def _so_far(gone: Mapping[str, int]) -> str:
-    if not gone:
+    keys = sum(gone.values())
+    if not keys:
         return ""
-    return f"{sum(gone.values())} keys were destroyed before, and that is recorded: run this again"
+    return f"{keys} keys were destroyed before, and that is recorded: run this again"
 
 
 def _check(office: Office, asked: AskedDue) -> None:
@@ -234,8 +235,9 @@ def _tell(asked: AskedDue, gone: Mapping[str, int], *, as_json: bool) -> None:
         }
         typer.echo(orjson.dumps(document, default=str).decode())
         return
-    if not gone:
+    keys = sum(gone.values())
+    if not keys:
         typer.echo(f"nothing that has keys is due by {asked.on}")
         return
     print_keys(gone)
-    typer.echo(f"{sum(gone.values())} keys are destroyed, and that is recorded")
+    typer.echo(f"{keys} keys are destroyed, and that is recorded")
