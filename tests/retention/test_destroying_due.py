@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -23,6 +24,7 @@ from shared.contract.consent import ConsentGiven, ConsentWithdrawn
 from shared.contract.finance import InvoiceIssued
 from shared.contract.message import Message
 from shared.contract.types import EventId, InvoiceId, Money, RegistrationId, Sealed, SubjectId
+from shared.privacy.office import PrivacyOffice
 from shared.privacy.subjects import Alias
 from shared.privacy.values import ToSeal
 from shared.runtime.clock import utc_now
@@ -460,8 +462,9 @@ async def test_a_key_in_use_is_waited_for_a_moment_and_tried_again(
     administrator = await asyncpg.connect(settings.database_url)
     async with administrator.transaction():
         await administrator.execute("select from keyring.data_key for key share")
-        with pytest.raises(asyncpg.LockNotAvailableError):
-            await destroy(settings)
+        refused = await destroy(settings)
+    in_use = f"{destroying_due.IN_USE}; {destroying.KEPT}\n"
+    assert (refused.code, refused.err) == (1, in_use)
     assert len(await alive(settings, who)) == 2
     using = administrator.transaction()
     await using.start()
@@ -473,6 +476,33 @@ async def test_a_key_in_use_is_waited_for_a_moment_and_tried_again(
     await administrator.close()
     assert (await destroying_it).code == 0
     assert await alive(settings, who) == set()
+
+
+async def test_only_who_gave_way_to_the_last_is_told_that_keys_are_in_use(
+    work: Work,
+    handlers: Handlers,
+    intake: Work,
+    settings: ServiceSettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(destroying_due, "PAUSES_S", (0.0,) * 3)
+    await follow(work)
+    await at_an_event(work, handlers, intake, LONG_AGO)
+    tries = []
+
+    async def fails_with(error: Exception, *_: object) -> None:
+        tries.append(error)
+        raise error
+
+    deadlock = partial(fails_with, asyncpg.DeadlockDetectedError())
+    monkeypatch.setattr(PrivacyOffice, "close_due", deadlock)
+    refused = await destroy(settings)
+    assert (refused.code, len(tries)) == (1, 4)
+    assert destroying_due.IN_USE in refused.err
+    lost = partial(fails_with, asyncpg.ConnectionDoesNotExistError())
+    monkeypatch.setattr(PrivacyOffice, "close_due", lost)
+    with pytest.raises(asyncpg.ConnectionDoesNotExistError):
+        await destroy(settings)
 
 
 async def test_who_is_refused_between_two_parts_is_told_what_went_before(

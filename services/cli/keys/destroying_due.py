@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta, timezone
 from typing import Final, TypeVar
 
+import asyncpg
 import orjson
 import typer
 
@@ -49,6 +50,9 @@ PAUSES_S: Final = (0.2, 1.0, 5.0)
 """Before a part is tried again that somebody was in the way of."""
 
 IN_USE: Final = "services use keys of what is due, or have changed the schedule: try again"
+
+GAVE_WAY: Final = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
+"""What PostgreSQL says to who does not wait on for a lock."""
 
 Result = TypeVar("Result")
 
@@ -212,7 +216,9 @@ def _books(office: Office) -> Books:
 
 
 async def _in_turn(office: Office, work: Callable[[Transaction], Awaitable[Result]]) -> Result:
-    """Work in a transaction that waits for nobody long, and again where somebody was in its way."""
+    """Work in a transaction that waits for nobody long, and again where somebody was in its way.
+    Raises NotNowError where somebody still is at the last try, and what else fails.
+    """
     pauses = iter(PAUSES_S)
     while True:
         try:
@@ -221,6 +227,8 @@ async def _in_turn(office: Office, work: Callable[[Transaction], Awaitable[Resul
                 return await work(tx)
         except Exception as error:
             pause = next(pauses, None)
+            if pause is None and isinstance(error, GAVE_WAY):
+                raise InTheWayError(IN_USE) from None
             if pause is None or not (isinstance(error, InTheWayError) or is_transient(error)):
                 raise
         await asyncio.sleep(pause)
