@@ -120,9 +120,9 @@ class Unsealed:
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """What invoices are sealed in: the categories of each class, by the plan in force or, where
-    that lacks the class, by those that had it. `kept_now` has the classes in which the plan in
-    force has these categories instead: nothing goes before they let it.
+    """What invoices are sealed in: the categories of each class, by the plan in force and by all
+    that there were. `kept_now` has the classes in which the plan in force has what it has not in
+    this one any more: nothing goes before they let it.
     """
 
     categories: Mapping[str, Collection[str]]

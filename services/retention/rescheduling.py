@@ -37,20 +37,19 @@ def rules_of(plan: Plan) -> Rules:
 
 def books_of(plan: Plan, kept_in: Collection[tuple[str, str]]) -> Books:
     """What the rows of invoices are sealed in, which are kept by the name that their class had.
-    `kept_in` has the (class, category) of all plans that there were.
+    `kept_in` has the (class, category) of all plans that there were: a class may have lost its
+    name, or a category alone.
     """
-    former: dict[str, list[str]] = {}
+    of_category = rules_of(plan).of_category
+    categories = {name: list(kept.categories) for name, kept in plan.retention.items()}
+    kept_now: dict[str, list[RetentionClass]] = {}
     for name, category in sorted(kept_in):
-        if name not in plan.retention:
-            former.setdefault(name, []).append(category)
-    rules = rules_of(plan)
-    return Books(
-        {**{name: kept.categories for name, kept in plan.retention.items()}, **former},
-        {
-            name: [rules.of_category[one] for one in categories if one in rules.of_category]
-            for name, categories in former.items()
-        },
-    )
+        if name in plan.retention and category in plan.retention[name].categories:
+            continue
+        categories.setdefault(name, []).append(category)
+        if category in of_category:
+            kept_now.setdefault(name, []).append(of_category[category])
+    return Books(categories, kept_now)
 
 
 def rescheduled(

@@ -160,6 +160,12 @@ where (:topic::text is null or topic = :topic) and (:status::text is null or sta
 order by id
 limit :most;
 
+-- name: lies(topic, types)$
+select exists (
+  select from dead_letter
+  where topic = :topic and (:types::text[] is null or type = any(:types::text[]))
+);
+
 -- name: dead_letter_ids(topic, status, reason)
 select id
 from dead_letter

@@ -280,6 +280,14 @@ async def list_dead_letters(connection: Connection, which: Which, most: int) -> 
     return [_dead_letter(row) async for row in rows]
 
 
+async def lies(connection: Connection, topic: str, types: Collection[str] | None) -> bool:
+    """Whether a message of the topic, of one of these types or (None) of any, lies as a dead letter
+    or behind one.
+    """
+    asked = None if types is None else list(types)
+    return bool(await _sql.lies(connection, topic=topic, types=asked))
+
+
 async def dead_letter_ids(connection: Connection, which: Which) -> list[int]:
     """The ids of all of them, the oldest first."""
     rows = _sql.dead_letter_ids(

@@ -111,9 +111,7 @@ class DueKey(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """How many keys are destroyed, by category (also of which none was alive), and of which names
-    one is alive still.
-    """
+    """How many keys are destroyed, by category, and of which names one is alive still."""
 
     keys: Mapping[str, int]
     staying: frozenset[KeyOfPerson]
@@ -261,7 +259,8 @@ class PrivacyOffice:
 
     async def destroy_due(self, tx: Transaction, due: Collection[DueKey], on: date) -> Gone:
         """Destroy keys that are closed, since what they seal may be kept no longer on a day. Each
-        retention class has an entry, with the first of the moments up to which nothing is added.
+        retention class of which a key was alive has an entry, with the first of the moments up to
+        which nothing is added.
         """
         counts = await keyring.destroy_closed_keys(tx.connection, [key.name for key in due])
         classes: dict[str, list[DueKey]] = {}
@@ -272,6 +271,8 @@ class PrivacyOffice:
             destroyed: Counter[str] = Counter()
             for key in keys:
                 destroyed[key.name[1]] += counts[key.name].destroyed
+            if not destroyed.total():
+                continue
             entry = KeysDestroyed(
                 **self._entry(tx),
                 subject_id=None,
@@ -283,7 +284,7 @@ class PrivacyOffice:
                 due_on=on,
             )
             tx.say(entry, key=None)
-            gone.update(destroyed)
+            gone.update(+destroyed)
         return Gone(dict(gone), frozenset(name for name in counts if counts[name].alive))
 
     def _up_to(self, key: DueKey, on: date) -> datetime:

@@ -126,7 +126,8 @@ def _about_subjects(mark: str, email: str) -> Iterator[Call]:
     yield Call(("subjects", "unlink", "-", "--reason", "address-given-up"), mark, code=2)
     yield Call(("keys", "destroy", "--email", "-", "--yes"), f"{mark}@example.org", code=1)
     yield Call(("keys", "destroy", "--email", "-", "--yes"), mark, code=2)
-    yield Call(("keys", "destroy-due", "--on", "2020-01-01", "--yes"))
+    # Announcements of the day lie as dead letters: nobody knows what is due.
+    yield Call(("keys", "destroy-due", "--on", "2020-01-01", "--yes"), code=1)
 
 
 def _many(stack: Stack, marks: Marks) -> Iterator[Call]:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from typing import Literal
 
 import pytest
 
 from services.cli.keys import all_heard
 from services.cli.keys.all_heard import Hearer, NotNowError, open_hearers, see_all_heard
 from services.cli.office import Office
+from shared.contract.inbound import (
+    EventAnnounced,
+    EventCancellationRequested,
+    RegistrationSubmitted,
+)
+from shared.contract.registry import MessageData
 from shared.contract.topics import TOPICS, topic
 from shared.contract.types import Sealed
 from shared.messaging import store
@@ -49,14 +56,20 @@ async def change(hearers: Sequence[Hearer], service: str, statement: str) -> Non
         await connection.execute(statement)
 
 
-async def lay(hearers: Sequence[Hearer], service: str, name: str) -> None:
+async def lay(
+    hearers: Sequence[Hearer],
+    service: str,
+    name: str,
+    status: Literal["dead", "parked"] = "parked",
+    message: type[MessageData] | None = None,
+) -> None:
     letter = DeadLetter(
         topic=name,
         partition=0,
         record_offset=1,
-        status="parked",
+        status=status,
         holds_key=False,
-        type=None,
+        type=None if message is None else message.message_type,
         type_reference=None,
         key_reference=None,
         reason="waits",
@@ -75,8 +88,11 @@ async def missing(hearers: Sequence[Hearer]) -> str:
     return str(refused.value)
 
 
-async def test_all_is_heard_that_was_said(hearers: Sequence[Hearer]) -> None:
-    await lay(hearers, "registration", "inbound.registrations")
+@pytest.mark.parametrize("message", [None, RegistrationSubmitted])
+async def test_all_is_heard_that_was_said(
+    hearers: Sequence[Hearer], message: type[MessageData] | None
+) -> None:
+    await lay(hearers, "registration", "inbound.registrations", message=message)
     await see_all_heard(hearers)
 
 
@@ -84,6 +100,14 @@ async def test_all_is_heard_that_was_said(hearers: Sequence[Hearer]) -> None:
 async def test_who_is_behind_is_named(hearers: Sequence[Hearer], service: str) -> None:
     await change(hearers, service, "update position set next_offset = next_offset + 1")
     assert f"the {service} service" in await missing(hearers), "they read another log"
+
+
+async def test_an_answer_of_upstream_that_nobody_has_read_is_not_heard(
+    hearers: Sequence[Hearer],
+) -> None:
+    contacts = "update position set next_offset = next_offset + 1 where topic = 'inbound.contacts'"
+    await change(hearers, "consent", contacts)
+    assert "the consent service" in await missing(hearers)
 
 
 @pytest.mark.parametrize("service", ["registration", "consent"])
@@ -105,3 +129,14 @@ async def test_what_lies_as_a_dead_letter_is_not_heard(
 ) -> None:
     await lay(hearers, service, name)
     assert f"the {service} service" in await missing(hearers)
+
+
+@pytest.mark.parametrize("status", ["dead", "parked"])
+@pytest.mark.parametrize("message", [EventAnnounced, EventCancellationRequested])
+async def test_what_upstream_said_of_an_event_is_not_heard_while_it_lies_as_a_dead_letter(
+    hearers: Sequence[Hearer], status: Literal["dead", "parked"], message: type[MessageData]
+) -> None:
+    await lay(hearers, "registration", "inbound.registrations", status, message)
+    told = await missing(hearers)
+    assert "the registration service" in told
+    assert "inbound.registrations" in told

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -23,6 +24,7 @@ from shared.contract.consent import ConsentGiven, ConsentWithdrawn
 from shared.contract.finance import InvoiceIssued
 from shared.contract.message import Message
 from shared.contract.types import EventId, InvoiceId, Money, RegistrationId, Sealed, SubjectId
+from shared.privacy.office import PrivacyOffice
 from shared.privacy.subjects import Alias
 from shared.privacy.values import ToSeal
 from shared.runtime.clock import utc_now
@@ -32,7 +34,7 @@ from tests.retention.conftest import follow
 from tests.support.applied import apply
 from tests.support.commands import NOWHERE, Answered, command
 from tests.support.facts import Facts, event_state, registered
-from tests.support.plans import changed
+from tests.support.plans import BUYERS_APART, changed
 from tests.support.waiting import until_somebody_waits
 from tests.support.work import NO_KAFKA, Work, at_work
 
@@ -321,6 +323,23 @@ async def test_a_class_with_another_name_leaves_no_voucher_behind(
     assert await listed(settings) == []
 
 
+async def test_a_class_that_kept_its_name_and_not_its_category_leaves_no_voucher_behind(
+    work: Work,
+    handlers: Handlers,
+    intake: Work,
+    books: Work,
+    settings: ServiceSettings,
+    database: str,
+    tmp_path: Path,
+) -> None:
+    who = await a_buyer(work, handlers, intake, books)
+    await apply(database, tmp_path, BUYERS_APART)
+    await follow(work)
+    assert (await destroy(settings)).code == 0
+    assert await alive(settings, who) == {("accounting", "year:2026")}
+    assert await listed(settings) == []
+
+
 async def test_many_people_are_served_part_by_part(
     work: Work,
     handlers: Handlers,
@@ -340,6 +359,26 @@ async def test_many_people_are_served_part_by_part(
     assert done.code == 0, done.err
     assert [await alive(settings, who) for who in people] == [set()] * 5
     assert await listed(settings) == []
+
+
+async def test_keys_that_were_destroyed_before_are_told_as_no_destruction(
+    work: Work, handlers: Handlers, intake: Work, settings: ServiceSettings
+) -> None:
+    await follow(work)
+    who, over = await at_an_event(work, handlers, intake, LONG_AGO)
+    by_person = ("destroy", "--subject", str(who), "--class", "diet", "--yes")
+    assert (await command(keys.app, settings, *by_person)).code == 0
+    assert await alive(settings, who) == {("contact", over)}
+    before = await entries(work)
+    done = await destroy(settings, "--class", "diet")
+    assert (done.code, done.out) == (0, "nothing that has keys is due by 2026-11-29\n")
+    assert await entries(work) == before
+    assert await listed(settings) == ["event-data"]
+    await work.parts.pool.execute("update schedule_item set unreadable_since = null")
+    done = await destroy(settings, "--json")
+    assert orjson.loads(done.out)["destroyed"] == {"contact": 1}
+    (entry,) = (await entries(work))[len(before) :]
+    assert (entry["retention_class"], entry["keys"]) == ("event-data", 1)
 
 
 async def test_who_changes_the_schedule_holds_nobody_up_and_keeps_it_listed(
@@ -373,6 +412,42 @@ async def test_what_is_moved_while_the_command_runs_is_not_due_any_more(
     assert len(await alive(settings, who)) == 1
 
 
+async def test_what_is_moved_while_the_command_waits_for_its_keys_is_not_due_any_more(
+    work: Work,
+    handlers: Handlers,
+    intake: Work,
+    settings: ServiceSettings,
+    hearing: Hearing,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(destroying_due, "PAUSES_S", (0.0,) * 3)
+    await follow(work)
+    event = event_state(ends_at=LONG_AGO, version=1)
+    who = await somebody(intake, ("diet", f"event:{event.event_id}"))
+    said = registered(
+        event, subject_id=who, personal={"diet": Sealed(b"sealed")}, registered_at=LONG_AGO
+    )
+    await work.do(handlers.schedule_registrations, [said])
+    administrator = await asyncpg.connect(settings.database_url)
+    using = administrator.transaction()
+
+    async def use() -> None:
+        await using.start()
+        await administrator.execute("select from keyring.data_key for key share")
+
+    hearing.in_part.append(use)
+    destroying_it = asyncio.create_task(destroy(settings))
+    await until_somebody_waits(work.parts.pool.fetchval)
+    later = event.model_copy(update={"ends_at": utc_now() + timedelta(days=9), "version": 2})
+    moved = registered(later, personal={}, registered_at=LONG_AGO)
+    await work.do(handlers.learn_events, [moved])
+    await using.rollback()
+    await administrator.close()
+    assert (await destroying_it).code == 0
+    assert len(await alive(settings, who)) == 1
+    assert await entries(work) == []
+
+
 async def test_a_key_in_use_is_waited_for_a_moment_and_tried_again(
     work: Work,
     handlers: Handlers,
@@ -387,8 +462,9 @@ async def test_a_key_in_use_is_waited_for_a_moment_and_tried_again(
     administrator = await asyncpg.connect(settings.database_url)
     async with administrator.transaction():
         await administrator.execute("select from keyring.data_key for key share")
-        with pytest.raises(asyncpg.LockNotAvailableError):
-            await destroy(settings)
+        refused = await destroy(settings)
+    in_use = f"{destroying_due.IN_USE}; {destroying.KEPT}\n"
+    assert (refused.code, refused.err) == (1, in_use)
     assert len(await alive(settings, who)) == 2
     using = administrator.transaction()
     await using.start()
@@ -400,6 +476,33 @@ async def test_a_key_in_use_is_waited_for_a_moment_and_tried_again(
     await administrator.close()
     assert (await destroying_it).code == 0
     assert await alive(settings, who) == set()
+
+
+async def test_only_who_gave_way_to_the_last_is_told_that_keys_are_in_use(
+    work: Work,
+    handlers: Handlers,
+    intake: Work,
+    settings: ServiceSettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(destroying_due, "PAUSES_S", (0.0,) * 3)
+    await follow(work)
+    await at_an_event(work, handlers, intake, LONG_AGO)
+    tries = []
+
+    async def fails_with(error: Exception, *_: object) -> None:
+        tries.append(error)
+        raise error
+
+    deadlock = partial(fails_with, asyncpg.DeadlockDetectedError())
+    monkeypatch.setattr(PrivacyOffice, "close_due", deadlock)
+    refused = await destroy(settings)
+    assert (refused.code, len(tries)) == (1, 4)
+    assert destroying_due.IN_USE in refused.err
+    lost = partial(fails_with, asyncpg.ConnectionDoesNotExistError())
+    monkeypatch.setattr(PrivacyOffice, "close_due", lost)
+    with pytest.raises(asyncpg.ConnectionDoesNotExistError):
+        await destroy(settings)
 
 
 async def test_who_is_refused_between_two_parts_is_told_what_went_before(

@@ -12,13 +12,13 @@ import pytest
 
 from services.retention.domain import RetentionClass, Scheduled, due_on
 from services.retention.handlers import Handlers
-from services.retention.rescheduling import Rescheduler, Rules, rescheduled
+from services.retention.rescheduling import Rescheduler, Rules, books_of, rescheduled
 from shared.contract.registration import EventChanged
 from shared.contract.types import EventId, Sealed, SubjectId
 from shared.privacy.in_force import InForce
 from shared.privacy.plan import Period, load_plan
 from tests.support.facts import NOON, Facts, event_state, registered
-from tests.support.plans import changed, written
+from tests.support.plans import BUYERS_APART, PLAN, changed, written
 from tests.support.waiting import until_somebody_waits
 from tests.support.work import Work
 
@@ -66,6 +66,18 @@ def after(rows: list[Scheduled], known: Rules) -> dict[str, tuple[str, date | No
     """The class and the day of each row that changes."""
     found = rescheduled(rows, {SUBJECT: ENDS}, known)
     return {new.part: (new.retention_class, new.due_on) for _, new in found}
+
+
+def test_what_a_class_has_sealed_is_known_when_it_keeps_its_name_and_loses_the_category(
+    tmp_path: Path,
+) -> None:
+    first, second = load_plan(PLAN), load_plan(written(tmp_path, BUYERS_APART))
+    both = {("voucher", "accounting"), ("buyers", "accounting")}
+    books = books_of(second, both)
+    assert list(books.categories["voucher"]) == list(books.categories["buyers"]) == ["accounting"]
+    (kept_now,) = books.kept_now["voucher"]
+    assert (kept_now.name, "buyers" in books.kept_now) == ("buyers", False)
+    assert books_of(first, {("voucher", "accounting")}).kept_now == {}
 
 
 def test_what_the_plan_says_as_before_stays() -> None:

@@ -125,6 +125,16 @@ WITH_INTERESTS = changed(
 )
 """The plan with one category more that the purpose `marketing` reads, kept a month longer."""
 
+_BUYERS = """law = "Accounting Act 1336/1997, chapter 2, section 10"
+
+[retention.buyers]
+anchor = "financial_year_calendar_end"
+period = "P6Y"
+categories = ["accounting"]
+law = "Accounting Act"""
+BUYERS_APART = changed(('categories = ["accounting"]\nlaw = "Accounting Act', _BUYERS))
+"""The plan with the class of vouchers, and buyers in one of their own instead."""
+
 
 def written(folder: Path, text: str | bytes, name: str = "plan.toml") -> Path:
     file = folder / name

@@ -83,6 +83,7 @@ def destroy_due(
 
     Exit code 1: the answer was no, or nobody knows yet what is due: the schedule does not follow
     the plan in force, or a service has not read and passed on all that was said. They have to run.
+    Or services use those keys, and did so whenever it was tried again.
 
     Examples: steward keys destroy-due --on 2027-01-31 ·
     steward keys destroy-due --on 2027-01-31 --class marketing --yes

@@ -1,24 +1,24 @@
 """Whether everything is heard that may put off that something is due, through all who pass it on.
 
-Whoever registers says yes to `registration`, which tells `consent`, which tells `retention`. A yes
-that lies with one of them, sealed already, is unknown to the schedule.
+Whoever registers says yes to `registration`, which tells `consent`, which tells `retention`; who
+answers says it to `consent`. A yes that lies with one of them is unknown to the schedule.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from services.cli.choosing import settings_of
 from services.cli.office import SERVICE, Office
+from shared.contract import inbound
 from shared.contract.services import SERVICES
 from shared.contract.topics import topic
 from shared.messaging import store
 from shared.messaging.hearing import has_heard, log_ends
 from shared.messaging.republishing import published
-from shared.messaging.store import Which
 from shared.runtime.cluster import Cluster
 from shared.runtime.database import Connection, Pool, open_pool
 
@@ -26,6 +26,20 @@ NOT_HEARD: Final = (
     "the {service} service has not read, handled or passed on yet what may put off that something"
     " is due (`steward status` shows what holds it up): try again"
 )
+LIES: Final = (
+    "the {service} service has a dead letter from {topic}, or what waits behind one, that may put"
+    " off that something is due: redrive or discard it (`steward dead-letters list`), and try again"
+)
+
+PUT_OFF: Final[Mapping[str, Collection[str]]] = {
+    inbound.REGISTRATIONS: (
+        inbound.EventAnnounced.message_type,
+        inbound.EventCancellationRequested.message_type,
+    )
+}
+"""The types by which an upstream says when an event ends. What else nobody could read yet has
+sealed nothing.
+"""
 
 WAITS_S: Final = 5.0
 """For a service to read on, and for what it says to reach Kafka."""
@@ -59,7 +73,7 @@ async def open_hearers(office: Office) -> AsyncIterator[Sequence[Hearer]]:
 
         yield (
             await hearer("registration", "inbound.registrations"),  # an event may have moved
-            await hearer("consent", "registration"),
+            await hearer("consent", "inbound.contacts", "registration"),  # somebody may say yes
             Hearer(SERVICE, of_schedule, office.parts.pool, settings_of(SERVICE).cluster),
         )
 
@@ -76,7 +90,8 @@ async def see_all_heard(hearers: Sequence[Hearer]) -> None:
         ]
         ends = await log_ends(hearer.pool, hearer.cluster, partitions, within_s=WAITS_S)
         async with hearer.pool.acquire() as connection:
-            heard = await has_heard(connection, ends) and not await _lies(connection, hearer)
+            heard = await has_heard(connection, ends)
+            await _see_that_nothing_lies(connection, hearer)
         # What it made of that is with Kafka before the next one is asked where its topics end.
         if heard and hearer is not hearers[-1]:
             heard = not await published(hearer.pool, hearer.service, stands_for_s=WAITS_S)
@@ -84,12 +99,11 @@ async def see_all_heard(hearers: Sequence[Hearer]) -> None:
             raise NotNowError(NOT_HEARD.format(service=hearer.service))
 
 
-async def _lies(connection: Connection, hearer: Hearer) -> bool:
-    """Whether something that one of our services said lies there as a dead letter, or behind one.
-    What an upstream said and nobody could read has sealed nothing.
+async def _see_that_nothing_lies(connection: Connection, hearer: Hearer) -> None:
+    """Raises NotNowError where something that puts off what is due lies as a dead letter, or behind
+    one: whatever one of our services said, and of upstream when an event ends.
     """
     for name in hearer.topics:
-        which = Which(topic=name)
-        if not topic(name).inbound and await store.list_dead_letters(connection, which, 1):
-            return True
-    return False
+        types = PUT_OFF.get(name, ()) if topic(name).inbound else None
+        if await store.lies(connection, name, types):
+            raise NotNowError(LIES.format(service=hearer.service, topic=name))

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta, timezone
 from typing import Final, TypeVar
 
+import asyncpg
 import orjson
 import typer
 
@@ -48,7 +49,16 @@ LONGEST_WAIT_S: Final = 5.0
 PAUSES_S: Final = (0.2, 1.0, 5.0)
 """Before a part is tried again that somebody was in the way of."""
 
+IN_USE: Final = "services use keys of what is due, or have changed the schedule: try again"
+
+GAVE_WAY: Final = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
+"""What PostgreSQL says to who does not wait on for a lock."""
+
 Result = TypeVar("Result")
+
+
+class InTheWayError(NotNowError):
+    """Somebody was in the way of a part, who may not be when it is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +113,10 @@ def telling_how_far(gone: Mapping[str, int]) -> Iterator[None]:
 
 
 def _so_far(gone: Mapping[str, int]) -> str:
-    if not gone:
+    keys = sum(gone.values())
+    if not keys:
         return ""
-    return f"{sum(gone.values())} keys were destroyed before, and that is recorded: run this again"
+    return f"{keys} keys were destroyed before, and that is recorded: run this again"
 
 
 def _check(office: Office, asked: AskedDue) -> None:
@@ -167,12 +178,15 @@ async def _destroy_part(
     closed = {key.name for key in due.keys}
 
     async def destroy(tx: Transaction) -> Mapping[str, int]:
-        rows = await _readable(office, tx, people)
-        still = _due(office, asked, rows).keys
-        going = [key for key in still if key.name in closed]
+        before = _due(office, asked, await _readable(office, tx, people)).keys
+        going = [key for key in before if key.name in closed]
         gone = await office.privacy.destroy_due(tx, going, asked.on)
-        staying = gone.staying.union(key.name for key in still if key.name not in closed)
-        unreadable = _due(office, asked, rows, staying).rows
+        # That has waited for whoever used these keys: what is committed by now has to count.
+        rows = await _readable(office, tx, people)
+        still = {key.name for key in _due(office, asked, rows).keys}
+        if not still.issuperset(key.name for key in going):
+            raise InTheWayError(IN_USE)
+        unreadable = _due(office, asked, rows, gone.staying | (still - closed)).rows
         await store.mark_unreadable(tx.connection, unreadable, tx.now)
         return gone.keys
 
@@ -202,7 +216,9 @@ def _books(office: Office) -> Books:
 
 
 async def _in_turn(office: Office, work: Callable[[Transaction], Awaitable[Result]]) -> Result:
-    """Work in a transaction that waits for nobody long, and again where somebody was in its way."""
+    """Work in a transaction that waits for nobody long, and again where somebody was in its way.
+    Raises NotNowError where somebody still is at the last try, and what else fails.
+    """
     pauses = iter(PAUSES_S)
     while True:
         try:
@@ -211,7 +227,9 @@ async def _in_turn(office: Office, work: Callable[[Transaction], Awaitable[Resul
                 return await work(tx)
         except Exception as error:
             pause = next(pauses, None)
-            if pause is None or not is_transient(error):
+            if pause is None and isinstance(error, GAVE_WAY):
+                raise InTheWayError(IN_USE) from None
+            if pause is None or not (isinstance(error, InTheWayError) or is_transient(error)):
                 raise
         await asyncio.sleep(pause)
 
@@ -225,8 +243,9 @@ def _tell(asked: AskedDue, gone: Mapping[str, int], *, as_json: bool) -> None:
         }
         typer.echo(orjson.dumps(document, default=str).decode())
         return
-    if not gone:
+    keys = sum(gone.values())
+    if not keys:
         typer.echo(f"nothing that has keys is due by {asked.on}")
         return
     print_keys(gone)
-    typer.echo(f"{sum(gone.values())} keys are destroyed, and that is recorded")
+    typer.echo(f"{keys} keys are destroyed, and that is recorded")
