@@ -14,6 +14,7 @@ from services.cli.choosing import Service, chosen, settings_of
 from services.cli.schemas import SERVICES
 from shared.contract.topics import TOPICS
 from shared.runtime.confirming import confirm, see_that_somebody_is_asked
+from shared.runtime.dwindling import STANDS_FOR_S, until_none_is_left
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer
@@ -25,9 +26,6 @@ SAY_AGAIN: Final = ("registration", "consent", "finance")
 """Topics that the service of the same name can fill again: it has a command `republish`."""
 
 LOOK_EVERY_S: Final = 1.0
-
-STANDS_FOR_S: Final = 30.0
-"""Nothing was taken for so long: then waiting brings nothing by itself."""
 
 AS_BEFORE: Final = (
     "Only where this is the Kafka that was read before: of any other, what stands before these"
@@ -165,8 +163,7 @@ def resume(
             typer.echo(told, err=True)
     if not yes:
         _ask(steps)
-    gone_on = [_go_on(one) for one in steps]
-    raise typer.Exit(0 if all(gone_on) else 1)
+    raise typer.Exit(0 if asyncio.run(_go_on(service, steps)) else 1)
 
 
 def _tell_nothing(place: str, there: Sequence[Found]) -> None:
@@ -204,13 +201,21 @@ def _to_where_they_were(standing: Sequence[Found]) -> list[Step]:
     return [Step(one, one.position.was, ", where it was") for one in standing]
 
 
-def _go_on(step: Step) -> bool:
-    place = step.found.place
-    if asyncio.run(_resume(step)):
-        typer.echo(f"{place} goes on at {step.offset}{step.comment}")
-        return True
-    typer.echo(f"{place} has moved meanwhile; look again", err=True)
-    return False
+async def _go_on(service: str, steps: Sequence[Step]) -> bool:
+    """Move each partition, and say so; whether all have stayed where they were until then."""
+    from shared.messaging.positions import resume as resume_position
+    from shared.runtime.database import open_pool
+
+    all_went = True
+    async with await open_pool(settings_of(service), service=service) as pool:
+        for step in steps:
+            place = step.found.place
+            if await resume_position(pool, step.found.position, step.offset):
+                typer.echo(f"{place} goes on at {step.offset}{step.comment}")
+            else:
+                typer.echo(f"{place} has moved meanwhile; look again", err=True)
+                all_went = False
+    return all_went
 
 
 def _ask(steps: Sequence[Step]) -> None:
@@ -245,30 +250,19 @@ async def _found(
     and those where it is not, as nothing was taken any more.
     """
     found = await _list(services, topic)
+    if not wait:
+        return found, []
     ends = {one.place: one.position.bounds.end for one in found}
-    clock = asyncio.get_running_loop().time
-    before, since = None, clock()
-    while wait:
-        left = [
-            one
-            for one in found
-            if not one.position.gap and one.position.was < ends.get(one.place, 0)
-        ]
-        many = sum(ends[one.place] - one.position.was for one in left)
-        if many != before:
-            before, since = many, clock()
-        if not left or clock() - since >= STANDS_FOR_S:
-            return found, left
-        await asyncio.sleep(LOOK_EVERY_S)
-        found = await _list(services, topic)
-    return found, []
+    left: list[Found] = []
 
+    async def waiting() -> int:
+        found[:] = await _list(services, topic)
+        behind = (one for one in found if one.position.was < ends.get(one.place, 0))
+        left[:] = [one for one in behind if not one.position.gap]
+        return sum(ends[one.place] - one.position.was for one in left)
 
-async def _resume(step: Step) -> bool:
-    from shared.messaging.positions import resume as resume_position
-
-    async with _opened(step.found.service) as (pool, _):
-        return await resume_position(pool, step.found.position, step.offset)
+    await until_none_is_left(waiting, every_s=LOOK_EVERY_S, stands_for_s=STANDS_FOR_S)
+    return found, left
 
 
 @asynccontextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -11,9 +10,7 @@ from typing import Final, TypeAlias, TypeVar
 from shared.messaging import store
 from shared.messaging.unit_of_work import Transaction
 from shared.runtime.database import Pool
-
-STANDS_FOR_S: Final = 30.0
-"""Nothing has left the outbox for so long: then nobody publishes, or Kafka is away."""
+from shared.runtime.dwindling import STANDS_FOR_S, until_none_is_left
 
 LOOK_EVERY_S: Final = 0.2
 
@@ -66,13 +63,9 @@ async def published(pool: Pool, topic: str, *, stands_for_s: float = STANDS_FOR_
     """
     async with pool.acquire() as connection:
         last = await store.last_said(connection, topic)
-    clock = asyncio.get_running_loop().time
-    before, since = None, clock()
-    while True:
+
+    async def waiting() -> int:
         async with pool.acquire() as connection:
-            waiting = await store.waiting_to_be_said(connection, topic, last)
-        if waiting != before:
-            before, since = waiting, clock()
-        if waiting == 0 or clock() - since >= stands_for_s:
-            return waiting
-        await asyncio.sleep(LOOK_EVERY_S)
+            return await store.waiting_to_be_said(connection, topic, last)
+
+    return await until_none_is_left(waiting, every_s=LOOK_EVERY_S, stands_for_s=stands_for_s)

@@ -22,6 +22,7 @@ from shared.runtime.health import Heartbeats
 from tests.support.entries import make_entry
 from tests.support.facts import Facts
 from tests.support.log import appending_to, guard_of, publisher_of, settings_of
+from tests.support.waiting import eventually
 from tests.support.work import Work
 
 
@@ -97,8 +98,7 @@ async def test_who_loses_the_lock_no_longer_says_that_a_witness_is_behind(
     key = SigningKey("unheard.example.org", bytes(32)).verifier(Kind.COSIGNATURE)
     async with asyncio.timeout(60):
         first = Running(impatient(work, f"{key} http://127.0.0.1:1"))
-        while key.name not in behind():  # noqa: ASYNC110 - it tells nobody
-            await asyncio.sleep(0.01)
+        await eventually(lambda: key.name in behind())
         cut = "select bool_and(pg_terminate_backend(pid)) from pg_locks"
         assert await work.value(f"{cut} where locktype = 'advisory' and granted")
         assert await first.missing() == "the database does not answer"

@@ -17,6 +17,7 @@ from shared.runtime.ids import SHARED_BYTES
 from shared.runtime.settings import ServiceSettings
 from tests.conftest import SettingsFactory
 from tests.privacy.conftest import Connect, WithPeppers
+from tests.support.messaging import until
 from tests.support.people import whom_it_leads_to
 from tests.support.waiting import somebody_waits
 from tests.support.work import NO_KAFKA
@@ -281,8 +282,11 @@ async def test_a_known_person_gets_one_of_two_numbers_that_come_at_the_same_time
         later = asyncio.create_task(
             privacy.people.identify(two, [[number("2"), email(second_address)]])
         )
-        while not later.done() and not await somebody_waits(administrator.fetchval):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)  # the server tells nobody who waits
+
+        async def done_or_waiting() -> bool:
+            return later.done() or await somebody_waits(administrator.fetchval)
+
+        await until(done_or_waiting)
     (second,) = await later
     assert first == known != second
 

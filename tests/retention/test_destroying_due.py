@@ -305,7 +305,18 @@ async def test_of_vouchers_those_of_the_year_go_and_what_a_law_still_has_kept_st
     assert await listed(settings) == []
 
 
-async def test_a_class_with_another_name_leaves_no_voucher_behind(
+@pytest.mark.parametrize(
+    ("plan", "narrowed"),
+    [
+        pytest.param(
+            changed(("[retention.voucher]", "[retention.vouchers]")),
+            ("--class", "voucher"),
+            id="with another name",
+        ),
+        pytest.param(BUYERS_APART, (), id="that kept its name and not its category"),
+    ],
+)
+async def test_a_class_that_is_another_leaves_no_voucher_behind(
     work: Work,
     handlers: Handlers,
     intake: Work,
@@ -313,29 +324,15 @@ async def test_a_class_with_another_name_leaves_no_voucher_behind(
     settings: ServiceSettings,
     database: str,
     tmp_path: Path,
+    *,
+    plan: str,
+    narrowed: tuple[str, ...],
 ) -> None:
     who = await a_buyer(work, handlers, intake, books)
-    await apply(database, tmp_path, changed(("[retention.voucher]", "[retention.vouchers]")))
+    await apply(database, tmp_path, plan)
     await follow(work)
     assert await listed(settings) == ["voucher"]
-    assert (await destroy(settings, "--class", "voucher")).code == 0
-    assert await alive(settings, who) == {("accounting", "year:2026")}
-    assert await listed(settings) == []
-
-
-async def test_a_class_that_kept_its_name_and_not_its_category_leaves_no_voucher_behind(
-    work: Work,
-    handlers: Handlers,
-    intake: Work,
-    books: Work,
-    settings: ServiceSettings,
-    database: str,
-    tmp_path: Path,
-) -> None:
-    who = await a_buyer(work, handlers, intake, books)
-    await apply(database, tmp_path, BUYERS_APART)
-    await follow(work)
-    assert (await destroy(settings)).code == 0
+    assert (await destroy(settings, *narrowed)).code == 0
     assert await alive(settings, who) == {("accounting", "year:2026")}
     assert await listed(settings) == []
 

@@ -64,7 +64,7 @@ class Done:
         return any(to_go is None or category in to_go for category in self.kept)
 
 
-class _OthersMeant(Exception):  # noqa: N818 - what it is, not that it is an error
+class _OthersMeantError(Exception):
     """What is asked for is not what was shown and confirmed: it is rolled back."""
 
 
@@ -102,7 +102,7 @@ async def _destroy(asked: Asked, alias: Alias | None, *, yes: bool, as_json: boo
         cut_off = utc_now()
         try:
             gone = await _destroy_keys(office, asked, alias, scope, cut_off)
-        except _OthersMeant:
+        except _OthersMeantError:
             typer.echo(CHANGED, err=True)
             return 1
         done = Done(scope, gone, await _kept(office, scope), cut_off)
@@ -190,19 +190,20 @@ async def _destroy_keys(
     """Two transactions: who makes keys waits for the first, which is short, and not for the second.
 
     Ended in between, nothing is destroyed and the cut-off holds: the command is safe to repeat.
-    Raises _OthersMeant, and no key is destroyed, where the scope is not what is asked for any more.
+    Raises _OthersMeantError, and no key is destroyed, where the scope is not what is asked for any
+    more.
     """
     async with office.work() as tx:
         await office.privacy.announce(tx, scope, cut_off)
         # The answer may have taken its time. Only now all keys are seen that were being made.
         if not await _is_meant_still(office, tx.connection, asked, alias, scope):
-            raise _OthersMeant
+            raise _OthersMeantError
     async with office.work() as tx:
         gone = await office.privacy.destroy(tx, scope, cut_off)
         # It waited for who uses a key, and somebody may have become the same person until it had
         # all of theirs.
         if not await _is_whole(office, tx.connection, scope.people):
-            raise _OthersMeant
+            raise _OthersMeantError
         return gone
 
 

@@ -14,7 +14,9 @@ where s.erasure_up_to is null
         union all
         select p.subject_id from same_person p where p.same_as = e.person);
 
--- As before, and: who becomes one person with somebody who is to be erased is to be erased with them.
+-- As before, and: who becomes one person with somebody who is to be erased is to be erased with them;
+-- and nobody becomes the same person unless they are named. Who came with an address while it was
+-- being linked, and whom nobody had been asked about, did.
 --
 -- Lets an alias lead to a subject from now on. `digests` are of the one alias, the newest pepper
 -- first. `reason` is what happened:
