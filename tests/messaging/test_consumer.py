@@ -5,28 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
-import asyncpg
 import pytest
 
 from shared.contract.message import Message
-from shared.messaging.consumer import AT_ONCE
-from shared.messaging.consumers import consumers_of
 from shared.messaging.failing import Portion
 from shared.messaging.manner import Manner
-from shared.messaging.subscription import Subscription
-from shared.messaging.unit_of_work import Transaction
-from shared.runtime.application import Loop
-from shared.runtime.database import Connection
-from shared.runtime.health import Heartbeats
-from shared.runtime.settings import Hears
 from tests.conftest import SettingsFactory
 from tests.support.clusters import MemoryCluster, Sent
 from tests.support.messaging import SCHEMA, Process, World, open_world, until
-from tests.support.reading import StillLog, reading
-from tests.support.waiting import until_somebody_waits
+from tests.support.reading import StillLog, held, reading
 
 
 @pytest.fixture
@@ -256,15 +245,6 @@ async def test_nothing_begins_any_more_once_partitions_are_being_taken_away(worl
     assert await world.effects() == {"a": [0, 1, 2], "b": [0]}
 
 
-@asynccontextmanager
-async def held(world: World, partition: int) -> AsyncIterator[None]:
-    """Lets a batch of the partition wait."""
-    async with world.admin.acquire() as connection, connection.transaction():
-        query = "select from position where partition = $1 for update"
-        await connection.execute(query, partition)
-        yield
-
-
 async def test_what_waits_behind_a_batch_that_is_given_up_does_not_begin(world: World) -> None:
     await world.send(*(Sent("a", number, partition=0) for number in range(5)))
     records = await world.cluster.read(world.inbound)
@@ -277,118 +257,6 @@ async def test_what_waits_behind_a_batch_that_is_given_up_does_not_begin(world: 
     await behind
     await consumer.revoked()
     assert await world.effects() == {}
-
-
-async def test_after_a_few_records_more_are_gathered_before_the_next_are_taken(
-    world: World,
-) -> None:
-    """What came is handled at once; a batch that is half full and more is followed at once too."""
-    full = world.service.settings.batch_max_records // 2
-    await world.send(*(Sent("a", number, partition=0) for number in range(1 + full)))
-    records = await world.cluster.read(world.inbound)
-    consumer = await reading(world, StillLog(), manner=Manner(gather_s=3600))
-    consumer.polled()
-    taking = asyncio.create_task(consumer.take(records[:1]))
-    await world.taken(1)
-    assert not taking.done()
-    taking.cancel()
-    await consumer.take(records[1:])
-    await consumer.revoked()
-    assert await world.effects() == {"a": list(range(1 + full))}
-
-
-async def test_a_few_of_many_that_wait_are_followed_at_once(world: World) -> None:
-    """One fetch brings so many bytes, which can be far from half a batch."""
-    full = world.service.settings.batch_max_records // 2
-    await world.send(*(Sent("a", number, partition=0) for number in range(3)))
-    records = await world.cluster.read(world.inbound)
-    log = StillLog()
-    consumer = await reading(world, log, manner=Manner(gather_s=3600))
-    consumer.polled()
-    log.ends[world.inbound, 0] = 1 + full
-    await consumer.take(records[:1])  # half a batch is left
-    log.ends[world.inbound, 0] = full
-    resting = asyncio.create_task(consumer.take(records[1:2]))  # one less than that
-    await world.taken(2)
-    assert not resting.done()
-    resting.cancel()
-    await consumer.revoked()
-
-
-async def test_what_waits_in_a_partition_that_stands_still_is_not_waited_for(world: World) -> None:
-    await world.send(Sent("a", 0, partition=0))
-    records = await world.cluster.read(world.inbound)
-    log = StillLog()
-    consumer = await reading(world, log, partitions=2, manner=Manner(gather_s=3600))
-    consumer.polled()
-    log.ends[world.inbound, 1] = 2 * world.service.settings.batch_max_records
-    consumer.out_of_range((world.inbound, 1))
-    resting = asyncio.create_task(consumer.take(records))
-    await world.taken(1)
-    assert not resting.done()
-    resting.cancel()
-    await consumer.revoked()
-
-
-async def test_a_few_records_wait_for_the_few_before_them_to_end(world: World) -> None:
-    """So who takes long, since others need the processors too, has fewer and larger batches."""
-    await world.send(Sent("a", 0, partition=0))
-    records = await world.cluster.read(world.inbound)
-    consumer = await reading(world, StillLog(), manner=Manner(gather_s=1e-6))
-    consumer.polled()
-    async with held(world, 0):
-        taking = asyncio.create_task(consumer.take(records))
-        await until_somebody_waits(world.admin.fetchval)
-        assert not taking.done()
-    await taking
-    assert not consumer.busy()
-    assert await world.effects() == {"a": [0]}
-    await consumer.revoked()
-
-
-async def test_what_does_not_end_is_not_waited_for(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It may have to wait for the database for hours, and polls tell that the process lives."""
-    monkeypatch.setattr("shared.messaging.gathering.PATIENCE_S", 0.0)
-    await world.send(Sent("a", 0, partition=0))
-    records = await world.cluster.read(world.inbound)
-    consumer = await reading(world, StillLog(), manner=Manner(gather_s=1e-6))
-    consumer.polled()
-    async with held(world, 0):
-        await consumer.take(records)
-        assert consumer.busy() == {(world.inbound, 0)}
-    await consumer.revoked()
-
-
-async def test_who_waited_for_room_does_not_rest_as_long_as_that(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Room can be an hour in coming, while the database is away."""
-    await world.send(Sent("a", 0, partition=0), Sent("a", 1, partition=0))
-    first, second = await world.cluster.read(world.inbound)
-    consumer = await reading(world, StillLog(), manner=Manner(gather_s=1e-6))
-    consumer.polled()
-    clock, sleep = asyncio.get_running_loop().time, asyncio.sleep
-    rests: list[tuple[float, float]] = []
-
-    async def rest(seconds: float) -> None:
-        rests.append((clock(), seconds))
-        await sleep(0)
-
-    async with held(world, 0):
-        monkeypatch.setattr("shared.messaging.gathering.PATIENCE_S", 0.0)
-        await consumer.take([first])
-        monkeypatch.undo()
-        waiting = asyncio.create_task(consumer.take([second]))
-        await until_somebody_waits(world.admin.fetchval)
-        monkeypatch.setattr("shared.messaging.gathering.asyncio.sleep", rest)
-        released = clock()
-    await waiting
-    monkeypatch.undo()
-    at, seconds = rests[-1]
-    assert seconds <= at - released
-    await consumer.revoked()
 
 
 async def test_kafka_is_told_of_positions_from_time_to_time_and_of_the_last(world: World) -> None:
@@ -407,78 +275,3 @@ async def test_kafka_is_told_of_positions_from_time_to_time_and_of_the_last(worl
     await consumer.tell_kafka()
     assert log.committed == [{(world.inbound, 0): 1}, {(world.inbound, 0): 3}]
     await consumer.revoked()
-
-
-async def test_what_is_urgent_does_not_wait_behind_a_crowd(world: World) -> None:
-    """As many batches of another topic as may be at work, none of which comes to an end."""
-    crowd = await world.cluster.topic("crowd")
-    held_up, released = asyncio.Semaphore(0), asyncio.Event()
-
-    async def hold_up(tx: Transaction, messages: Sequence[Message[Any]]) -> None:
-        held_up.release()
-        await released.wait()
-
-    urgent = [replace(one, urgent=True) for one in world.service.subscriptions]
-    subscriptions = [*urgent, Subscription(crowd, {world.types.told: hold_up})]
-    async with both_consumers(world, subscriptions):
-        for number in range(AT_ONCE):
-            await world.cluster.send(crowd, [Sent(f"key-{number}", number, partition=number)])
-            await held_up.acquire()
-        await world.send(Sent("a", 1, kind="Urgent"))
-        await world.taken(1)
-        released.set()
-        await world.taken(1 + AT_ONCE)
-
-
-async def test_a_rehearsal_that_fails_stops_nothing(
-    world: World, capfd: pytest.CaptureFixture[str]
-) -> None:
-    async def fail(connection: Connection) -> None:
-        raise asyncpg.CannotConnectNowError("told to")
-
-    (usual,) = world.service.subscriptions
-    async with both_consumers(world, [replace(usual, rehearse=fail)]):
-        await world.send(Sent("a", 1))
-        await world.taken(1)
-    assert "no rehearsal" in capfd.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("hears", "names"), [("all", {"urgent", ""}), ("urgent", {"urgent"}), ("rest", {""})]
-)
-async def test_a_process_reads_what_it_is_to_hear(
-    world: World, hears: Hears, names: set[str]
-) -> None:
-    settings = world.service.settings.model_copy(update={"hears": hears})
-    (usual,) = world.service.subscriptions
-    both = [replace(usual, urgent=True), replace(usual, topic=f"{usual.topic}-crowd")]
-    consumers = consumers_of(
-        replace(world.service, settings=settings, subscriptions=both),
-        world.cluster.transport(settings),
-        Heartbeats(),
-        inbox_key=b"k" * 32,
-        tools=world.tools(),
-    )
-    assert set(consumers) == names
-
-
-@asynccontextmanager
-async def both_consumers(
-    world: World, subscriptions: Sequence[Subscription]
-) -> AsyncIterator[Heartbeats]:
-    """What a process runs to hear topics of both kinds; the heartbeats of both."""
-    heartbeats, stopping = Heartbeats(), asyncio.Event()
-    consumers = consumers_of(
-        replace(world.service, subscriptions=subscriptions),
-        world.cluster.transport(world.service.settings),
-        heartbeats,
-        inbox_key=b"k" * 32,
-        tools=world.tools(),
-        group=world.inbound,
-    )
-    async with asyncio.TaskGroup() as running:
-        for name, consumer in consumers.items():
-            heartbeats.expect(name, 30)
-            running.create_task(consumer.run(Loop(name, heartbeats, stopping)))
-        yield heartbeats
-        stopping.set()

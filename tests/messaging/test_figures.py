@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 
 import pytest
@@ -19,17 +19,14 @@ from shared.runtime.application import Loop
 from shared.runtime.clock import utc_now
 from shared.runtime.health import Heartbeats
 from shared.runtime.periodic import TRY_AGAIN_S
-from tests.conftest import SettingsFactory
 from tests.support.clusters import PARTITIONS, MemoryCluster, Sent
-from tests.support.messaging import SCHEMA, World, open_world, until
+from tests.support.messaging import SCHEMA, World, until
 from tests.support.reading import StillLog, reading
 
 
 @pytest.fixture
-async def world(database: str, service_settings: SettingsFactory) -> AsyncIterator[World]:
-    settings = service_settings(SCHEMA, kafka_bootstrap_servers="127.0.0.1:1")
-    async with open_world(MemoryCluster(), database, settings) as opened:
-        yield opened
+def cluster() -> MemoryCluster:
+    return MemoryCluster()
 
 
 async def measure(world: World, consumer: Consumer) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import orjson
 import pytest
 from hypothesis import given
@@ -12,9 +10,8 @@ from hypothesis import strategies as st
 from shared.messaging.kept_records import KeptRecord, pack, unpack
 from shared.messaging.places import place_of
 from shared.messaging.redrive import Redrive
-from tests.conftest import SettingsFactory
 from tests.support.clusters import PARTITIONS, MemoryCluster, Sent
-from tests.support.messaging import SCHEMA, World, open_world
+from tests.support.messaging import World
 
 bodies = st.none() | st.binary(max_size=50)
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -49,15 +46,6 @@ def test_a_record_that_an_earlier_release_kept_without_its_place_comes_back(
 @pytest.fixture
 def cluster() -> MemoryCluster:
     return MemoryCluster()
-
-
-@pytest.fixture
-async def world(
-    cluster: MemoryCluster, database: str, service_settings: SettingsFactory
-) -> AsyncIterator[World]:
-    settings = service_settings(SCHEMA, kafka_bootstrap_servers="127.0.0.1:1")
-    async with open_world(cluster, database, settings) as opened:
-        yield opened
 
 
 async def test_what_failed_before_a_topic_was_made_anew_stops_nothing(

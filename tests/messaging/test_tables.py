@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -22,9 +22,8 @@ from shared.runtime.application import Loop
 from shared.runtime.clock import utc_now
 from shared.runtime.database import Connection, role_name
 from shared.runtime.health import Heartbeats
-from tests.conftest import SettingsFactory
 from tests.support.clusters import MemoryCluster, Sent
-from tests.support.messaging import SCHEMA, PlainSealer, World, open_world
+from tests.support.messaging import SCHEMA, PlainSealer, World
 from tests.support.reading import OnceReachedLog, reading
 from tests.support.waiting import until_somebody_waits
 
@@ -32,10 +31,8 @@ TODAY = date(2031, 5, 20)
 
 
 @pytest.fixture
-async def world(database: str, service_settings: SettingsFactory) -> AsyncIterator[World]:
-    settings = service_settings(SCHEMA, kafka_bootstrap_servers="127.0.0.1:1")
-    async with open_world(MemoryCluster(), database, settings) as opened:
-        yield opened
+def cluster() -> MemoryCluster:
+    return MemoryCluster()
 
 
 async def partitions(world: World) -> list[str]:

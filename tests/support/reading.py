@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime
 
 from shared.messaging.consumer import Consumer
@@ -30,6 +31,15 @@ async def reading(
     consumer.assigned(log, [(world.inbound, number) for number in range(partitions)])
     await log.sought.wait()
     return consumer
+
+
+@asynccontextmanager
+async def held(world: World, partition: int) -> AsyncIterator[None]:
+    """Lets a batch of the partition wait."""
+    async with world.admin.acquire() as connection, connection.transaction():
+        query = "select from position where partition = $1 for update"
+        await connection.execute(query, partition)
+        yield
 
 
 class StillLog:
