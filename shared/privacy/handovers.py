@@ -76,7 +76,7 @@ def _still(held: PersonToDisclose, now: PersonToDisclose | None) -> PersonToDisc
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What leaves together, at one try. `disclosures` are those of whom somebody is left.
+    """What leaves together, at one try. `disclosures` have who is left of each, maybe nobody.
 
     `id` is that of the first disclosure in it, and the same at every try: a recipient who gets it
     twice knows it by that. `unsure`: the try before has not said what came of it.

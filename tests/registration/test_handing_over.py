@@ -14,6 +14,7 @@ from services.registration.commands.counter import (
     Counter,
     NotDeliveredError,
     Wish,
+    hand_over,
     list_events,
 )
 from services.registration.handlers.consents import keep_consents
@@ -27,7 +28,8 @@ from shared.contract.audit import (
 )
 from shared.contract.consent import ConsentWithdrawn
 from shared.contract.registration import ParticipantRegistered
-from tests.registration.conftest import NOW, Front
+from shared.privacy.disclosure import LogEnds
+from tests.registration.conftest import FORM, NOW, Front, form_field
 from tests.registration.handing import (
     DIETS,
     LATER,
@@ -192,6 +194,42 @@ async def test_a_list_that_cannot_be_written_is_recorded_as_failed(
     (failed,) = [fact for fact in facts if isinstance(fact, DisclosureFailed)]
     assert failed.reason == "not-written"
     assert not [fact for fact in facts if isinstance(fact, DisclosureDelivered)]
+
+
+async def test_a_purpose_of_which_everybody_is_withheld_is_summed_up_as_handed_over_to_nobody(
+    front: Front, tmp_path: Path
+) -> None:
+    form = [form_field("name", "contact.name", "catering", required=True), *FORM[1:]]
+    await front.take(
+        front.event(form=form),
+        front.submitted(1, answers={"diet": "no nuts"}, consents=[DIETS]),
+        front.submitted(2),
+    )
+    given = Given(front, tmp_path / "outgoing", await front.said(ParticipantRegistered))
+    await say_consent(given)
+    looks = 0
+
+    async def log_ends() -> LogEnds:
+        """Looked for before the disclosure, and before the try: the consent ends in between."""
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            await say_consent(given, withdrawn=0)
+        return given.log_ends
+
+    deliveries = replace(given.deliveries(), log_ends=log_ends)
+    counter = Counter(front.desk, front.pool, deliveries)
+    summary = await hand_over(counter, Wish("E-1", "caterer", tmp_path / "list.csv"), as_json=True)
+    assert [row[:-1] for row in lines(tmp_path / "list.csv")] == [
+        ["contact.name"],
+        ["Person 1"],
+        ["Person 2"],
+    ]
+    parts = json.loads(summary)["disclosures"]
+    assert {part["purpose"]: (part["people"], part["refused"]) for part in parts} == {
+        "dietary-needs": (0, {"consent-missing": 1}),
+        "catering": (2, {}),
+    }
 
 
 async def test_an_authority_gets_what_it_may_have_of_the_one_person_it_asks_about(
