@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -50,6 +53,21 @@ async def given(front: Front, tmp_path: Path) -> Given:
 @pytest.fixture
 def counter(given: Given) -> Counter:
     return Counter(given.front.desk, given.front.pool, given.deliveries())
+
+
+def interrupted(given: Given, happens: Callable[[], Awaitable[object]]) -> Counter:
+    """A counter where this happens between the disclosure and the try: before each of them it is
+    looked where logs end.
+    """
+    looks = count(1)
+
+    async def log_ends() -> LogEnds:
+        if next(looks) == 2:
+            await happens()
+        return given.log_ends
+
+    deliveries = replace(given.deliveries(), log_ends=log_ends)
+    return Counter(given.front.desk, given.front.pool, deliveries)
 
 
 def lines(path: Path) -> list[list[str]]:
@@ -207,18 +225,7 @@ async def test_a_purpose_of_which_everybody_is_withheld_is_summed_up_as_handed_o
     )
     given = Given(front, tmp_path / "outgoing", await front.said(ParticipantRegistered))
     await say_consent(given)
-    looks = 0
-
-    async def log_ends() -> LogEnds:
-        """Looked for before the disclosure, and before the try: the consent ends in between."""
-        nonlocal looks
-        looks += 1
-        if looks == 2:
-            await say_consent(given, withdrawn=0)
-        return given.log_ends
-
-    deliveries = replace(given.deliveries(), log_ends=log_ends)
-    counter = Counter(front.desk, front.pool, deliveries)
+    counter = interrupted(given, partial(say_consent, given, withdrawn=0))
     summary = await hand_over(counter, Wish("E-1", "caterer", tmp_path / "list.csv"), as_json=True)
     assert [row[:-1] for row in lines(tmp_path / "list.csv")] == [
         ["contact.name"],
@@ -230,6 +237,35 @@ async def test_a_purpose_of_which_everybody_is_withheld_is_summed_up_as_handed_o
         "dietary-needs": (0, {"consent-missing": 1}),
         "catering": (2, {}),
     }
+
+
+async def test_where_the_service_delivers_first_it_is_said_where_the_list_is(given: Given) -> None:
+    await say_consent(given)
+
+    async def delivered() -> None:
+        given.later()
+        assert await given.deliveries().deliver_due() is not None
+
+    counter = interrupted(given, delivered)
+    summary = await hand_over(counter, Wish("E-1", "caterer"), as_json=False)
+    (path,) = given.lists()
+    assert "dietary-needs: 2 people" in summary
+    assert summary.endswith(f"STEWARD_OUTGOING_FOLDER/caterer/{path.name}.")
+
+
+async def test_where_somebody_else_ended_it_first_nothing_is_said_to_be_in_the_file(
+    given: Given, tmp_path: Path
+) -> None:
+    await say_consent(given)
+
+    async def given_up() -> None:
+        (row,) = await given.front.rows("select disclosure_id from registration.handover")
+        assert await given.deliveries().give_up(row["disclosure_id"]) is not None
+
+    wish = Wish("E-1", "caterer", tmp_path / "list.csv")
+    with pytest.raises(NotDeliveredError, match="Nothing was written here"):
+        await hand_over(interrupted(given, given_up), wish, as_json=False)
+    assert names(tmp_path) == []
 
 
 async def test_an_authority_gets_what_it_may_have_of_the_one_person_it_asks_about(
