@@ -68,10 +68,7 @@ def _still(held: PersonToDisclose, now: PersonToDisclose | None) -> PersonToDisc
         return replace(held, refusal=NO_LONGER_LISTED)
     if not held.sealed.keys() <= now.sealed.keys():
         return replace(held, refusal=NO_LONGER_LISTED)
-    fields = held.fields
-    if fields is not None and now.fields is not None:
-        fields &= now.fields
-    return replace(now, sealed=held.sealed, fields=fields)
+    return replace(now, sealed=held.sealed, fields=held.fields)
 
 
 @dataclass(frozen=True, slots=True)
