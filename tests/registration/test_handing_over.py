@@ -52,7 +52,7 @@ async def given(front: Front, tmp_path: Path) -> Given:
 
 @pytest.fixture
 def counter(given: Given) -> Counter:
-    return Counter(given.front.desk, given.front.pool, given.deliveries())
+    return given.counter()
 
 
 def interrupted(given: Given, happens: Callable[[], Awaitable[object]]) -> Counter:
@@ -66,8 +66,7 @@ def interrupted(given: Given, happens: Callable[[], Awaitable[object]]) -> Count
             await happens()
         return given.log_ends
 
-    deliveries = replace(given.deliveries(), log_ends=log_ends)
-    return Counter(given.front.desk, given.front.pool, deliveries)
+    return given.counter(replace(given.deliveries(), log_ends=log_ends))
 
 
 def lines(path: Path) -> list[list[str]]:

@@ -29,7 +29,7 @@ from services.registration.handlers.republish import republish_events, republish
 from services.registration.settings import Settings
 from shared.assembly import open_parts
 from shared.messaging.republishing import say_again
-from shared.messaging.unit_of_work import Transaction, unit_of_work
+from shared.messaging.unit_of_work import Begin, Transaction
 from shared.privacy.deliveries import Deliveries, Result, told
 from shared.privacy.disclosure import BEHIND, Disclosure, Way
 from shared.privacy.errors import SeveralPeopleError
@@ -37,15 +37,15 @@ from shared.privacy.subjects import Person
 from shared.runtime.actor import actor
 from shared.runtime.clock import utc_now
 from shared.runtime.database import Connection, Pool
-from shared.runtime.ids import new_id
 
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """Where commands are served."""
+    """Where commands are served. `begin` gives transactions under the plan in force."""
 
     desk: Desk
     pool: Pool
+    begin: Begin
     deliveries: Deliveries
 
     @classmethod
@@ -53,11 +53,11 @@ class Counter:
     async def open(cls, settings: Settings) -> AsyncIterator[Counter]:
         async with open_parts(settings, service=SERVICE) as parts:
             deliveries = deliveries_of(parts, settings, actor=actor())
-            yield cls(Desk(parts.privacy), parts.pool, deliveries)
+            yield cls(Desk(parts.privacy), parts.pool, parts.work, deliveries)
 
     def work(self) -> AbstractAsyncContextManager[Transaction]:
-        plan = self.desk.privacy.in_force
-        return unit_of_work(self.pool, service=SERVICE, now=utc_now(), ids=new_id, plan=plan)
+        """A transaction as of now."""
+        return self.begin(now=utc_now())
 
 
 async def list_events(counter: Counter, *, as_json: bool) -> str:
