@@ -16,7 +16,7 @@ CHECKPOINTS = "audit.checkpoints"
 
 
 class Entry(MessageData):
-    """What every entry says. `actor` is an account id, or `cli:` and the system's user name."""
+    """What every entry says. `actor` is an account id, or `cli:` and the account of a command."""
 
     at: Moment
     actor: str

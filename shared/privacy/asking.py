@@ -16,9 +16,13 @@ FROM_INPUT: Final = "-"
 def who_is_named(argument: str, parameter: str) -> str:
     """What names a person: the argument or, where that is `-`, the next line of standard input.
 
-    BadParameter, of which Typer makes exit code 2, where there is nothing.
+    BadParameter, of which Typer makes exit code 2, where there is nothing, or what is no UTF-8.
     """
-    text = sys.stdin.readline() if argument == FROM_INPUT else argument
+    try:
+        text = sys.stdin.readline() if argument == FROM_INPUT else argument
+    except UnicodeDecodeError:
+        # The error holds the bytes that it met.
+        raise typer.BadParameter("standard input is not UTF-8", param_hint=parameter) from None
     if not text.strip():
         raise typer.BadParameter(
             "nobody is named: give an e-mail address, or - and a line of input",

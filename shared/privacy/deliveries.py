@@ -218,10 +218,10 @@ class Deliveries:
         for handover in handovers:
             judged.append(await self._judge(tx, handover, log_ends))
             await self._withhold(tx, delivery, handover, judged[-1])
-        left = [one for one in judged if one.released]
-        if left:
-            return replace(delivery, disclosures=left)
-        return await self._end_withheld(tx, replace(delivery, disclosures=judged))
+        delivery = replace(delivery, disclosures=judged)
+        if any(one.released for one in judged):
+            return delivery
+        return await self._end_withheld(tx, delivery)
 
     async def _judge(self, tx: Transaction, handover: Handover, log_ends: LogEnds) -> Disclosure:
         """Whom of it the recipient may still have."""

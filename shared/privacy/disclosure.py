@@ -48,11 +48,13 @@ _NOT_OF_PURPOSE: Final = "field-not-of-purpose"
 class PersonToDisclose:
     """One person whose data is asked for.
 
-    `refusal` is a reason code (such as `not-taking-part`) where the service's own projections say
+    `refusal` is a reason code (such as `no-longer-listed`) where the service's own projections say
     no. `consented` is what they say of consent to the purpose: only True lets data go on a purpose
-    that rests on consent. `fields` limits what of this person may go (opt-in per field); None does
-    not limit. `registration_id` is the registration that the data was given with; all else that is
-    said of the person is said of that one.
+    that rests on consent. `fields` is what of this person was released, where that waits for its
+    delivery: no more goes. None does not limit: what other participants may see is decided where
+    the form is read, and what a person does not share is not stored for them. `registration_id` is
+    the registration that the data was given with; all else that is said of the person is said of
+    that one.
     """
 
     subject_id: SubjectId
@@ -181,7 +183,7 @@ def judge(
     return [
         everyone
         or limits.get(person.subject_id)
-        or refuse(purpose, request, person)
+        or refuse(purpose, person)
         or refuse_earlier(person, begins)
         for person in request.people
     ]
@@ -219,16 +221,12 @@ def refuse_all(plan: Plan, request: DisclosureRequest) -> Refusal | None:
     return None
 
 
-def refuse(
-    purpose: Purpose, request: DisclosureRequest, person: PersonToDisclose
-) -> Refusal | None:
+def refuse(purpose: Purpose, person: PersonToDisclose) -> Refusal | None:
     """Why this person's data may not go; None where it may."""
     if person.refusal is not None:
         return person.refusal
     if purpose.needs_consent and person.consented is not True:
         return "consent-missing"
-    if not wanted_fields(request, person):
-        return "not-opted-in"
     return None
 
 
@@ -240,7 +238,7 @@ def refuse_earlier(
 
 
 def wanted_fields(request: DisclosureRequest, person: PersonToDisclose) -> tuple[str, ...]:
-    """The fields that are asked for and that this person lets go, sorted."""
+    """The fields that are asked for and that may go of this person, sorted."""
     return tuple(
         sorted(field for field in request.fields if person.fields is None or field in person.fields)
     )

@@ -68,15 +68,12 @@ def _still(held: PersonToDisclose, now: PersonToDisclose | None) -> PersonToDisc
         return replace(held, refusal=NO_LONGER_LISTED)
     if not held.sealed.keys() <= now.sealed.keys():
         return replace(held, refusal=NO_LONGER_LISTED)
-    fields = held.fields
-    if fields is not None and now.fields is not None:
-        fields &= now.fields
-    return replace(now, sealed=held.sealed, fields=fields)
+    return replace(now, sealed=held.sealed, fields=held.fields)
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What leaves together, at one try. `disclosures` are those of whom somebody is left.
+    """What leaves together, at one try. `disclosures` have who is left of each, maybe nobody.
 
     `id` is that of the first disclosure in it, and the same at every try: a recipient who gets it
     twice knows it by that. `unsure`: the try before has not said what came of it.

@@ -118,7 +118,7 @@ class Gone:
 
 
 class PrivacyOffice:
-    """At work for one actor (an account id, or `cli:` and the system's user name)."""
+    """At work for one actor (an account id, or `cli:` and the account of a command)."""
 
     def __init__(self, privacy: Privacy, actor: str) -> None:
         self._privacy = privacy

@@ -18,12 +18,10 @@ Refusal = Literal[
     "field-not-of-authority",
     "not-granted",
     "recipient-not-designated",
-    # The person said no, or not yes, or takes part no longer.
+    # The person said no, or not yes, or is not on the list any more.
     "objected",
     "restricted",
     "consent-missing",
-    "not-opted-in",
-    "not-taking-part",
     "no-longer-listed",
     # Of the data there is nothing that may go.
     "collected-before-purpose",

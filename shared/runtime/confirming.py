@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext, redirect_stdout
 
 import typer
 
@@ -13,7 +14,9 @@ def confirm(question: str, *, err: bool = False) -> None:
     Raises BadParameter, of which Typer makes exit code 2, where nobody is there; Abort, 1, for no.
     """
     see_that_somebody_is_asked()
-    typer.confirm(question, abort=True, err=err)
+    # With `err` alone the last space of the question goes to standard output.
+    with redirect_stdout(sys.stderr) if err else nullcontext():
+        typer.confirm(question, abort=True, err=err)
 
 
 def see_that_somebody_is_asked(*, as_json: bool = False) -> None:

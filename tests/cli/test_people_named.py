@@ -4,15 +4,20 @@ is shown to everybody on the machine, and kept in the shell's history.
 
 from __future__ import annotations
 
+import io
 import re
+import sys
+from collections.abc import Callable
 from typing import get_args
 
 import pytest
+import typer
 from typer._click import Command, Parameter
 from typer.core import TyperArgument, TyperOption
 from typer.testing import CliRunner
 
 from services.cli.root import app
+from shared.privacy.asking import email_named, who_is_named
 from tests.support.command_tree import Path, is_group, tree
 from tests.support.commands import NOWHERE, environment_of
 
@@ -80,6 +85,17 @@ def test_a_person_can_be_named_on_standard_input(
     assert result.exit_code == 2
     assert "nobody is named" in result.stderr
     assert "-" in (person.metavar or "").split("|"), "and its placeholder says so"
+
+
+@pytest.mark.parametrize("named", [who_is_named, email_named])
+def test_a_name_in_another_encoding_is_a_wrong_argument_and_is_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, named: Callable[[str, str], str]
+) -> None:
+    latin_1 = io.BytesIO("mäija@example.org\n".encode("latin-1"))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(latin_1, encoding="utf-8"))
+    with pytest.raises(typer.BadParameter, match="not UTF-8") as refused:
+        named("-", "EMAIL")
+    assert "ija" not in str(refused.value)
 
 
 def test_the_commands_that_name_a_person_are_known() -> None:

@@ -133,6 +133,16 @@ def test_nobody_else_has_the_administrators_password() -> None:
     assert has == {"init", "postgres", "migrate", "administrator"}
 
 
+def test_only_commands_of_the_administrator_are_told_who_calls() -> None:
+    """Elsewhere entries of the log name the user of the image, and whoever calls cannot be told."""
+    told = {
+        name: environment["STEWARD_ACTOR"]
+        for name, one in CONTAINERS.items()
+        if "STEWARD_ACTOR" in (environment := one.get("environment", {}))
+    }
+    assert told == dict.fromkeys(("migrate", "administrator"), "${LOGNAME:-}")
+
+
 @pytest.mark.parametrize("name", CONTAINERS)
 def test_the_log_of_a_container_is_bounded(name: str) -> None:
     assert CONTAINERS[name]["logging"] == {"driver": "local"}

@@ -121,7 +121,7 @@ async def test_a_purpose_that_rests_on_contract_asks_for_no_consent(
     assert len((await privacy.disclose(tx, request)).released) == 1
 
 
-async def test_a_person_who_opted_in_for_some_fields_shares_only_these(
+async def test_of_a_person_no_more_goes_than_is_said_to_have_been_released(
     privacy: Privacy, tx: SpokenTransaction
 ) -> None:
     shares = {"name": "A", "email": "a@example.org"}
@@ -142,7 +142,7 @@ async def test_a_person_who_opted_in_for_some_fields_shares_only_these(
     )
     disclosure = await privacy.disclose(tx, request)
     assert [content.reveal() for _, content in disclosure.released] == [{"networking.name": "A"}]
-    assert reasons(tx) == ["not-opted-in"]
+    assert reasons(tx) == ["no-data"]
     assert [e.fields for e, _, _ in tx.said if isinstance(e, DataDisclosed)] == [
         ("networking.name",)
     ]

@@ -220,10 +220,10 @@ def _fact(row: asyncpg.Record) -> MessageData:
 def all_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands find that nothing was said to the topics that decide about disclosures."""
 
-    async def heard(*_: object) -> LogEnds:
+    async def ends(*_: object) -> LogEnds:
         return HEARD
 
-    monkeypatch.setattr(delivering, "heard", heard)
+    monkeypatch.setattr(delivering, "ends_of_what_decides", ends)
 
 
 @pytest.fixture

@@ -44,6 +44,13 @@ class Given:
     now: datetime = field(default_factory=utc_now)
     log_ends: LogEnds = field(default_factory=lambda: HEARD)
 
+    def counter(self, deliveries: Deliveries | None = None) -> Counter:
+        """Where commands are served."""
+        desk, pool = self.front.desk, self.front.pool
+        plan = desk.privacy.in_force
+        begin = partial(unit_of_work, pool, service=SERVICE, ids=new_id, plan=plan)
+        return Counter(desk, pool, begin, deliveries or self.deliveries())
+
     def deliveries(self, steps: Steps = no_steps) -> Deliveries:
         """As a process of the service has them, or a command."""
         desk, pool = self.front.desk, self.front.pool
@@ -72,9 +79,7 @@ class Given:
         return await self.ask(wish, steps)
 
     async def ask(self, wish: Wish, steps: Steps = no_steps) -> str:
-        deliveries = self.deliveries(steps)
-        counter = Counter(self.front.desk, self.front.pool, deliveries)
-        return await hand_over(counter, wish, as_json=True)
+        return await hand_over(self.counter(self.deliveries(steps)), wish, as_json=True)
 
     def later(self, by: timedelta = timedelta(minutes=2)) -> None:
         """Whoever took something before has it no longer."""

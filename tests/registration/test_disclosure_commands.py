@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import csv
+import sys
 from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
@@ -16,7 +19,8 @@ from shared.contract.audit import DataDisclosedToAuthority, DisclosureDelivered
 from tests.conftest import SettingsFactory
 from tests.registration.conftest import Front
 from tests.registration.handing import Given, say_consent, three_people
-from tests.support.commands import Answered, command
+from tests.support.commands import Answered, command, environment_of
+from tests.support.terminal import Terminal
 from tests.support.work import NO_KAFKA
 
 
@@ -120,6 +124,41 @@ async def test_what_nobody_wants_any_more_is_given_up(
 @pytest.mark.parametrize("wrong", ["list", str(uuid4())], ids=["no id", "an id of nothing"])
 async def test_an_id_that_nothing_has_is_a_wrong_argument(run: Run, wrong: str) -> None:
     assert (await run("disclosures", "resume", wrong)).code == 2
+
+
+@pytest.fixture
+def at_a_terminal(
+    given: Given, service_settings: SettingsFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody is there and says yes, while standard output is a program's."""
+    settings = service_settings(SERVICE, kafka_bootstrap_servers=NO_KAFKA)
+    for name, value in environment_of(settings).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "stdin", Terminal("y\n"))
+
+
+@pytest.mark.usefixtures("at_a_terminal")
+async def test_who_is_asked_at_a_terminal_finds_the_list_alone_in_the_output(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    line = ["disclose", "E-1", "caterer", "--output", "-"]
+    await asyncio.to_thread(commands.app, line, standalone_mode=False)
+    told = capsys.readouterr()
+    assert "Hand the list to caterer?" in told.err
+    rows = list(csv.reader(told.out.splitlines()))
+    assert rows[0] == ["contact.name", "diet.text", "disclosure"]
+    assert [row[0] for row in rows[1:]] == ["'=HYPERLINK(1)", "Person 2"]
+
+
+@pytest.mark.usefixtures("at_a_terminal")
+async def test_who_is_asked_at_a_terminal_finds_the_summary_alone_in_the_output(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    line = ["disclose", "E-1", "caterer", "--json"]
+    await asyncio.to_thread(commands.app, line, standalone_mode=False)
+    told = capsys.readouterr()
+    assert "Hand the list to caterer?" in told.err
+    assert (told.out[0], orjson.loads(told.out)["disclosures"][0]["people"]) == ("{", 2)
 
 
 async def test_an_authority_is_answered_about_one_person(given: Given, run: Run) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from services.registration.commands.counter import (
     Counter,
     NotDeliveredError,
     Wish,
+    hand_over,
     list_events,
 )
 from services.registration.handlers.consents import keep_consents
@@ -27,7 +31,8 @@ from shared.contract.audit import (
 )
 from shared.contract.consent import ConsentWithdrawn
 from shared.contract.registration import ParticipantRegistered
-from tests.registration.conftest import NOW, Front
+from shared.privacy.disclosure import LogEnds
+from tests.registration.conftest import FORM, NOW, Front, form_field
 from tests.registration.handing import (
     DIETS,
     LATER,
@@ -47,7 +52,21 @@ async def given(front: Front, tmp_path: Path) -> Given:
 
 @pytest.fixture
 def counter(given: Given) -> Counter:
-    return Counter(given.front.desk, given.front.pool, given.deliveries())
+    return given.counter()
+
+
+def interrupted(given: Given, happens: Callable[[], Awaitable[object]]) -> Counter:
+    """A counter where this happens between the disclosure and the try: before each of them it is
+    looked where logs end.
+    """
+    looks = count(1)
+
+    async def log_ends() -> LogEnds:
+        if next(looks) == 2:
+            await happens()
+        return given.log_ends
+
+    return given.counter(replace(given.deliveries(), log_ends=log_ends))
 
 
 def lines(path: Path) -> list[list[str]]:
@@ -192,6 +211,60 @@ async def test_a_list_that_cannot_be_written_is_recorded_as_failed(
     (failed,) = [fact for fact in facts if isinstance(fact, DisclosureFailed)]
     assert failed.reason == "not-written"
     assert not [fact for fact in facts if isinstance(fact, DisclosureDelivered)]
+
+
+async def test_a_purpose_of_which_everybody_is_withheld_is_summed_up_as_handed_over_to_nobody(
+    front: Front, tmp_path: Path
+) -> None:
+    form = [form_field("name", "contact.name", "catering", required=True), *FORM[1:]]
+    await front.take(
+        front.event(form=form),
+        front.submitted(1, answers={"diet": "no nuts"}, consents=[DIETS]),
+        front.submitted(2),
+    )
+    given = Given(front, tmp_path / "outgoing", await front.said(ParticipantRegistered))
+    await say_consent(given)
+    counter = interrupted(given, partial(say_consent, given, withdrawn=0))
+    summary = await hand_over(counter, Wish("E-1", "caterer", tmp_path / "list.csv"), as_json=True)
+    assert [row[:-1] for row in lines(tmp_path / "list.csv")] == [
+        ["contact.name"],
+        ["Person 1"],
+        ["Person 2"],
+    ]
+    parts = json.loads(summary)["disclosures"]
+    assert {part["purpose"]: (part["people"], part["refused"]) for part in parts} == {
+        "dietary-needs": (0, {"consent-missing": 1}),
+        "catering": (2, {}),
+    }
+
+
+async def test_where_the_service_delivers_first_it_is_said_where_the_list_is(given: Given) -> None:
+    await say_consent(given)
+
+    async def delivered() -> None:
+        given.later()
+        assert await given.deliveries().deliver_due() is not None
+
+    counter = interrupted(given, delivered)
+    summary = await hand_over(counter, Wish("E-1", "caterer"), as_json=False)
+    (path,) = given.lists()
+    assert "dietary-needs: 2 people" in summary
+    assert summary.endswith(f"STEWARD_OUTGOING_FOLDER/caterer/{path.name}.")
+
+
+async def test_where_somebody_else_ended_it_first_nothing_is_said_to_be_in_the_file(
+    given: Given, tmp_path: Path
+) -> None:
+    await say_consent(given)
+
+    async def given_up() -> None:
+        (row,) = await given.front.rows("select disclosure_id from registration.handover")
+        assert await given.deliveries().give_up(row["disclosure_id"]) is not None
+
+    wish = Wish("E-1", "caterer", tmp_path / "list.csv")
+    with pytest.raises(NotDeliveredError, match="Nothing was written here"):
+        await hand_over(interrupted(given, given_up), wish, as_json=False)
+    assert names(tmp_path) == []
 
 
 async def test_an_authority_gets_what_it_may_have_of_the_one_person_it_asks_about(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import orjson
 import pytest
 
+from services.registration import store
 from services.registration.commands import app
+from services.registration.handlers.reading import read_answers
 from shared.contract.audit import DataAccessed, UseRefused
 from shared.contract.registration import ParticipantRegistered
 from shared.contract.retention import ProcessingRestricted
@@ -71,6 +73,39 @@ async def test_nothing_is_read_and_no_reading_said_of_restricted_data(
     assert (done.code, done.out) == (0, "{}\n")
     (entry,) = await front.facts()
     assert isinstance(entry, UseRefused)
+
+
+async def test_of_who_cancelled_and_came_again_what_stands_is_shown_else_what_was_last(
+    front: Front, settings: ServiceSettings
+) -> None:
+    with_phone = {"name": "Aino", "email": EMAIL, "phone": "+358401234567"}
+    await front.take(front.event(), front.submitted(1, answers=with_phone))
+    await front.take(front.taken_back(1))
+    await front.take(front.submitted(2, answers={"name": "Aino K.", "email": EMAIL}))
+    await front.facts()
+    done = await command(app, settings, *PERSON, "--json", given=EMAIL)
+    assert orjson.loads(done.out) == {"contact.name": "Aino K.", "contact.email": EMAIL}
+    (entry,) = await front.said(DataAccessed)
+    assert entry.fields == ("contact.email", "contact.name")
+    await front.take(front.taken_back(2))
+    assert await command(app, settings, *PERSON, "--json", given=EMAIL) == done
+
+
+async def test_of_two_subjects_that_are_one_person_the_registration_that_stands_is_shown(
+    front: Front,
+) -> None:
+    given = ({"name": "Aino", "email": EMAIL}, {"name": "Aino", "email": "old@example.org"})
+    await front.take(
+        front.event(), *(front.submitted(number, answers=given[number]) for number in (0, 1))
+    )
+    person = tuple(fact.subject_id for fact in await front.said(ParticipantRegistered))
+    await front.take(front.taken_back(1))
+    async with front.transaction() as tx:
+        (found,) = await store.events_named(tx.connection, "E-1")
+        shown = await read_answers(
+            front.desk, tx, found.event, person, "event-arrangement", "cli:somebody"
+        )
+    assert shown == {"contact.name": "Aino", "contact.email": EMAIL}
 
 
 async def test_of_several_who_have_an_address_none_is_shown_before_one_is_named(

@@ -30,7 +30,7 @@ async def given(front: Front, tmp_path: Path) -> Given:
 
 @pytest.fixture
 def counter(given: Given) -> Counter:
-    return Counter(given.front.desk, given.front.pool, given.deliveries())
+    return given.counter()
 
 
 async def test_everything_can_be_said_again(given: Given, counter: Counter) -> None:

@@ -127,8 +127,12 @@ def _hand_over(wish: Wish, *, as_json: bool, yes: bool) -> None:
     from services.registration.handlers.handover import NothingToDiscloseError
     from services.registration.settings import Settings
 
+    to_output = wish.output == Path("-")
     if not yes:
-        confirm(f"Hand the list to {wish.recipient}? It is recorded for each person")
+        confirm(
+            f"Hand the list to {wish.recipient}? It is recorded for each person",
+            err=as_json or to_output,
+        )
 
     async def handed_over() -> str:
         async with Counter.open(Settings.load()) as counter:
@@ -142,7 +146,7 @@ def _hand_over(wish: Wish, *, as_json: bool, yes: bool) -> None:
     except NotDeliveredError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
-    typer.echo(summary, err=wish.output == Path("-"))
+    typer.echo(summary, err=to_output)
 
 
 @app.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter as Tally
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +29,7 @@ from services.registration.handlers.republish import republish_events, republish
 from services.registration.settings import Settings
 from shared.assembly import open_parts
 from shared.messaging.republishing import say_again
-from shared.messaging.unit_of_work import Transaction, unit_of_work
+from shared.messaging.unit_of_work import Begin, Transaction
 from shared.privacy.deliveries import Deliveries, Result, told
 from shared.privacy.disclosure import BEHIND, Disclosure, Way
 from shared.privacy.errors import SeveralPeopleError
@@ -37,15 +37,15 @@ from shared.privacy.subjects import Person
 from shared.runtime.actor import actor
 from shared.runtime.clock import utc_now
 from shared.runtime.database import Connection, Pool
-from shared.runtime.ids import new_id
 
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """Where commands are served."""
+    """Where commands are served. `begin` gives transactions under the plan in force."""
 
     desk: Desk
     pool: Pool
+    begin: Begin
     deliveries: Deliveries
 
     @classmethod
@@ -53,11 +53,11 @@ class Counter:
     async def open(cls, settings: Settings) -> AsyncIterator[Counter]:
         async with open_parts(settings, service=SERVICE) as parts:
             deliveries = deliveries_of(parts, settings, actor=actor())
-            yield cls(Desk(parts.privacy), parts.pool, deliveries)
+            yield cls(Desk(parts.privacy), parts.pool, parts.work, deliveries)
 
     def work(self) -> AbstractAsyncContextManager[Transaction]:
-        plan = self.desk.privacy.in_force
-        return unit_of_work(self.pool, service=SERVICE, now=utc_now(), ids=new_id, plan=plan)
+        """A transaction as of now."""
+        return self.begin(now=utc_now())
 
 
 async def list_events(counter: Counter, *, as_json: bool) -> str:
@@ -144,6 +144,11 @@ async def hand_over(counter: Counter, wish: Wish, *, as_json: bool) -> str:
         return _summary(asked, disclosures, None, as_json=as_json)
     by_hand = None if wish.output is None else ByHand(counter.desk, wish.output)
     result = await replace(counter.deliveries, by_hand=by_hand).deliver(left.id)
+    if result is None and by_hand is not None:
+        raise NotDeliveredError(
+            "Nothing was written here: somebody else has taken the list meanwhile, or given it up."
+            f" The log says which of disclosure {left.id}."
+        )
     return _summary(asked, _as_delivered(disclosures, result), result, as_json=as_json)
 
 
@@ -203,8 +208,8 @@ def _summary(
         }
         for disclosure in disclosures
     ]
-    place = None if result is None else result.place
     if as_json:
+        place = None if result is None else result.place
         whole = {"event": str(asked.event.id), "output": place, "disclosures": parts}
         return orjson.dumps(whole).decode()
     lines = []
@@ -214,11 +219,21 @@ def _summary(
         refused = part["refused"]
         if isinstance(refused, dict):
             lines += [f"  refused, {reason}: {count}" for reason, count in refused.items()]
-    if place is None:
-        lines.append("Nobody is left on the list: nothing was written.")
-    elif place != str(STANDARD_OUTPUT):
-        lines.append(f"The list for {asked.recipient} is in {place}.")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_where(asked, disclosures, result)])
+
+
+def _where(asked: Asked, disclosures: Sequence[Disclosure], result: Result | None) -> Iterator[str]:
+    """Where the list is, for people: nothing where it stands before them."""
+    left = next((one.id for one in disclosures if one.released), None)
+    if left is None:
+        yield "Nobody is left on the list: nothing was written."
+    elif result is None:
+        yield (
+            "The service was first: what it delivered is"
+            f" STEWARD_OUTGOING_FOLDER/{asked.recipient}/{left}.csv."
+        )
+    elif result.place != str(STANDARD_OUTPUT):
+        yield f"The list for {asked.recipient} is in {result.place}."
 
 
 async def republish_all(counter: Counter) -> int:

@@ -37,13 +37,13 @@ def deliveries_of(parts: Parts, settings: Settings, *, actor: str) -> Deliveries
         begin=parts.work,
         begin_record=parts.record,
         ask_again=partial(ask_again, desk),
-        log_ends=partial(heard, parts.pool, settings),
+        log_ends=partial(ends_of_what_decides, parts.pool, settings),
         ports={"folder": folder},
         actor=actor,
     )
 
 
-async def heard(pool: Pool, settings: Settings) -> LogEnds:
+async def ends_of_what_decides(pool: Pool, settings: Settings) -> LogEnds:
     """Where the logs end that decide about disclosures, once they are read up to there. Raises
     ConnectionError where Kafka does not answer.
     """

@@ -22,7 +22,7 @@ _ANNOUNCED_IN: Final = [
 ]
 
 
-async def heard(pool: Pool, cluster: Cluster) -> LogEnds:
+async def ends_of_what_announces(pool: Pool, cluster: Cluster) -> LogEnds:
     """Where the logs end that say what is waited for, once they are read up to there. Raises
     ConnectionError where Kafka does not answer.
     """

@@ -27,7 +27,7 @@ from shared.runtime.database import Connection
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who asks for which list of which event; `actor` is `cli:` and the system's user.
+    """Who asks for which list of which event; `actor` as `shared.runtime.actor` has it.
 
     An authority asks for one person's data, by the number of its request.
     """

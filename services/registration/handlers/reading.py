@@ -36,9 +36,11 @@ async def read_answers(
     None where the person has no registration for the event.
     """
     rows = await store.registrations_of(tx.connection, event.id, person)
+    # Who cancelled and came again is there twice: what stands counts, else what was last.
+    standing = [row for row in rows if row.status != "cancelled"]
     items = [
         ToOpen(row.subject_id, category, row.personal[category], row.collected_at)
-        for row in rows
+        for row in standing or rows[-1:]
         for category in sorted(readable(desk)[purpose] & row.personal.keys())
     ]
     opened = await desk.privacy.show(tx, purpose, items, actor=actor)
