@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +12,10 @@ import asyncpg
 import pytest
 import yaml
 
-from services.audit.settings import Settings as AuditSettings
+from services.cli.schemas import SERVICES
+from shared.local.process import MARKER_VARIABLE
 from shared.runtime.metrics import DEAD_LETTERS, REASONS
-from shared.runtime.settings import ServiceSettings, SettingsBase, TopicSettings, variable_of
+from shared.runtime.settings import SettingsBase, TopicSettings, variable_of
 from tests.conftest import ROOT
 from tests.support.metrics import exposed_names
 
@@ -162,10 +164,26 @@ def test_every_metric_of_ours_is_explained() -> None:
     assert {name for name in ours if f"`{name}`" not in PAGE} == set()
 
 
-@pytest.mark.parametrize("settings", [ServiceSettings, TopicSettings, AuditSettings])
+def settings_of_services() -> Iterator[type[SettingsBase]]:
+    for service in SERVICES:
+        yield importlib.import_module(f"services.{service}.settings").Settings
+
+
+@pytest.mark.parametrize("settings", [TopicSettings, *settings_of_services()])
 def test_every_variable_is_explained(settings: type[SettingsBase]) -> None:
     variables = {variable_of(settings, field) for field in settings.model_fields}
     assert {name for name in variables if f"`{name}`" not in PAGE} == set()
+
+
+def test_every_variable_that_is_read_beside_settings_is_explained() -> None:
+    named = {
+        name
+        for path in sources()
+        for name in re.findall(r'"(STEWARD_[A-Z_]+)"', path.read_text("utf-8"))
+    }
+    assert {"STEWARD_HOME", "STEWARD_CACHE"} <= named
+    of_the_supervisor = {MARKER_VARIABLE}
+    assert {name for name in named if f"`{name}`" not in PAGE} == of_the_supervisor
 
 
 def test_every_link_inside_the_page_leads_somewhere() -> None:
