@@ -13,6 +13,9 @@ import pytest
 import yaml
 
 from services.cli.schemas import SERVICES
+from shared.contract.audit import CHECKPOINTS
+from shared.contract.audit import TOPIC as AUDIT
+from shared.contract.topics import TOPICS
 from shared.local.process import MARKER_VARIABLE
 from shared.runtime.metrics import DEAD_LETTERS, REASONS
 from shared.runtime.settings import SettingsBase, TopicSettings, variable_of
@@ -226,3 +229,9 @@ async def test_postgresql_understands_what_it_is_to_be_asked(
 def test_every_injury_can_be_recovered_from_by_hand(injury: str) -> None:
     section = PAGE.split(f"### {injury}\n")[1].split("\n#")[0]
     assert len(section) > 200
+
+
+def test_after_an_older_backup_all_topics_are_made_anew_but_those_of_the_log() -> None:
+    section = PAGE.split("### A restored backup\n")[1].split("\n### ")[0]
+    (named,) = re.findall(r"for topic in (.+); do\n", section)
+    assert set(named.split()) == {spec.name for spec in TOPICS} - {AUDIT, CHECKPOINTS}
