@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +12,13 @@ import asyncpg
 import pytest
 import yaml
 
-from services.audit.settings import Settings as AuditSettings
+from services.cli.schemas import SERVICES
+from shared.contract.audit import CHECKPOINTS
+from shared.contract.audit import TOPIC as AUDIT
+from shared.contract.topics import TOPICS
+from shared.local.process import MARKER_VARIABLE
 from shared.runtime.metrics import DEAD_LETTERS, REASONS
-from shared.runtime.settings import ServiceSettings, SettingsBase, TopicSettings, variable_of
+from shared.runtime.settings import SettingsBase, TopicSettings, variable_of
 from tests.conftest import ROOT
 from tests.support.metrics import exposed_names
 
@@ -162,10 +167,26 @@ def test_every_metric_of_ours_is_explained() -> None:
     assert {name for name in ours if f"`{name}`" not in PAGE} == set()
 
 
-@pytest.mark.parametrize("settings", [ServiceSettings, TopicSettings, AuditSettings])
+def settings_of_services() -> Iterator[type[SettingsBase]]:
+    for service in SERVICES:
+        yield importlib.import_module(f"services.{service}.settings").Settings
+
+
+@pytest.mark.parametrize("settings", [TopicSettings, *settings_of_services()])
 def test_every_variable_is_explained(settings: type[SettingsBase]) -> None:
     variables = {variable_of(settings, field) for field in settings.model_fields}
     assert {name for name in variables if f"`{name}`" not in PAGE} == set()
+
+
+def test_every_variable_that_is_read_beside_settings_is_explained() -> None:
+    named = {
+        name
+        for path in sources()
+        for name in re.findall(r'"(STEWARD_[A-Z_]+)"', path.read_text("utf-8"))
+    }
+    assert {"STEWARD_HOME", "STEWARD_CACHE"} <= named
+    of_the_supervisor = {MARKER_VARIABLE}
+    assert {name for name in named if f"`{name}`" not in PAGE} == of_the_supervisor
 
 
 def test_every_link_inside_the_page_leads_somewhere() -> None:
@@ -208,3 +229,9 @@ async def test_postgresql_understands_what_it_is_to_be_asked(
 def test_every_injury_can_be_recovered_from_by_hand(injury: str) -> None:
     section = PAGE.split(f"### {injury}\n")[1].split("\n#")[0]
     assert len(section) > 200
+
+
+def test_after_an_older_backup_all_topics_are_made_anew_but_those_of_the_log() -> None:
+    section = PAGE.split("### A restored backup\n")[1].split("\n### ")[0]
+    (named,) = re.findall(r"for topic in (.+); do\n", section)
+    assert set(named.split()) == {spec.name for spec in TOPICS} - {AUDIT, CHECKPOINTS}

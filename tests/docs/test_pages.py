@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,8 @@ PAGES = sorted(
     str(page.relative_to(ROOT)) for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"))
 )
 
+ADRS = sorted(str(page.relative_to(ROOT)) for page in ROOT.glob("docs/adr/*.md"))
+
 
 @pytest.mark.parametrize("page", PAGES)
 def test_no_heading_stands_twice(page: str) -> None:
@@ -21,6 +24,27 @@ def test_no_heading_stands_twice(page: str) -> None:
         re.findall(r"^#{1,4} .+$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
     )
     assert [heading for heading, times in headings.items() if times > 1] == []
+
+
+def anchors(page: Path) -> set[str]:
+    """What a link to a heading of the page ends with, as GitHub makes it."""
+    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+    headings = re.findall(r"^#{1,4} (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", [*PAGES, *ADRS])
+def test_every_link_leads_somewhere(page: str) -> None:
+    text = re.sub(r"```.*?```", "", (ROOT / page).read_text("utf-8"), flags=re.DOTALL)
+    dead = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        name, _, anchor = link.partition("#")
+        if re.match(r"[a-z]+:", name):
+            continue
+        target = (ROOT / page).parent / name if name else ROOT / page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            dead.append(link)
+    assert dead == []
 
 
 def test_pages_agree_on_what_one_needs() -> None:
