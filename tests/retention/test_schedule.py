@@ -252,7 +252,7 @@ async def test_of_what_is_told_at_once_the_latest_holds_and_of_one_moment_what_e
             assert [row["due_on"] for row in rows] == [due_on]
 
 
-async def test_a_category_that_the_plan_has_not_is_a_dead_letter(
+async def test_a_category_that_no_plan_ever_had_is_a_dead_letter(
     work: Work, handlers: Handlers
 ) -> None:
     messages = [carrying(event_state(), "horoscope"), carrying(event_state(), "diet")]
