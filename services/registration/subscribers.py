@@ -40,7 +40,7 @@ def subscriptions(desk: Desk) -> list[Subscription]:
                 ),
                 handlers.keep_consents,
             ),
-            never_waits=frozenset({consent.ConsentWithdrawn, consent.ConsentExpired}),
+            never_waits=consent.NOES,
             concerns=partial(may_be_asked_of, desk),
         ),
         Subscription(

@@ -87,7 +87,11 @@ class Handlers:
     async def schedule_registrations(
         self, tx: Transaction, messages: Sequence[Message[Participation]]
     ) -> None:
-        """Schedule each registration, and each category of data that it carries."""
+        """Schedule each registration, and each category of data that it carries.
+
+        A registration goes on carrying what it was given under earlier plans, and says it with each
+        of its facts. What the plan in force has not is kept as the newest plan had it (ADR 98).
+        """
         await self.learn_events(tx, messages)
         events = sorted({event.event_id for event in _events(messages)})
         anchors = await store.anchors_of(tx.connection, events)
@@ -98,11 +102,9 @@ class Handlers:
             event_id = data.event.event_id
             alike = (event_id, _categories(data))
             if alike not in terms:
-                if set(alike[1]) - self._plan.categories.keys():
+                if not self._in_force.all_plans.kept.keys() >= set(alike[1]):
                     tx.dead_letter(
-                        message,
-                        "category_unknown",
-                        "personal: has a category that the plan has not",
+                        message, "category_unknown", "personal: has a category that no plan had"
                     )
                     continue
                 terms[alike] = tuple(self._terms(alike[1], anchors[event_id]))
@@ -182,22 +184,29 @@ class Handlers:
         changed = await store.keep_anchors(tx.connection, list(told.values()))
         if changed:
             anchors = [told[event_id] for event_id in told if event_id in changed]
-            await store.move(tx.connection, moves(anchors, self._classes))
+            await store.move(tx.connection, moves(anchors, self._all_classes()))
 
     def _terms(self, categories: Iterable[str], anchor: EventAnchor) -> Iterator[Term]:
         """The categories whose period starts with the event's end, and the registration, which is
         kept as long as the last of them. Other categories are known by consents and invoices.
         """
-        kept = {
-            category: self._classes[self._plan.retention_of(category)[0]]
-            for category in sorted(categories)
-        }
+        kept = {category: self._class_of(category) for category in sorted(categories)}
         bound = {name: one for name, one in kept.items() if one.anchor == EVENT_END}
         for category, one in bound.items():
             yield term("category", category, anchor.event_id, one, anchor.ends_on)
         last = longest(bound.values() or self._event_classes(), anchor.ends_on)
         if last is not None:
             yield term("registration", "registration", anchor.event_id, last, anchor.ends_on)
+
+    def _class_of(self, category: str) -> RetentionClass:
+        """By the plan in force or, where that has no such category, by the newest that had it."""
+        kept = self._in_force.all_plans.kept[category]
+        return RetentionClass(kept.retention_class, kept.anchor, kept.period)
+
+    def _all_classes(self) -> Mapping[str, RetentionClass]:
+        """By name, those of the plan in force and those of what only earlier plans had."""
+        ever = map(self._class_of, self._in_force.all_plans.kept)
+        return {**{one.name: one for one in ever}, **self._classes}
 
     def _event_classes(self) -> list[RetentionClass]:
         return [one for one in self._classes.values() if one.anchor == EVENT_END]

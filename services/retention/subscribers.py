@@ -37,7 +37,7 @@ def subscriptions(privacy: Privacy) -> list[Subscription]:
                 consent.ConsentWithdrawn: handlers.schedule_consents,
                 consent.ConsentExpired: handlers.schedule_consents,
             },
-            never_waits=frozenset({consent.ConsentWithdrawn}),
+            never_waits=consent.NOES,
         ),
         Subscription(
             topic=finance.TOPIC,

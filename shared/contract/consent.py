@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from shared.contract.registry import MessageData, message
 from shared.contract.types import Language, Moment, PlanName, Reference, SubjectId
@@ -42,3 +42,11 @@ class ConsentWithdrawn(_ConsentFact):
 @message(topic=TOPIC)
 class ConsentExpired(_ConsentFact):
     """The consent is older than the plan lets it be."""
+
+
+NOES: Final[frozenset[type[MessageData]]] = frozenset(
+    {ConsentRefused, ConsentWithdrawn, ConsentExpired}
+)
+"""Whatever says that a consent does not hold. None of them waits behind what has failed: an earlier
+yes would count meanwhile.
+"""

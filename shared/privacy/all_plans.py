@@ -2,13 +2,14 @@
 
 Whoever says no while the plan in force lacks the purpose has to be heard all the same: should a
 plan come back that has it, the earlier yes would count again (ADR 100). And what was kept in a
-class that has another name now is due all the same (ADR 103).
+class that has another name now is due all the same (ADR 103), as is what the plan in force has no
+category for any more (ADR 98).
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,22 +25,38 @@ from shared.privacy.plan.resting import (
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """How long a plan keeps a category."""
+
+    retention_class: str
+    anchor: str
+    period: Period
+
+
+@dataclass(frozen=True, slots=True)
 class AllPlans:
     """Of any of the plans: `on_consent` has the purposes that rested on consent, `grants` (service,
     purpose) where it let a service open data for the purpose, and `kept_in` (retention class,
-    category) where it had the category in the class. `resting` has all that rested on a consent,
-    each category with the period of the newest plan that gives it one.
+    category) where it had the category in the class. `kept` has each category as the newest plan
+    that had it keeps it; `resting` has all that rested on a consent, each category with the period
+    of the newest plan that gives it one.
     """
 
     on_consent: frozenset[str]
     grants: frozenset[tuple[str, str]]
     kept_in: frozenset[tuple[str, str]]
+    kept: Mapping[str, Kept]
     resting: Resting
 
     @classmethod
     def of_plan(cls, plan: Plan) -> AllPlans:
         """As if there had never been another one."""
         resting = resting_on(plan)
+        kept = {
+            category: Kept(name, one.anchor, one.period)
+            for name, one in plan.retention.items()
+            for category in one.categories
+        }
         return cls(
             frozenset(resting),
             frozenset(
@@ -47,11 +64,8 @@ class AllPlans:
                 for name, service in plan.services.items()
                 for purpose in service.grants
             ),
-            frozenset(
-                (name, category)
-                for name, kept in plan.retention.items()
-                for category in kept.categories
-            ),
+            _classes_of(kept),
+            kept,
             resting,
         )
 
@@ -63,22 +77,24 @@ class AllPlans:
         """
         parts = [cls._of_text(text) for text in texts]
         asked: dict[str, set[str]] = {}
-        kept: dict[str, AfterConsent] = {}
+        kept: dict[str, Kept] = {}
+        after_consent: dict[str, AfterConsent] = {}
         for part in parts:
+            kept = {**part.kept, **kept}
             for purpose, categories in part.resting.items():
                 asked.setdefault(purpose, set()).update(categories)
-                kept = {**categories, **kept}
+                after_consent = {**categories, **after_consent}
         return cls(
             frozenset(asked),
             frozenset().union(*(part.grants for part in parts)),
             frozenset().union(*(part.kept_in for part in parts)),
-            kept_after(asked, kept),
+            kept,
+            kept_after(asked, after_consent),
         )
 
     @classmethod
     def _of_text(cls, text: bytes) -> AllPlans:
         document: dict[str, Any] = tomllib.loads(text.decode())
-        classes = document["retention"]
         asked = {
             name: purpose["categories"]
             for name, purpose in document["purposes"].items()
@@ -89,15 +105,19 @@ class AllPlans:
             for name, service in document["services"].items()
             for purpose in service.get("grants", ())
         }
-        kept_in = {
-            (name, category)
-            for name, kept in classes.items()
-            for category in kept.get("categories", ())
+        kept = {
+            category: Kept(name, one["anchor"], Period.parse(one["period"]))
+            for name, one in document["retention"].items()
+            for category in one.get("categories", ())
         }
         after_consent = {
-            category: AfterConsent(name, Period.parse(classes[name]["period"]))
-            for name, category in kept_in
-            if classes[name]["anchor"] == CONSENT_WITHDRAWAL
+            category: AfterConsent(one.retention_class, one.period)
+            for category, one in kept.items()
+            if one.anchor == CONSENT_WITHDRAWAL
         }
         resting = kept_after(asked, after_consent)
-        return cls(frozenset(asked), frozenset(grants), frozenset(kept_in), resting)
+        return cls(frozenset(asked), frozenset(grants), _classes_of(kept), kept, resting)
+
+
+def _classes_of(kept: Mapping[str, Kept]) -> frozenset[tuple[str, str]]:
+    return frozenset((one.retention_class, category) for category, one in kept.items())

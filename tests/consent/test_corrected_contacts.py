@@ -19,7 +19,14 @@ from shared.contract.registration import (
     RegistrationWaitlisted,
 )
 from shared.contract.types import RegistrationId, Sealed, SubjectId
-from tests.consent.answering import HOUR, as_it_stands, consent, participation, submitted
+from tests.consent.answering import (
+    HOUR,
+    as_it_stands,
+    consent,
+    participation,
+    states,
+    submitted,
+)
 from tests.support.facts import NOON
 from tests.support.work import Work
 
@@ -188,6 +195,24 @@ async def test_a_correction_that_was_missed_is_healed_by_what_is_told_again_of_w
         states = "select 1 from consent_state where subject_id = $1 for update skip locked"
         assert await work.rows(states, one.subject) == []
     await take(work, handlers, again)
+    assert await kept(work) == [b"right"]
+
+
+@pytest.mark.parametrize("given", [True, False])
+async def test_a_correction_that_was_missed_is_healed_also_where_an_answer_is_new(
+    work: Work, handlers: Handlers, one: Registration, given: bool
+) -> None:
+    """An earlier release left it out, or the plan had no such purpose when it was heard."""
+    await take(work, handlers, one.registered(TYPO))
+    left_out = consent("networking", given=given)
+    again = participation(
+        one.subject,
+        registration_id=one.id,
+        personal={"marketing": Sealed(b"right")},
+        consents=(consent(), left_out),
+    )
+    await take(work, handlers, as_it_stands(again))
+    assert (await states(work)).keys() == {"marketing", "networking"}
     assert await kept(work) == [b"right"]
 
 

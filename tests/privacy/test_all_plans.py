@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.privacy.all_plans import AllPlans
+from shared.privacy.all_plans import AllPlans, Kept
 from shared.privacy.in_force import InForce
 from shared.privacy.plan import Period, Plan, PlanError
 from shared.privacy.plan.load import read_plan
@@ -49,6 +49,14 @@ def test_of_several_they_are_what_any_of_them_says() -> None:
     assert ("registration", "dietary-needs") not in less.grants
     assert ("diet", "diet") not in less.kept_in
     assert AllPlans.of_texts([WITHOUT_DIETS.encode(), WITHOUT_MARKETING.encode()]) == FIRST
+
+
+def test_each_category_is_kept_as_the_newest_plan_says_that_had_it() -> None:
+    longer = changed(('period = "P14D"', 'period = "P1M"'))
+    of_all = AllPlans.of_texts(text.encode() for text in (WITHOUT_DIETS, longer, TEXT))
+    assert of_all.kept["diet"] == Kept("diet", "event_end", Period(months=1))
+    assert of_all.kept["marketing"] == Kept("marketing", "consent_withdrawal", Period())
+    assert of_all.kept.keys() == FIRST.kept.keys()
 
 
 def test_what_rested_on_a_consent_is_kept_as_the_newest_plan_says_that_keeps_it() -> None:

@@ -158,6 +158,12 @@ def test_only_consents_to_what_the_service_opens_data_for_concern_it(front: Fron
     assert heard == {"dietary-needs", "networking"}
 
 
+def test_no_answer_that_ends_a_consent_waits_behind_what_has_failed(front: Front) -> None:
+    """Else the earlier yes would count, and nobody could tell that a no is unheard."""
+    consents = {one.topic: one for one in subscriptions(front.desk)}["consent"]
+    assert consents.never_waits == consents.handlers.keys() - {ConsentGiven}
+
+
 async def test_a_no_concerns_it_where_any_plan_let_it_open_data_for_the_purpose(
     service_settings: SettingsFactory, database: str, tmp_path: Path
 ) -> None:

@@ -1,4 +1,6 @@
-"""A consent ends while the plan in force lacks the purpose, or lets less rest on it than before."""
+"""A consent ends while the plan in force lacks the purpose, or lets less rest on it than before; a
+registration goes on carrying what only an earlier plan had.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,26 @@ from uuid import uuid4
 import pytest
 
 from services.retention.handlers import Handlers
-from shared.contract.types import SubjectId
+from shared.contract.registration import EventChanged, RegistrationCancelled
+from shared.contract.types import RegistrationId, SubjectId
 from tests.retention.conftest import follow
-from tests.retention.test_schedule import consent_given, consent_withdrawn, due_dates, said
+from tests.retention.test_schedule import (
+    carrying,
+    consent_given,
+    consent_withdrawn,
+    due_dates,
+    said,
+)
 from tests.support.applied import apply
-from tests.support.facts import NOON
-from tests.support.plans import MARKETING_ON_CONTRACT, TEXT, WITH_INTERESTS, WITHOUT_MARKETING
+from tests.support.facts import NOON, event_state
+from tests.support.plans import (
+    MARKETING_ON_CONTRACT,
+    TEXT,
+    WITH_INTERESTS,
+    WITHOUT_DIETS,
+    WITHOUT_MARKETING,
+    changed,
+)
 from tests.support.work import Work
 
 DUE = {"marketing/marketing": date(2026, 9, 3)}
@@ -123,3 +139,72 @@ async def test_a_consent_to_what_no_plan_had_ends_nothing(work: Work, handlers: 
     gone = consent_withdrawn(SubjectId(uuid4()), days=1).model_copy(update={"purpose": "of-old"})
     await work.do(handlers.schedule_consents, [said(gone)])
     assert await due_dates(work) == {}
+
+
+WITH_CONTACT = {"contact": date(2027, 4, 2), "registration": date(2027, 4, 2)}
+"""Of a registration for an event that ends on 1 October."""
+DIETS_KEPT_A_MONTH = changed(('period = "P14D"', 'period = "P1M"'))
+
+
+async def test_what_a_registration_carries_of_a_former_purpose_on_consent_is_no_fault(
+    work: Work, handlers: Handlers, database: str, tmp_path: Path
+) -> None:
+    """It goes with the consent, which retention hears of by itself."""
+    await apply(database, tmp_path, WITHOUT_MARKETING)
+    effect = await work.do(
+        handlers.schedule_registrations, [carrying(event_state(), "contact", "marketing")]
+    )
+    assert effect.at_fault == []
+    assert await due_dates(work) == WITH_CONTACT
+
+
+@pytest.mark.parametrize(
+    ("plans", "due_on"),
+    [
+        ([WITHOUT_DIETS], date(2026, 10, 16)),
+        ([DIETS_KEPT_A_MONTH, WITHOUT_DIETS], date(2026, 11, 2)),
+        ([WITHOUT_DIETS, DIETS_KEPT_A_MONTH], date(2026, 11, 2)),
+    ],
+    ids=["gone", "kept-otherwise-then-gone", "back-again"],
+)
+async def test_what_a_registration_carries_is_due_by_the_newest_plan_that_had_it(
+    work: Work,
+    handlers: Handlers,
+    database: str,
+    tmp_path: Path,
+    plans: Sequence[str],
+    due_on: date,
+) -> None:
+    for text in plans:
+        await apply(database, tmp_path, text)
+    registered = carrying(event_state(), "contact", "diet")
+    cancelled = RegistrationCancelled(
+        registration_id=RegistrationId(uuid4()),
+        subject_id=SubjectId(uuid4()),
+        event=registered.data.event,
+        cancelled_at=NOON,
+        by="person",
+        categories=("contact", "diet"),
+    )
+    first = await work.do(handlers.schedule_registrations, [registered])
+    second = await work.do(handlers.schedule_cancelled, [said(cancelled)])
+    assert first.at_fault == second.at_fault == []
+    assert await due_dates(work) == {**WITH_CONTACT, "diet": due_on}
+    await follow(work)
+    assert await due_dates(work) == {**WITH_CONTACT, "diet": due_on}
+    assert await work.value("select count(*) from schedule_item") == 6
+
+
+@pytest.mark.parametrize("moved_first", [False, True])
+async def test_an_event_that_moves_moves_also_what_only_an_earlier_plan_had(
+    work: Work, handlers: Handlers, database: str, tmp_path: Path, moved_first: bool
+) -> None:
+    event = event_state()
+    later = event.model_copy(update={"version": 2, "ends_at": event.ends_at + timedelta(days=31)})
+    await apply(database, tmp_path, WITHOUT_DIETS)
+    if moved_first:
+        await work.do(handlers.learn_events, [said(EventChanged(event=later))])
+    await work.do(handlers.schedule_registrations, [carrying(event, "diet")])
+    if not moved_first:
+        await work.do(handlers.learn_events, [said(EventChanged(event=later))])
+    assert (await due_dates(work))["diet"] == date(2026, 11, 16)

@@ -76,6 +76,11 @@ def test_every_type_of_every_topic_is_handled_or_ignored_on_purpose(work: Work) 
         assert set(subscription.handlers) | subscription.ignored == of_topic
 
 
+def test_no_answer_that_ends_a_consent_waits_behind_what_has_failed(work: Work) -> None:
+    consents = {one.topic: one for one in subscriptions(work.parts.privacy)}["consent"]
+    assert consents.never_waits == consents.handlers.keys() - {ConsentGiven}
+
+
 async def test_each_category_is_due_after_the_period_of_its_class(
     work: Work, handlers: Handlers
 ) -> None:
@@ -252,7 +257,7 @@ async def test_of_what_is_told_at_once_the_latest_holds_and_of_one_moment_what_e
             assert [row["due_on"] for row in rows] == [due_on]
 
 
-async def test_a_category_that_the_plan_has_not_is_a_dead_letter(
+async def test_a_category_that_no_plan_ever_had_is_a_dead_letter(
     work: Work, handlers: Handlers
 ) -> None:
     messages = [carrying(event_state(), "horoscope"), carrying(event_state(), "diet")]

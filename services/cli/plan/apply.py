@@ -138,12 +138,28 @@ def _tell_difference(before: StoredPlan, plan: Plan, asked: Asked) -> list[Docum
     from shared.privacy.plan import PlanError
 
     try:
-        found = changes(before.read(), plan)
+        old = before.read()
     except PlanError:
         asked.say("This release does not accept the plan in force: what changes cannot be told.")
         return None
+    found = changes(old, plan)
     asked.say(in_words(found))
+    unheard = _unheard(old, plan)
+    if unheard:
+        asked.say(
+            f"The registration service has not heard what people answered to {', '.join(unheard)}:"
+            " run `steward consent republish` once the plan is in force, and disclose nothing for"
+            " it before."
+        )
     return [asdict(change) for change in found]
+
+
+def _unheard(old: Plan, new: Plan) -> list[str]:
+    """The purposes on consent that registration is granted anew. It hears no yes to any other, and
+    no no to one that it never was granted (ADR 59).
+    """
+    before, after = (plan.services["registration"].grants for plan in (old, new))
+    return [name for name in after if name not in before and new.purposes[name].needs_consent]
 
 
 def _confirm(asked: Asked) -> None:

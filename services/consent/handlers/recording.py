@@ -133,11 +133,13 @@ class Handlers:
         news = await self._record(tx, said)
         await self._contacts.keep_registered(tx, news)
         new = {id(one.message) for one in news if one.tells_of_itself}
-        # With the place, or told again as it stands because something was missed.
+        # With the place, or told again as it stands because something was missed. What is surely
+        # told for the first time was just kept; else an answer may be new and the address known.
         told = [
             (one.message.data, one.collected.at)
             for one in said
-            if id(one.message) not in new and tells_what_stands(one.message)
+            if tells_what_stands(one.message)
+            and (may_correct(one.message) or id(one.message) not in new)
         ]
         await self._contacts.correct(tx, told)
 

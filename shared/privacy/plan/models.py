@@ -249,7 +249,7 @@ class RetentionClass(Part):
     law: Text | None = None
     reason: Text | None = None
     afterwards: Texts | None = None
-    """What is left when the period is over, such as anonymous statistics."""
+    """What is left when the period is over."""
 
 
 class Accountability(Part):

@@ -48,6 +48,10 @@ NO_TRANSPORT = changed(
     )
 )
 
+REGISTRATION_OPENS_MARKETING = changed(
+    ("[services.registration.grants]", '[services.registration.grants]\nmarketing = ["marketing"]')
+)
+
 
 @pytest.fixture
 def settings(service_settings: SettingsFactory) -> ServiceSettings:
@@ -168,6 +172,16 @@ async def test_a_dry_run_tells_what_changes_for_people_and_changes_nothing(
     assert "Hotel Example" in answered.out
     assert "dry run" in answered.out
     assert await digests(administrator) == [FIRST]
+
+
+@pytest.mark.parametrize(("text", "told"), [(REGISTRATION_OPENS_MARKETING, True), (OTHER, False)])
+async def test_it_says_where_registration_has_to_hear_what_people_answered_before(
+    settings: ServiceSettings, tmp_path: Path, text: str, told: bool
+) -> None:
+    answered = await command(app, settings, "apply", str(written(tmp_path, text)), "--dry-run")
+    assert answered.code == 0, answered.err
+    says = "has not heard what people answered to marketing: run `steward consent republish`"
+    assert (says in answered.out) is told
 
 
 async def test_nothing_is_applied_where_nobody_can_be_asked(
