@@ -45,6 +45,16 @@ def test_a_place_for_figures_that_there_are_not_is_a_mistake() -> None:
         filled("<!-- figures: nothing -->\n<!-- end -->", [])
 
 
+def test_the_plots_are_of_the_curves_that_were_measured(tmp_path: Path) -> None:
+    from bench.curves import CURVES
+    from bench.plots import FOLDER, draw
+
+    drawn = draw(orjson.loads(CURVES.read_bytes()), tmp_path)
+    differ = [file.name for file in drawn if file.read_bytes() != (FOLDER / file.name).read_bytes()]
+    assert not differ, "run python -m bench.plots"
+    assert {file.name for file in drawn} == {file.name for file in FOLDER.iterdir()}
+
+
 def test_equal_figures_draw_equal_plots(tmp_path: Path) -> None:
     from bench.plots import draw
 
