@@ -156,4 +156,4 @@ async def inbox_size(ground: Ground) -> Measured:
     tables = (await _pair(ground)).tables
     (inbox,) = (table for table in tables.named("inbox") if table.service == "registration")
     about = tables.about("inbox")["registration"]
-    return Measured([inbox.megabytes * 1e6 / max(inbox.rows, 1)], {"registration": about})
+    return Measured([inbox.size / max(inbox.rows, 1)], {"registration": about})

@@ -95,17 +95,18 @@ def _memory(rows: Sequence[Row], _: Sequence[Row]) -> str:
 
 def _tables(rows: Sequence[Row], _: Sequence[Row]) -> str:
     lines = []
-    for name, table in (
-        ("inbox-size", "inbox"),
-        ("outbox-size", "outbox"),
-        ("counts-size", "outcome_count"),
+    for name, called in (
+        ("inbox-size", "`{}.inbox`, filled"),
+        ("kept-size", "`{}`"),
+        ("outbox-size", "`{}.outbox`"),
+        ("counts-size", "`{}.outcome_count`"),
     ):
-        for service, about in _details(rows, name).items():
+        for place, about in _details(rows, name).items():
             assert isinstance(about, Mapping)
             settings = ", ".join(f"`{setting}`" for setting in about["settings"])
             lines.append(
                 [
-                    f"`{service}.{table}`",
+                    called.format(place),
                     *(f"{about[key]:,}" for key in ("rows", "table_mb", "index_mb")),
                     *(f"{about[key]:,}" for key in ("dead_rows", "autovacuums")),
                     settings or "the server's",

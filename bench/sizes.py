@@ -15,7 +15,7 @@ class Sizes:
     registrations: int = 50_000
     """In the topic before a service or a peer begins."""
 
-    peers: int = 3_000
+    peers: int = 5_000
     """Messages are enough to see what one message at a time does."""
 
     crowd: int = 20_000

@@ -217,5 +217,14 @@ async def counts_size(ground: Ground) -> Measured:
     return Measured([tables.largest("outcome_count")], tables.about("outcome_count"))
 
 
+@benchmark("kept-size", unit="bytes/registration", better="lower", needs=(RATE,))
+async def kept_size(ground: Ground) -> Measured:
+    """What a registration leaves in tables, indexes included: all that have grown with the run."""
+    one = await run(ground)
+    grown = one.tables.grown(one.registrations)
+    kept = sum(table.size for table in grown) / (one.registrations + WARM)
+    return Measured([kept], {f"{table.service}.{table.name}": table.about for table in grown})
+
+
 def _rounded(figures: Mapping[str, float]) -> dict[str, object]:
     return {name: round(figure, 1) for name, figure in figures.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import asyncpg
@@ -26,13 +26,26 @@ class Table:
     settings: Sequence[str]
 
     @property
-    def megabytes(self) -> float:
-        return (self.table_bytes + self.index_bytes) / 1e6
+    def size(self) -> int:
+        """Bytes, indexes included."""
+        return self.table_bytes + self.index_bytes
+
+    @property
+    def about(self) -> Mapping[str, object]:
+        """What there is to be read of it."""
+        return {
+            "rows": self.rows,
+            "table_mb": round(self.table_bytes / 1e6, 1),
+            "index_mb": round(self.index_bytes / 1e6, 1),
+            "dead_rows": self.dead_rows,
+            "autovacuums": self.vacuums,
+            "settings": list(self.settings),
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """All tables that only grow or are written without end."""
+    """All tables of a database."""
 
     all: Sequence[Table]
 
@@ -42,21 +55,15 @@ class Tables:
 
     def largest(self, name: str) -> float:
         """Megabytes of the largest of them, indexes included."""
-        return max(table.megabytes for table in self.named(name))
+        return max(table.size for table in self.named(name)) / 1e6
 
     def about(self, name: str) -> dict[str, object]:
-        """Each of them, to be read."""
-        return {
-            table.service: {
-                "rows": table.rows,
-                "table_mb": round(table.table_bytes / 1e6, 1),
-                "index_mb": round(table.index_bytes / 1e6, 1),
-                "dead_rows": table.dead_rows,
-                "autovacuums": table.vacuums,
-                "settings": list(table.settings),
-            }
-            for table in self.named(name)
-        }
+        """Each of them by its service, to be read."""
+        return {table.service: table.about for table in self.named(name)}
+
+    def grown(self, registrations: int) -> list[Table]:
+        """The tables with at least a row for every ten of so many registrations."""
+        return [table for table in self.all if table.rows * 10 >= registrations]
 
 
 async def tables_of(database_url: str) -> Tables:

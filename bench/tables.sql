@@ -13,9 +13,10 @@ from (
     from pg_class as c
     inner join pg_namespace as n on n.oid = c.relnamespace
     where
-        c.relname in ('inbox', 'outbox', 'outcome_count', 'position', 'consent_record', 'entry')
-        and c.relkind in ('r', 'p')
+        c.relkind in ('r', 'p')
+        and not c.relispartition
         and n.nspname not like 'pg\_%'
+        and n.nspname <> 'information_schema'
 ) as family
 -- A table that is not partitioned has no tree.
 left join lateral pg_partition_tree(family.oid) as tree on true

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from textwrap import dedent
@@ -26,6 +26,7 @@ from bench.stage import Stage
 from bench.steward import ROOT
 from bench.system import all_services, settled
 from examples.day import Day
+from examples.lines import CONTACTS, Line
 from services.cli.reckoning import open_books
 from shared.contract.services import SERVICES
 from shared.runtime.clock import utc_now
@@ -35,6 +36,14 @@ from shared.runtime.logging import configure_logging
 FOLDER = Path(__file__).parent
 HOT = 5
 """A statement is hot when it ran at least so often."""
+
+PORTIONS = 20
+"""In so many portions contacts and withdrawals come: all at once they would be too few batches for
+what these ask to be hot. Meanwhile every service looks at its figures a few times.
+"""
+
+AGAIN = 100
+"""Registrations that come once more with each portion: their identities are claimed already."""
 
 _SETTINGS = {
     **POSTGRES_SETTINGS,
@@ -73,12 +82,13 @@ async def _collect(rows: int, registrations: int) -> list[Explained]:
     """Fill the tables with rows like those of a tenth of a day, then watch the rest of the day."""
     async with opened(NORMAL, typer.echo) as ground:
         stage = await ground.stage("plans", _SETTINGS)
-        day = (line.text for line in Day(registrations, seed=1, on=utc_now().date()).lines())
-        await _through_all(stage, islice(day, registrations // 10))
+        day = Day(registrations, seed=1, on=utc_now().date()).lines()
+        await _through_all(stage, list(islice(day, registrations // 10)))
         await fill(stage.database_url, rows, typer.echo, FACTS)
         await _tell_plans(stage)
         typer.echo("the day, with every plan written down")
-        await _through_all(stage, day)
+        registered, contacts = by_topic(day)
+        await _through_all(stage, registered, portions(contacts, registered))
         logs = stage.folder / "postgres" / "logs"
         lines = [
             line
@@ -101,8 +111,41 @@ async def _tell_plans(stage: Stage) -> None:
         await connection.close()
 
 
-async def _through_all(stage: Stage, lines: Iterator[bytes]) -> None:
-    """Publish lines, then let all services take them: batches are as large as they become."""
+def by_topic(lines: Iterable[Line]) -> tuple[list[Line], list[Line]]:
+    """All but contacts and withdrawals, and these, both in order: neither waits for the other."""
+    registered, contacts = list[Line](), list[Line]()
+    for line in lines:
+        (contacts if line.topic == CONTACTS else registered).append(line)
+    return registered, contacts
+
+
+def portions(contacts: Sequence[Line], registered: Sequence[Line]) -> Iterator[Sequence[Line]]:
+    """All contacts, in their order, and with each portion some of the registrations once more."""
+    many = -(-len(contacts) // PORTIONS)
+    for number in range(PORTIONS):
+        again = registered[number * AGAIN : (number + 1) * AGAIN]
+        yield [*contacts[number * many : (number + 1) * many], *again]
+
+
+async def _through_all(
+    stage: Stage, lines: Sequence[Line], behind: Iterable[Sequence[Line]] = ()
+) -> None:
+    """Publish lines, then let all services take them: batches are as large as they become.
+
+    `behind` are portions of which each comes when everything before it is done.
+    """
+    await _publish(stage, lines)
+    async with (
+        all_services(stage),
+        open_books(stage.database_url, stage.cluster) as books,
+    ):
+        await settled(books)
+        for portion in behind:
+            await _publish(stage, portion)
+            await settled(books)
+
+
+async def _publish(stage: Stage, lines: Sequence[Line]) -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "services.cli", "send", "-"),
         env={**os.environ, "KAFKA_BOOTSTRAP_SERVERS": stage.bootstrap_servers},
@@ -110,12 +153,7 @@ async def _through_all(stage: Stage, lines: Iterator[bytes]) -> None:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,
     )
-    await process.communicate(b"\n".join(lines) + b"\n")
-    async with (
-        all_services(stage),
-        open_books(stage.database_url, stage.cluster) as books,
-    ):
-        await settled(books)
+    await process.communicate(b"".join(line.text + b"\n" for line in lines))
 
 
 def _write(executions: Sequence[Explained], folder: Path, rows: int) -> int:

@@ -13,12 +13,17 @@ _BEGINS = re.compile(r"^(\d+) steward_(\w+) (LOG|CONTEXT): {2}(.*)$")
 _PLAN = re.compile(r"duration: ([\d.]+) ms  plan:$")
 _TEXT = "Query Text: "
 _PLAN_BEGINS = re.compile(r"^(?:\S.*  \(cost=|\S.*  \(actual )")
-_FUNCTION = re.compile(r"PL/pgSQL function (?:\w+\.)?(\w+)\(.*?\) line (\d+) at")
+_FUNCTION = re.compile(
+    r"PL/pgSQL function (?:\w+\.)?(\w+)\(.*?\) line (\d+) at"
+    r'|SQL function "(\w+)" statement (\d+)'
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """One execution of one statement. `function` and `line` say where in a function it stands."""
+    """One execution of one statement. `function` and `line` say where in a function it stands; in
+    one of plain SQL `line` counts statements.
+    """
 
     service: str
     milliseconds: float
@@ -39,8 +44,8 @@ def explained(lines: Iterable[str]) -> Iterator[Explained]:
                 last.milliseconds,
                 last.statement,
                 last.plan,
-                where.group(1),
-                int(where.group(2)),
+                where[1] or where[3],
+                int(where[2] or where[4]),
             )
         if kind == "LOG":
             if last is not None:

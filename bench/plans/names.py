@@ -42,7 +42,7 @@ def by_name(
 ) -> dict[tuple[str, str], list[Explained]]:
     """Executions by service and name; what stands in no file of ours is left out.
 
-    A statement inside of a function is named by the function and its line there.
+    A statement inside of a function is named by the function and its line or number there.
     """
     found: dict[tuple[str, str], list[Explained]] = {}
     for one in executions:

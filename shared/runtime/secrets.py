@@ -165,7 +165,7 @@ class SecretsFolder:
         return [int(m.group(1)) for f in self.path.iterdir() if (m := _PEPPER.match(f.name))]
 
     def suppression_pepper(self) -> bytes:
-        """Pepper of the suppression list; 32 bytes."""
+        """Pepper of the suppression list, which is to come: nothing reads it yet. 32 bytes."""
         return self._key(SUPPRESSION_PEPPER)
 
     def reference_key(self) -> bytes:

@@ -20,7 +20,7 @@ from services.audit.domain.checkpoints import (
     open_checkpoint,
     parse_checkpoint,
 )
-from services.audit.domain.merkle import Frontier, leaf_hash, leaf_hashes, root_of
+from services.audit.domain.merkle import Frontier, leaf_hash, leaf_hashes
 from services.audit.domain.notes import (
     Kind,
     Note,
@@ -36,6 +36,7 @@ from services.audit.domain.proof_files import InclusionProof, parse_proof
 from services.audit.domain.proofs import ProofError
 from tests.audit import naive
 from tests.audit.test_tree import entries_of
+from tests.support.trees import root_of
 
 C2SP_KEY = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
 C2SP_NOTE = (

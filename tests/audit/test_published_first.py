@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from services.audit.domain.checkpoints import Checkpoint
-from services.audit.domain.merkle import EMPTY_ROOT, root_of
+from services.audit.domain.merkle import EMPTY_ROOT
 from services.audit.handlers.identity import signing_key
 from shared.messaging.subscription import Halted
 from tests.support.facts import Facts
 from tests.support.log import append, appending_to, entries, folder_of, publish_all, settings_of
+from tests.support.trees import root_of
 from tests.support.work import Work
 
 

@@ -17,7 +17,7 @@ import pytest
 from services.audit.api.published import routes
 from services.audit.domain.checkpoints import Checkpoint, open_checkpoint
 from services.audit.domain.growth import Signed
-from services.audit.domain.merkle import EMPTY_ROOT, root_of
+from services.audit.domain.merkle import EMPTY_ROOT
 from services.audit.domain.tiles import Bundle, Tile
 from services.audit.handlers.identity import signing_key
 from services.audit.handlers.publish import Step
@@ -37,6 +37,7 @@ from tests.support.log import (
     settings_of,
 )
 from tests.support.published import faults_of
+from tests.support.trees import root_of
 from tests.support.work import Work
 
 Administrator: TypeAlias = "asyncpg.Connection[asyncpg.Record]"

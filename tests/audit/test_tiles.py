@@ -20,7 +20,6 @@ from services.audit.domain.tiles import (
     BundleError,
     RightEdge,
     Tile,
-    all_tiles,
     bundles,
     decode_bundle,
     encode_bundle,
@@ -29,10 +28,10 @@ from services.audit.domain.tiles import (
     partial_bundle,
     partial_tiles,
     split_hashes,
-    tiles_of,
 )
 from tests.audit import naive
 from tests.audit.test_tree import entries_of
+from tests.support.trees import all_tiles, tiles_of
 
 AROUND = (0, 1, 255, 256, 257, 511, 512, 513, 65_535, 65_536, 65_537)
 LEAVES = leaf_hashes(entries_of(max(AROUND) + 300))

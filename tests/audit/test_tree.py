@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.audit.domain.merkle import EMPTY_ROOT, Frontier, leaf_hash, leaf_hashes, root_of
+from services.audit.domain.merkle import EMPTY_ROOT, Frontier, leaf_hash, leaf_hashes
 from services.audit.domain.proofs import (
     Node,
     ProofError,
@@ -22,6 +22,7 @@ from services.audit.domain.proofs import (
     verify_inclusion,
 )
 from tests.audit import naive
+from tests.support.trees import root_of
 
 VECTORS: dict[str, Any] = orjson.loads(
     (Path(__file__).parent / "vectors" / "proofs.json").read_bytes()

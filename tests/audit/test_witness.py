@@ -13,7 +13,6 @@ import pytest
 
 from services.audit.commands.witness import routes
 from services.audit.domain.checkpoints import Checkpoint
-from services.audit.domain.merkle import root_of
 from services.audit.domain.notes import Kind, Note, SigningKey, parse_note, verify_note
 from services.audit.domain.witness import (
     Refusal,
@@ -34,6 +33,7 @@ from services.audit.store.web import Site
 from shared.runtime.http import HttpServer
 from tests.audit import naive
 from tests.support.published import published_files
+from tests.support.trees import root_of
 
 LOG = SigningKey("example.org/audit", bytes(range(32)))
 OTHER = SigningKey("example.org/audit", bytes(32))

@@ -40,9 +40,29 @@ def test_a_row_has_what_a_slower_machine_came_to_beside_it() -> None:
     assert "| ≤ 12: **missed** | 40.00: **missed** |" in page
 
 
+def test_tables_are_told_with_what_they_were_seen_in() -> None:
+    about = {"rows": 9, "table_mb": 1.5, "index_mb": 0.5, "dead_rows": 0, "autovacuums": 2}
+    kept, inbox = ROW.copy(), ROW.copy()
+    kept |= {"name": "kept-size", "details": {"audit.entry": about | {"settings": []}}}
+    inbox |= {"name": "inbox-size", "details": {"registration": about | {"settings": ["a=1"]}}}
+    page = filled("<!-- figures: tables -->\n<!-- end -->", [kept, inbox])
+    assert "| `registration.inbox`, filled | 9 | 1.5 | 0.5 | 0 | 2 | `a=1` |\n" in page
+    assert "| `audit.entry` | 9 | 1.5 | 0.5 | 0 | 2 | the server's |\n" in page
+
+
 def test_a_place_for_figures_that_there_are_not_is_a_mistake() -> None:
     with pytest.raises(KeyError, match="nothing"):
         filled("<!-- figures: nothing -->\n<!-- end -->", [])
+
+
+def test_the_plots_are_of_the_curves_that_were_measured(tmp_path: Path) -> None:
+    from bench.curves import CURVES
+    from bench.plots import FOLDER, draw
+
+    drawn = draw(orjson.loads(CURVES.read_bytes()), tmp_path)
+    differ = [file.name for file in drawn if file.read_bytes() != (FOLDER / file.name).read_bytes()]
+    assert not differ, "run python -m bench.plots"
+    assert {file.name for file in drawn} == {file.name for file in FOLDER.iterdir()}
 
 
 def test_equal_figures_draw_equal_plots(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from services.audit.domain.checkpoints import Checkpoint, parse_checkpoint
-from services.audit.domain.merkle import leaf_hashes, root_of
+from services.audit.domain.merkle import leaf_hashes
 from services.audit.domain.notes import SigningKey, parse_note
 from services.audit.domain.proofs import root_hash
 from services.audit.domain.tiles import (
@@ -14,7 +14,6 @@ from services.audit.domain.tiles import (
     Bundle,
     RightEdge,
     Tile,
-    all_tiles,
     bundles,
     decode_bundle,
     encode_bundle,
@@ -22,6 +21,7 @@ from services.audit.domain.tiles import (
 )
 from services.audit.store.folder import CHECKPOINT, checkpoint_path
 from services.audit.store.sources import folder_log
+from tests.support.trees import all_tiles, root_of
 
 
 def faults_of(folder: Path, bodies: Sequence[bytes], signed: Sequence[int]) -> Iterator[str]:

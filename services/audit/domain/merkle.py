@@ -75,8 +75,3 @@ class Frontier:
         for left in reversed(self.roots[:-1]):
             root = node_hash(left, root)
         return root
-
-
-def root_of(entries: Iterable[bytes]) -> bytes:
-    """The root hash over entries."""
-    return Frontier().extended(leaf_hashes(entries)).root

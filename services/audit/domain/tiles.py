@@ -114,25 +114,11 @@ def bundles(begin: int, size: int) -> Iterator[Bundle]:
         yield Bundle(number, min(WIDTH, size - number * WIDTH))
 
 
-def all_tiles(size: int) -> Iterator[Tile]:
-    """Every tile of a tree of this size, level by level."""
-    level = 0
-    while (hashes := level_width(level, size)) > 0:
-        for number in range(-(-hashes // WIDTH)):
-            yield Tile(level, number, min(WIDTH, hashes - number * WIDTH))
-        level += 1
-
-
 def tile_of(node: Node, size: int) -> Tile:
     """The tile of a tree of this size from which the hash of a perfect subtree is made."""
     level, height = divmod(node.level, HEIGHT)
     number = (node.number << height) // WIDTH
     return Tile(level, number, min(WIDTH, level_width(level, size) - number * WIDTH))
-
-
-def tiles_of(nodes: Iterable[Node], size: int) -> set[Tile]:
-    """The tiles from which the hashes of these subtrees are made."""
-    return {tile_of(node, size) for node in nodes}
 
 
 def hashes_from(read: Callable[[Tile], bytes], size: int) -> HashOf:

@@ -12,7 +12,7 @@ from services.audit.domain.checkpoints import Checkpoint
 from services.audit.domain.columns import named
 from services.audit.domain.entries import log_entry
 from services.audit.domain.growth import Head
-from services.audit.domain.merkle import EMPTY_ROOT, Frontier, leaf_hash, leaf_hashes, root_of
+from services.audit.domain.merkle import EMPTY_ROOT, Frontier, leaf_hash, leaf_hashes
 from services.audit.domain.notes import Kind, SigningKey, parse_note
 from services.audit.handlers.inspect import (
     PublishedHead,
@@ -30,6 +30,7 @@ from shared.contract.audit import DataDisclosed
 from tests.support.entries import make_entry
 from tests.support.facts import NOON, Facts
 from tests.support.published import published_files
+from tests.support.trees import root_of
 
 KEY = SigningKey("example.org/audit", bytes(range(32)))
 WITNESS = SigningKey("w.example.org", bytes(range(1, 33)))
