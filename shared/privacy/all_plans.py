@@ -8,8 +8,9 @@ class that has another name now is due all the same (ADR 103).
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from shared.privacy.plan import Period, Plan
@@ -27,13 +28,14 @@ from shared.privacy.plan.resting import (
 class AllPlans:
     """Of any of the plans: `on_consent` has the purposes that rested on consent, `grants` (service,
     purpose) where it let a service open data for the purpose, and `kept_in` (retention class,
-    category) where it had the category in the class. `resting` has all that rested on a consent,
-    each category with the period of the newest plan that gives it one.
+    category) where it had the category in the class, with the moment at which a plan came into
+    force that has it there no longer; None: the plan in force has. `resting` has all that rested on
+    a consent, each category with the period of the newest plan that gives it one.
     """
 
     on_consent: frozenset[str]
     grants: frozenset[tuple[str, str]]
-    kept_in: frozenset[tuple[str, str]]
+    kept_in: Mapping[tuple[str, str], datetime | None]
     resting: Resting
 
     @classmethod
@@ -47,36 +49,39 @@ class AllPlans:
                 for name, service in plan.services.items()
                 for purpose in service.grants
             ),
-            frozenset(
-                (name, category)
+            {
+                (name, category): None
                 for name, kept in plan.retention.items()
                 for category in kept.categories
-            ),
+            },
             resting,
         )
 
     @classmethod
-    def of_texts(cls, texts: Iterable[bytes]) -> AllPlans:
-        """Of plans as their files were, the newest first, which were read when they came into
-        force. They are not read as plans again: one that this release does not accept any more
-        counts too, as people answered under it.
+    def of_texts(cls, texts: Iterable[tuple[bytes, datetime | None]]) -> AllPlans:
+        """Of plans as their files were, the newest first, each with the moment at which another one
+        came into force; None: it is in force. They were read when they came into force, and are not
+        read as plans again: one that this release does not accept any more counts too, as people
+        answered under it.
         """
-        parts = [cls._of_text(text) for text in texts]
+        parts = [cls._of_text(text, until) for text, until in texts]
         asked: dict[str, set[str]] = {}
         kept: dict[str, AfterConsent] = {}
+        kept_in: dict[tuple[str, str], datetime | None] = {}
         for part in parts:
+            kept_in = {**part.kept_in, **kept_in}
             for purpose, categories in part.resting.items():
                 asked.setdefault(purpose, set()).update(categories)
                 kept = {**categories, **kept}
         return cls(
             frozenset(asked),
             frozenset().union(*(part.grants for part in parts)),
-            frozenset().union(*(part.kept_in for part in parts)),
+            kept_in,
             kept_after(asked, kept),
         )
 
     @classmethod
-    def _of_text(cls, text: bytes) -> AllPlans:
+    def _of_text(cls, text: bytes, until: datetime | None) -> AllPlans:
         document: dict[str, Any] = tomllib.loads(text.decode())
         classes = document["retention"]
         asked = {
@@ -90,7 +95,7 @@ class AllPlans:
             for purpose in service.get("grants", ())
         }
         kept_in = {
-            (name, category)
+            (name, category): until
             for name, kept in classes.items()
             for category in kept.get("categories", ())
         }
@@ -100,4 +105,4 @@ class AllPlans:
             if classes[name]["anchor"] == CONSENT_WITHDRAWAL
         }
         resting = kept_after(asked, after_consent)
-        return cls(frozenset(asked), frozenset(grants), frozenset(kept_in), resting)
+        return cls(frozenset(asked), frozenset(grants), kept_in, resting)

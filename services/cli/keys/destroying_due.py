@@ -127,9 +127,10 @@ def _check(office: Office, asked: AskedDue) -> None:
             param_hint="--on",
         )
     # Also such as only an earlier plan had: what was kept in them is listed by that name.
-    classes = _books(office).categories
+    books = _books(office)
+    classes = books.categories.keys() | books.former.keys()
     if asked.retention_class is not None and asked.retention_class not in classes:
-        names = ", ".join(classes)
+        names = ", ".join(sorted(classes))
         raise typer.BadParameter(f"plans have these classes: {names}", param_hint="--class")
 
 
