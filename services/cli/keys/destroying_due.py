@@ -180,14 +180,15 @@ async def _destroy_part(
 
     async def destroy(tx: Transaction) -> Mapping[str, int]:
         before = _due(office, asked, await _readable(office, tx, people)).keys
-        going = [key for key in before if key.name in closed]
-        gone = await office.privacy.destroy_due(tx, going, asked.on)
+        going = {key.name: key for key in before if key.name in closed}
+        gone = await office.privacy.destroy_due(tx, going.values(), asked.on)
         # That has waited for whoever used these keys: what is committed by now has to count.
         rows = await _readable(office, tx, people)
         still = {key.name for key in _due(office, asked, rows).keys}
-        if not still.issuperset(key.name for key in going):
+        if not still >= going.keys():
             raise InTheWayError(IN_USE)
-        unreadable = _due(office, asked, rows, gone.staying | (still - closed)).rows
+        # What is due by now and was not a moment ago, or is not closed, is left for the next time.
+        unreadable = _due(office, asked, rows, gone.staying | (still - going.keys())).rows
         await store.mark_unreadable(tx.connection, unreadable, tx.now)
         return gone.keys
 

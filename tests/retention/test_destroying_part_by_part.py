@@ -1,0 +1,67 @@
+"""`steward keys destroy-due`: what changes, or fails, while it is at a part."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import asyncpg
+
+from services.retention.handlers import Handlers
+from shared.contract.registration import EventChanged
+from shared.contract.types import Sealed
+from shared.runtime.clock import utc_now
+from shared.runtime.settings import ServiceSettings
+from tests.retention import test_destroying_due as due
+from tests.retention.conftest import follow
+from tests.retention.test_destroying_due import (
+    LONG_AGO,
+    Hearing,
+    alive,
+    at_an_event,
+    destroy,
+    listed,
+    somebody,
+)
+from tests.support.facts import Facts, event_state, registered
+from tests.support.waiting import until_somebody_waits
+from tests.support.work import Work
+
+settings, intake, hearing = due.settings, due.intake, due.hearing
+
+
+async def test_what_is_due_again_by_the_time_that_keys_are_locked_stays_listed(
+    work: Work, handlers: Handlers, intake: Work, settings: ServiceSettings, hearing: Hearing
+) -> None:
+    await follow(work)
+    event = event_state(ends_at=LONG_AGO, version=1)
+    who = await somebody(intake, ("diet", f"event:{event.event_id}"))
+    said = registered(
+        event, subject_id=who, personal={"diet": Sealed(b"sealed")}, registered_at=LONG_AGO
+    )
+    await work.do(handlers.schedule_registrations, [said])
+    other, _ = await at_an_event(work, handlers, intake, LONG_AGO)
+    later = event.model_copy(update={"ends_at": utc_now() + timedelta(days=9), "version": 2})
+    again = event.model_copy(update={"version": 3})
+    administrator = await asyncpg.connect(settings.database_url)
+    using = administrator.transaction()
+
+    async def move_it_and_use_the_keys_of_the_other() -> None:
+        await work.do(handlers.learn_events, [Facts().message(EventChanged(event=later))])
+        await using.start()
+        await administrator.execute(
+            "select from keyring.data_key where subject_id = $1 for key share", other
+        )
+
+    hearing.in_part.append(move_it_and_use_the_keys_of_the_other)
+    destroying_it = asyncio.create_task(destroy(settings))
+    await until_somebody_waits(work.parts.pool.fetchval)
+    await work.do(handlers.learn_events, [Facts().message(EventChanged(event=again))])
+    await using.rollback()
+    await administrator.close()
+    assert (await destroying_it).code == 0
+    assert (len(await alive(settings, who)), await alive(settings, other)) == (1, set())
+    assert await listed(settings) == ["diet"]
+    assert (await destroy(settings)).code == 0
+    assert await alive(settings, who) == set()
+    assert await listed(settings) == []
