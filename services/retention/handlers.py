@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any, Final
 from zoneinfo import ZoneInfo
+
+from prometheus_client import Gauge
 
 from services.retention import store
 from services.retention.domain import (
@@ -52,6 +54,11 @@ ConsentFact = ConsentGiven | ConsentRefused | ConsentWithdrawn | ConsentExpired
 MOST_ATTEMPTS: Final = 500
 EVENT_END: Final = "event_end"
 FINANCIAL_YEARS: Final = frozenset({"financial_year_end", "financial_year_calendar_end"})
+
+DUE_OLDEST_SECONDS: Final = Gauge(
+    "steward_due_oldest_seconds",
+    "For how long something has been due that no run of `steward keys destroy-due` has gone over.",
+)
 
 
 class Handlers:
@@ -235,6 +242,13 @@ class Periodic:
     async def forget_aliases(self, tx: Transaction) -> int:
         """Nothing leads from an address to people whose accountability periods are over."""
         return await self._office.forget(tx)
+
+    async def tell_due(self, tx: Transaction) -> int:
+        """Bring the figure up to date that tells for how long something is due."""
+        since = await store.due_since(tx.connection, tx.now.astimezone(UTC).date())
+        begun = tx.now if since is None else datetime.combine(since, time(), UTC)
+        DUE_OLDEST_SECONDS.set((tx.now - begun).total_seconds())
+        return 0
 
 
 def _events(messages: Sequence[Message[Any]]) -> Collection[EventState]:

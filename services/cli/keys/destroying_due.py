@@ -95,6 +95,9 @@ async def _destroy(asked: AskedDue, *, yes: bool, as_json: bool) -> int:
                 return 1
             async for people in _parts(office, asked):
                 gone.update(await _destroy_part(office, hearers, asked, people))
+            if asked.retention_class is None:
+                async with office.work() as tx:
+                    await store.go_over(tx.connection, asked.on)
     _tell(asked, gone, as_json=as_json)
     return 0
 
