@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import asyncpg
+import pytest
 
+from services.cli.keys import destroying_due
+from services.cli.office import Office
 from services.retention.handlers import Handlers
 from shared.contract.registration import EventChanged
 from shared.contract.types import Sealed
+from shared.messaging.unit_of_work import Transaction
 from shared.runtime.clock import utc_now
 from shared.runtime.settings import ServiceSettings
 from tests.retention import test_destroying_due as due
@@ -20,6 +26,7 @@ from tests.retention.test_destroying_due import (
     alive,
     at_an_event,
     destroy,
+    entries,
     listed,
     somebody,
 )
@@ -65,3 +72,39 @@ async def test_what_is_due_again_by_the_time_that_keys_are_locked_stays_listed(
     assert (await destroy(settings)).code == 0
     assert await alive(settings, who) == set()
     assert await listed(settings) == []
+
+
+async def test_where_a_connection_is_lost_nobody_is_told_that_nothing_was_due(
+    work: Work,
+    handlers: Handlers,
+    intake: Work,
+    settings: ServiceSettings,
+    hearing: Hearing,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The server had committed, and died before it could say so."""
+    await follow(work)
+    who, _ = await at_an_event(work, handlers, intake, LONG_AGO)
+    begin, transactions = Office.work, iter(range(9))
+
+    @asynccontextmanager
+    async def lost(office: Office) -> AsyncIterator[Transaction]:
+        number = next(transactions)
+        async with begin(office) as tx:
+            yield tx
+        if number == 1:  # the first has closed the keys
+            raise asyncpg.ConnectionDoesNotExistError
+
+    monkeypatch.setattr(Office, "work", lost)
+    with pytest.raises(asyncpg.ConnectionDoesNotExistError):
+        await destroy(settings)
+    assert await alive(settings, who) == set()
+    assert len(await entries(work)) == 2, "by class"
+
+
+def test_whom_a_fault_stops_is_told_that_more_may_have_gone(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(ConnectionError), destroying_due.telling_how_far({"diet": 7}):
+        raise ConnectionError
+    assert capsys.readouterr().err.startswith("at least 7 keys were destroyed before")

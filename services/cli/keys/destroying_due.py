@@ -111,7 +111,7 @@ def telling_how_far(gone: Mapping[str, int]) -> Iterator[None]:
         raise NotNowError(f"{error}; {_so_far(gone) or KEPT}") from None
     except BaseException:
         if told := _so_far(gone):
-            typer.echo(told, err=True)
+            typer.echo(f"at least {told}", err=True)
         raise
 
 
@@ -195,7 +195,8 @@ async def _destroy_part(
         await store.mark_unreadable(tx.connection, unreadable, tx.now)
         return gone.keys
 
-    return await _in_turn(office, destroy)
+    # Where a connection is lost nobody knows whether that is done: again, it would count nothing.
+    return await _in_turn(office, destroy, again=_gave_way)
 
 
 async def _readable(
@@ -220,9 +221,18 @@ def _books(office: Office) -> Books:
     return books_of(in_force.plan, in_force.all_plans.kept_in)
 
 
-async def _in_turn(office: Office, work: Callable[[Transaction], Awaitable[Result]]) -> Result:
-    """Work in a transaction that waits for nobody long, and again where somebody was in its way.
-    Raises NotNowError where somebody still is at the last try, and what else fails.
+def _gave_way(error: BaseException) -> bool:
+    return isinstance(error, GAVE_WAY)
+
+
+async def _in_turn(
+    office: Office,
+    work: Callable[[Transaction], Awaitable[Result]],
+    again: Callable[[BaseException], bool] = is_transient,
+) -> Result:
+    """Work in a transaction that waits for nobody long, and again where somebody was in its way or
+    it fails in a way that is worth it. Raises NotNowError where somebody still is at the last try,
+    and what else fails.
     """
     pauses = iter(PAUSES_S)
     while True:
@@ -232,9 +242,9 @@ async def _in_turn(office: Office, work: Callable[[Transaction], Awaitable[Resul
                 return await work(tx)
         except Exception as error:
             pause = next(pauses, None)
-            if pause is None and isinstance(error, GAVE_WAY):
+            if pause is None and _gave_way(error):
                 raise InTheWayError(IN_USE) from None
-            if pause is None or not (isinstance(error, InTheWayError) or is_transient(error)):
+            if pause is None or not (isinstance(error, InTheWayError) or again(error)):
                 raise
         await asyncio.sleep(pause)
 
