@@ -10,6 +10,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
+from services.cli import keys
 from services.cli.keys import destroying_due
 from services.cli.office import Office
 from services.retention.handlers import Handlers
@@ -30,6 +31,7 @@ from tests.retention.test_destroying_due import (
     listed,
     somebody,
 )
+from tests.support.commands import Answered, command
 from tests.support.facts import Facts, event_state, registered
 from tests.support.waiting import until_somebody_waits
 from tests.support.work import Work
@@ -108,3 +110,24 @@ def test_whom_a_fault_stops_is_told_that_more_may_have_gone(
     with pytest.raises(ConnectionError), destroying_due.telling_how_far({"diet": 7}):
         raise ConnectionError
     assert capsys.readouterr().err.startswith("at least 7 keys were destroyed before")
+
+
+async def test_who_has_nothing_to_destroy_is_not_asked(
+    work: Work,
+    handlers: Handlers,
+    intake: Work,
+    settings: ServiceSettings,
+    hearing: Hearing,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(destroying_due, "see_that_somebody_is_asked", lambda **_: None)
+    await follow(work)
+    nothing = Answered(0, "nothing that has keys is due by 2026-11-29\n", "")
+    asked = ("destroy-due", "--on", "2026-11-29")
+    assert await command(keys.app, settings, *asked, given="") == nothing
+    who, _ = await at_an_event(work, handlers, intake, LONG_AGO)
+    by_person = ("destroy", "--subject", str(who), "--yes")
+    assert (await command(keys.app, settings, *by_person)).code == 0
+    assert await listed(settings) == ["diet", "event-data"]
+    assert await command(keys.app, settings, *asked, given="") == nothing
+    assert await listed(settings) == []
