@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -217,12 +217,17 @@ async def _is_whole(office: Office, connection: Connection, person: Person | Non
 async def _is_meant_still(
     office: Office, connection: Connection, asked: Asked, alias: Alias | None, scope: Scope
 ) -> bool:
-    """Whether the command line means these people, and no law has anything kept unasked about."""
+    """Whether the command line means these people, and a law has nothing else of it kept than what
+    was asked about.
+    """
     people = await _people(office, connection, asked, alias)
     if people is not None and people != [scope.people]:
         return False
-    if asked.kept_by_law is not None:
+    if asked.kept_by_law == "destroy":
         return True
+    if asked.kept_by_law == "keep":
+        whole = replace(scope, categories=None, but_for_law=False)
+        return await office.privacy.but_for_kept_by_law(connection, whole) == scope
     return not await office.privacy.count_kept_by_law(connection, scope)
 
 
