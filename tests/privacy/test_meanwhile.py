@@ -211,8 +211,10 @@ async def test_who_becomes_the_same_person_while_a_key_is_waited_for_is_not_left
         linked = ("link", NEW, "--to", OLD, "--reason", "same-person", "--yes")
         assert (await command(subjects.app, settings, *linked)).code == 0
     done = await waits
-    assert (done.code, done.err) == (1, f"{destroying.CHANGED}\n")
+    assert (done.code, done.err) == (1, f"{destroying.ANNOUNCED}\n")
     assert await alive(administrator) == ["contact", "contact"]
+    late = ToSeal(both[0], "diet", f"event:{EVENT}", {}, at=utc_now() - timedelta(minutes=1))
+    assert await privacy.seal(intake, [late], at=utc_now()) == [None], "as it says"
     assert (await command(keys.app, settings, *destroy)).code == 0
     assert await alive(administrator) == []
 
