@@ -54,6 +54,8 @@ ConsentFact = ConsentGiven | ConsentRefused | ConsentWithdrawn | ConsentExpired
 MOST_ATTEMPTS: Final = 500
 EVENT_END: Final = "event_end"
 FINANCIAL_YEARS: Final = frozenset({"financial_year_end", "financial_year_calendar_end"})
+LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""Before anybody said anything."""
 
 DUE_OLDEST_SECONDS: Final = Gauge(
     "steward_due_oldest_seconds",
@@ -263,10 +265,11 @@ def _categories(data: Participation) -> tuple[str, ...]:
 
 def _as_of(data: Participation) -> datetime:
     """Since when the person's data are what the fact tells. A place may be given later: a
-    correction may be sent before that and come after it.
+    correction may be sent before that and come after it. A cancellation seals nothing: whatever is
+    known of the data is newer, also that nobody can read them any more.
     """
     if isinstance(data, ParticipantRegistered):
         return collected_at(data)
     if isinstance(data, RegistrationCancelled):
-        return data.cancelled_at
+        return LONG_AGO
     return data.updated_at if isinstance(data, ParticipantUpdated) else data.waitlisted_at
