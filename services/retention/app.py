@@ -32,6 +32,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
                 ("report-attempts", periodic.report_attempts),
                 ("retire-aliases", periodic.retire_aliases),
                 ("forget-aliases", periodic.forget_aliases),
+                ("tell-due", periodic.tell_due),
                 ("follow-plan", rescheduler.reschedule),
             )
         }

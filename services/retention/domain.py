@@ -119,14 +119,25 @@ class Unsealed:
 
 
 @dataclass(frozen=True, slots=True)
+class Former:
+    """A category that a class had until a plan came into force that has it there no longer.
+    `kept_now` is the class that has it by the plan in force; None where that lacks it.
+    """
+
+    category: str
+    until: datetime
+    kept_now: RetentionClass | None
+
+
+@dataclass(frozen=True, slots=True)
 class Books:
-    """What invoices are sealed in: the categories of each class, by the plan in force and by all
-    that there were. `kept_now` has the classes in which the plan in force has what it has not in
-    this one any more: nothing goes before they let it.
+    """What invoices are sealed in: the categories that each class has, and those that it had. In
+    these an invoice is sealed that was issued before: it does not go before the class lets it that
+    has the category now. What was issued later is kept by the class of now alone.
     """
 
     categories: Mapping[str, Collection[str]]
-    kept_now: Mapping[str, Collection[RetentionClass]]
+    former: Mapping[str, Collection[Former]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,8 +287,13 @@ def _is_due(row: Scheduled, on: date, books: Books, only: str | None) -> bool:
         return True
     # Whichever day of the year the other class counts from, it is none after that.
     year_ends = end_of_calendar_year(row.anchor_date)
-    kept_now = books.kept_now.get(row.retention_class, ())
+    kept_now = [one.kept_now for one in _former(row, books) if one.kept_now is not None]
     return all(due_on(year_ends, kept.period) <= on for kept in kept_now)
+
+
+def _former(row: Scheduled, books: Books) -> list[Former]:
+    """What the class of an invoice had when that was issued, and has not now."""
+    return [one for one in books.former.get(row.retention_class, ()) if row.as_of < one.until]
 
 
 def _keys_of(row: Scheduled, books: Books) -> list[DueKey]:
@@ -289,7 +305,9 @@ def _keys_of(row: Scheduled, books: Books) -> list[DueKey]:
     elif row.kind == "invoice" and row.anchor_date is not None:
         # Both kinds of days lie in the calendar year that the financial year is named by.
         year = f"year:{row.anchor_date.year}"
-        named = [(category, year) for category in books.categories.get(row.retention_class, ())]
+        categories = [*books.categories.get(row.retention_class, ())]
+        categories += [one.category for one in _former(row, books)]
+        named = [(category, year) for category in categories]
     else:
         named = []
     ended_at = row.as_of if row.kind == "consent" else None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any, Final
 from zoneinfo import ZoneInfo
+
+from prometheus_client import Gauge
 
 from services.retention import store
 from services.retention.domain import (
@@ -52,6 +54,13 @@ ConsentFact = ConsentGiven | ConsentRefused | ConsentWithdrawn | ConsentExpired
 MOST_ATTEMPTS: Final = 500
 EVENT_END: Final = "event_end"
 FINANCIAL_YEARS: Final = frozenset({"financial_year_end", "financial_year_calendar_end"})
+LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""Before anybody said anything."""
+
+DUE_OLDEST_SECONDS: Final = Gauge(
+    "steward_due_oldest_seconds",
+    "For how long something has been due that no run of `steward keys destroy-due` has gone over.",
+)
 
 
 class Handlers:
@@ -245,6 +254,13 @@ class Periodic:
         """Nothing leads from an address to people whose accountability periods are over."""
         return await self._office.forget(tx)
 
+    async def tell_due(self, tx: Transaction) -> int:
+        """Bring the figure up to date that tells for how long something is due."""
+        since = await store.due_since(tx.connection, tx.now.astimezone(UTC).date())
+        begun = tx.now if since is None else datetime.combine(since, time(), UTC)
+        DUE_OLDEST_SECONDS.set((tx.now - begun).total_seconds())
+        return 0
+
 
 def _events(messages: Sequence[Message[Any]]) -> Collection[EventState]:
     """The events that messages carry. Those that share one, as most do, tell of it once."""
@@ -258,10 +274,11 @@ def _categories(data: Participation) -> tuple[str, ...]:
 
 def _as_of(data: Participation) -> datetime:
     """Since when the person's data are what the fact tells. A place may be given later: a
-    correction may be sent before that and come after it.
+    correction may be sent before that and come after it. A cancellation seals nothing: whatever is
+    known of the data is newer, also that nobody can read them any more.
     """
     if isinstance(data, ParticipantRegistered):
         return collected_at(data)
     if isinstance(data, RegistrationCancelled):
-        return data.cancelled_at
+        return LONG_AGO
     return data.updated_at if isinstance(data, ParticipantUpdated) else data.waitlisted_at

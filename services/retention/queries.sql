@@ -196,3 +196,18 @@ from gone
 where
     (item.subject_id, item.item_id, item.kind, item.part)
     = (gone.subject_id, gone.item_id, gone.kind, gone.part);
+
+-- name: go_over(through)!
+insert into gone_over as known (through) values (:through)
+on conflict (one) do update set through = excluded.through
+where excluded.through > known.through;
+
+-- name: due_since(on_date)$
+-- Since when that is due which is due the longest of what nobody has gone over yet: one look at the
+-- index, however much is listed.
+select min(due_on)
+from schedule_item
+where
+    due_on > coalesce((select through from gone_over), '-infinity')
+    and due_on <= :on_date
+    and unreadable_since is null;

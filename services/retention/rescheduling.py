@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Final
 from uuid import UUID
 
 from services.retention import store
-from services.retention.domain import Books, RetentionClass, Scheduled, due_on, longest
+from services.retention.domain import Books, Former, RetentionClass, Scheduled, due_on, longest
 from services.retention.handlers import EVENT_END, classes_of
 from shared.messaging.unit_of_work import Transaction
 from shared.privacy.in_force import Derived, InForce
@@ -35,21 +35,18 @@ def rules_of(plan: Plan) -> Rules:
     )
 
 
-def books_of(plan: Plan, kept_in: Collection[tuple[str, str]]) -> Books:
+def books_of(plan: Plan, kept_in: Mapping[tuple[str, str], datetime | None]) -> Books:
     """What the rows of invoices are sealed in, which are kept by the name that their class had.
-    `kept_in` has the (class, category) of all plans that there were: a class may have lost its
-    name, or a category alone.
+    `kept_in` has the (class, category) of all plans that there were, and until when: a class may
+    have lost its name, or a category alone.
     """
     of_category = rules_of(plan).of_category
-    categories = {name: list(kept.categories) for name, kept in plan.retention.items()}
-    kept_now: dict[str, list[RetentionClass]] = {}
+    former: dict[str, list[Former]] = {}
     for name, category in sorted(kept_in):
-        if name in plan.retention and category in plan.retention[name].categories:
-            continue
-        categories.setdefault(name, []).append(category)
-        if category in of_category:
-            kept_now.setdefault(name, []).append(of_category[category])
-    return Books(categories, kept_now)
+        until = kept_in[name, category]
+        if until is not None:
+            former.setdefault(name, []).append(Former(category, until, of_category.get(category)))
+    return Books({name: kept.categories for name, kept in plan.retention.items()}, former)
 
 
 def rescheduled(

@@ -192,3 +192,14 @@ async def mark_unreadable(
         due_ons=[row.due_on for row in rows],
         at=at,
     )
+
+
+async def go_over(connection: Connection, through: date) -> None:
+    """Note that all that was due by a day is destroyed, or stays for a reason."""
+    await _sql.go_over(connection, through=through)
+
+
+async def due_since(connection: Connection, on: date) -> date | None:
+    """Since when something is due on a day that nobody has gone over; None where nothing is."""
+    since: date | None = await _sql.due_since(connection, on_date=on)
+    return since

@@ -11,6 +11,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from shared.privacy.plan import Period, Plan
@@ -37,14 +38,15 @@ class Kept:
 class AllPlans:
     """Of any of the plans: `on_consent` has the purposes that rested on consent, `grants` (service,
     purpose) where it let a service open data for the purpose, and `kept_in` (retention class,
-    category) where it had the category in the class. `kept` has each category as the newest plan
-    that had it keeps it; `resting` has all that rested on a consent, each category with the period
-    of the newest plan that gives it one.
+    category) where it had the category in the class, with the moment at which a plan came into
+    force that has it there no longer; None: the plan in force has. `kept` has each category as the
+    newest plan that had it keeps it; `resting` has all that rested on a consent, each category with
+    the period of the newest plan that gives it one.
     """
 
     on_consent: frozenset[str]
     grants: frozenset[tuple[str, str]]
-    kept_in: frozenset[tuple[str, str]]
+    kept_in: Mapping[tuple[str, str], datetime | None]
     kept: Mapping[str, Kept]
     resting: Resting
 
@@ -64,36 +66,39 @@ class AllPlans:
                 for name, service in plan.services.items()
                 for purpose in service.grants
             ),
-            _classes_of(kept),
+            _classes_of(kept, until=None),
             kept,
             resting,
         )
 
     @classmethod
-    def of_texts(cls, texts: Iterable[bytes]) -> AllPlans:
-        """Of plans as their files were, the newest first, which were read when they came into
-        force. They are not read as plans again: one that this release does not accept any more
-        counts too, as people answered under it.
+    def of_texts(cls, texts: Iterable[tuple[bytes, datetime | None]]) -> AllPlans:
+        """Of plans as their files were, the newest first, each with the moment at which another one
+        came into force; None: it is in force. They were read when they came into force, and are not
+        read as plans again: one that this release does not accept any more counts too, as people
+        answered under it.
         """
-        parts = [cls._of_text(text) for text in texts]
+        parts = [cls._of_text(text, until) for text, until in texts]
         asked: dict[str, set[str]] = {}
         kept: dict[str, Kept] = {}
+        kept_in: dict[tuple[str, str], datetime | None] = {}
         after_consent: dict[str, AfterConsent] = {}
         for part in parts:
             kept = {**part.kept, **kept}
+            kept_in = {**part.kept_in, **kept_in}
             for purpose, categories in part.resting.items():
                 asked.setdefault(purpose, set()).update(categories)
                 after_consent = {**categories, **after_consent}
         return cls(
             frozenset(asked),
             frozenset().union(*(part.grants for part in parts)),
-            frozenset().union(*(part.kept_in for part in parts)),
+            kept_in,
             kept,
             kept_after(asked, after_consent),
         )
 
     @classmethod
-    def _of_text(cls, text: bytes) -> AllPlans:
+    def _of_text(cls, text: bytes, until: datetime | None) -> AllPlans:
         document: dict[str, Any] = tomllib.loads(text.decode())
         asked = {
             name: purpose["categories"]
@@ -116,8 +121,11 @@ class AllPlans:
             if one.anchor == CONSENT_WITHDRAWAL
         }
         resting = kept_after(asked, after_consent)
-        return cls(frozenset(asked), frozenset(grants), _classes_of(kept), kept, resting)
+        kept_in = _classes_of(kept, until)
+        return cls(frozenset(asked), frozenset(grants), kept_in, kept, resting)
 
 
-def _classes_of(kept: Mapping[str, Kept]) -> frozenset[tuple[str, str]]:
-    return frozenset((one.retention_class, category) for category, one in kept.items())
+def _classes_of(
+    kept: Mapping[str, Kept], until: datetime | None
+) -> Mapping[tuple[str, str], datetime | None]:
+    return {(one.retention_class, category): until for category, one in kept.items()}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from typing import Final, Generic, TypeVar
 
 from shared.privacy import stored_plans
@@ -10,6 +11,7 @@ from shared.privacy.all_plans import AllPlans
 from shared.privacy.beginnings import EVER, Beginnings, beginnings_of
 from shared.privacy.errors import NoPlanError
 from shared.privacy.plan import Plan
+from shared.privacy.stored_plans import StoredPlan
 from shared.runtime.database import Connection
 
 T = TypeVar("T")
@@ -73,9 +75,18 @@ async def _read(connection: Connection) -> tuple[Plan, int, Beginnings, AllPlans
         raise NoPlanError("no plan is stored yet; `steward migrate` stores the first one")
     plan = known[-1].read()
     beginnings = beginnings_of(plan, await stored_plans.names(connection))
-    newest_first = {one.digest: one.text for one in reversed(known)}
-    all_plans = AllPlans.of_texts(newest_first.values())
+    all_plans = AllPlans.of_texts(_newest_first(known))
     return plan, known[-1].number, beginnings, all_plans
+
+
+def _newest_first(known: Sequence[StoredPlan]) -> Iterable[tuple[bytes, datetime | None]]:
+    """Each text once, and when another plan came into force after it was for the last time."""
+    texts: dict[str, tuple[bytes, datetime | None]] = {}
+    until = None
+    for one in reversed(known):
+        texts.setdefault(one.digest, (one.text, until))
+        until = one.applied_at
+    return texts.values()
 
 
 class Derived(Generic[T]):

@@ -14,6 +14,7 @@ from shared.privacy.plan.resting import AfterConsent, resting_on
 from tests.conftest import SettingsFactory
 from tests.support.applied import apply
 from tests.support.plans import (
+    BUYERS_APART,
     MARKETING_ON_CONTRACT,
     PLAN,
     TEXT,
@@ -25,7 +26,14 @@ from tests.support.plans import (
 from tests.support.work import NO_KAFKA, at_work
 
 A_DAY = 'anchor = "consent_withdrawal"\nperiod = "P1D"'
-FIRST = AllPlans.of_texts([TEXT.encode()])
+
+
+def of_texts(*texts: str) -> AllPlans:
+    """As if they had been in force, the newest first."""
+    return AllPlans.of_texts((text.encode(), None) for text in texts)
+
+
+FIRST = of_texts(TEXT)
 
 
 def test_of_one_plan_they_are_what_it_says(plan: Plan) -> None:
@@ -40,20 +48,20 @@ def test_of_one_plan_they_are_what_it_says(plan: Plan) -> None:
         "marketing": {"marketing": kept},
     }
     assert resting_on(plan) == FIRST.resting
-    assert ("voucher", "accounting") in FIRST.kept_in
+    assert FIRST.kept_in["voucher", "accounting"] is None
 
 
 def test_of_several_they_are_what_any_of_them_says() -> None:
-    less = AllPlans.of_texts([WITHOUT_DIETS.encode(), WITHOUT_DIETS.encode()])
+    less = of_texts(WITHOUT_DIETS, WITHOUT_DIETS)
     assert less.on_consent == {"networking", "marketing"}
     assert ("registration", "dietary-needs") not in less.grants
     assert ("diet", "diet") not in less.kept_in
-    assert AllPlans.of_texts([WITHOUT_DIETS.encode(), WITHOUT_MARKETING.encode()]) == FIRST
+    assert of_texts(WITHOUT_DIETS, WITHOUT_MARKETING) == FIRST
 
 
 def test_each_category_is_kept_as_the_newest_plan_says_that_had_it() -> None:
     longer = changed(('period = "P14D"', 'period = "P1M"'))
-    of_all = AllPlans.of_texts(text.encode() for text in (WITHOUT_DIETS, longer, TEXT))
+    of_all = of_texts(WITHOUT_DIETS, longer, TEXT)
     assert of_all.kept["diet"] == Kept("diet", "event_end", Period(months=1))
     assert of_all.kept["marketing"] == Kept("marketing", "consent_withdrawal", Period())
     assert of_all.kept.keys() == FIRST.kept.keys()
@@ -65,8 +73,7 @@ def test_what_rested_on_a_consent_is_kept_as_the_newest_plan_says_that_keeps_it(
     longer = changed(
         ("[retention.marketing]", "[retention.newsletter]"), ('"P0D"', '"P1Y"'), text=TEXT
     )
-    plans = [longer, MARKETING_ON_CONTRACT, WITH_INTERESTS, TEXT]
-    of_all = AllPlans.of_texts(text.encode() for text in plans)
+    of_all = of_texts(longer, MARKETING_ON_CONTRACT, WITH_INTERESTS, TEXT)
     assert of_all.resting["marketing"] == {"interests": month, "marketing": year}
 
 
@@ -78,7 +85,7 @@ def test_no_two_plans_together_let_rest_on_a_consent_what_neither_did() -> None:
         ('anchor = "event_end"\nperiod = "P14D"', 'anchor = "consent_withdrawal"\nperiod = "P14D"'),
         ('"explicit_consent"\ncategories = ["diet", ', '"explicit_consent"\ncategories = ['),
     )
-    of_all = AllPlans.of_texts([moved.encode(), TEXT.encode()])
+    of_all = of_texts(moved, TEXT)
     assert set(of_all.resting["marketing"]) == {"marketing", "diet"}
     assert of_all.resting["dietary-needs"] == {}
 
@@ -96,10 +103,27 @@ async def test_of_the_plans_in_their_order_the_one_that_was_put_in_force_last_is
     assert of_all.resting["marketing"] == {"marketing": AfterConsent("marketing", Period())}
 
 
+async def test_what_a_class_had_is_known_until_the_plan_came_into_force_that_took_it_away(
+    service_settings: SettingsFactory, database: str, tmp_path: Path
+) -> None:
+    """Whichever came after that, and though it was given back in between."""
+    for text in (BUYERS_APART, TEXT, BUYERS_APART, f"{BUYERS_APART}\n# The same.\n"):
+        await apply(database, tmp_path, text)
+    settings = service_settings("retention", kafka_bootstrap_servers=NO_KAFKA)
+    async with at_work(settings, "retention") as work:
+        in_force = work.parts.privacy.in_force
+        kept_in = in_force.all_plans.kept_in
+        taken_away = await work.value(
+            "select max(applied_at) from plan where number < $1", in_force.number
+        )
+    assert kept_in["voucher", "accounting"] == taken_away
+    assert kept_in["buyers", "accounting"] is None
+
+
 def test_a_plan_that_this_release_does_not_accept_counts() -> None:
     other = changed(
         ('legal_basis = "consent"\ncategories = ["networking"]', 'legal_basis = "whim"')
-    ).encode()
+    )
     with pytest.raises(PlanError):
-        read_plan(other, PLAN)
-    assert AllPlans.of_texts([other]).on_consent == {"dietary-needs", "marketing"}
+        read_plan(other.encode(), PLAN)
+    assert of_texts(other).on_consent == {"dietary-needs", "marketing"}

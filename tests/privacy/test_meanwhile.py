@@ -5,9 +5,11 @@ they wait for an answer, or for a lock.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
 from typing import TypeAlias
 from uuid import UUID
 
@@ -27,13 +29,16 @@ from shared.runtime.clock import utc_now
 from shared.runtime.settings import ServiceSettings
 from tests.conftest import SettingsFactory
 from tests.privacy.conftest import Connect
+from tests.support.applied import apply
 from tests.support.commands import command
+from tests.support.plans import TEXT, changed
 from tests.support.waiting import until_somebody_waits
 from tests.support.work import NO_KAFKA
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Change = Callable[[], Coroutine[object, object, object]]
 WhileAsked = Callable[[Change, str], None]
+PutInForce = Callable[[str], Coroutine[object, object, object]]
 
 EVENT = EventId(UUID("6f1c9c1e-4a43-4a55-9f5c-0a3f4d1f2b11"))
 OLD, NEW = (f"canary-{name}@example.org" for name in ("old", "new"))
@@ -60,6 +65,13 @@ def while_asked(monkeypatch: pytest.MonkeyPatch) -> WhileAsked:
         monkeypatch.setattr(typer, "prompt", answer)
 
     return arrange
+
+
+@pytest.fixture
+async def put_in_force(database: str, tmp_path: Path) -> AsyncIterator[PutInForce]:
+    """A plan with this text, until the test ends."""
+    yield partial(apply, database, tmp_path)
+    await apply(database, tmp_path, TEXT)
 
 
 async def subject(privacy: Privacy, intake: Connection, address: str) -> SubjectId:
@@ -133,6 +145,27 @@ async def test_what_a_law_has_kept_is_seen_also_where_it_is_on_its_way(
     assert await alive(administrator) == ["accounting"]
 
 
+async def test_what_a_plan_that_came_since_the_question_has_kept_by_law_is_kept(
+    privacy: Privacy,
+    intake: Connection,
+    administrator: Connection,
+    settings: ServiceSettings,
+    while_asked: WhileAsked,
+    put_in_force: PutInForce,
+) -> None:
+    who = await subject(privacy, intake, OLD)
+    await privacy.seal(intake, [contact(who)], at=utc_now())
+    period = 'anchor = "event_end"\nperiod = "P6M"\n'
+    by_law = changed((period, f'{period}law = "Archives Act"\n'))
+    while_asked(lambda: put_in_force(by_law), "1")
+    destroy = ("destroy", "--email", OLD, "--kept-by-law", "keep")
+    done = await command(keys.app, settings, *destroy)
+    assert (done.code, done.err) == (1, f"{destroying.CHANGED}\n")
+    assert await alive(administrator) == ["contact"]
+    again = await command(keys.app, settings, *destroy, "--yes", "--json")
+    assert orjson.loads(again.out)["destroyed"] == {}
+
+
 @pytest.mark.parametrize("options", [(), ("--kept-by-law", "keep")])
 async def test_who_became_the_same_person_since_the_question_is_not_left_behind(
     privacy: Privacy,
@@ -178,8 +211,10 @@ async def test_who_becomes_the_same_person_while_a_key_is_waited_for_is_not_left
         linked = ("link", NEW, "--to", OLD, "--reason", "same-person", "--yes")
         assert (await command(subjects.app, settings, *linked)).code == 0
     done = await waits
-    assert (done.code, done.err) == (1, f"{destroying.CHANGED}\n")
+    assert (done.code, done.err) == (1, f"{destroying.ANNOUNCED}\n")
     assert await alive(administrator) == ["contact", "contact"]
+    late = ToSeal(both[0], "diet", f"event:{EVENT}", {}, at=utc_now() - timedelta(minutes=1))
+    assert await privacy.seal(intake, [late], at=utc_now()) == [None], "as it says"
     assert (await command(keys.app, settings, *destroy)).code == 0
     assert await alive(administrator) == []
 

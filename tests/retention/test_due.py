@@ -10,6 +10,7 @@ from services.finance.domain import FinancialYear
 from services.retention.domain import (
     Books,
     DueKey,
+    Former,
     Kind,
     RetentionClass,
     Scheduled,
@@ -25,6 +26,8 @@ ITEM = UUID(int=3)
 DAY = date(2026, 10, 16)
 SAID = datetime(2026, 10, 15, 12, tzinfo=UTC)
 BOOKS = Books({"voucher": ("accounting",), "ledger": ()}, {})
+NEXT_PLAN = SAID + timedelta(days=1)
+"""When another plan came into force than was when `SAID` was said."""
 
 
 def row(
@@ -100,10 +103,26 @@ def test_of_a_class_that_has_another_name_now_the_keys_go_when_that_lets_them() 
         row("invoice", "voucher", "voucher", date(2023, 1, 1)), anchor_date=date(2016, 12, 31)
     )
     eight_years = RetentionClass("vouchers", "financial_year_calendar_end", Period(years=8))
-    books = Books(
-        {"vouchers": ("accounting",), "voucher": ("accounting",)}, {"voucher": [eight_years]}
-    )
+    former = Former("accounting", NEXT_PLAN, eight_years)
+    books = Books({"vouchers": ("accounting",)}, {"voucher": [former]})
     assert what_is_due([voucher], date(2024, 12, 31), books) == Unsealed([], [])
     due = what_is_due([voucher], date(2025, 1, 1), books, "voucher")
     assert due.keys == [DueKey((WHO, "accounting", "year:2016"), "voucher", None)]
     assert due.rows == [voucher]
+
+
+def test_an_invoice_goes_as_the_plan_in_force_has_it_where_it_was_issued_under_that() -> None:
+    six_years = RetentionClass("voucher", "financial_year_calendar_end", Period(years=6))
+    former = Former("accounting", NEXT_PLAN, six_years)
+    books = Books({"voucher": ("accounting",), "ledger": ()}, {"ledger": [former]})
+    rows = [
+        replace(row("invoice", name, name, due_on), anchor_date=date(2030, 12, 31))
+        for name, due_on in (("voucher", date(2037, 1, 1)), ("ledger", date(2041, 1, 1)))
+    ]
+    assert what_is_due(rows, date(2037, 1, 1), books).keys == [], "the ledger named them too"
+    assert what_is_due(rows, date(2041, 1, 1), books).rows == rows
+    later = [replace(one, as_of=NEXT_PLAN) for one in rows]
+    due = what_is_due(later, date(2037, 1, 1), books, "voucher")
+    assert due.keys == [DueKey((WHO, "accounting", "year:2030"), "voucher", None)]
+    assert due.rows == later[:1]
+    assert what_is_due(later, date(2041, 1, 1), books).rows == later[:1], "the ledger stays listed"

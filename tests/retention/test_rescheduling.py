@@ -12,7 +12,7 @@ import pytest
 
 from services.retention.domain import RetentionClass, Scheduled, due_on
 from services.retention.handlers import Handlers
-from services.retention.rescheduling import Rescheduler, Rules, books_of, rescheduled
+from services.retention.rescheduling import Rescheduler, Rules, books_of, rescheduled, rules_of
 from shared.contract.registration import EventChanged
 from shared.contract.types import EventId, Sealed, SubjectId
 from shared.privacy.in_force import InForce
@@ -72,12 +72,17 @@ def test_what_a_class_has_sealed_is_known_when_it_keeps_its_name_and_loses_the_c
     tmp_path: Path,
 ) -> None:
     first, second = load_plan(PLAN), load_plan(written(tmp_path, BUYERS_APART))
-    both = {("voucher", "accounting"), ("buyers", "accounting")}
+    both = {("voucher", "accounting"): NOON, ("buyers", "accounting"): None}
     books = books_of(second, both)
-    assert list(books.categories["voucher"]) == list(books.categories["buyers"]) == ["accounting"]
-    (kept_now,) = books.kept_now["voucher"]
-    assert (kept_now.name, "buyers" in books.kept_now) == ("buyers", False)
-    assert books_of(first, {("voucher", "accounting")}).kept_now == {}
+    assert [list(books.categories[name]) for name in ("voucher", "buyers")] == [[], ["accounting"]]
+    (former,) = books.former["voucher"]
+    assert (former.category, former.until, former.kept_now) == (
+        "accounting",
+        NOON,
+        rules_of(second).classes["buyers"],
+    )
+    assert set(books.former) == {"voucher"}
+    assert books_of(first, {("voucher", "accounting"): None}).former == {}
 
 
 def test_what_the_plan_says_as_before_stays() -> None:

@@ -288,6 +288,26 @@ async def test_of_a_cancelled_registration_that_was_missed_what_is_kept_is_sched
     }
 
 
+async def test_of_a_cancelled_registration_that_is_told_again_nothing_is_readable_again(
+    work: Work, handlers: Handlers
+) -> None:
+    message = carrying(event_state(), "contact")
+    await work.do(handlers.schedule_registrations, [message])
+    await work.rows("update schedule_item set unreadable_since = now()")
+    told = RegistrationCancelled(
+        registration_id=message.data.registration_id,
+        subject_id=message.data.subject_id,
+        event=message.data.event,
+        cancelled_at=NOON + timedelta(days=1),
+        by="person",
+        categories=("contact", "diet"),
+    )
+    for _ in range(2):
+        await work.do(handlers.schedule_cancelled, [said(told)])
+    rows = await work.rows("select part from schedule_item where unreadable_since is null")
+    assert [row["part"] for row in rows] == ["diet"], "what had been missed"
+
+
 async def test_what_is_due_is_grouped_by_event_and_class(work: Work, handlers: Handlers) -> None:
     event, subject = event_state(), SubjectId(uuid4())
     messages = [

@@ -2,6 +2,8 @@
 
 Whoever registers says yes to `registration`, which tells `consent`, which tells `retention`; who
 answers says it to `consent`. A yes that lies with one of them is unknown to the schedule.
+
+Not waited for is a registration that itself waits for its event to be announced (ADR 103).
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -28,6 +28,10 @@ KEPT = "no key was destroyed"
 NOT_ERASED_YET = "the person is not erased yet, and is once nothing of theirs is kept any more"
 CAME_BACK = "the person came back meanwhile and is not erased: what was said later is kept"
 CHANGED = "meanwhile others are meant, or a law has something kept: run this again; " + KEPT
+ANNOUNCED = (
+    "meanwhile somebody became the same person: run this again; no key was destroyed, but what the"
+    " person said before this and is still on its way adds nothing any more"
+)
 BY_LAW = "a law has these kept: say --kept-by-law keep, or destroy; no key was destroyed"
 
 
@@ -65,7 +69,9 @@ class Done:
 
 
 class _OthersMeantError(Exception):
-    """What is asked for is not what was shown and confirmed: it is rolled back."""
+    """What is asked for is not what was shown and confirmed: it is rolled back. The text says so,
+    and what of it stands.
+    """
 
 
 def run_destroy(asked: Asked, *, yes: bool, as_json: bool) -> int:
@@ -102,8 +108,8 @@ async def _destroy(asked: Asked, alias: Alias | None, *, yes: bool, as_json: boo
         cut_off = utc_now()
         try:
             gone = await _destroy_keys(office, asked, alias, scope, cut_off)
-        except _OthersMeantError:
-            typer.echo(CHANGED, err=True)
+        except _OthersMeantError as error:
+            typer.echo(str(error), err=True)
             return 1
         done = Done(scope, gone, await _kept(office, scope), cut_off)
     _tell(done, as_json=as_json)
@@ -197,13 +203,13 @@ async def _destroy_keys(
         await office.privacy.announce(tx, scope, cut_off)
         # The answer may have taken its time. Only now all keys are seen that were being made.
         if not await _is_meant_still(office, tx.connection, asked, alias, scope):
-            raise _OthersMeantError
+            raise _OthersMeantError(CHANGED)
     async with office.work() as tx:
         gone = await office.privacy.destroy(tx, scope, cut_off)
         # It waited for who uses a key, and somebody may have become the same person until it had
         # all of theirs.
         if not await _is_whole(office, tx.connection, scope.people):
-            raise _OthersMeantError
+            raise _OthersMeantError(ANNOUNCED)
         return gone
 
 
@@ -217,12 +223,17 @@ async def _is_whole(office: Office, connection: Connection, person: Person | Non
 async def _is_meant_still(
     office: Office, connection: Connection, asked: Asked, alias: Alias | None, scope: Scope
 ) -> bool:
-    """Whether the command line means these people, and no law has anything kept unasked about."""
+    """Whether the command line means these people, and a law has nothing else of it kept than what
+    was asked about.
+    """
     people = await _people(office, connection, asked, alias)
     if people is not None and people != [scope.people]:
         return False
-    if asked.kept_by_law is not None:
+    if asked.kept_by_law == "destroy":
         return True
+    if asked.kept_by_law == "keep":
+        whole = replace(scope, categories=None, but_for_law=False)
+        return await office.privacy.but_for_kept_by_law(connection, whole) == scope
     return not await office.privacy.count_kept_by_law(connection, scope)
 
 

@@ -90,11 +90,16 @@ async def _destroy(asked: AskedDue, *, yes: bool, as_json: bool) -> int:
         async with open_office() as office, open_hearers(office) as hearers:
             _check(office, asked)
             await see_all_heard(hearers)
-            if not yes and not confirmed(await _count(office, asked)):
+            alive = {} if yes else await _count(office, asked)
+            # Where none is, nobody is asked: the rows of keys that went before are marked.
+            if sum(alive.values()) and not confirmed(alive):
                 typer.echo(KEPT, err=True)
                 return 1
             async for people in _parts(office, asked):
                 gone.update(await _destroy_part(office, hearers, asked, people))
+            if asked.retention_class is None:
+                async with office.work() as tx:
+                    await store.go_over(tx.connection, asked.on)
     _tell(asked, gone, as_json=as_json)
     return 0
 
@@ -108,7 +113,7 @@ def telling_how_far(gone: Mapping[str, int]) -> Iterator[None]:
         raise NotNowError(f"{error}; {_so_far(gone) or KEPT}") from None
     except BaseException:
         if told := _so_far(gone):
-            typer.echo(told, err=True)
+            typer.echo(f"at least {told}", err=True)
         raise
 
 
@@ -127,9 +132,10 @@ def _check(office: Office, asked: AskedDue) -> None:
             param_hint="--on",
         )
     # Also such as only an earlier plan had: what was kept in them is listed by that name.
-    classes = _books(office).categories
+    books = _books(office)
+    classes = books.categories.keys() | books.former.keys()
     if asked.retention_class is not None and asked.retention_class not in classes:
-        names = ", ".join(classes)
+        names = ", ".join(sorted(classes))
         raise typer.BadParameter(f"plans have these classes: {names}", param_hint="--class")
 
 
@@ -179,18 +185,20 @@ async def _destroy_part(
 
     async def destroy(tx: Transaction) -> Mapping[str, int]:
         before = _due(office, asked, await _readable(office, tx, people)).keys
-        going = [key for key in before if key.name in closed]
-        gone = await office.privacy.destroy_due(tx, going, asked.on)
+        going = {key.name: key for key in before if key.name in closed}
+        gone = await office.privacy.destroy_due(tx, going.values(), asked.on)
         # That has waited for whoever used these keys: what is committed by now has to count.
         rows = await _readable(office, tx, people)
         still = {key.name for key in _due(office, asked, rows).keys}
-        if not still.issuperset(key.name for key in going):
+        if not still >= going.keys():
             raise InTheWayError(IN_USE)
-        unreadable = _due(office, asked, rows, gone.staying | (still - closed)).rows
+        # What is due by now and was not a moment ago, or is not closed, is left for the next time.
+        unreadable = _due(office, asked, rows, gone.staying | (still - going.keys())).rows
         await store.mark_unreadable(tx.connection, unreadable, tx.now)
         return gone.keys
 
-    return await _in_turn(office, destroy)
+    # Where a connection is lost nobody knows whether that is done: again, it would count nothing.
+    return await _in_turn(office, destroy, again=_gave_way)
 
 
 async def _readable(
@@ -215,9 +223,18 @@ def _books(office: Office) -> Books:
     return books_of(in_force.plan, in_force.all_plans.kept_in)
 
 
-async def _in_turn(office: Office, work: Callable[[Transaction], Awaitable[Result]]) -> Result:
-    """Work in a transaction that waits for nobody long, and again where somebody was in its way.
-    Raises NotNowError where somebody still is at the last try, and what else fails.
+def _gave_way(error: BaseException) -> bool:
+    return isinstance(error, GAVE_WAY)
+
+
+async def _in_turn(
+    office: Office,
+    work: Callable[[Transaction], Awaitable[Result]],
+    again: Callable[[BaseException], bool] = is_transient,
+) -> Result:
+    """Work in a transaction that waits for nobody long, and again where somebody was in its way or
+    it fails in a way that is worth it. Raises NotNowError where somebody still is at the last try,
+    and what else fails.
     """
     pauses = iter(PAUSES_S)
     while True:
@@ -227,9 +244,9 @@ async def _in_turn(office: Office, work: Callable[[Transaction], Awaitable[Resul
                 return await work(tx)
         except Exception as error:
             pause = next(pauses, None)
-            if pause is None and isinstance(error, GAVE_WAY):
+            if pause is None and _gave_way(error):
                 raise InTheWayError(IN_USE) from None
-            if pause is None or not (isinstance(error, InTheWayError) or is_transient(error)):
+            if pause is None or not (isinstance(error, InTheWayError) or again(error)):
                 raise
         await asyncio.sleep(pause)
 
