@@ -21,6 +21,13 @@ BALANCED = Reckoning(
     parked=1,
     waiting=1,
 )
+PASSED_OVER = {
+    "received": {**BALANCED.received, "inbound.contacts": 4},
+    "outcomes": {
+        **BALANCED.outcomes,
+        "inbound.contacts": {**BALANCED.outcomes["inbound.contacts"], "ignored": 1},
+    },
+}
 LIST = Handover("E-1", "caterer", "d-1", people=3)
 LOGGED = Handed("d-1", "caterer", "dietary-needs", entries=3, people=3, refused=0)
 
@@ -38,6 +45,7 @@ def test_numbers_that_add_up_leave_nothing_to_say() -> None:
         ),
         ({"declined": {}}, "refused: the services counted 2, there are 0"),
         ({"faults": {"json_broken": 3}}, "dead_letter: the services counted 2, there are 3"),
+        (PASSED_OVER, "inbound.contacts: 1 ignored, and nothing from upstream may be"),
         ({"parked": 0}, "parked: the services counted 1, there are 0"),
         ({"waiting": 2}, "waiting: the services counted 1, there are 2"),
     ],
