@@ -18,9 +18,6 @@ up: .venv/runtime ## start the whole system and stay; Ctrl-C stops it
 TEST_PROCESSES ?= $(if $(DATABASE_URL),0,2)
 PYTEST := $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder
 
-# Where Kafka and PostgreSQL are used by themselves.
-INTEGRATION := $(addprefix tests/,runtime messaging privacy registration audit consent finance retention)
-
 test: check ## every check: style, types, imports, tests
 	$(PYTEST) -m "not bench and not browser" $(PYTEST_ARGS)
 
@@ -30,8 +27,8 @@ check: .venv/checks
 	$(BIN)/mypy --num-workers 2
 	$(BIN)/lint-imports
 
-test-containers: .venv/checks ## the integration tests against containers; needs an engine
-	$(PYTEST) --containers -m "not system and not browser" $(INTEGRATION) $(PYTEST_ARGS)
+test-containers: .venv/checks ## the tests that use Kafka or PostgreSQL, against containers; needs an engine
+	$(PYTEST) --containers -m "not bench and not browser and not system" $(PYTEST_ARGS)
 
 test-browser: .venv/checks ## the web console in Chromium, with an accessibility checker
 	$(BIN)/python -m pytest -m browser tests/audit/console $(PYTEST_ARGS)

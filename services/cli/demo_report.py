@@ -17,7 +17,7 @@ _MEANINGS = {
     "duplicate": "sent twice, handled once",
     "dead_letter": "could not be handled; kept, sealed, for an operator",
     "parked": "behind a dead letter of the same key, in order",
-    "ignored": "known, and not this service's concern",
+    "ignored": "passed over, which nothing from upstream may be",
     "discarded": "given up by an operator",
 }
 

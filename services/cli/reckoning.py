@@ -79,6 +79,12 @@ class Reckoning:
             for topic, came in self.received.items()
             if came != (counted := sum(self.outcomes.get(topic, {}).values()))
         ]
+        # A fact may be none of a service's concern; what upstream sends is for who takes it.
+        found += [
+            f"{topic}: {ignored} ignored, and nothing from upstream may be"
+            for topic, outcomes in self.outcomes.items()
+            if (ignored := outcomes.get("ignored", 0))
+        ]
         standing = {
             "refused": sum(self.declined.values()),
             "waiting": self.waiting,

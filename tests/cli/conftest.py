@@ -27,7 +27,9 @@ GIVEN_STAY = [
 class Steward(Protocol):
     """`steward("status", "--json")` runs the command to its end."""
 
-    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]: ...
+    def __call__(
+        self, *arguments: str, within_s: float = 100
+    ) -> subprocess.CompletedProcess[str]: ...
 
 
 @pytest.fixture
@@ -55,7 +57,7 @@ def steward(home: Path) -> Steward:
     if "STEWARD_CACHE" in os.environ:
         environ["STEWARD_CACHE"] = os.environ["STEWARD_CACHE"]
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, within_s: float = 100) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "services.cli", *arguments],
             env={**environ, "STEWARD_HOME": str(home), "COLUMNS": "200", "NO_COLOR": "1"},
@@ -63,7 +65,7 @@ def steward(home: Path) -> Steward:
             capture_output=True,
             text=True,
             check=False,
-            timeout=100,
+            timeout=within_s,
         )
 
     return run

@@ -1,4 +1,6 @@
-"""`steward migrate` gives nobody a new password unless the secrets are those of the database."""
+"""`steward migrate` gives nobody a new password unless the secrets are those of the database, and
+lets nothing start by a plan that contradicts itself.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +13,18 @@ import pytest
 from pydantic import SecretStr
 
 from services.cli.failures import sentence
-from services.cli.migration import refuse_other_secrets
+from services.cli.migration import migrate_database, refuse_other_secrets
 from services.cli.root import app
 from services.registration.app import NAME
 from shared.assembly import open_parts
-from shared.privacy.errors import WrongKeyError
+from shared.privacy.errors import NoPlanError, WrongKeyError
+from shared.privacy.plan import PlanError
 from shared.runtime.migrate import MigrationError
 from shared.runtime.secrets import SecretsFolder
 from shared.runtime.settings import ServiceSettings
 from tests.conftest import SettingsFactory
 from tests.support.commands import command
+from tests.support.plans import PLAN, without, written
 from tests.support.work import NO_KAFKA
 
 
@@ -121,3 +125,22 @@ async def test_who_is_no_administrator_is_told_that(
     )
     with pytest.raises(MigrationError, match="who is no superuser"):
         await command(app, settings, "migrate")
+
+
+async def test_a_plan_that_contradicts_itself_stops_the_first_start_and_is_not_read_later(
+    empty_database: str,
+    secrets_folder: SecretsFolder,
+    service_settings: SettingsFactory,
+    tmp_path: Path,
+) -> None:
+    contradicts = written(tmp_path, without("[retention.diet]"))
+    settings = service_settings(NAME, database_url=empty_database, kafka_bootstrap_servers=NO_KAFKA)
+    with pytest.raises(PlanError, match="diet"):
+        await migrate_database(empty_database, secrets_folder, contradicts)
+    with pytest.raises(NoPlanError):
+        async with open_parts(settings, service=NAME):
+            raise AssertionError("it starts without a plan")
+    await migrate_database(empty_database, secrets_folder, PLAN)
+    await migrate_database(empty_database, secrets_folder, contradicts)
+    async with open_parts(settings, service=NAME):
+        pass

@@ -14,9 +14,11 @@ from shared.contract.topics import TOPICS
 from shared.local.errors import NotReadyError
 from shared.local.kafka import LocalKafka
 from shared.local.process import Process
+from shared.privacy.plan import PlanError
 from shared.runtime.secrets import SecretsFolder
 from shared.runtime.settings import SettingsError
 from tests.conftest import ROOT
+from tests.support.plans import without, written
 
 
 @pytest.fixture
@@ -73,6 +75,17 @@ async def test_how_to_connect_and_where_go_together(
     with pytest.raises(SettingsError, match=wanted):
         async with running_system(replace(options, environ=environ)):
             raise AssertionError("nothing starts")
+
+
+async def test_nothing_starts_by_a_plan_that_contradicts_itself(
+    tmp_path: Path, secrets_folder: SecretsFolder, kafka: str, empty_database: str
+) -> None:
+    options = given(tmp_path, secrets_folder, kafka, empty_database)
+    plan = written(tmp_path, without("[retention.diet]"))
+    with pytest.raises(PlanError, match="diet"):
+        async with running_system(replace(options, plan=plan, services=("registration",))):
+            raise AssertionError("it started")
+    assert not (tmp_path / "logs" / "registration.log").exists()
 
 
 async def test_what_services_are_told_of_the_database_has_no_password(

@@ -177,6 +177,20 @@ def test_what_is_just_small_enough_is_taken_by_kafka(
     assert len(sent_since(kafka, ends, 1)[0].value) == small
 
 
+@pytest.mark.parametrize("somebody_looks", [True, False])
+def test_where_somebody_looks_a_bar_shows_how_much_is_sent(
+    kafka: str, ends: dict[TopicPartition, int], tmp_path: Path, somebody_looks: bool
+) -> None:
+    file = tmp_path / "lines.jsonl"
+    file.write_bytes(event() + b"\n")
+    terminal = {"TTY_COMPATIBLE": "1" if somebody_looks else "0", "COLUMNS": "100"}
+    result = run(file, "--bootstrap-servers", kafka, env=terminal)
+    size = file.stat().st_size
+    assert (f"{size}/{size} bytes" in result.stderr) is somebody_looks
+    assert ("sending" in result.stderr) is somebody_looks
+    assert "sending" not in result.stdout
+
+
 def test_standard_input_is_read_too(kafka: str, ends: dict[TopicPartition, int]) -> None:
     result = run("-", "--bootstrap-servers", kafka, piped=event() + b"\n")
     assert result.exit_code == 0

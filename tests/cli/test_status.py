@@ -17,7 +17,7 @@ import psutil
 import pytest
 from rich.console import Console
 
-from services.cli import figures
+from services.cli import figures, status
 from services.cli.figures import Figures, Sample, Span, figures_of, quantile, read_sample
 from services.cli.looking import Look, ServiceRow, document, look, service_rows, targets
 from services.cli.status_table import short_number, short_time, status_table
@@ -29,6 +29,8 @@ from tests.support.commands import hear_interrupts
 from tests.support.metrics import exposed_names
 
 INFINITE = math.inf
+TO_THE_TOP = "\x1b[H"
+"""Of the screen (ECMA-48, CUP)."""
 
 
 def sample(at: float, batches: dict[float, float] | None = None, **values: float) -> Sample:
@@ -200,6 +202,29 @@ def test_targets_of_nothing_are_an_error(steward: Steward) -> None:
     done = steward("status", "--targets")
     assert (done.returncode, done.stdout) == (1, "")
     assert "nothing is running" in done.stderr
+
+
+def test_watching_on_a_terminal_draws_what_is_new_in_place_of_what_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    state = State(1, 0.0, "marker", "running", (entry("registration", 8701),))
+    looks = iter([Look(state, {"registration": None}, {}), None])
+
+    async def next_look(_: Path) -> Look | None:
+        try:
+            return next(looks)
+        except StopIteration:
+            raise KeyboardInterrupt from None
+
+    screen = io.StringIO()
+    monkeypatch.setattr(status, "look", next_look)
+    monkeypatch.setattr(status, "WATCH_EVERY_S", 0)
+    monkeypatch.setattr(status, "_console", Console(file=screen, force_terminal=True, width=100))
+    assert status.watch(as_json=False) == 0
+    *_, first, second = screen.getvalue().split(TO_THE_TOP)
+    assert "registration" in first
+    assert "nothing is running" in second
+    assert "registration" not in second
 
 
 async def test_watching_goes_on_until_it_is_interrupted(home: Path) -> None:

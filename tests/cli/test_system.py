@@ -56,6 +56,15 @@ def givers_of_way(found: dict[str, Any]) -> set[str]:
     return givers
 
 
+def addresses(found: dict[str, Any]) -> set[tuple[str, ...]]:
+    """Each process as `up` prints it: its name, its process and where it listens."""
+    ports = [(one, next(iter(one["ports"].items()))) for one in found["processes"]]
+    return {
+        (one["name"], str(one["pid"]), f"{'http://' if kind == 'http' else ''}127.0.0.1:{port}")
+        for one, (kind, port) in ports
+    }
+
+
 @pytest.mark.usefixtures("stopped_after")
 def test_up_stays_shows_itself_survives_kill_9_and_goes_down(steward: Steward, home: Path) -> None:
     first = steward("up", "--detach", "--replicas", "audit=2")
@@ -64,6 +73,10 @@ def test_up_stays_shows_itself_survives_kill_9_and_goes_down(steward: Steward, h
     assert {p["name"] for p in found["processes"]} >= {"kafka", "postgres", "registration", "audit"}
     assert [p["name"] for p in found["processes"] if not p["ready"]] == []
     assert "password" not in json.dumps(found)
+    printed = (home / "logs" / "up.log").read_text("utf-8")
+    assert addresses(found) <= {tuple(line.split()) for line in printed.splitlines()}
+    folders = f"logs: {home / 'logs'} secrets: {home / 'secrets'}"
+    assert folders in " ".join(printed.split())
     told = {service["name"]: service for service in found["services"]}
     assert {name: (one["replicas"], one["ready"]) for name, one in told.items()} == {
         name: (2, 2) if name in {"audit", "consent"} else (1, 1) for name in SERVICES

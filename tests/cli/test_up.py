@@ -62,7 +62,7 @@ def full_disk() -> int:
         ),
     ],
 )
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
 def test_a_signal_stops_it_though_nothing_can_be_said_any_more(
     tmp_path: Path, output: Callable[[], int], number: signal.Signals
 ) -> None:

@@ -8,6 +8,8 @@ import asyncpg
 import pytest
 
 from services.consent.handlers import Handlers
+from services.consent.subscribers import subscriptions
+from shared.messaging.service import Service
 from tests.conftest import SettingsFactory
 from tests.support.work import NO_KAFKA, Work, at_work
 
@@ -22,6 +24,11 @@ async def work(service_settings: SettingsFactory) -> AsyncIterator[Work]:
 @pytest.fixture
 def handlers(work: Work) -> Handlers:
     return Handlers(work.parts.privacy)
+
+
+@pytest.fixture
+def service(work: Work) -> Service:
+    return work.parts.service(work.settings, subscriptions(work.parts.privacy))
 
 
 @pytest.fixture

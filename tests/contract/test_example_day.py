@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,9 @@ from typer.testing import CliRunner
 
 from examples import bad
 from examples.command import app
-from examples.day import Day
+from examples.day import OPENS, Day
 from examples.lines import Line
+from examples.offers import moment
 from services.cli.inbound_lines import read_line
 from shared.contract.codec import decode
 from shared.contract.inbound import EventAnnounced, RegistrationSubmitted
@@ -137,6 +140,12 @@ def test_expected_numbers_add_up() -> None:
     assert totals["dead_letter"] == sum(expected["dead_letters"].values())
     assert expected["events"]["EV-2026-102"]["waitlisted"] > 0
     assert expected["refused"]["event_full"] > 0
+
+
+def test_a_day_of_a_million_is_made_line_by_line() -> None:
+    day = Day(1_000_000, seed=1)
+    assert sum(1 for _ in islice(day.lines(), 1_000)) == 1_000
+    assert day.time() < moment(day.on, OPENS) + timedelta(minutes=1)
 
 
 @pytest.mark.parametrize("option", [["--registrations", "0"], ["--on", "tomorrow"]])

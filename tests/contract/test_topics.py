@@ -26,8 +26,23 @@ def test_clear_text_is_kept_for_days_and_the_audit_log_for_ever() -> None:
         assert int(spec.settings["retention.ms"]) == kept
 
 
-def test_the_audit_log_has_one_order() -> None:
-    assert topic("audit").partitions == 1
+def test_the_log_has_one_order_and_everything_else_is_for_eight_processes() -> None:
+    for spec in TOPICS:
+        assert spec.partitions == (1 if spec.owner == "audit" else 8), spec.name
+
+
+def test_what_is_to_be_gone_is_in_a_segment_that_is_closed_soon() -> None:
+    """Only a closed one is deleted: clear text within ten minutes of its time."""
+    minute, day = 60_000, 86_400_000
+    for spec in TOPICS:
+        closed = 7 * day if spec.owner == "audit" else 10 * minute if spec.inbound else day
+        assert int(spec.settings["segment.ms"]) == closed, spec.name
+
+
+def test_what_upstream_compresses_the_broker_opens() -> None:
+    for spec in TOPICS:
+        compressed = "uncompressed" if spec.inbound else None
+        assert spec.settings.get("compression.type") == compressed, spec.name
 
 
 def test_a_topic_that_is_not_registered_has_no_settings() -> None:

@@ -1,4 +1,6 @@
-"""The containers: which settings reach them, what commands find in them, what bounds their logs."""
+"""The containers: which settings reach them, what commands find in them, as whom they run, in which
+order they start, what bounds their logs.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +20,20 @@ from shared.runtime.settings import SettingsBase, TopicSettings, variable_of
 ROOT: Final = Path(__file__).parents[2]
 COMPOSE: Final = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
 CONTAINERS: Final = COMPOSE["services"]
+DOCKERFILE: Final = (ROOT / "Dockerfile").read_text("utf-8")
 PAGE: Final = (ROOT / "docs" / "operations.md").read_text("utf-8")
 
 COMMANDS: Final = ("administrator", "console")
 """Containers of commands, which `up` does not start."""
 WITH_SETTINGS: Final = (*(one.name for one in PROCESSES), "migrate", *COMMANDS)
+
+OURS: Final = "steward"
+"""The image of all that is ours."""
+
+ENDED_WELL: Final = {"condition": "service_completed_successfully"}
+SERVERS_HEALTHY: Final = {
+    server: {"condition": "service_healthy"} for server in ("kafka", "postgres")
+}
 
 FIXED: Final = {
     "the servers are those of the same file, on its network": {
@@ -66,8 +77,7 @@ def known() -> set[str]:
 
 
 def set_by_the_image() -> set[str]:
-    dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
-    return set(re.findall(r"^\s+(STEWARD_\w+)=", dockerfile, re.MULTILINE))
+    return set(re.findall(r"^\s+(STEWARD_\w+)=", DOCKERFILE, re.MULTILINE))
 
 
 def volumes(container: str) -> dict[str, bool]:
@@ -116,9 +126,43 @@ def test_the_administrator_of_containers_has_all_that_a_command_may_need() -> No
 @pytest.mark.parametrize("name", ["migrate", "administrator"])
 def test_what_reads_the_file_of_the_plan_reads_the_one_beside_the_compose_file(name: str) -> None:
     """The first one that `migrate` finds comes into force: an image may be older than that."""
-    dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
-    (place,) = re.findall(r"^\s+STEWARD_PLAN=(\S+)", dockerfile, re.MULTILINE)
+    (place,) = re.findall(r"^\s+STEWARD_PLAN=(\S+)", DOCKERFILE, re.MULTILINE)
     assert f"./plan.toml:{place}:ro" in CONTAINERS[name]["volumes"]
+
+
+def test_the_image_runs_as_nobody_special_and_has_what_the_lock_of_running_pins() -> None:
+    assert re.findall(r"^USER (.+)$", DOCKERFILE.split("\nFROM ")[-1], re.MULTILINE) == ["steward"]
+    assert "useradd --system --uid 10001 " in DOCKERFILE
+    steps = [" ".join(step.split()) for step in DOCKERFILE.replace("\\\n", " ").splitlines()]
+    packages, ourselves = (step for step in steps if " pip install " in step)
+    assert packages.endswith(" --require-hashes --requirement requirements.lock")
+    assert ourselves.endswith(" --no-deps --no-build-isolation .")
+
+
+@pytest.mark.parametrize("name", [name for name, one in CONTAINERS.items() if one["image"] == OURS])
+def test_no_container_of_ours_can_do_more_than_it_needs(name: str) -> None:
+    container = CONTAINERS[name]
+    assert "user" not in container
+    assert not container.get("privileged")
+    assert container["read_only"] is True
+    assert container["cap_drop"] == ["ALL"]
+    assert "cap_add" not in container
+    assert container["security_opt"] == ["no-new-privileges:true"]
+
+
+@pytest.mark.parametrize("name", [one.name for one in PROCESSES])
+def test_a_service_starts_when_all_that_it_needs_is_there_and_says_whether_it_is_ready(
+    name: str,
+) -> None:
+    assert CONTAINERS[name]["depends_on"] == {**SERVERS_HEALTHY, "migrate": ENDED_WELL}
+    assert CONTAINERS[name]["healthcheck"]["test"][-2:] == ["shared.runtime.probe", "readyz"]
+
+
+def test_servers_are_made_before_they_are_migrated_and_say_whether_they_are_ready() -> None:
+    assert CONTAINERS["postgres"]["depends_on"] == {"init": ENDED_WELL}
+    assert CONTAINERS["migrate"]["depends_on"] == SERVERS_HEALTHY
+    assert "/dev/tcp/127.0.0.1/9092" in CONTAINERS["kafka"]["healthcheck"]["test"][-1]
+    assert CONTAINERS["postgres"]["healthcheck"]["test"][1] == "pg_isready"
 
 
 def test_containers_of_commands_run_only_when_they_are_called() -> None:

@@ -94,6 +94,13 @@ async def test_processes_start_in_order_and_stop_in_reverse(tmp_path: Path) -> N
     assert diary == ["first begins", "second begins", "second ends", "first ends"]
 
 
+async def test_what_a_terminal_interrupts_is_the_supervisor_alone(tmp_path: Path) -> None:
+    """Ctrl-C goes to a whole session: processes end when it is their turn."""
+    async with supervisor_of(tmp_path) as supervisor:
+        await supervisor.start(living(tmp_path, "it"))
+        assert os.getsid(supervisor.pid("it")) != os.getsid(0)
+
+
 async def test_a_killed_process_is_started_again(tmp_path: Path) -> None:
     said: list[str] = []
     async with supervisor_of(tmp_path, said) as supervisor:

@@ -23,8 +23,6 @@ from shared.contract.codec import decode
 from shared.contract.message import Message
 from shared.contract.registry import MessageData
 from shared.contract.types import Sealed, SubjectId
-from shared.messaging import store
-from shared.messaging.planning import Batch, Digests, sort_out
 from shared.messaging.processing import Processor, Tools
 from shared.messaging.service import Service
 from shared.messaging.unit_of_work import Speaker, Transaction, topics_said_by, unit_of_work
@@ -38,6 +36,7 @@ from shared.runtime.ids import new_id
 from shared.runtime.secrets import SecretsFolder
 from tests.conftest import SettingsFactory
 from tests.support.records import MadeRecord, binary
+from tests.support.taking import take
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
@@ -139,15 +138,7 @@ class Front:
 
     async def take(self, *records: MadeRecord) -> None:
         """One batch, in this order."""
-        placed = [
-            replace(record, offset=self.offset + index) for index, record in enumerate(records)
-        ]
-        known = {one.topic: one for one in self.service.subscriptions}
-        taken = sort_out([decode(record) for record in placed], known, Digests(b"x" * 32))
-        begins = {("inbound.registrations", 0): self.offset}
-        async with self.pool.acquire() as connection:
-            await store.begin_positions(connection, begins)
-        await self.processor.process(Batch(taken, begins), lambda batch: None)
+        await take(self.service, self.processor, records, offset=self.offset)
         self.offset += len(records)
 
     async def work(self, work: Callable[[Desk, Transaction], Awaitable[int]]) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from services.cli import environment
 
 if TYPE_CHECKING:
     from shared.privacy.plan import Plan, PlanError
@@ -21,7 +22,7 @@ PlanFile = Annotated[
 
 def plan_path(file: Path | None) -> Path:
     """The file that was named, else the plan that services run by."""
-    return file or Path(os.environ.get("STEWARD_PLAN") or "plan.toml")
+    return file or environment.plan_path()
 
 
 def usable_plan(path: Path) -> Plan:
