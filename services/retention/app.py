@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
-from services.retention.handlers import Periodic
-from services.retention.rescheduling import Rescheduler
+from services.retention.handlers.periodic import Periodic
+from services.retention.handlers.rescheduling import Rescheduler
 from services.retention.settings import Settings
 from services.retention.subscribers import subscriptions
 from shared.assembly import open_parts

@@ -16,11 +16,11 @@ import yaml
 
 from services.audit.handlers import witnesses
 from services.cli.processes import PROCESSES
-from services.retention import handlers
+from services.retention.handlers import periodic
 from tests.conftest import ROOT
 from tests.support.metrics import exposed_names
 
-OWN_METRICS = (witnesses, handlers)
+OWN_METRICS = (witnesses, periodic)
 """Modules of services that have metrics of their own: loaded, they are among those exposed."""
 
 PROMETHEUS = ROOT / "deploy" / "prometheus"

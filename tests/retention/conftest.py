@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.retention.handlers import Handlers
-from services.retention.rescheduling import Rescheduler
+from services.retention.handlers.rescheduling import Rescheduler
 from tests.conftest import SettingsFactory
 from tests.support.facts import NOON
 from tests.support.work import NO_KAFKA, Work, at_work

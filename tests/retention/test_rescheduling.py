@@ -12,7 +12,13 @@ import pytest
 
 from services.retention.domain import RetentionClass, Scheduled, due_on
 from services.retention.handlers import Handlers
-from services.retention.rescheduling import Rescheduler, Rules, books_of, rescheduled, rules_of
+from services.retention.handlers.rescheduling import (
+    Rescheduler,
+    Rules,
+    books_of,
+    rescheduled,
+    rules_of,
+)
 from shared.contract.registration import EventChanged
 from shared.contract.types import EventId, Sealed, SubjectId
 from shared.privacy.in_force import InForce

@@ -8,7 +8,8 @@ import asyncpg
 from prometheus_client import REGISTRY
 
 from services.retention import store
-from services.retention.handlers import Handlers, Periodic
+from services.retention.handlers import Handlers
+from services.retention.handlers.periodic import Periodic
 from shared.contract.types import Sealed
 from shared.privacy.office import PrivacyOffice
 from shared.runtime.settings import ServiceSettings

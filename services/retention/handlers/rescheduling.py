@@ -10,7 +10,7 @@ from uuid import UUID
 
 from services.retention import store
 from services.retention.domain import Books, Former, RetentionClass, Scheduled, due_on, longest
-from services.retention.handlers import EVENT_END, classes_of
+from services.retention.handlers.scheduling import EVENT_END, classes_of
 from shared.messaging.unit_of_work import Transaction
 from shared.privacy.in_force import Derived, InForce
 from shared.privacy.plan import Plan

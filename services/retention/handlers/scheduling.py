@@ -1,13 +1,11 @@
-"""What the retention service does: it knows of everything that is kept when it must go."""
+"""Schedules what facts tell that is kept."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
-
-from prometheus_client import Gauge
 
 from services.retention import store
 from services.retention.domain import (
@@ -40,7 +38,6 @@ from shared.contract.registration import (
 from shared.contract.types import EventId
 from shared.messaging.unit_of_work import Transaction
 from shared.privacy.in_force import Derived, InForce
-from shared.privacy.office import PrivacyOffice
 from shared.privacy.plan import Plan
 from shared.privacy.plan.resting import CONSENT_WITHDRAWAL, Resting, resting_on
 from shared.privacy.stored_plans import newest_on_consent
@@ -51,16 +48,10 @@ Participation = (
 )
 ConsentFact = ConsentGiven | ConsentRefused | ConsentWithdrawn | ConsentExpired
 
-MOST_ATTEMPTS: Final = 500
 EVENT_END: Final = "event_end"
 FINANCIAL_YEARS: Final = frozenset({"financial_year_end", "financial_year_calendar_end"})
 LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """Before anybody said anything."""
-
-DUE_OLDEST_SECONDS: Final = Gauge(
-    "steward_due_oldest_seconds",
-    "For how long something has been due that no run of `steward keys destroy-due` has gone over.",
-)
 
 
 class Handlers:
@@ -234,32 +225,6 @@ def _consented(resting: Resting, purpose: str, start: date | None) -> Iterator[T
         one = RetentionClass(kept.retention_class, CONSENT_WITHDRAWAL, kept.period)
         # One consent ends without the other, where two purposes use one category.
         yield term("consent", f"{purpose}/{category}", None, one, start)
-
-
-class Periodic:
-    """What time brings: work in parts, each of which says how much it did."""
-
-    def __init__(self, office: PrivacyOffice) -> None:
-        self._office = office
-
-    async def report_attempts(self, tx: Transaction) -> int:
-        """Say to the log which services asked for what the plan does not grant them."""
-        return await self._office.report_attempts(tx, MOST_ATTEMPTS)
-
-    async def retire_aliases(self, tx: Transaction) -> int:
-        """Nothing but the log leads from an address to people who were erased long enough ago."""
-        return await self._office.retire(tx.connection, tx.now)
-
-    async def forget_aliases(self, tx: Transaction) -> int:
-        """Nothing leads from an address to people whose accountability periods are over."""
-        return await self._office.forget(tx)
-
-    async def tell_due(self, tx: Transaction) -> int:
-        """Bring the figure up to date that tells for how long something is due."""
-        since = await store.due_since(tx.connection, tx.now.astimezone(UTC).date())
-        begun = tx.now if since is None else datetime.combine(since, time(), UTC)
-        DUE_OLDEST_SECONDS.set((tx.now - begun).total_seconds())
-        return 0
 
 
 def _events(messages: Sequence[Message[Any]]) -> Collection[EventState]:
