@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from shared.local.errors import LocalError
-from shared.local.postgres import ROOTS_DATA, ROOTS_PREFIX, VERSION_FILE
+from shared.local.postgres_folder import VERSION_FILE, made_outside
 from shared.local.removal import remove_all_in, remove_emptied
 
 
@@ -61,6 +61,4 @@ def _linked(data: Path) -> tuple[Path, Path]:
     made here, else itself.
     """
     cluster = Path(os.path.realpath(data))
-    around = cluster.parent
-    ours = around.parent == ROOTS_DATA.resolve() and around.name.startswith(ROOTS_PREFIX)
-    return cluster, around if ours else cluster
+    return cluster, made_outside(data) or cluster

@@ -243,6 +243,31 @@ def test_of_a_cluster_that_was_moved_nothing_goes_but_itself(tmp_path: Path) -> 
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.parametrize("linked", ["postgres/data", "postgres"])
+@pytest.mark.parametrize("mounted", ["above", "itself"])
+def test_while_the_disk_with_its_data_is_away_postgres_makes_none_anew(
+    folder: Path, linked: str, mounted: str
+) -> None:
+    """`mounted`: the folder that is empty while the disk is away, seen from the link."""
+    place, link = folder / "disk" / "moved", folder / linked
+    (place if mounted == "itself" else place.parent).mkdir(parents=True)
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(place)
+    (folder / "password").touch()
+    before = set(folder.rglob("*"))
+    postgres = LocalPostgres(folder / "postgres", password_file=folder / "password")
+    with pytest.raises(LocalError, match=r"postgres/data leads to .*, where no database is: mount"):
+        asyncio.run(postgres.prepare())
+    assert set(folder.rglob("*")) == before
+
+
+async def test_where_no_database_was_yet_it_is_made_where_a_link_leads(folder: Path) -> None:
+    (folder / "postgres").mkdir()
+    (folder / "postgres" / "data").symlink_to(folder / "disk" / "pgdata")
+    await LocalPostgres(folder / "postgres").prepare()
+    assert (folder / "disk" / "pgdata" / "PG_VERSION").exists()
+
+
 @pytest.fixture
 def moved(tmp_path: Path) -> Path:
     """A cluster on another disk, where `data` links to."""
