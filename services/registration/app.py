@@ -13,7 +13,7 @@ from services.registration.handlers import periodic
 from services.registration.handlers.by_hand import ByHand
 from services.registration.handlers.delivering import deliveries_of
 from services.registration.handlers.desk import SERVICE, Desk
-from services.registration.handlers.expiring import Expiry, heard
+from services.registration.handlers.expiring import Expiry, ends_of_what_announces
 from services.registration.settings import Settings
 from services.registration.subscribers import subscriptions
 from shared.assembly import open_parts
@@ -48,7 +48,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             )
             for name, work in _WORK.items()
         }
-        expiry = Expiry(parts.work, partial(heard, parts.pool, settings.cluster))
+        expiry = Expiry(parts.work, partial(ends_of_what_announces, parts.pool, settings.cluster))
         loops["expire-waiting"] = partial(expiry.run, settings.periodic_interval_s)
         deliveries = deliveries_of(parts, settings, actor=f"service:{NAME}")
         loops["deliveries"] = partial(deliveries.run, settings.periodic_interval_s)

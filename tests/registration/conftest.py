@@ -28,13 +28,13 @@ from shared.messaging.planning import Batch, Digests, sort_out
 from shared.messaging.processing import Processor, Tools
 from shared.messaging.service import Service
 from shared.messaging.unit_of_work import Speaker, Transaction, topics_said_by, unit_of_work
-from shared.privacy.disclosure import LogEnds
 from shared.privacy.plan import load_plan
 from shared.privacy.privacy import Privacy
 from shared.privacy.values import ToOpen
 from shared.privacy.wrapping import KeyWrappers
 from shared.runtime.database import Pool, open_pool
 from shared.runtime.ids import new_id
+from shared.runtime.log_ends import LogEnds
 from shared.runtime.secrets import SecretsFolder
 from tests.conftest import SettingsFactory
 from tests.support.records import MadeRecord, binary
@@ -220,10 +220,10 @@ def _fact(row: asyncpg.Record) -> MessageData:
 def all_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands find that nothing was said to the topics that decide about disclosures."""
 
-    async def heard(*_: object) -> LogEnds:
+    async def ends(*_: object) -> LogEnds:
         return HEARD
 
-    monkeypatch.setattr(delivering, "heard", heard)
+    monkeypatch.setattr(delivering, "ends_of_what_decides", ends)
 
 
 @pytest.fixture
