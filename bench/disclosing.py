@@ -11,8 +11,9 @@ from bench.keys import registrations_to_seal, service_with_keys
 from bench.registry import Measured, benchmark
 from shared.assembly import Parts
 from shared.contract.types import EventId
-from shared.privacy.disclosure import DisclosureRequest, LogEnds, PersonToDisclose
+from shared.privacy.disclosure import DisclosureRequest, PersonToDisclose
 from shared.runtime.clock import utc_now
+from shared.runtime.log_ends import LogEnds
 
 PEOPLE: Final = 10_000
 EVENT: Final = EventId(uuid4())

@@ -137,7 +137,11 @@ def redrive(
 
     Examples: steward dead-letters redrive registration:12 · steward dead-letters redrive --all
     """
-    wanted = _all(chosen(service)) if everything else _wanted(ids, service)
+    if everything:
+        _refuse_both(ids)
+        wanted = _all(chosen(service))
+    else:
+        wanted = _wanted(ids, service)
     handled, failed = asyncio.run(_redrive(wanted))
     if json:
         import orjson

@@ -15,8 +15,15 @@ import typer
 from services.cli.environment import home_folder
 from services.cli.outside import has_data, has_secrets, never_opened, outside_of
 from shared.local.errors import AlreadyRunningError, LocalError
-from shared.local.postgres_removal import remove_data, see_that_data_is_there
-from shared.local.removal import left_in, remove_all_in, remove_emptied, remove_path
+from shared.local.postgres_folder import made_outside
+from shared.local.postgres_removal import remove_data
+from shared.local.removal import (
+    left_in,
+    links_out_of,
+    remove_all_in,
+    remove_emptied,
+    remove_path,
+)
 from shared.local.state import clear_orphans, lock_file, read_state, take_lock
 from shared.runtime.confirming import confirm, see_that_somebody_is_asked
 from shared.runtime.secrets import INBOX_KEY
@@ -62,6 +69,15 @@ def _hold_demonstration(folder: Path) -> IO[str]:
         ) from None
 
 
+def see_that_it_may_go() -> None:
+    """Raises AlreadyRunningError while a demonstration runs in the home folder, LocalError for a
+    folder that is not ours, or has links out of it.
+    """
+    refuse_while_demonstrated(home_folder())
+    if _is_used(home_folder()):
+        _see_that_no_link_leads_out(home_folder())
+
+
 def ask_to_remove() -> None:
     """Have it confirmed that the home folder goes. Raises Abort for a no, BadParameter where nobody
     is there to answer, LocalError for a folder that is not ours.
@@ -75,13 +91,18 @@ def ask_to_remove() -> None:
 
 
 def remove() -> None:
-    """Remove the home folder and the database that it links to; say what else there is and stays.
-    LocalError for a folder that is not ours.
+    """Remove the home folder; say what else there is and stays. LocalError for a folder that is not
+    ours, has links out of it, or is empty: nobody can tell whether a disk is away.
     """
     home = home_folder()
-    if not _is_used(home):
+    if not (home.exists() or home.is_symlink()):
         typer.echo(f"there is no {home}")
         return
+    if not _is_used(home):
+        raise LocalError(
+            f"nothing is in {home}, and nothing is removed: if its disk is away, mount that and run"
+            " this again"
+        )
     folder, stays = home.resolve(), _what_stays(home)
     asyncio.run(remove_home(home))
     typer.echo(f"removed {home}; {folder} stays, empty" if folder.exists() else f"removed {home}")
@@ -112,11 +133,12 @@ async def remove_home(home: Path) -> None:
     folder stays, empty.
 
     Raises AlreadyRunningError while a system or a demonstration runs on it. Raises LocalError for a
-    folder that is not ours, or with a database that is not where it links to, before anything is
-    removed, and for what cannot be removed once all else is gone.
+    folder that is not ours, or has links out of it, before anything is removed, and for what cannot
+    be removed once all else is gone.
     """
     if not _is_used(home):
         return
+    _see_that_no_link_leads_out(home)
     with ExitStack() as held:
         held.enter_context(take_lock(home / "run"))
         folders = [home]
@@ -126,7 +148,6 @@ async def remove_home(home: Path) -> None:
             folders.append(home / "demo")
         for folder in folders:
             await clear_orphans(folder / "run")
-            see_that_data_is_there(folder / "postgres")
         try:
             _empty(home, [folder / "postgres" for folder in folders])
             _remove_emptied(home)
@@ -166,12 +187,15 @@ def _remove_emptied(home: Path) -> None:
 
 
 def _is_used(home: Path) -> bool:
-    """Whether there is a home folder. Raises LocalError where there is another folder: a wrong
-    STEWARD_HOME must not cost anybody their files.
+    """Whether something of a home folder is there. Raises LocalError where there is another folder:
+    a wrong STEWARD_HOME must not cost anybody their files.
     """
-    if not home.exists():
+    left = left_in(home) if home.exists() else []
+    if not left:
         return False
-    if not _is_empty(home) and not any((home / mark).exists() for mark in _MARKS):
+    run = home / "run"
+    interrupted = left == [run] and run.is_dir() and not any(run.iterdir())  # at the very end
+    if not interrupted and not any((home / mark).exists() for mark in _MARKS):
         raise LocalError(
             f"{home} does not look like a home folder of Steward (it has none of"
             f" {', '.join(map(str, _MARKS))}): nothing is removed. Correct STEWARD_HOME, or remove"
@@ -180,7 +204,21 @@ def _is_used(home: Path) -> bool:
     return True
 
 
-def _is_empty(home: Path) -> bool:
-    """Also with the empty folder in it that an interrupted removal leaves at its very end."""
-    run = home / "run"
-    return all(one == run and one.is_dir() and not any(one.iterdir()) for one in left_in(home))
+def _see_that_no_link_leads_out(home: Path) -> None:
+    """LocalError for what lies elsewhere: by its link alone somebody finds it afterwards, or learns
+    that its disk is away.
+    """
+    databases = (folder / "postgres" / "data" for folder in (home, home / "demo"))
+    ours = [home, *filter(None, map(made_outside, databases))]
+    links = {
+        f"{link} to {to}"
+        for folder in ours
+        for link, to in links_out_of(folder).items()
+        if not any(to.is_relative_to(one) for one in ours)
+    }
+    if links:
+        raise LocalError(
+            f"out of {home} lead {'; '.join(sorted(links))}. Nothing is removed: mount the disk of"
+            " what is not there; remove by hand what each leads to, if that is to go, then the"
+            " link, and run this again"
+        )

@@ -55,9 +55,9 @@ def never_opened(home: Path, environ: MutableMapping[str, str] = os.environ) -> 
 
 
 def outside_of(home: Path, environ: MutableMapping[str, str] = os.environ) -> list[str]:
-    """What stays where the home folder is removed, and the folder of each, also where that is a
-    link in it, or the server. Of a folder that the environment does not name nothing is known, and
-    of a server only what the last system was given.
+    """What stays where the home folder is removed, and the folder of each or the server. Of a
+    folder that the environment does not name nothing is known, and of a server only what the last
+    system was given.
     """
     return _folders(home, environ) + _databases(home, environ) + _topics(home, environ)
 
@@ -67,9 +67,6 @@ def _folders(home: Path, environ: MutableMapping[str, str]) -> list[str]:
     folders = {secrets: "secrets"}
     for variable, name, what in _BESIDE_SECRETS:
         folders[Path(environ.get(variable) or secrets.parent / name).absolute()] = what
-    if home.exists():
-        links = (one for one in sorted(home.absolute().iterdir()) if one.is_symlink())
-        folders |= {one: f"what {one.name} links to" for one in links if one not in folders}
     return [
         f"{what} in {folder.resolve()}"
         for folder, what in folders.items()

@@ -28,8 +28,9 @@ SAY_AGAIN: Final = ("registration", "consent", "finance")
 LOOK_EVERY_S: Final = 1.0
 
 AS_BEFORE: Final = (
-    "Only where this is the Kafka that was read before: of any other, what stands before these"
-    " places will never be read."
+    "Only where no other Kafka was read: its logs may have moved these places, and what stands"
+    " before them here will never be read. Without --as-before the log is read again from its"
+    " beginning, which changes nothing."
 )
 
 app = typer.Typer(
@@ -132,7 +133,7 @@ def resume(
     ] = None,
     as_before: Annotated[
         bool,
-        typer.Option("--as-before", help="Where they were: another Kafka was named for a while."),
+        typer.Option("--as-before", help="Where they were: no other Kafka was read meanwhile."),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:

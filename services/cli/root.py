@@ -131,12 +131,11 @@ def down(
 
     Examples: steward down · steward down --remove-everything
     """
-    from services.cli.down import ask_to_remove, refuse_while_demonstrated, remove, stop
-    from services.cli.environment import home_folder
+    from services.cli.down import ask_to_remove, remove, see_that_it_may_go, stop
 
     if remove_everything:
         # First: a system that is not to be removed then is not to be stopped either.
-        refuse_while_demonstrated(home_folder())
+        see_that_it_may_go()
         if not yes:
             ask_to_remove()
     code = stop()

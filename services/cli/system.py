@@ -124,13 +124,15 @@ async def running_system(options: Options) -> AsyncIterator[System]:
     """
     supervisor = Supervisor(options.run_folder, options.log_folder, say=options.say)
     async with supervisor:
+        given = _given_addresses(options.environ)
+        # First of all: whoever removes the folder after a start that failed is told of them.
+        supervisor.note(addresses=given, given=tuple(given))
         options.secrets_folder.create()
         servers = await _servers(options, supervisor)
         await _migrate(options, servers)
         environment = _environment(options, servers)
         supervisor.note(
-            addresses={name: environment[name] for name in ADDRESSES if name in environment},
-            given=tuple(name for name in SERVERS if options.environ.get(name)),
+            addresses={name: environment[name] for name in ADDRESSES if name in environment}
         )
         ports = _service_ports(options)
         options.say(f"starting {', '.join(options.processes)}")
@@ -260,6 +262,12 @@ async def _given(what: str, variable: str, missing: Callable[[], Awaitable[str |
             f"{what} cannot be used: {why}. Start it, correct {variable}, or unset the variable "
             f"to have {what} started here"
         ) from None
+
+
+def _given_addresses(environ: Mapping[str, str]) -> dict[str, str]:
+    """Of servers that exist, without user and password; none from which these cannot be told."""
+    bare = {name: without_credentials(environ[name]) for name in SERVERS if environ.get(name)}
+    return {name: address for name, address in bare.items() if "@" not in address}
 
 
 def _environment(options: Options, servers: _Servers) -> dict[str, str]:

@@ -48,8 +48,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             )
             for name, work in _WORK.items()
         }
-        log_ends = partial(ends_of_what_announces, parts.pool, settings.cluster)
-        expiry = Expiry(parts.work, log_ends)
+        expiry = Expiry(parts.work, partial(ends_of_what_announces, parts.pool, settings.cluster))
         loops["expire-waiting"] = partial(expiry.run, settings.periodic_interval_s)
         deliveries = deliveries_of(parts, settings, actor=f"service:{NAME}")
         loops["deliveries"] = partial(deliveries.run, settings.periodic_interval_s)

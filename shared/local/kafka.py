@@ -229,16 +229,23 @@ class LocalKafka:
         return found or self._brokers or 1
 
     def _count_before(self) -> int:
-        """How many brokers there were; 0 where none was. Several are as many when their data is
-        lost: one alone would make topics anew with one replica each, for good.
+        """How many brokers there were; 0 where none was. Several are as many when data or folders
+        of theirs are lost or away: fewer would make topics anew with fewer replicas, for good.
         """
         if (self.folder / "data").exists():
             return 1
         folders = [one.name for one in self.folder.glob("kafka-*") if one.is_dir()]
         numbered = (re.fullmatch(r"kafka-(\d+)", name) for name in folders)
-        return max((int(found[1]) for found in numbered if found), default=0)
+        numbers = [int(found[1]) for found in numbered if found]
+        configurations = self.folder.glob("kafka-*/server.properties")
+        return max([*numbers, *map(_voters, configurations)], default=0)
 
     def _configure(self, node: _Node) -> None:
+        if node.folder.is_symlink() and not node.folder.exists():
+            raise LocalError(
+                f"{node.folder} links to {node.folder.readlink()}, which is not there: mount the"
+                " disk that has it, or remove the link if it is gone for good, and run this again"
+            )
         node.folder.mkdir(parents=True, exist_ok=True)
         properties = _SERVER_PROPERTIES.format(
             id=node.id,
@@ -274,6 +281,15 @@ def new_cluster_id(unique: Callable[[], uuid.UUID]) -> str:
         cluster = base64.urlsafe_b64encode(unique().bytes).rstrip(b"=").decode()
         if not cluster.startswith("-"):
             return cluster
+
+
+def _voters(configuration: Path) -> int:
+    """How many brokers a cluster is of, as one of them knows it; 0 where a full disk left nothing
+    of what it knew.
+    """
+    text = configuration.read_text("utf-8")
+    found = re.search(r"^controller\.quorum\.voters=(.*)$", text, re.MULTILINE)
+    return found[1].count("@") if found else 0
 
 
 def _described(node: _Node) -> Path:

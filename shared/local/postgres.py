@@ -22,6 +22,7 @@ import psutil
 from shared.local.errors import LocalError
 from shared.local.packages import POSTGRES_VERSION, cache_folder, locked, obtain, postgres_platform
 from shared.local.ports import HOST, choose_port
+from shared.local.postgres_folder import VERSION_FILE, make_outside, see_that_disk_is_there
 from shared.local.process import Process, plain_environment, run_tool
 from shared.local.supervisor import Supervisor
 
@@ -29,12 +30,6 @@ DEFAULT_PORT = 5432
 ADMINISTRATOR = "postgres"
 _MAJOR = POSTGRES_VERSION.split(".", maxsplit=1)[0]
 _UNPRIVILEGED = "nobody"
-ROOTS_DATA = Path("/var/lib/steward")
-ROOTS_PREFIX = "postgres-"
-"""Where root has a folder for each cluster, and how these folders begin."""
-
-VERSION_FILE = "PG_VERSION"
-"""In a cluster, and nowhere else."""
 
 DYING_S = 5.0
 """So long a process that was killed may take to be gone: it has gigabytes to give back, and on a
@@ -108,6 +103,7 @@ class LocalPostgres:
         settings: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder.resolve()
+        self._named = folder
         self.port = 0
         self._password_file = password_file or self.folder / "password"
         self._asked = port
@@ -189,8 +185,11 @@ class LocalPostgres:
         """Where the cluster lies: `data` below our folder.
 
         Started by root, Postgres runs as `nobody`, for whom root's folders are closed; then `data`
-        is a link to a folder of the system that `nobody` can reach.
+        is a link to a folder of the system that `nobody` can reach. Raises LocalError where there
+        was a cluster, and its disk is away: a new one would be taken for it.
         """
+        if self._password_file.exists():
+            see_that_disk_is_there(self._named)
         self.folder.mkdir(parents=True, exist_ok=True)
         data = self.folder / "data"
         if (
@@ -199,10 +198,7 @@ class LocalPostgres:
             and not data.is_symlink()
             and not _open_to_others(self.folder)
         ):
-            ROOTS_DATA.mkdir(parents=True, exist_ok=True)
-            place = Path(tempfile.mkdtemp(prefix=ROOTS_PREFIX, dir=ROOTS_DATA))
-            place.chmod(0o711)
-            data.symlink_to(place / "data")
+            data.symlink_to(make_outside() / "data")
         return Path(os.path.realpath(data))
 
     async def _make_cluster(self, binaries: Path) -> None:

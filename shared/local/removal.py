@@ -18,6 +18,18 @@ def left_in(folder: Path) -> list[Path]:
     return [one for one in folder.iterdir() if not mounted or one.name != _OF_A_FILE_SYSTEM]
 
 
+def links_out_of(folder: Path) -> dict[Path, Path]:
+    """Each link below the folder that leads out of it, and where to, be anything there or not."""
+    inside = folder.resolve()
+    links = {
+        link: Path(os.path.realpath(link))
+        for place, folders, files in os.walk(folder)
+        for link in (Path(place, name) for name in (*folders, *files))
+        if link.is_symlink()
+    }
+    return {link: to for link, to in links.items() if not to.is_relative_to(inside)}
+
+
 def remove_path(one: Path) -> None:
     """A file, a link or a folder with all that is in it. Of a folder all goes that can go before
     OSError is raised for what cannot.
@@ -31,15 +43,15 @@ def remove_path(one: Path) -> None:
 
 
 def remove_all_in(folder: Path, *, but: Collection[Path] = ()) -> None:
-    """Empty the folder, of all but some, and the folders in it that have these; a link to one
-    stays. Raises the first OSError once all is gone that can go.
+    """Empty the folder, of all but some, and the folders in it that have these. Raises the first
+    OSError once all is gone that can go.
     """
     errors = []
     for one in left_in(folder):
         try:
             if not any(kept.is_relative_to(one) for kept in but):
                 remove_path(one)
-            elif one not in but and not one.is_symlink():
+            elif one not in but:
                 remove_all_in(one, but=but)
         except OSError as error:
             errors.append(error)

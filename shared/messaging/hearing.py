@@ -1,10 +1,10 @@
-"""Whether a service has heard all that was said to some topics until a moment."""
+"""Waits until a service has heard all that was said to some topics until a moment."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
-from typing import Final, TypeAlias
+from typing import Final
 
 from aiokafka.errors import KafkaError
 
@@ -12,13 +12,11 @@ from shared.messaging import store
 from shared.messaging.offsets import bounds_of, open_reader
 from shared.messaging.places import Partition
 from shared.runtime.cluster import Cluster
-from shared.runtime.database import Connection, Pool
+from shared.runtime.database import Pool
+from shared.runtime.log_ends import LogEnds, has_read
 
 LISTENS_FOR_S: Final = 5.0
 LOOK_EVERY_S: Final = 0.05
-
-LogEnds: TypeAlias = Mapping[str, Mapping[int, int]]
-"""Where logs end, by topic and partition."""
 
 ANOTHER_LOG: Final = 2**63 - 1
 """Stands for the end of a log that ends before our position: whatever is said there now, we are not
@@ -57,21 +55,12 @@ async def log_ends(
     return by_topic
 
 
-async def has_heard(connection: Connection, log_ends: LogEnds) -> bool:
-    """Whether the service of the connection has read these logs up to there."""
-    ends = {
-        (topic, number): end for topic, logs in log_ends.items() for number, end in logs.items()
-    }
-    positions = await store.positions(connection, ends.keys())
-    return all(positions.get(partition, 0) >= end for partition, end in ends.items())
-
-
 async def _heard(pool: Pool, log_ends: LogEnds, within_s: float) -> None:
     running = asyncio.get_running_loop()
     until = running.time() + within_s
     while running.time() < until:
         async with pool.acquire() as connection:
-            if await has_heard(connection, log_ends):
+            if await has_read(connection, log_ends):
                 return
         await asyncio.sleep(LOOK_EVERY_S)
 

@@ -24,7 +24,6 @@ from shared.privacy.disclosure import (
     BEHIND,
     Disclosure,
     DisclosureRequest,
-    LogEnds,
     Outcome,
     Transaction,
     Way,
@@ -50,6 +49,7 @@ from shared.privacy.reasons import Failure
 from shared.runtime.application import Loop
 from shared.runtime.clock import Clock, utc_now
 from shared.runtime.database import describe, is_transient, queries
+from shared.runtime.log_ends import LogEnds
 from shared.runtime.metrics import HANDOVER_OLDEST_SECONDS, HANDOVERS_FAILED, HANDOVERS_WAITING
 from shared.runtime.periodic import keep_trying
 

@@ -31,14 +31,12 @@ from shared.privacy.plan import Plan, Purpose
 from shared.privacy.reasons import Refusal
 from shared.privacy.values import Disclosed
 from shared.runtime.database import Connection
+from shared.runtime.log_ends import LogEnds
 
 Way = Literal["folder", "hand"]
 """How it reaches the recipient: the service puts it into its folder of what goes out, and tries
 again by itself; or a person takes it where they asked for it.
 """
-
-LogEnds: TypeAlias = Mapping[str, Mapping[int, int]]
-"""By topic and partition, where the log ended at some moment: what stands before it was said."""
 
 BEHIND: Final = "projection-behind"
 _NOT_OF_PURPOSE: Final = "field-not-of-purpose"

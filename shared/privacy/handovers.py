@@ -10,14 +10,9 @@ from typing import Final
 from uuid import UUID
 
 from shared.contract.types import DisclosureId, EventId, Sealed, SubjectId
-from shared.privacy.disclosure import (
-    Disclosure,
-    DisclosureRequest,
-    LogEnds,
-    PersonToDisclose,
-    Way,
-)
+from shared.privacy.disclosure import Disclosure, DisclosureRequest, PersonToDisclose, Way
 from shared.runtime.database import Connection, queries
+from shared.runtime.log_ends import LogEnds
 
 _sql = queries("deliveries.sql", __file__)
 

@@ -1,12 +1,11 @@
-"""Whether this service has heard what may decide about a disclosure: positions beside log ends."""
+"""Whether this service has heard what may decide about a disclosure."""
 
 from __future__ import annotations
 
 from shared.privacy.disclosure import DisclosureRequest, topics_that_decide
 from shared.privacy.plan import Plan
-from shared.runtime.database import Connection, queries
-
-_sql = queries("queries.sql", __file__)
+from shared.runtime.database import Connection
+from shared.runtime.log_ends import has_read
 
 
 async def is_behind(
@@ -22,11 +21,4 @@ async def is_behind(
     ends = request.log_ends or {}
     if not ends.keys() >= set(topics):
         return True
-    logs = [(topic, part, end) for topic in topics for part, end in ends[topic].items()]
-    behind: bool = await _sql.is_behind(
-        connection,
-        topics=[topic for topic, _, _ in logs],
-        partitions=[part for _, part, _ in logs],
-        ends=[end for _, _, end in logs],
-    )
-    return behind
+    return not await has_read(connection, {topic: ends[topic] for topic in topics})

@@ -111,15 +111,6 @@ from made, unnest(:subject_ids::uuid[], :categories::text[], :value_fields::text
     :sealed::bytea[], :registration_ids::uuid[])
     as v (subject_id, category, fields, sealed, registration_id);
 
--- name: is_behind(topics, partitions, ends)$
--- Whether something stands in these logs before these ends that this service has not taken.
-select exists (
-    select
-      from unnest(:topics::text[], :partitions::integer[], :ends::bigint[])
-               as log (topic, partition, log_end)
-      left join position as p using (topic, partition)
-     where coalesce(p.next_offset, 0) < log.log_end);
-
 -- name: keep_limits(subject_ids, purposes, in_force, times)!
 -- The latest counts, in whatever order they come; of two at one time, the one that limits.
 insert into processing_limit (subject_id, purpose, in_force, at)

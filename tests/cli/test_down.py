@@ -15,6 +15,7 @@ import pytest
 import typer
 
 from services.cli.down import ask_to_remove, remove, remove_home
+from shared.local import postgres_folder
 from shared.local.errors import LocalError
 from shared.local.state import take_lock
 from tests.cli.conftest import GIVEN, GIVEN_STAY, Steward, note_running
@@ -73,10 +74,26 @@ def test_a_home_folder_that_is_a_mount_point_is_emptied(
 
     monkeypatch.setattr(os, "rmdir", refuse_mounted)
     monkeypatch.setenv("STEWARD_HOME", str(ours))
-    for _ in range(2):
-        remove()
-        assert list(ours.iterdir()) == []
-        assert f"{ours} stays, empty" in capsys.readouterr().out
+    remove()
+    assert list(ours.iterdir()) == []
+    assert f"{ours} stays, empty" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("away", ["mount point", "link to one", "link below one"])
+def test_a_home_folder_in_which_nothing_is_may_be_on_a_disk_that_is_away(
+    steward: Steward, home: Path, tmp_path: Path, away: str
+) -> None:
+    disk = home if away == "mount point" else tmp_path / "disk"
+    disk.mkdir()
+    if disk != home:
+        home.symlink_to(disk if away == "link to one" else disk / "steward")
+    for arguments in ((), ("--yes",)):
+        done = steward("down", "--remove-everything", *arguments)
+        assert done.returncode == 1
+        assert f"nothing is in {home}, and nothing is removed" in done.stderr
+        assert "removed" not in done.stdout
+    assert home.is_symlink() or home.is_dir()
+    assert list(disk.iterdir()) == []
 
 
 def test_what_cannot_be_removed_is_named(ours: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,14 +117,25 @@ def test_what_cannot_be_removed_does_not_keep_the_rest(
     assert not ours.exists()
 
 
-@pytest.mark.parametrize("folder", ["postgres", "demo/postgres"])
-def test_a_database_elsewhere_that_cannot_be_removed_does_not_keep_the_rest(
-    ours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
-) -> None:
-    cluster = tmp_path / "elsewhere"
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """One that root has outside of the home folder."""
+    monkeypatch.setattr(postgres_folder, "ROOTS_DATA", tmp_path / "roots")
+    return made_cluster()
+
+
+def made_cluster() -> Path:
+    cluster = postgres_folder.make_outside() / "data"
     cluster.mkdir()
     for name in ("PG_VERSION", "held", "z"):
         (cluster / name).touch()
+    return cluster
+
+
+@pytest.mark.parametrize("folder", ["postgres", "demo/postgres"])
+def test_a_database_elsewhere_that_cannot_be_removed_does_not_keep_the_rest(
+    ours: Path, cluster: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
     for name in ("postgres/z", "demo/postgres/z", "demo/secrets/z", "kafka/z", "logs/z"):
         (ours / name).parent.mkdir(parents=True, exist_ok=True)
         (ours / name).touch()
@@ -117,7 +145,7 @@ def test_a_database_elsewhere_that_cannot_be_removed_does_not_keep_the_rest(
     assert not (cluster / "z").exists()
     asyncio.run(remove_home(ours))
     assert not ours.exists()
-    assert not cluster.exists()
+    assert not cluster.parent.exists()
 
 
 def refuse_to_remove_held(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,10 +188,12 @@ def test_what_the_file_system_of_a_disk_keeps_there_counts_as_nothing(
     recovered.touch()
     monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) == disk)
     monkeypatch.setenv("STEWARD_HOME", str(ours))
-    for _ in range(1 if linked else 2):
-        remove()
-        assert left_below(disk) == {Path("lost+found", "#12")}
-        assert f"{disk} stays, empty" in capsys.readouterr().out
+    remove()
+    assert left_below(disk) == {Path("lost+found", "#12")}
+    assert f"{disk} stays, empty" in capsys.readouterr().out
+    if not linked:
+        with pytest.raises(LocalError, match=f"nothing is in {ours}"):
+            remove()
 
 
 def test_a_folder_that_is_only_named_so_goes(ours: Path) -> None:
@@ -180,9 +210,8 @@ def apart(ours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[s
     (ours / "run").mkdir()
     (ours / "run" / "lock").touch()
     kept = tmp_path / "kept"
-    for name in ("keys", "outgoing", "audit", "disk"):
+    for name in ("keys", "outgoing", "audit"):
         (kept / name).mkdir(parents=True)
-    (ours / "kafka").symlink_to(kept / "disk")
     (ours / "postgres").mkdir()
     monkeypatch.setenv("STEWARD_HOME", str(ours))
     monkeypatch.setenv("STEWARD_SECRETS", str(kept / "keys"))
@@ -190,7 +219,6 @@ def apart(ours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[s
         f"secrets in {kept / 'keys'}",
         f"lists for recipients, in clear, in {kept / 'outgoing'}",
         f"the published audit log in {kept / 'audit'}",
-        f"what kafka links to in {kept / 'disk'}",
     ]
 
 
@@ -247,37 +275,26 @@ def test_who_removes_the_key_of_a_database_that_stays_is_told_what_that_means(
 
 
 @pytest.fixture
-def demonstrated(ours: Path, tmp_path: Path) -> Path:
+def demonstrated(ours: Path, cluster: Path) -> Path:
     """The cluster of a demonstration, outside of the home folder, where its `data` links to."""
-    cluster = tmp_path / "elsewhere" / "data"
-    cluster.mkdir(parents=True)
-    (cluster / "PG_VERSION").touch()
     (ours / "demo" / "postgres").mkdir(parents=True)
     (ours / "demo" / "postgres" / "data").symlink_to(cluster)
     return cluster
 
 
-def test_what_a_demonstration_left_elsewhere_is_removed_too(
-    steward: Steward, home: Path, demonstrated: Path
-) -> None:
-    assert steward("down", "--remove-everything", "--yes").returncode == 0
+def test_what_a_demonstration_left_elsewhere_is_removed_too(home: Path, demonstrated: Path) -> None:
+    asyncio.run(remove_home(home))
     assert not home.exists()
-    assert not demonstrated.exists()
+    assert not demonstrated.parent.exists()
 
 
-def test_nothing_is_removed_while_the_disk_with_a_database_is_away(
-    steward: Steward, ours: Path, demonstrated: Path
+def test_a_link_out_of_a_database_elsewhere_keeps_all_from_being_removed(
+    ours: Path, demonstrated: Path, tmp_path: Path
 ) -> None:
-    (ours / "postgres" / "data").mkdir(parents=True)
-    (ours / "postgres" / "data" / "PG_VERSION").touch()
-    (demonstrated / "PG_VERSION").unlink()
-    done = steward("down", "--remove-everything", "--yes")
-    assert done.returncode == 1
-    assert f"links to {demonstrated}, where no database is: mount the disk" in done.stderr
-    assert "removed" not in done.stdout
-    assert (ours / "demo" / "postgres" / "data").is_symlink()
-    assert (ours / "postgres" / "data" / "PG_VERSION").exists()
-    assert (ours / "secrets" / "inbox-key").exists()
+    (demonstrated / "pg_wal").symlink_to(tmp_path / "disk")
+    with pytest.raises(LocalError, match=f"{demonstrated}/pg_wal to {tmp_path}/disk. Nothing"):
+        asyncio.run(remove_home(ours))
+    assert (demonstrated / "PG_VERSION").exists()
 
 
 @pytest.fixture
@@ -287,6 +304,46 @@ def running(home: Path) -> Iterator[subprocess.Popen[bytes]]:
         note_running(home / "run", process.pid)
         yield process
         process.kill()
+
+
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize(
+    "link",
+    [
+        "postgres",
+        "postgres/data",
+        "demo/postgres/data",
+        "demo",
+        "kafka/kafka-2/data",
+        "secrets/key",
+    ],
+)
+def test_where_links_lead_out_nothing_is_stopped_or_removed_and_each_is_named(
+    steward: Steward,
+    ours: Path,
+    running: subprocess.Popen[bytes],
+    tmp_path: Path,
+    link: str,
+    *,
+    there: bool,
+) -> None:
+    kept = tmp_path / "disk" / "kept"
+    if there:
+        (kept / "base").mkdir(parents=True)
+    for one in (link, "vault-token"):
+        (ours / one).parent.mkdir(parents=True, exist_ok=True)
+        (ours / one).symlink_to(kept)
+    (ours / "inside").symlink_to(ours / "secrets")
+    for arguments in ((), ("--yes",)):
+        done = steward("down", "--remove-everything", *arguments)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert f"{ours / link} to {kept}" in done.stderr
+        assert f"{ours / 'vault-token'} to {kept}" in done.stderr
+        assert "inside" not in done.stderr
+    assert running.poll() is None
+    assert (ours / link).is_symlink()
+    assert (ours / "secrets" / "inbox-key").exists()
+    assert (kept / "base").exists() is there
 
 
 def test_while_a_demonstration_runs_nothing_is_removed_and_the_system_goes_on(
@@ -338,19 +395,18 @@ class Interrupting:
 def test_a_removal_that_was_interrupted_anywhere_is_done_when_it_is_run_again(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, linked: bool
 ) -> None:
-    target, cluster = tmp_path / "target", tmp_path / "cluster"
+    target = tmp_path / "target"
+    monkeypatch.setattr(postgres_folder, "ROOTS_DATA", tmp_path / "roots")
     files = ("run/state.json", "run/kafka.log", "secrets/inbox-key", "kafka/1", "postgres/data/1")
     for after in count():
-        if linked:
+        if linked and not home.is_symlink():
             target.mkdir(exist_ok=True)
             home.symlink_to(target)
         for name in ("a-token", *files, "z-token"):
             (home / name).parent.mkdir(parents=True, exist_ok=True)
             (home / name).touch()
         (home / "run" / "state.json").write_text(STOPPED)
-        cluster.mkdir(exist_ok=True)
-        for name in ("PG_VERSION", "a", "z"):
-            (cluster / name).touch()
+        cluster = made_cluster()
         (home / "demo" / "postgres").mkdir(parents=True)
         (home / "demo" / "postgres" / "data").symlink_to(cluster)
         with monkeypatch.context() as patched:
@@ -363,11 +419,9 @@ def test_a_removal_that_was_interrupted_anywhere_is_done_when_it_is_run_again(
                 assert interrupting.left == 0, "each call was interrupted once"
                 return
         asyncio.run(remove_home(home))
-        assert not home.exists()
-        assert not home.is_symlink()
-        assert not linked or list(target.iterdir()) == []
-        # By its version a cluster is told from a disk that is away: it is the last that goes.
-        assert not cluster.exists() or set(cluster.iterdir()) <= {cluster / "PG_VERSION"}
+        # An empty folder may stay: nobody can tell it from one whose disk is away.
+        assert not any(one.exists() and any(one.iterdir()) for one in (home, target))
+        assert not cluster.exists()
 
 
 STOPPED = '{"pid": 1, "created": 0.0, "marker": "none", "processes": []}'

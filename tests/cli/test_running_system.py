@@ -9,11 +9,13 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from services.cli import system
+from services.cli.outside import outside_of
 from services.cli.system import Options, Ports, running_system
 from shared.contract.topics import TOPICS
 from shared.local.errors import NotReadyError
 from shared.local.kafka import LocalKafka
 from shared.local.process import Process
+from shared.local.state import state_file
 from shared.privacy.plan import PlanError
 from shared.runtime.secrets import SecretsFolder
 from shared.runtime.settings import SettingsError
@@ -119,6 +121,24 @@ async def test_a_given_database_that_does_not_answer_is_named_with_its_variable(
     with pytest.raises(NotReadyError, match=r"PostgreSQL cannot be used.*DATABASE_URL"):
         async with running_system(nowhere):
             pass
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    ("password", "databases"), [("of%40all", ["the database at 127.0.0.1:1/d"]), ("of/all", [])]
+)
+async def test_a_start_that_fails_leaves_which_servers_it_was_given_and_no_password(
+    tmp_path: Path, secrets_folder: SecretsFolder, password: str, databases: list[str]
+) -> None:
+    """Those of an address that is not understood cannot have been used."""
+    database = f"postgresql://boss:{password}@127.0.0.1:1/d"
+    with pytest.raises(NotReadyError):
+        async with running_system(given(tmp_path, secrets_folder, "127.0.0.1:1", database)):
+            pass
+    topics = "the topics of Kafka at 127.0.0.1:1, those of upstream in clear"
+    environ = {"STEWARD_HOME": str(tmp_path)}
+    assert outside_of(tmp_path, environ) == [*databases, topics]
+    assert password not in state_file(tmp_path / "run").read_text("utf-8")
 
 
 class Sleeping(LocalKafka):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import shutil
 import signal
 import stat
 import sys
@@ -22,6 +21,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from shared.local import postgres as postgres_module
+from shared.local import postgres_folder
 from shared.local.errors import LocalError
 from shared.local.kafka import LocalKafka, new_cluster_id
 from shared.local.logs import tail
@@ -232,69 +232,61 @@ def test_in_a_folder_that_is_closed_to_nobody_data_is_a_link_to_one_that_is_open
     assert not place.parent.exists()
 
 
-def test_of_a_cluster_that_was_moved_nothing_goes_but_itself(tmp_path: Path) -> None:
-    disk, folder = tmp_path / "disk", tmp_path / "postgres"
-    for made in (disk / "pgdata", disk / "photographs", folder):
+@pytest.mark.parametrize("linked", ["postgres/data", "postgres"])
+@pytest.mark.parametrize("mounted", ["above", "itself"])
+def test_while_the_disk_with_its_data_is_away_postgres_makes_none_anew(
+    folder: Path, linked: str, mounted: str
+) -> None:
+    """`mounted`: the folder that is empty while the disk is away, seen from the link."""
+    place, link = folder / "disk" / "moved", folder / linked
+    (place if mounted == "itself" else place.parent).mkdir(parents=True)
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(place)
+    (folder / "password").touch()
+    before = set(folder.rglob("*"))
+    postgres = LocalPostgres(folder / "postgres", password_file=folder / "password")
+    with pytest.raises(LocalError, match=r"postgres/data leads to .*, where no database is: mount"):
+        asyncio.run(postgres.prepare())
+    assert set(folder.rglob("*")) == before
+
+
+async def test_where_no_database_was_yet_it_is_made_where_a_link_leads(folder: Path) -> None:
+    (folder / "postgres").mkdir()
+    (folder / "postgres" / "data").symlink_to(folder / "disk" / "pgdata")
+    await LocalPostgres(folder / "postgres").prepare()
+    assert (folder / "disk" / "pgdata" / "PG_VERSION").exists()
+
+
+def test_of_a_cluster_that_somebody_has_moved_nothing_goes(tmp_path: Path) -> None:
+    cluster, folder = tmp_path / "disk" / "pgdata", tmp_path / "postgres"
+    for made in (cluster, folder):
         made.mkdir(parents=True)
-    (disk / "pgdata" / "PG_VERSION").touch()
-    (folder / "data").symlink_to(disk / "pgdata")
+    (cluster / "PG_VERSION").touch()
+    (folder / "data").symlink_to(cluster)
     remove_data(folder)
-    assert list(disk.iterdir()) == [disk / "photographs"]
-    assert list(folder.iterdir()) == []
+    assert (folder / "data" / "PG_VERSION").exists()
 
 
-@pytest.fixture
-def moved(tmp_path: Path) -> Path:
-    """A cluster on another disk, where `data` links to."""
-    cluster = tmp_path / "disk" / "pgdata"
-    cluster.mkdir(parents=True)
-    for name in ("PG_VERSION", "base"):
-        (cluster / name).touch()
-    (tmp_path / "postgres").mkdir()
-    (tmp_path / "postgres" / "data").symlink_to(cluster)
-    return cluster
-
-
-def test_where_a_cluster_cannot_be_removed_whole_the_link_to_it_stays(
-    moved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_where_a_cluster_outside_cannot_be_removed_whole_the_link_to_it_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(path: object, **_: int) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
 
+    monkeypatch.setattr(postgres_folder, "ROOTS_DATA", tmp_path / "roots")
+    around, data = postgres_folder.make_outside(), tmp_path / "postgres" / "data"
+    (around / "data").mkdir()
+    (around / "data" / "base").touch()
+    data.parent.mkdir()
+    data.symlink_to(around / "data")
     with monkeypatch.context() as patched:
         patched.setattr(os, "unlink", refuse)
         with pytest.raises(OSError, match=r"Read-only file system: .*base"):
-            remove_data(tmp_path / "postgres")
-    assert (tmp_path / "postgres" / "data").resolve() == moved
-    remove_data(tmp_path / "postgres")
-    assert list((tmp_path / "postgres").iterdir()) == []
-    assert not moved.exists()
-
-
-def test_a_cluster_on_a_mount_point_is_emptied(
-    moved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(path: object, **_: int) -> None:
-        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(path))
-
-    monkeypatch.setattr(os, "rmdir", refuse)
-    remove_data(tmp_path / "postgres")
-    assert list((tmp_path / "postgres").iterdir()) == []
-    assert list(moved.iterdir()) == []
-
-
-@pytest.mark.parametrize("mounted", ["above", "itself"])
-def test_a_link_to_a_disk_that_is_away_is_not_taken_for_a_removed_cluster(
-    moved: Path, tmp_path: Path, mounted: str
-) -> None:
-    """`mounted`: the folder that is empty while the disk is away, seen from the cluster."""
-    shutil.rmtree(moved)
-    if mounted == "itself":
-        moved.mkdir()
-    data = tmp_path / "postgres" / "data"
-    with pytest.raises(LocalError, match=f"{data} links to {moved}, where no database is: mount"):
-        remove_data(tmp_path / "postgres")
-    assert data.is_symlink()
+            remove_data(data.parent)
+    assert data.resolve() == around / "data"
+    remove_data(data.parent)
+    assert list(data.parent.iterdir()) == []
+    assert not around.exists()
 
 
 async def test_orphans_of_a_killed_starter_are_stopped(folder: Path) -> None:

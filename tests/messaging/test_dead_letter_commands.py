@@ -170,6 +170,7 @@ def test_before_all_is_discarded_it_asks_with_the_number(
     ("arguments", "advice"),
     [
         (["discard", "--all", "consent:1"], "not both"),
+        (["redrive", "--all", "consent:1"], "not both"),
         (["discard", "--reason", "type_unknown", "consent:1"], "--all"),
         (["discard", "--topic", "inbound.contacts", "consent:1"], "--all"),
         (["discard", "--all", "--reason", "typo"], "type_unknown"),
@@ -177,7 +178,7 @@ def test_before_all_is_discarded_it_asks_with_the_number(
         (["list", "--reason", "typo"], "type_unknown"),
     ],
 )
-def test_what_is_to_be_discarded_is_named_in_one_way(
+def test_what_is_meant_is_named_in_one_way(
     steward: CliRunner, database: str, arguments: list[str], advice: str
 ) -> None:
     result = steward.invoke(app, [*arguments, *(["--yes"] if "discard" in arguments else [])])

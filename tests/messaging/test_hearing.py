@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from shared.messaging.hearing import ANOTHER_LOG, has_heard, log_ends
+from shared.messaging.hearing import ANOTHER_LOG, log_ends
 from shared.messaging.places import in_no_log
 from shared.runtime.cluster import Cluster
+from shared.runtime.log_ends import has_read
 from tests.conftest import TopicFactory
 from tests.support.clusters import KafkaCluster, Sent
 from tests.support.messaging import World
@@ -66,7 +67,7 @@ async def test_of_a_log_that_is_known_to_be_another_nothing_is_heard_be_it_empty
     found = await ends(world)
     assert found == {0: 0, 1: 0, 2: 0, 3: 0}
     async with world.pool.acquire() as connection:
-        assert not await has_heard(connection, {world.inbound: {0: 0}})
+        assert not await has_read(connection, {world.inbound: {0: 0}})
 
 
 async def test_without_kafka_nobody_knows(world: World) -> None:

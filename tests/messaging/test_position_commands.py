@@ -181,7 +181,21 @@ async def test_who_is_asked_reads_what_going_on_as_before_means(world: World) ->
     await put(world, in_no_log(5))
     answered = await steward(world, "resume", *at(world, 1), "--as-before")
     assert (answered.code, await position(world)) == (2, in_no_log(5))
+    assert "Only where no other Kafka was read" in answered.err
     assert "never be read" in answered.err
+
+
+async def test_after_another_kafka_all_is_read_though_the_log_has_grown_past_the_place_there(
+    world: World,
+) -> None:
+    """Of the other one seven were read, and this one ended at five: nobody can tell any more."""
+    await put(world, in_no_log(7))
+    await world.send(*(Sent(f"again{n}", 20 + n, partition=1) for n in range(4)))
+    answered = await steward(world, "resume", *at(world, 1), "--yes")
+    assert answered.code == 0
+    async with world.running():
+        await world.taken(12)
+    assert {f"again{n}" for n in range(4)} <= set(await world.effects())
 
 
 async def test_a_partition_that_stands_still_goes_on_while_its_service_runs(world: World) -> None:

@@ -8,9 +8,10 @@ from uuid import uuid4
 from shared.contract.audit import DisclosureRefused
 from shared.contract.retention import ObjectionRecorded, ProcessingRestricted, RestrictionLifted
 from shared.contract.types import EventId, SubjectId
-from shared.privacy.disclosure import DisclosureRequest, LogEnds, PersonToDisclose
+from shared.privacy.disclosure import DisclosureRequest, PersonToDisclose
 from shared.privacy.privacy import Privacy
 from shared.privacy.values import ToSeal
+from shared.runtime.log_ends import LogEnds
 from tests.privacy.conftest import NOW, SpokenTransaction
 
 EVENT = EventId(uuid4())

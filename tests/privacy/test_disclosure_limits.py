@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from shared.contract.audit import DataDisclosedToAuthority
-from shared.privacy.disclosure import DisclosureRequest, LogEnds, PersonToDisclose
+from shared.privacy.disclosure import DisclosureRequest, PersonToDisclose
 from shared.privacy.errors import NotInPlanError
 from shared.privacy.limits import Limit, keep_limits
 from shared.privacy.plan import Plan
 from shared.privacy.privacy import Privacy
+from shared.runtime.log_ends import LogEnds
 from tests.privacy.conftest import NOW, SpokenTransaction
 from tests.privacy.disclosing import (
     EVENT,

@@ -26,13 +26,13 @@ from shared.contract.types import Sealed, SubjectId
 from shared.messaging.processing import Processor, Tools
 from shared.messaging.service import Service
 from shared.messaging.unit_of_work import Speaker, Transaction, topics_said_by, unit_of_work
-from shared.privacy.disclosure import LogEnds
 from shared.privacy.plan import load_plan
 from shared.privacy.privacy import Privacy
 from shared.privacy.values import ToOpen
 from shared.privacy.wrapping import KeyWrappers
 from shared.runtime.database import Pool, open_pool
 from shared.runtime.ids import new_id
+from shared.runtime.log_ends import LogEnds
 from shared.runtime.secrets import SecretsFolder
 from tests.conftest import SettingsFactory
 from tests.support.records import MadeRecord, binary

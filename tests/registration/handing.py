@@ -20,12 +20,12 @@ from shared.contract.registration import ParticipantRegistered
 from shared.contract.retention import ObjectionRecorded
 from shared.messaging.unit_of_work import unit_of_work
 from shared.privacy.deliveries import Deliveries
-from shared.privacy.disclosure import LogEnds
 from shared.privacy.limits import record_limits
 from shared.privacy.outgoing import OutgoingFolder
 from shared.privacy.ports import HandoverStep, Steps, no_steps
 from shared.runtime.clock import utc_now
 from shared.runtime.ids import new_id
+from shared.runtime.log_ends import LogEnds
 from tests.registration.conftest import HEARD, NOW, Front, consent
 from tests.support.messaging import Crash
 from tests.support.records import MadeRecord

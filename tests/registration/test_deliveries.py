@@ -26,12 +26,12 @@ from shared.contract.audit import (
 )
 from shared.contract.registry import MessageData
 from shared.privacy.deliveries import MOST_TRIES, Result
-from shared.privacy.disclosure import LogEnds
 from shared.privacy.errors import KeyUnavailableError, SealError
 from shared.privacy.handovers import Delivery, list_handovers
 from shared.privacy.ports import HandoverStep
 from shared.runtime.application import Loop
 from shared.runtime.health import Heartbeats
+from shared.runtime.log_ends import LogEnds
 from tests.registration.conftest import Front
 from tests.registration.handing import (
     Given,

@@ -31,7 +31,7 @@ from shared.contract.audit import (
 )
 from shared.contract.consent import ConsentWithdrawn
 from shared.contract.registration import ParticipantRegistered
-from shared.privacy.disclosure import LogEnds
+from shared.runtime.log_ends import LogEnds
 from tests.registration.conftest import FORM, NOW, Front, form_field
 from tests.registration.handing import (
     DIETS,

@@ -11,12 +11,12 @@ import pytest
 from services.registration.app import NAME
 from services.registration.handlers.expiring import Expiry
 from shared.assembly import Parts, open_parts
-from shared.messaging.hearing import LogEnds
 from shared.messaging.periodic import keep_working
 from shared.messaging.unit_of_work import Transaction, unit_of_work
 from shared.runtime.application import Loop
 from shared.runtime.health import Heartbeats
 from shared.runtime.ids import new_id
+from shared.runtime.log_ends import LogEnds
 from shared.runtime.unavailable import UnavailableError
 from tests.conftest import SettingsFactory
 from tests.registration.conftest import Front

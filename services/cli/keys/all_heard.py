@@ -19,10 +19,11 @@ from shared.contract import inbound
 from shared.contract.services import SERVICES
 from shared.contract.topics import topic
 from shared.messaging import store
-from shared.messaging.hearing import has_heard, log_ends
+from shared.messaging.hearing import log_ends
 from shared.messaging.republishing import published
 from shared.runtime.cluster import Cluster
 from shared.runtime.database import Connection, Pool, open_pool
+from shared.runtime.log_ends import has_read
 
 NOT_HEARD: Final = (
     "the {service} service has not read, handled or passed on yet what may put off that something"
@@ -92,7 +93,7 @@ async def see_all_heard(hearers: Sequence[Hearer]) -> None:
         ]
         ends = await log_ends(hearer.pool, hearer.cluster, partitions, within_s=WAITS_S)
         async with hearer.pool.acquire() as connection:
-            heard = await has_heard(connection, ends)
+            heard = await has_read(connection, ends)
             await _see_that_nothing_lies(connection, hearer)
         # What it made of that is with Kafka before the next one is asked where its topics end.
         if heard and hearer is not hearers[-1]:

@@ -16,10 +16,11 @@ from shared.contract.topics import topic
 from shared.contract.types import SubjectId
 from shared.messaging.hearing import log_ends
 from shared.privacy.deliveries import Deliveries
-from shared.privacy.disclosure import LogEnds
 from shared.privacy.handovers import Delivery
 from shared.privacy.outgoing import OutgoingFolder
+from shared.runtime.cluster import Cluster
 from shared.runtime.database import Pool
+from shared.runtime.log_ends import LogEnds
 
 _DECIDE = [
     (spec.name, number)
@@ -37,17 +38,17 @@ def deliveries_of(parts: Parts, settings: Settings, *, actor: str) -> Deliveries
         begin=parts.work,
         begin_record=parts.record,
         ask_again=partial(ask_again, desk),
-        log_ends=partial(ends_of_what_decides, parts.pool, settings),
+        log_ends=partial(ends_of_what_decides, parts.pool, settings.cluster),
         ports={"folder": folder},
         actor=actor,
     )
 
 
-async def ends_of_what_decides(pool: Pool, settings: Settings) -> LogEnds:
+async def ends_of_what_decides(pool: Pool, cluster: Cluster) -> LogEnds:
     """Where the logs end that decide about disclosures, once they are read up to there. Raises
     ConnectionError where Kafka does not answer.
     """
-    return await log_ends(pool, settings.cluster, _DECIDE)
+    return await log_ends(pool, cluster, _DECIDE)
 
 
 def csv_of(desk: Desk, delivery: Delivery) -> bytes:

@@ -9,12 +9,13 @@ from typing import Final
 from services.registration.handlers.periodic import anything_waited_long_enough, expire_waiting
 from shared.contract.inbound import REGISTRATIONS
 from shared.contract.topics import topic
-from shared.messaging.hearing import LogEnds, log_ends
+from shared.messaging.hearing import log_ends
 from shared.messaging.unit_of_work import Begin
 from shared.runtime.application import Loop
 from shared.runtime.clock import Clock, utc_now
 from shared.runtime.cluster import Cluster
 from shared.runtime.database import Pool
+from shared.runtime.log_ends import LogEnds
 from shared.runtime.periodic import keep_trying
 
 _ANNOUNCED_IN: Final = [

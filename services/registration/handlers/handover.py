@@ -13,16 +13,11 @@ from services.registration.domain.lists import Part, each_field_once, parts
 from services.registration.handlers.desk import Desk
 from shared.messaging.unit_of_work import Transaction
 from shared.privacy import disclosure as privacy
-from shared.privacy.disclosure import (
-    Disclosure,
-    DisclosureRequest,
-    LogEnds,
-    PersonToDisclose,
-    Way,
-)
+from shared.privacy.disclosure import Disclosure, DisclosureRequest, PersonToDisclose, Way
 from shared.privacy.handovers import Handover
 from shared.privacy.subjects import Person
 from shared.runtime.database import Connection
+from shared.runtime.log_ends import LogEnds
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from services.registration.handlers.followups import follow_up
 from services.registration.handlers.ready import make_waiting_ready
 from services.registration.handlers.waiting import take_for_registrations
 from shared.contract.registration import EventEnded, RegistrationRejected
-from shared.messaging.hearing import LogEnds, has_heard
 from shared.messaging.unit_of_work import Transaction
+from shared.runtime.log_ends import LogEnds, has_read
 
 LONGEST_WAIT: Final = timedelta(days=1)
 """How long a message waits for the event or the registration that it names."""
@@ -84,7 +84,7 @@ async def expire_waiting(tx: Transaction, log_ends: LogEnds) -> int:
     `log_ends` are those of the topic that would say it, as they were a moment ago. While this
     service has not read up to there, it may only not have heard of it: an answer is for good.
     """
-    if not await has_heard(tx.connection, log_ends):
+    if not await has_read(tx.connection, log_ends):
         return 0
     expired = await store.take_expired(tx.connection, tx.now - LONGEST_WAIT, MOST_EXPIRED)
     numbers = []
