@@ -10,15 +10,10 @@ from uuid import uuid4
 
 import pytest
 
-from services.retention.domain import RetentionClass, Scheduled, due_on
+from services.retention.domain import RetentionClass, Rules, Scheduled, due_on, rescheduled
 from services.retention.handlers import Handlers
-from services.retention.handlers.rescheduling import (
-    Rescheduler,
-    Rules,
-    books_of,
-    rescheduled,
-    rules_of,
-)
+from services.retention.handlers.rescheduling import Rescheduler
+from services.retention.handlers.rules import books_of
 from shared.contract.registration import EventChanged
 from shared.contract.types import EventId, Sealed, SubjectId
 from shared.privacy.in_force import InForce
@@ -85,7 +80,7 @@ def test_what_a_class_has_sealed_is_known_when_it_keeps_its_name_and_loses_the_c
     assert (former.category, former.until, former.kept_now) == (
         "accounting",
         NOON,
-        rules_of(second).classes["buyers"],
+        RetentionClass("buyers", "financial_year_calendar_end", Period(years=6)),
     )
     assert set(books.former) == {"voucher"}
     assert books_of(first, {("voucher", "accounting"): None}).former == {}

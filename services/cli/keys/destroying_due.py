@@ -27,7 +27,7 @@ from services.cli.keys.destroying import KEPT, confirmed, print_keys
 from services.cli.office import Office, open_office
 from services.retention import store
 from services.retention.domain import Books, NameOfKey, Scheduled, Unsealed, what_is_due
-from services.retention.handlers.rescheduling import books_of
+from services.retention.handlers.rules import books_of
 from shared.contract.days import read_day
 from shared.contract.types import SubjectId
 from shared.messaging.unit_of_work import Transaction
