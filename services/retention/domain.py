@@ -44,11 +44,13 @@ class RetentionClass:
 class Rules:
     """How long things are kept: the classes that the plan in force has, by name, and the class of
     each category that any plan had, by the plan in force or else by the newest that had it (ADR
-    98). Whatever is scheduled, moved or looked through again goes by these.
+    98). What is in the schedule keeps its anchor: `kept_from` has the class of each (category,
+    anchor) by the newest plan that counted so. Whatever is scheduled or moved goes by these.
     """
 
     classes: Mapping[str, RetentionClass]
     of_category: Mapping[str, RetentionClass]
+    kept_from: Mapping[tuple[str, str], RetentionClass]
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,13 +257,12 @@ def _from_event(classes: Iterable[RetentionClass]) -> list[RetentionClass]:
 
 
 def rescheduled(
-    rows: Sequence[Scheduled], ends_on: Mapping[UUID, date], rules: Rules
+    rows: Sequence[Scheduled], ends_on: Mapping[EventId, date], rules: Rules
 ) -> list[tuple[Scheduled, Scheduled]]:
     """Which rows these rules change, before and after. Pure.
 
     `rows` are whole items: all that is kept of each. `ends_on` is when events end as it is known
-    now; a move that was made while a row had a class of an older plan has passed the row by. What
-    the rules say nothing of, or would count from another anchor, stays as it is.
+    now. What the rules say nothing of from the same anchor stays as it is.
     """
     parts: dict[UUID, list[Scheduled]] = {}
     for row in rows:
@@ -289,33 +290,13 @@ def _class_of(
     row: Scheduled, start: date | None, parts: Iterable[Scheduled], rules: Rules
 ) -> RetentionClass | None:
     if row.kind == "category":
-        return rules.of_category.get(row.part)
+        return rules.kept_from.get((row.part, row.anchor))
     if row.kind == "consent":
-        return rules.of_category.get(row.part.partition("/")[2])
+        return rules.kept_from.get((row.part.partition("/")[2], row.anchor))
     if row.kind == "invoice":
         return rules.classes.get(row.part)
     categories = [part.part for part in parts if part.kind == "category"]
     return None if start is None else class_of_registration(categories, rules, start)
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """A new due date of everything of one event and class."""
-
-    event_id: EventId
-    retention_class: str
-    anchor_date: date
-    due_on: date
-
-
-def moves(anchors: Iterable[EventAnchor], classes: Mapping[str, RetentionClass]) -> list[Move]:
-    """What follows from events that end on other days than was known."""
-    return [
-        Move(anchor.event_id, name, anchor.ends_on, due_on(anchor.ends_on, kept.period))
-        for anchor in anchors
-        for name, kept in sorted(classes.items())
-        if kept.anchor == EVENT_END
-    ]
 
 
 def what_is_due(

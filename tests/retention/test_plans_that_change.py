@@ -25,6 +25,7 @@ from tests.retention.test_schedule import (
 from tests.support.applied import apply
 from tests.support.facts import NOON, event_state
 from tests.support.plans import (
+    DIETS_FROM_WITHDRAWAL,
     MARKETING_ON_CONTRACT,
     TEXT,
     WITH_INTERESTS,
@@ -156,6 +157,10 @@ DIETS_WITH_CONTACT = changed(
         '["contact", "diet", "stay", "transport", "billing"',
     ),
 )
+NO_DIETS_AND_OTHERS_A_YEAR = changed(('period = "P6M"', 'period = "P1Y"'), text=WITHOUT_DIETS)
+NO_DIETS_AND_THEIR_CLASS_FOR_MARKETING = changed(
+    ("[retention.marketing]", "[retention.diet]"), text=WITHOUT_DIETS
+)
 
 
 async def test_what_a_registration_carries_of_a_former_purpose_on_consent_is_no_fault(
@@ -272,3 +277,37 @@ async def test_an_event_that_moves_moves_also_what_only_an_earlier_plan_had(
     if not moved_first:
         await work.do(handlers.learn_events, [said(EventChanged(event=later))])
     assert (await due_dates(work))["diet"] == date(2026, 11, 16)
+
+
+@pytest.mark.parametrize(
+    ("plans", "due"),
+    [
+        (
+            [DIETS_WITH_CONTACT, NO_DIETS_AND_OTHERS_A_YEAR],
+            {"contact": date(2027, 11, 2), "diet": date(2027, 5, 2)},
+        ),
+        ([DIETS_WITH_CONTACT, NO_DIETS_AND_OTHERS_A_YEAR], {"diet": date(2027, 5, 2)}),
+        ([NO_DIETS_AND_THEIR_CLASS_FOR_MARKETING], {"diet": date(2026, 11, 16)}),
+        ([DIETS_FROM_WITHDRAWAL], {"contact": date(2027, 5, 2), "diet": date(2026, 11, 16)}),
+    ],
+    ids=["of-longer-class", "alone", "of-class-with-another-anchor", "from-another-anchor"],
+)
+async def test_an_event_that_moves_moves_each_category_by_its_own_class_and_not_by_one_of_its_name(
+    work: Work,
+    handlers: Handlers,
+    database: str,
+    tmp_path: Path,
+    plans: Sequence[str],
+    due: Mapping[str, date],
+) -> None:
+    event = event_state()
+    later = event.model_copy(update={"version": 2, "ends_at": event.ends_at + timedelta(days=31)})
+    await work.do(handlers.schedule_registrations, [carrying(event, *due)])
+    for text in plans:
+        await apply(database, tmp_path, text)
+        await follow(work)
+    await work.do(handlers.learn_events, [said(EventChanged(event=later))])
+    moved = {**due, "registration": max(due.values())}
+    assert await due_dates(work) == moved
+    await follow(work)
+    assert await due_dates(work) == moved

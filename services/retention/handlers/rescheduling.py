@@ -1,19 +1,29 @@
-"""What another plan means for what is scheduled already: periods and classes change with it."""
+"""What another plan, or another end of an event, means for what is scheduled already."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Final
-from uuid import UUID
 
 from services.retention import store
-from services.retention.domain import EVENT_END, rescheduled
+from services.retention.domain import EVENT_END, Rules, rescheduled
 from services.retention.handlers.rules import rules_of
+from shared.contract.types import EventId, SubjectId
 from shared.messaging.unit_of_work import Transaction
 from shared.privacy.in_force import InForce
+from shared.runtime.database import Connection
 
 MOST_AT_ONCE: Final = 2_000
-"""Rows looked through in one transaction, and what else is kept of the last person among them."""
+"""Rows looked through at once, and what else is kept of the last person among them."""
+
+
+async def move(connection: Connection, ends_on: Mapping[EventId, date], rules: Rules) -> None:
+    """Let follow what hangs on events, which end on these days now and are locked."""
+    after: SubjectId | None = None
+    while rows := await store.left_behind(connection, ends_on, after, MOST_AT_ONCE):
+        await store.reschedule(connection, rescheduled(rows, ends_on, rules))
+        after = rows[-1].subject_id
 
 
 class Rescheduler:
@@ -27,9 +37,8 @@ class Rescheduler:
     async def reschedule(self, tx: Transaction) -> int:
         """Look through the next part, if the plan is another than it was; how many rows it had.
 
-        What comes meanwhile is scheduled by the same plan: it cannot change while a transaction
-        holds it. Who moves an event meanwhile moves rows by the name of their class and leaves
-        them in it: where a row is not as it was read any more, the part is looked through again.
+        What comes or moves meanwhile goes by the same plan: it cannot change while a transaction
+        holds it.
         """
         connection = tx.connection
         progress = await store.rescheduling(connection, self._in_force.number)
@@ -38,10 +47,9 @@ class Rescheduler:
         rows = await store.scheduled_after(connection, progress.through, self._most)
         events = {row.event_id for row in rows if row.event_id and row.anchor == EVENT_END}
         anchors = await store.anchors_of(connection, sorted(events))
-        ends_on: dict[UUID, date] = {known: anchors[known].ends_on for known in anchors}
-        changed = rescheduled(rows, ends_on, self._rules())
-        if changed and await store.reschedule(connection, changed) < len(changed):
-            return len(rows)
+        ends_on = {known: anchors[known].ends_on for known in anchors}
+        if changed := rescheduled(rows, ends_on, self._rules()):
+            await store.reschedule(connection, changed)
         last = rows[-1].subject_id if rows else progress.through
         await store.rescheduled_through(connection, last, done=not rows)
         return len(rows)

@@ -12,20 +12,23 @@ from shared.privacy.plan import Plan
 
 def rules_of(in_force: InForce) -> Derived[Rules]:
     """The rules while a plan is in force, after all that there were before it."""
-    return Derived(in_force, lambda plan: Rules(_classes(plan), _of_category(in_force)))
+
+    def work_out(plan: Plan) -> Rules:
+        ever = in_force.all_plans
+        kept_from = {
+            known: RetentionClass(kept.retention_class, kept.anchor, kept.period)
+            for known, kept in ever.kept_from.items()
+        }
+        of_category = {name: kept_from[name, kept.anchor] for name, kept in ever.kept.items()}
+        return Rules(_classes(plan), of_category, kept_from)
+
+    return Derived(in_force, work_out)
 
 
 def _classes(plan: Plan) -> dict[str, RetentionClass]:
     return {
         name: RetentionClass(name, kept.anchor, kept.period)
         for name, kept in plan.retention.items()
-    }
-
-
-def _of_category(in_force: InForce) -> dict[str, RetentionClass]:
-    return {
-        category: RetentionClass(kept.retention_class, kept.anchor, kept.period)
-        for category, kept in in_force.all_plans.kept.items()
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -17,10 +17,10 @@ from services.retention.domain import (
     Term,
     class_of_registration,
     event_anchor,
-    moves,
     newest,
     term,
 )
+from services.retention.handlers.rescheduling import move
 from services.retention.handlers.rules import rules_of
 from shared.contract.consent import (
     ConsentExpired,
@@ -185,8 +185,9 @@ class Handlers:
             return
         changed = await store.keep_anchors(tx.connection, list(told.values()))
         if changed:
-            anchors = [told[event_id] for event_id in told if event_id in changed]
-            await store.move(tx.connection, moves(anchors, self._all_classes()))
+            await move(
+                tx.connection, {known: told[known].ends_on for known in changed}, self._rules
+            )
 
     def _terms(self, categories: Collection[str], anchor: EventAnchor) -> Iterator[Term]:
         """The categories whose period starts with the event's end, and the registration, which is
@@ -199,11 +200,6 @@ class Handlers:
         last = class_of_registration(categories, self._rules, anchor.ends_on)
         if last is not None:
             yield term("registration", "registration", anchor.event_id, last, anchor.ends_on)
-
-    def _all_classes(self) -> Mapping[str, RetentionClass]:
-        """By name, those of the plan in force and those of what only earlier plans had."""
-        ever = self._rules.of_category.values()
-        return {**{one.name: one for one in ever}, **self._rules.classes}
 
 
 def _consented(resting: Resting, purpose: str, start: date | None) -> Iterator[Term]:
