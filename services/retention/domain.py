@@ -8,9 +8,9 @@ due on the day after that.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -19,6 +19,8 @@ from shared.contract.types import EventId, SubjectId
 from shared.contract.value_type import value_type
 
 Kind = Literal["registration", "category", "invoice", "consent"]
+
+EVENT_END: Final = "event_end"
 
 
 class Period(Protocol):
@@ -36,6 +38,19 @@ class RetentionClass:
     name: str
     anchor: str
     period: Period
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How long things are kept: the classes that the plan in force has, by name, and the class of
+    each category that any plan had, by the plan in force or else by the newest that had it (ADR
+    98). What is in the schedule keeps its anchor: `kept_from` has the class of each (category,
+    anchor) by the newest plan that counted so. Whatever is scheduled or moved goes by these.
+    """
+
+    classes: Mapping[str, RetentionClass]
+    of_category: Mapping[str, RetentionClass]
+    kept_from: Mapping[tuple[str, str], RetentionClass]
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,24 +242,61 @@ def longest(classes: Iterable[RetentionClass], start: date) -> RetentionClass | 
     return max(classes, key=lambda kept: (kept.period.after(start), kept.name), default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
-    """A new due date of everything of one event and class."""
+def class_of_registration(
+    categories: Iterable[str], rules: Rules, ends_on: date
+) -> RetentionClass | None:
+    """A registration is kept as long as the last of its categories that count from the event's end;
+    where it has none, as long as the plan in force keeps any. None where that keeps none so.
+    """
+    of_it = [rules.of_category[name] for name in categories if name in rules.of_category]
+    return longest(_from_event(of_it) or _from_event(rules.classes.values()), ends_on)
 
-    event_id: EventId
-    retention_class: str
-    anchor_date: date
-    due_on: date
+
+def _from_event(classes: Iterable[RetentionClass]) -> list[RetentionClass]:
+    return [one for one in classes if one.anchor == EVENT_END]
 
 
-def moves(anchors: Iterable[EventAnchor], classes: Mapping[str, RetentionClass]) -> list[Move]:
-    """What follows from events that end on other days than was known."""
-    return [
-        Move(anchor.event_id, name, anchor.ends_on, due_on(anchor.ends_on, kept.period))
-        for anchor in anchors
-        for name, kept in sorted(classes.items())
-        if kept.anchor == "event_end"
-    ]
+def rescheduled(
+    rows: Sequence[Scheduled], ends_on: Mapping[EventId, date], rules: Rules
+) -> list[tuple[Scheduled, Scheduled]]:
+    """Which rows these rules change, before and after. Pure.
+
+    `rows` are whole items: all that is kept of each. `ends_on` is when events end as it is known
+    now. What the rules say nothing of from the same anchor stays as it is.
+    """
+    parts: dict[UUID, list[Scheduled]] = {}
+    for row in rows:
+        parts.setdefault(row.item_id, []).append(row)
+    changed = []
+    for row in rows:
+        start = ends_on.get(row.event_id) if row.anchor == EVENT_END and row.event_id else None
+        after = _under(row, start or row.anchor_date, parts[row.item_id], rules)
+        if after != row:
+            changed.append((row, after))
+    return changed
+
+
+def _under(
+    row: Scheduled, start: date | None, parts: Sequence[Scheduled], rules: Rules
+) -> Scheduled:
+    kept = _class_of(row, start, parts, rules)
+    if kept is None or kept.anchor != row.anchor:
+        return row
+    due = None if start is None else due_on(start, kept.period)
+    return replace(row, retention_class=kept.name, anchor_date=start, due_on=due)
+
+
+def _class_of(
+    row: Scheduled, start: date | None, parts: Iterable[Scheduled], rules: Rules
+) -> RetentionClass | None:
+    if row.kind == "category":
+        return rules.kept_from.get((row.part, row.anchor))
+    if row.kind == "consent":
+        return rules.kept_from.get((row.part.partition("/")[2], row.anchor))
+    if row.kind == "invoice":
+        return rules.classes.get(row.part)
+    categories = [part.part for part in parts if part.kind == "category"]
+    return None if start is None else class_of_registration(categories, rules, start)
 
 
 def what_is_due(

@@ -74,17 +74,37 @@ where
     excluded.as_of > known.as_of
     or (excluded.as_of = known.as_of and excluded.due_on is not null);
 
--- name: move(event_ids, classes, anchor_dates, due_ons)!
-update schedule_item as item
-set anchor_date = moved.anchor_date, due_on = moved.due_on
-from unnest(
-    :event_ids::uuid[], :classes::text[], :anchor_dates::date[], :due_ons::date[]
-) as moved (event_id, retention_class, anchor_date, due_on)
+-- name: left_behind(event_ids, ends_on, after, most)
+-- Mostly an event has another version and ends when it did: then nothing of it is left behind. Found
+-- by the event before it is put in order: else the planner may go through everybody in that order.
+-- Nobody's rows are cut in two.
+with told as materialized (
+    select event_id, ends_on
+    from unnest(:event_ids::uuid[], :ends_on::date[]) as told (event_id, ends_on)
+),
+
+behind as materialized (
+    select item.subject_id
+    from told
+    inner join schedule_item as item on item.event_id = told.event_id
+    where
+        item.anchor = 'event_end'
+        and item.anchor_date <> told.ends_on
+        and (:after::uuid is null or item.subject_id > :after::uuid)
+),
+
+page as (
+    select subject_id from behind order by subject_id limit :most::integer
+)
+
+select
+    kind, item_id, part, subject_id, event_id, retention_class, anchor, anchor_date, due_on, as_of
+from schedule_item
 where
-    item.event_id = moved.event_id
-    and item.retention_class = moved.retention_class
-    and item.anchor = 'event_end'
-    and item.due_on is distinct from moved.due_on;
+    subject_id in (select subject_id from page)
+    and event_id in (select event_id from told)
+    and anchor = 'event_end'
+order by subject_id, item_id, kind, part;
 
 -- name: begin_rescheduling(plan)!
 insert into rescheduling as known (plan, done) values (:plan, false)
@@ -114,28 +134,23 @@ where
     and subject_id <= (select subject_id from page order by subject_id desc limit 1)
 order by subject_id, item_id, kind, part;
 
--- name: reschedule(subject_ids, item_ids, kinds, parts, due_before, classes, anchor_dates, due_ons)$
--- How many rows were changed. One that somebody else has changed since it was read is left as it is:
--- his day holds, but its class may still be the former one.
-with changed as (
-    update schedule_item as item
-    set
-        retention_class = told.retention_class,
-        anchor_date = told.anchor_date,
-        due_on = told.due_on
-    from unnest(
-        :subject_ids::uuid[], :item_ids::uuid[], :kinds::text[], :parts::text[],
-        :due_before::date[], :classes::text[], :anchor_dates::date[], :due_ons::date[]
-    ) as told (
-        subject_id, item_id, kind, part, due_before, retention_class, anchor_date, due_on
-    )
-    where
-        (item.subject_id, item.item_id, item.kind, item.part)
-        = (told.subject_id, told.item_id, told.kind, told.part)
-        and item.due_on is not distinct from told.due_before
-    returning 1
+-- name: reschedule(subject_ids, item_ids, kinds, parts, due_before, classes, anchor_dates, due_ons)!
+-- One that somebody else has changed since it was read is left as it is: that was by the same plan.
+update schedule_item as item
+set
+    retention_class = told.retention_class,
+    anchor_date = told.anchor_date,
+    due_on = told.due_on
+from unnest(
+    :subject_ids::uuid[], :item_ids::uuid[], :kinds::text[], :parts::text[],
+    :due_before::date[], :classes::text[], :anchor_dates::date[], :due_ons::date[]
+) as told (
+    subject_id, item_id, kind, part, due_before, retention_class, anchor_date, due_on
 )
-select count(*) from changed;
+where
+    (item.subject_id, item.item_id, item.kind, item.part)
+    = (told.subject_id, told.item_id, told.kind, told.part)
+    and item.due_on is not distinct from told.due_before;
 
 -- name: rescheduled_through(through, done)!
 update rescheduling set through = :through, done = :done;

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from uuid import UUID
 
-from services.retention.domain import DueGroup, EventAnchor, Item, Move, Scheduled
+from services.retention.domain import DueGroup, EventAnchor, Item, Scheduled
 from shared.contract.types import EventId, SubjectId
 from shared.runtime.database import Connection, queries
 
 _sql = queries("queries.sql", __file__)
 
 
-async def keep_anchors(connection: Connection, anchors: Collection[EventAnchor]) -> set[UUID]:
+async def keep_anchors(connection: Connection, anchors: Collection[EventAnchor]) -> set[EventId]:
     """Keep what is newer than what is known; one per event. Which events that were."""
     rows = _sql.keep_anchors(
         connection,
@@ -65,17 +64,6 @@ async def put(connection: Connection, items: Collection[Item]) -> None:
     )
 
 
-async def move(connection: Connection, moves: Collection[Move]) -> None:
-    """Give everything of these events and classes its new due date."""
-    await _sql.move(
-        connection,
-        event_ids=[move.event_id for move in moves],
-        classes=[move.retention_class for move in moves],
-        anchor_dates=[move.anchor_date for move in moves],
-        due_ons=[move.due_on for move in moves],
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Rescheduling:
     """How far the schedule has followed a plan: through this person, or to its end."""
@@ -104,13 +92,27 @@ async def scheduled_after(
     return [Scheduled(**dict(row)) async for row in rows]
 
 
+async def left_behind(
+    connection: Connection, ends_on: Mapping[EventId, date], after: SubjectId | None, most: int
+) -> list[Scheduled]:
+    """All that hangs on these events of the next people, who have about so many rows that count
+    from another day than their event ends on.
+    """
+    rows = _sql.left_behind(
+        connection,
+        event_ids=list(ends_on),
+        ends_on=list(ends_on.values()),
+        after=after,
+        most=most,
+    )
+    return [Scheduled(**dict(row)) async for row in rows]
+
+
 async def reschedule(
     connection: Connection, changed: Collection[tuple[Scheduled, Scheduled]]
-) -> int:
-    """Give rows their new class and date, where they are still as they were before; how many that
-    were.
-    """
-    rows: int = await _sql.reschedule(
+) -> None:
+    """Give rows their new class and date, where they are still as they were before."""
+    await _sql.reschedule(
         connection,
         subject_ids=[before.subject_id for before, _ in changed],
         item_ids=[before.item_id for before, _ in changed],
@@ -121,7 +123,6 @@ async def reschedule(
         anchor_dates=[after.anchor_date for _, after in changed],
         due_ons=[after.due_on for _, after in changed],
     )
-    return rows
 
 
 async def rescheduled_through(

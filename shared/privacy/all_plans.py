@@ -40,7 +40,8 @@ class AllPlans:
     purpose) where it let a service open data for the purpose, and `kept_in` (retention class,
     category) where it had the category in the class, with the moment at which a plan came into
     force that has it there no longer; None: the plan in force has. `kept` has each category as the
-    newest plan that had it keeps it; `resting` has all that rested on a consent, each category with
+    newest plan that had it keeps it, `kept_from` each (category, anchor) as the newest that counted
+    it from that anchor (ADR 107); `resting` has all that rested on a consent, each category with
     the period of the newest plan that gives it one.
     """
 
@@ -48,6 +49,7 @@ class AllPlans:
     grants: frozenset[tuple[str, str]]
     kept_in: Mapping[tuple[str, str], datetime | None]
     kept: Mapping[str, Kept]
+    kept_from: Mapping[tuple[str, str], Kept]
     resting: Resting
 
     @classmethod
@@ -68,6 +70,7 @@ class AllPlans:
             ),
             _classes_of(kept, until=None),
             kept,
+            _by_anchor(kept),
             resting,
         )
 
@@ -81,10 +84,12 @@ class AllPlans:
         parts = [cls._of_text(text, until) for text, until in texts]
         asked: dict[str, set[str]] = {}
         kept: dict[str, Kept] = {}
+        kept_from: dict[tuple[str, str], Kept] = {}
         kept_in: dict[tuple[str, str], datetime | None] = {}
         after_consent: dict[str, AfterConsent] = {}
         for part in parts:
             kept = {**part.kept, **kept}
+            kept_from = {**part.kept_from, **kept_from}
             kept_in = {**part.kept_in, **kept_in}
             for purpose, categories in part.resting.items():
                 asked.setdefault(purpose, set()).update(categories)
@@ -94,6 +99,7 @@ class AllPlans:
             frozenset().union(*(part.grants for part in parts)),
             kept_in,
             kept,
+            kept_from,
             kept_after(asked, after_consent),
         )
 
@@ -122,10 +128,14 @@ class AllPlans:
         }
         resting = kept_after(asked, after_consent)
         kept_in = _classes_of(kept, until)
-        return cls(frozenset(asked), frozenset(grants), kept_in, kept, resting)
+        return cls(frozenset(asked), frozenset(grants), kept_in, kept, _by_anchor(kept), resting)
 
 
 def _classes_of(
     kept: Mapping[str, Kept], until: datetime | None
 ) -> Mapping[tuple[str, str], datetime | None]:
     return {(one.retention_class, category): until for category, one in kept.items()}
+
+
+def _by_anchor(kept: Mapping[str, Kept]) -> Mapping[tuple[str, str], Kept]:
+    return {(category, one.anchor): one for category, one in kept.items()}

@@ -15,6 +15,7 @@ from tests.conftest import SettingsFactory
 from tests.support.applied import apply
 from tests.support.plans import (
     BUYERS_APART,
+    DIETS_FROM_WITHDRAWAL,
     MARKETING_ON_CONTRACT,
     PLAN,
     TEXT,
@@ -80,14 +81,21 @@ def test_what_rested_on_a_consent_is_kept_as_the_newest_plan_says_that_keeps_it(
 def test_no_two_plans_together_let_rest_on_a_consent_what_neither_did() -> None:
     """One reads a category for a purpose, and one keeps it until a consent to another one ends."""
     moved = changed(
-        ('context = "event"\nfields = ["diet.text"]', 'context = "none"\nfields = ["diet.text"]'),
         ('"marketing"]\n\n# --- Sources', '"marketing", "diet"]\n\n# --- Sources'),
-        ('anchor = "event_end"\nperiod = "P14D"', 'anchor = "consent_withdrawal"\nperiod = "P14D"'),
         ('"explicit_consent"\ncategories = ["diet", ', '"explicit_consent"\ncategories = ['),
+        text=DIETS_FROM_WITHDRAWAL,
     )
     of_all = of_texts(moved, TEXT)
     assert set(of_all.resting["marketing"]) == {"marketing", "diet"}
     assert of_all.resting["dietary-needs"] == {}
+
+
+def test_each_category_is_kept_from_each_anchor_as_the_newest_plan_says_that_had_it_so() -> None:
+    longer = changed(('period = "P14D"', 'period = "P1M"'))
+    of_all = of_texts(DIETS_FROM_WITHDRAWAL, longer, TEXT)
+    fortnight = Kept("diet", "consent_withdrawal", Period(days=14))
+    assert of_all.kept["diet"] == of_all.kept_from["diet", "consent_withdrawal"] == fortnight
+    assert of_all.kept_from["diet", "event_end"] == Kept("diet", "event_end", Period(months=1))
 
 
 async def test_of_the_plans_in_their_order_the_one_that_was_put_in_force_last_is_the_newest(

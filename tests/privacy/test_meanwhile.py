@@ -43,6 +43,12 @@ PutInForce = Callable[[str], Coroutine[object, object, object]]
 EVENT = EventId(UUID("6f1c9c1e-4a43-4a55-9f5c-0a3f4d1f2b11"))
 OLD, NEW = (f"canary-{name}@example.org" for name in ("old", "new"))
 ALIVE = "select category from keyring.data_key where wrapped is not null order by category"
+BOTH_WAIT = (
+    "select count(*) = 2 from pg_stat_activity"
+    " where datname = current_database() and wait_event_type = 'Lock'"
+)
+_PERIOD = 'anchor = "event_end"\nperiod = "P6M"\n'
+CONTACT_BY_LAW = changed((_PERIOD, f'{_PERIOD}law = "Archives Act"\n'))
 
 
 @pytest.fixture
@@ -155,15 +161,46 @@ async def test_what_a_plan_that_came_since_the_question_has_kept_by_law_is_kept(
 ) -> None:
     who = await subject(privacy, intake, OLD)
     await privacy.seal(intake, [contact(who)], at=utc_now())
-    period = 'anchor = "event_end"\nperiod = "P6M"\n'
-    by_law = changed((period, f'{period}law = "Archives Act"\n'))
-    while_asked(lambda: put_in_force(by_law), "1")
+    while_asked(lambda: put_in_force(CONTACT_BY_LAW), "1")
     destroy = ("destroy", "--email", OLD, "--kept-by-law", "keep")
     done = await command(keys.app, settings, *destroy)
     assert (done.code, done.err) == (1, f"{destroying.CHANGED}\n")
     assert await alive(administrator) == ["contact"]
     again = await command(keys.app, settings, *destroy, "--yes", "--json")
     assert orjson.loads(again.out)["destroyed"] == {}
+
+
+@pytest.mark.parametrize("options", [(), ("--kept-by-law", "keep")])
+async def test_what_a_plan_has_kept_by_law_that_comes_before_the_keys_go_is_kept(
+    privacy: Privacy,
+    intake: Connection,
+    administrator: Connection,
+    settings: ServiceSettings,
+    put_in_force: PutInForce,
+    options: tuple[str, ...],
+) -> None:
+    who = await subject(privacy, intake, OLD)
+    await privacy.seal(intake, [contact(who)], at=utc_now())
+    destroy = ("destroy", "--email", OLD, *options, "--yes")
+    async with intake.transaction():
+        diet = ToSeal(who, "diet", f"event:{EVENT}", {})
+        assert await privacy.seal(intake, [diet], at=utc_now()) != [None]
+        announces = asyncio.create_task(command(keys.app, settings, *destroy))
+        await until_somebody_waits(administrator.fetchval)
+        applies = asyncio.create_task(put_in_force(CONTACT_BY_LAW))
+
+        async def both_wait(_: str) -> bool:
+            return bool(await administrator.fetchval(BOTH_WAIT))
+
+        await until_somebody_waits(both_wait)
+    await applies
+    done = await announces
+    assert (done.code, done.err) == (1, f"{destroying.ANOTHER_PLAN}\n")
+    assert await alive(administrator) == ["contact", "diet"]
+    late = ToSeal(who, "stay", f"event:{EVENT}", {}, at=utc_now() - timedelta(minutes=1))
+    assert await privacy.seal(intake, [late], at=utc_now()) == [None], "as it says"
+    again = await command(keys.app, settings, *destroy)
+    assert again.code == (0 if options else 2)
 
 
 @pytest.mark.parametrize("options", [(), ("--kept-by-law", "keep")])

@@ -4,7 +4,7 @@ registration goes on carrying what only an earlier plan had.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -25,6 +25,7 @@ from tests.retention.test_schedule import (
 from tests.support.applied import apply
 from tests.support.facts import NOON, event_state
 from tests.support.plans import (
+    DIETS_FROM_WITHDRAWAL,
     MARKETING_ON_CONTRACT,
     TEXT,
     WITH_INTERESTS,
@@ -34,6 +35,10 @@ from tests.support.plans import (
 )
 from tests.support.work import Work
 
+LOOKED_THROUGH_AGAIN = (
+    Path(__file__).parents[2]
+    / "services/retention/migrations/20260423000100_looked_through_again.sql"
+)
 DUE = {"marketing/marketing": date(2026, 9, 3)}
 BOTH_DUE = {**DUE, "marketing/interests": date(2026, 10, 3)}
 """The one at once, the other after the month of its own class."""
@@ -144,6 +149,18 @@ async def test_a_consent_to_what_no_plan_had_ends_nothing(work: Work, handlers: 
 WITH_CONTACT = {"contact": date(2027, 4, 2), "registration": date(2027, 4, 2)}
 """Of a registration for an event that ends on 1 October."""
 DIETS_KEPT_A_MONTH = changed(('period = "P14D"', 'period = "P1M"'))
+DIETS_KEPT_A_YEAR = changed(('period = "P14D"', 'period = "P1Y"'))
+DIETS_WITH_CONTACT = changed(
+    ('[retention.diet]\nanchor = "event_end"\nperiod = "P14D"\ncategories = ["diet"]\n', ""),
+    (
+        '["contact", "stay", "transport", "billing"',
+        '["contact", "diet", "stay", "transport", "billing"',
+    ),
+)
+NO_DIETS_AND_OTHERS_A_YEAR = changed(('period = "P6M"', 'period = "P1Y"'), text=WITHOUT_DIETS)
+NO_DIETS_AND_THEIR_CLASS_FOR_MARKETING = changed(
+    ("[retention.marketing]", "[retention.diet]"), text=WITHOUT_DIETS
+)
 
 
 async def test_what_a_registration_carries_of_a_former_purpose_on_consent_is_no_fault(
@@ -195,6 +212,58 @@ async def test_what_a_registration_carries_is_due_by_the_newest_plan_that_had_it
     assert await work.value("select count(*) from schedule_item") == 6
 
 
+@pytest.mark.parametrize("known_before", [False, True])
+@pytest.mark.parametrize(
+    ("plan", "due"),
+    [
+        (DIETS_KEPT_A_MONTH, {**WITH_CONTACT, "diet": date(2026, 11, 2)}),
+        (
+            DIETS_KEPT_A_YEAR,
+            {**WITH_CONTACT, **dict.fromkeys(["diet", "registration"], date(2027, 10, 2))},
+        ),
+        (DIETS_WITH_CONTACT, {**WITH_CONTACT, "diet": date(2027, 4, 2)}),
+    ],
+    ids=["longer", "longest", "in-another-class"],
+)
+async def test_what_was_scheduled_before_is_due_on_the_day_on_which_it_would_be_due_if_heard_now(
+    work: Work,
+    handlers: Handlers,
+    database: str,
+    tmp_path: Path,
+    plan: str,
+    due: Mapping[str, date],
+    known_before: bool,
+) -> None:
+    """Also where one plan came so soon after the other that nothing has followed the first."""
+    registered = [carrying(event_state(), "contact", "diet")]
+    if known_before:
+        await work.do(handlers.schedule_registrations, registered)
+    for text in (plan, WITHOUT_DIETS):
+        await apply(database, tmp_path, text)
+    if not known_before:
+        await work.do(handlers.schedule_registrations, registered)
+    await follow(work)
+    assert await due_dates(work) == due
+
+
+async def test_what_the_release_before_left_on_the_day_of_a_former_end_is_looked_through_again(
+    work: Work, handlers: Handlers, database: str, tmp_path: Path
+) -> None:
+    """Of what only an earlier plan had: an event that moved had passed it by."""
+    await work.do(handlers.schedule_registrations, [carrying(event_state(), "contact", "diet")])
+    await apply(database, tmp_path, WITHOUT_DIETS)
+    await follow(work)
+    await work.rows(
+        "update schedule_item set anchor_date = '2126-10-01', due_on = '2126-10-16'"
+        " where part = 'diet'"
+    )
+    await follow(work)
+    assert (await due_dates(work))["diet"] == date(2126, 10, 16)
+    await work.rows(LOOKED_THROUGH_AGAIN.read_text("utf-8").partition("-- migrate:up")[2])
+    await follow(work)
+    assert await due_dates(work) == {**WITH_CONTACT, "diet": date(2026, 10, 16)}
+
+
 @pytest.mark.parametrize("moved_first", [False, True])
 async def test_an_event_that_moves_moves_also_what_only_an_earlier_plan_had(
     work: Work, handlers: Handlers, database: str, tmp_path: Path, moved_first: bool
@@ -208,3 +277,37 @@ async def test_an_event_that_moves_moves_also_what_only_an_earlier_plan_had(
     if not moved_first:
         await work.do(handlers.learn_events, [said(EventChanged(event=later))])
     assert (await due_dates(work))["diet"] == date(2026, 11, 16)
+
+
+@pytest.mark.parametrize(
+    ("plans", "due"),
+    [
+        (
+            [DIETS_WITH_CONTACT, NO_DIETS_AND_OTHERS_A_YEAR],
+            {"contact": date(2027, 11, 2), "diet": date(2027, 5, 2)},
+        ),
+        ([DIETS_WITH_CONTACT, NO_DIETS_AND_OTHERS_A_YEAR], {"diet": date(2027, 5, 2)}),
+        ([NO_DIETS_AND_THEIR_CLASS_FOR_MARKETING], {"diet": date(2026, 11, 16)}),
+        ([DIETS_FROM_WITHDRAWAL], {"contact": date(2027, 5, 2), "diet": date(2026, 11, 16)}),
+    ],
+    ids=["of-longer-class", "alone", "of-class-with-another-anchor", "from-another-anchor"],
+)
+async def test_an_event_that_moves_moves_each_category_by_its_own_class_and_not_by_one_of_its_name(
+    work: Work,
+    handlers: Handlers,
+    database: str,
+    tmp_path: Path,
+    plans: Sequence[str],
+    due: Mapping[str, date],
+) -> None:
+    event = event_state()
+    later = event.model_copy(update={"version": 2, "ends_at": event.ends_at + timedelta(days=31)})
+    await work.do(handlers.schedule_registrations, [carrying(event, *due)])
+    for text in plans:
+        await apply(database, tmp_path, text)
+        await follow(work)
+    await work.do(handlers.learn_events, [said(EventChanged(event=later))])
+    moved = {**due, "registration": max(due.values())}
+    assert await due_dates(work) == moved
+    await follow(work)
+    assert await due_dates(work) == moved

@@ -15,7 +15,6 @@ from services.retention.domain import (
     due_on,
     event_anchor,
     longest,
-    moves,
     newest,
     term,
 )
@@ -114,13 +113,6 @@ def test_the_highest_version_of_an_event_holds(versions: list[int]) -> None:
     event_id = EventId(uuid4())
     anchors = [EventAnchor(event_id, v, "training", date(2026, 1, v)) for v in versions]
     assert newest(anchors)[event_id].version == 4
-
-
-def test_a_moved_event_moves_only_what_hangs_on_its_end() -> None:
-    anchor = EventAnchor(EventId(uuid4()), 2, "training", date(2026, 6, 1))
-    classes = {one.name: one for one in (VOUCHER, LEDGER, EVENT, DIET, MARKETING)}
-    moved = {move.retention_class: move.due_on for move in moves([anchor], classes)}
-    assert moved == {"event-data": date(2026, 12, 2), "diet": date(2026, 6, 16)}
 
 
 def test_what_has_no_anchor_yet_is_never_due() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from services.retention import store
 from services.retention.domain import DueGroup
-from services.retention.handlers import Handlers
+from services.retention.handlers import Handlers, rescheduling
 from services.retention.subscribers import subscriptions
 from shared.contract.consent import ConsentGiven, ConsentWithdrawn
 from shared.contract.finance import InvoiceIssued
@@ -192,6 +192,33 @@ async def test_what_a_correction_adds_counts_though_it_was_sent_before_the_place
         "contact": date(2027, 4, 2),
         "diet": date(2026, 10, 16),
         "registration": date(2027, 4, 2),
+    }
+
+
+async def test_everybody_at_an_event_is_moved_however_many_are_moved_at_once(
+    work: Work, handlers: Handlers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event, other = event_state(), event_state()
+    later = event.model_copy(update={"version": 2, "ends_at": event.ends_at + timedelta(days=31)})
+    monkeypatch.setattr(rescheduling, "MOST_AT_ONCE", 2)
+    several = SubjectId(uuid4())
+    people = [several, several, *(SubjectId(uuid4()) for _ in range(3))]
+    for one in (event, other):
+        messages = [carrying(one, "contact", "diet", subject_id=who) for who in people]
+        await work.do(handlers.schedule_registrations, messages)
+    await work.do(handlers.learn_events, [said(EventChanged(event=later))])
+    rows = await work.rows(
+        "select part, event_id, array_agg(distinct due_on) as days, count(*) as items"
+        " from schedule_item group by part, event_id"
+    )
+    found = {(row["part"], row["event_id"]): (row["days"], row["items"]) for row in rows}
+    assert found == {
+        (part, one.event_id): ([day], 5)
+        for one, days in (
+            (event, (date(2027, 5, 2), date(2026, 11, 16), date(2027, 5, 2))),
+            (other, (date(2027, 4, 2), date(2026, 10, 16), date(2027, 4, 2))),
+        )
+        for part, day in zip(("contact", "diet", "registration"), days, strict=True)
     }
 
 

@@ -125,6 +125,12 @@ WITH_INTERESTS = changed(
 )
 """The plan with one category more that the purpose `marketing` reads, kept a month longer."""
 
+DIETS_FROM_WITHDRAWAL = changed(
+    ('context = "event"\nfields = ["diet.text"]', 'context = "none"\nfields = ["diet.text"]'),
+    ('anchor = "event_end"\nperiod = "P14D"', 'anchor = "consent_withdrawal"\nperiod = "P14D"'),
+)
+"""The plan with diets of no event, which are kept until the consent ends."""
+
 _BUYERS = """law = "Accounting Act 1336/1997, chapter 2, section 10"
 
 [retention.buyers]

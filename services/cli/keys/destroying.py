@@ -32,6 +32,10 @@ ANNOUNCED = (
     "meanwhile somebody became the same person: run this again; no key was destroyed, but what the"
     " person said before this and is still on its way adds nothing any more"
 )
+ANOTHER_PLAN = (
+    "meanwhile another plan came into force: run this again; no key was destroyed, but what was"
+    " said before this and is still on its way adds nothing any more"
+)
 BY_LAW = "a law has these kept: say --kept-by-law keep, or destroy; no key was destroyed"
 
 
@@ -199,12 +203,17 @@ async def _destroy_keys(
     Raises _OthersMeantError, and no key is destroyed, where the scope is not what is asked for any
     more.
     """
+    in_force = office.parts.privacy.in_force
     async with office.work() as tx:
+        plan = in_force.number
         await office.privacy.announce(tx, scope, cut_off)
         # The answer may have taken its time. Only now all keys are seen that were being made.
         if not await _is_meant_still(office, tx.connection, asked, alias, scope):
             raise _OthersMeantError(CHANGED)
     async with office.work() as tx:
+        # By that one a law may have something kept that is about to go.
+        if in_force.number != plan:
+            raise _OthersMeantError(ANOTHER_PLAN)
         gone = await office.privacy.destroy(tx, scope, cut_off)
         # It waited for who uses a key, and somebody may have become the same person until it had
         # all of theirs.

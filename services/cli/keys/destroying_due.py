@@ -27,7 +27,7 @@ from services.cli.keys.destroying import KEPT, confirmed, print_keys
 from services.cli.office import Office, open_office
 from services.retention import store
 from services.retention.domain import Books, NameOfKey, Scheduled, Unsealed, what_is_due
-from services.retention.handlers.rescheduling import books_of
+from services.retention.handlers.rules import books_of
 from shared.contract.days import read_day
 from shared.contract.types import SubjectId
 from shared.messaging.unit_of_work import Transaction
@@ -90,6 +90,9 @@ async def _destroy(asked: AskedDue, *, yes: bool, as_json: bool) -> int:
         async with open_office() as office, open_hearers(office) as hearers:
             _check(office, asked)
             await see_all_heard(hearers)
+            # Each part asks too: there is none where the days of an earlier plan list nobody.
+            async with office.work() as tx:
+                await _see_that_it_follows(office, tx)
             alive = {} if yes else await _count(office, asked)
             # Where none is, nobody is asked: the rows of keys that went before are marked.
             if sum(alive.values()) and not confirmed(alive):
@@ -97,8 +100,9 @@ async def _destroy(asked: AskedDue, *, yes: bool, as_json: bool) -> int:
                 return 1
             async for people in _parts(office, asked):
                 gone.update(await _destroy_part(office, hearers, asked, people))
-            if asked.retention_class is None:
-                async with office.work() as tx:
+            async with office.work() as tx:
+                await _see_that_it_follows(office, tx)
+                if asked.retention_class is None:
                     await store.go_over(tx.connection, asked.on)
     _tell(asked, gone, as_json=as_json)
     return 0
@@ -204,9 +208,14 @@ async def _destroy_part(
 async def _readable(
     office: Office, tx: Transaction, people: Sequence[SubjectId]
 ) -> Sequence[Scheduled]:
+    await _see_that_it_follows(office, tx)
+    return await store.readable_of(tx.connection, people)
+
+
+async def _see_that_it_follows(office: Office, tx: Transaction) -> None:
+    """See that what is listed is by the plan in force. Raises NotNowError."""
     if not await store.follows(tx.connection, office.parts.privacy.in_force.number):
         raise NotNowError(NOT_FOLLOWED)
-    return await store.readable_of(tx.connection, people)
 
 
 def _due(

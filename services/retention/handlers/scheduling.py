@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from services.retention import store
 from services.retention.domain import (
+    EVENT_END,
     EventAnchor,
     Item,
     RetentionClass,
+    Rules,
     Term,
+    class_of_registration,
     event_anchor,
-    longest,
-    moves,
     newest,
     term,
 )
+from services.retention.handlers.rescheduling import move
+from services.retention.handlers.rules import rules_of
 from shared.contract.consent import (
     ConsentExpired,
     ConsentGiven,
@@ -48,18 +51,17 @@ Participation = (
 )
 ConsentFact = ConsentGiven | ConsentRefused | ConsentWithdrawn | ConsentExpired
 
-EVENT_END: Final = "event_end"
 FINANCIAL_YEARS: Final = frozenset({"financial_year_end", "financial_year_calendar_end"})
 LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """Before anybody said anything."""
 
 
 class Handlers:
-    """The use cases, with the retention classes of the plan. They open no personal data."""
+    """The use cases, by the rules of plans. They open no personal data."""
 
     def __init__(self, in_force: InForce) -> None:
         self._in_force = in_force
-        self._classes_of_plan = Derived(in_force, classes_of)
+        self._rules_of_plans = rules_of(in_force)
         self._resting = Derived(in_force, resting_on)
 
     @property
@@ -67,8 +69,8 @@ class Handlers:
         return self._in_force.plan
 
     @property
-    def _classes(self) -> Mapping[str, RetentionClass]:
-        return self._classes_of_plan()
+    def _rules(self) -> Rules:
+        return self._rules_of_plans()
 
     async def prepare(self, tx: Transaction, messages: Sequence[Message[Any]]) -> None:
         """Learn the events of the whole batch: handlers find nothing new in them."""
@@ -102,7 +104,7 @@ class Handlers:
             event_id = data.event.event_id
             alike = (event_id, _categories(data))
             if alike not in terms:
-                if not self._in_force.all_plans.kept.keys() >= set(alike[1]):
+                if not self._rules.of_category.keys() >= set(alike[1]):
                     tx.dead_letter(
                         message, "category_unknown", "personal: has a category that no plan had"
                     )
@@ -128,7 +130,7 @@ class Handlers:
         self, tx: Transaction, messages: Sequence[Message[InvoiceIssued]]
     ) -> None:
         """Schedule each invoice as a voucher and as a part of the ledger."""
-        kept = [one for one in self._classes.values() if one.anchor in FINANCIAL_YEARS]
+        kept = [one for one in self._rules.classes.values() if one.anchor in FINANCIAL_YEARS]
         items = [
             Item(
                 tuple(
@@ -183,41 +185,21 @@ class Handlers:
             return
         changed = await store.keep_anchors(tx.connection, list(told.values()))
         if changed:
-            anchors = [told[event_id] for event_id in told if event_id in changed]
-            await store.move(tx.connection, moves(anchors, self._all_classes()))
+            await move(
+                tx.connection, {known: told[known].ends_on for known in changed}, self._rules
+            )
 
-    def _terms(self, categories: Iterable[str], anchor: EventAnchor) -> Iterator[Term]:
+    def _terms(self, categories: Collection[str], anchor: EventAnchor) -> Iterator[Term]:
         """The categories whose period starts with the event's end, and the registration, which is
         kept as long as the last of them. Other categories are known by consents and invoices.
         """
-        kept = {category: self._class_of(category) for category in sorted(categories)}
-        bound = {name: one for name, one in kept.items() if one.anchor == EVENT_END}
-        for category, one in bound.items():
-            yield term("category", category, anchor.event_id, one, anchor.ends_on)
-        last = longest(bound.values() or self._event_classes(), anchor.ends_on)
+        for category in sorted(categories):
+            one = self._rules.of_category[category]
+            if one.anchor == EVENT_END:
+                yield term("category", category, anchor.event_id, one, anchor.ends_on)
+        last = class_of_registration(categories, self._rules, anchor.ends_on)
         if last is not None:
             yield term("registration", "registration", anchor.event_id, last, anchor.ends_on)
-
-    def _class_of(self, category: str) -> RetentionClass:
-        """By the plan in force or, where that has no such category, by the newest that had it."""
-        kept = self._in_force.all_plans.kept[category]
-        return RetentionClass(kept.retention_class, kept.anchor, kept.period)
-
-    def _all_classes(self) -> Mapping[str, RetentionClass]:
-        """By name, those of the plan in force and those of what only earlier plans had."""
-        ever = map(self._class_of, self._in_force.all_plans.kept)
-        return {**{one.name: one for one in ever}, **self._classes}
-
-    def _event_classes(self) -> list[RetentionClass]:
-        return [one for one in self._classes.values() if one.anchor == EVENT_END]
-
-
-def classes_of(plan: Plan) -> dict[str, RetentionClass]:
-    """The retention classes of the plan, by name."""
-    return {
-        name: RetentionClass(name, kept.anchor, kept.period)
-        for name, kept in plan.retention.items()
-    }
 
 
 def _consented(resting: Resting, purpose: str, start: date | None) -> Iterator[Term]:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import asyncpg
+import pytest
 from prometheus_client import REGISTRY
 
+from services.cli.keys import destroying_due
 from services.retention import store
 from services.retention.handlers import Handlers
 from services.retention.handlers.periodic import Periodic
-from shared.contract.types import Sealed
+from shared.contract.types import Sealed, SubjectId
 from shared.privacy.office import PrivacyOffice
 from shared.runtime.settings import ServiceSettings
 from tests.retention.conftest import follow
 from tests.retention.destroying_due.conftest import Hearing, destroy
+from tests.support.applied import apply
 from tests.support.facts import event_state, registered
+from tests.support.plans import WITHOUT_DIETS
 from tests.support.work import Work
 
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
@@ -73,6 +78,44 @@ async def test_what_a_run_has_left_counts_no_longer_and_what_none_has_gone_over_
     assert await told(work) == timedelta()
     assert (await destroy(settings, on="2026-11-01")).code == 0
     assert await told(work) == timedelta(), "an earlier day takes nothing back"
+
+
+async def gone_over(work: Work) -> object:
+    return await work.value("select max(through) from gone_over")
+
+
+@pytest.mark.parametrize("narrowed", [(), ("--class", "diet")])
+async def test_where_nothing_is_listed_a_schedule_of_an_earlier_plan_is_not_gone_over_either(
+    work: Work, settings: ServiceSettings, narrowed: tuple[str, ...]
+) -> None:
+    refused = await destroy(settings, *narrowed)
+    assert (refused.code, refused.out) == (1, "")
+    assert destroying_due.NOT_FOLLOWED in refused.err
+    await follow(work)
+    assert (await destroy(settings, *narrowed)).code == 0
+    assert (await gone_over(work) is None) == bool(narrowed)
+
+
+@pytest.mark.parametrize("narrowed", [(), ("--class", "diet")])
+async def test_nor_is_it_where_another_plan_came_into_force_meanwhile(
+    work: Work,
+    settings: ServiceSettings,
+    database: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    narrowed: tuple[str, ...],
+) -> None:
+    await follow(work)
+
+    async def found_nobody(*_: object) -> list[SubjectId]:
+        await apply(database, tmp_path, WITHOUT_DIETS)
+        return []
+
+    monkeypatch.setattr(store, "people_of_due", found_nobody)
+    refused = await destroy(settings, *narrowed)
+    assert (refused.code, refused.out) == (1, "")
+    assert destroying_due.NOT_FOLLOWED in refused.err
+    assert await gone_over(work) is None
 
 
 async def test_it_is_found_by_an_index_however_much_is_listed(work: Work, database: str) -> None:
