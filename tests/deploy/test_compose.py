@@ -213,6 +213,19 @@ def test_who_says_who_they_are_is_named_so_and_else_by_the_account_that_calls(
     assert done.stdout == named
 
 
+def test_secrets_and_log_are_copied_and_put_back_by_containers_that_have_them() -> None:
+    """What is in clear, and Kafka's data, is in no copy; the database is copied by its server."""
+    section = PAGE.split("## Backups\n")[1].split("\n## ")[0]
+    tar = r"--entrypoint tar (\w+) -%s -C /var/lib/steward ([^<>]*)[<>] (\w+/\w+\.tar)"
+    copied = re.findall(tar % "c", section)
+    put_back = {archive: container for container, _, archive in re.findall(tar % "x", section)}
+    assert put_back == {archive: container for container, _, archive in copied}
+    writable = {container: volumes(container) for container, _, _ in copied}
+    folders = {name: container for container, names, _ in copied for name in names.split()}
+    assert folders.keys() == COMPOSE["volumes"].keys() - {"kafka", "outgoing", "postgres"}
+    assert [name for name, container in folders.items() if not writable[container][name]] == []
+
+
 @pytest.mark.parametrize("name", CONTAINERS)
 def test_the_log_of_a_container_is_bounded(name: str) -> None:
     assert CONTAINERS[name]["logging"] == {"driver": "local"}
