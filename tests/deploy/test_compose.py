@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import subprocess
 from pathlib import Path
 from typing import Final
 
@@ -179,12 +180,50 @@ def test_nobody_else_has_the_administrators_password() -> None:
 
 def test_only_commands_of_the_administrator_are_told_who_calls() -> None:
     """Elsewhere entries of the log name the user of the image, and whoever calls cannot be told."""
+    callers = {"STEWARD_ACTOR": "${STEWARD_ACTOR:-}", "LOGNAME": "${LOGNAME:-}"}
     told = {
-        name: environment["STEWARD_ACTOR"]
+        name: {variable: environment[variable] for variable in callers}
         for name, one in CONTAINERS.items()
         if "STEWARD_ACTOR" in (environment := one.get("environment", {}))
     }
-    assert told == dict.fromkeys(("migrate", "administrator"), "${LOGNAME:-}")
+    assert told == dict.fromkeys(("migrate", "administrator"), callers)
+
+
+@pytest.mark.parametrize(
+    ("said", "account", "named"),
+    [("maija", "deploy", "maija"), ("", "deploy", "deploy"), ("", "", "")],
+)
+def test_who_says_who_they_are_is_named_so_and_else_by_the_account_that_calls(
+    tmp_path: Path, said: str, account: str, named: str
+) -> None:
+    (tmp_path / "password").write_text("secret\n", "utf-8")
+    command = tmp_path / "steward"
+    command.write_text('#!/bin/sh\nprintf %s "$STEWARD_ACTOR"\n', "utf-8")
+    command.chmod(0o755)
+    shell, options, script, name = CONTAINERS["administrator"]["entrypoint"]
+    script = script.replace("/var/lib/steward/administrator", str(tmp_path)).replace("$$", "$")
+    environment = {
+        "PATH": f"{tmp_path}:/usr/bin:/bin",
+        "STEWARD_ACTOR": said,
+        "LOGNAME": account,
+    }
+    done = subprocess.run(
+        [shell, options, script, name], env=environment, check=True, capture_output=True, text=True
+    )
+    assert done.stdout == named
+
+
+def test_secrets_and_log_are_copied_and_put_back_by_containers_that_have_them() -> None:
+    """What is in clear, and Kafka's data, is in no copy; the database is copied by its server."""
+    section = PAGE.split("## Backups\n")[1].split("\n## ")[0]
+    tar = r"--entrypoint tar (\w+) -%s -C /var/lib/steward ([^<>]*)[<>] (\w+/\w+\.tar)"
+    copied = re.findall(tar % "c", section)
+    put_back = {archive: container for container, _, archive in re.findall(tar % "x", section)}
+    assert put_back == {archive: container for container, _, archive in copied}
+    writable = {container: volumes(container) for container, _, _ in copied}
+    folders = {name: container for container, names, _ in copied for name in names.split()}
+    assert folders.keys() == COMPOSE["volumes"].keys() - {"kafka", "outgoing", "postgres"}
+    assert [name for name, container in folders.items() if not writable[container][name]] == []
 
 
 @pytest.mark.parametrize("name", CONTAINERS)
