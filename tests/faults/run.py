@@ -70,6 +70,8 @@ async def _inflict(
         found, failures = None, _said(errors)
         await _ask_where_they_stand(world)
         failures += _ends_of_logs(world)
+    failures += world.ended_by_themselves  # whatever the injury is: nothing stops a service
+    world.ended_by_themselves.clear()
     fresh = Difference() if found is None else subtract(found, known)
     limit = injury.recovers_within_s
     if limit is not None and world.recovered_s > limit:

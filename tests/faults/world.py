@@ -96,6 +96,9 @@ class World:
     deaths_at_steps: int = 0
     """Of processes that ended themselves where they had been told to."""
 
+    ended_by_themselves: list[str] = field(default_factory=list)
+    """Of every process that ended though nobody had killed it, how."""
+
     deleted: Counter[str] = field(default_factory=Counter)
     """Messages that were deleted from an inbound topic before anybody took them."""
 
@@ -148,7 +151,8 @@ class World:
             "STEWARD_HTTP_PORT": str(port),
             "STEWARD_SESSION_TIMEOUT_MS": str(self.options.session_ms),
         }
-        replica = Replica(self._context, spec, environ, self.log_of(process))
+        log, tell = self.log_of(process), self.ended_by_themselves.append
+        replica = Replica(self._context, spec, environ, log, tell)
         self.replicas.setdefault(process, []).append(replica)
         replica.start()
         return replica

@@ -42,7 +42,6 @@ async def stopped_too_long(world: World, times: int) -> None:
         life.kill(signal.SIGCONT)
         world.note(f"the process of {name} goes on")
         await world.recovered()
-        assert replica.present is life, f"{name} did not live through it"
     for name in NAMES:
         await world.remove_replica(world.replicas[name][-1])
 
