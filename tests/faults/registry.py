@@ -32,6 +32,9 @@ class Row(TypedDict):
     passed: bool
     date: str
     machine: str
+    deaths_at_rarest_step: NotRequired[int]
+    """Where any are to be: those of the process and step where the fewest were."""
+
     why: NotRequired[list[str]]
     """What went wrong, and what was done last before it."""
 

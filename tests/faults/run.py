@@ -58,7 +58,8 @@ async def _inflict(
 ) -> tuple[Row, Difference | None]:
     """The row, and all differences there are now; None where the world does not settle."""
     before, handed_over = world.messages, world.disclosures
-    world.recovered_s, world.deaths_at_steps = 0.0, 0
+    world.recovered_s = 0.0
+    world.deaths_at_steps.clear()
     found: Difference | None = None
     failures: list[str] = []
     try:
@@ -84,9 +85,11 @@ async def _inflict(
         "reordered": len(fresh.reordered),
         "recovered_s_max": round(world.recovered_s, 1),
         "disclosures": world.disclosures - handed_over,
-        "deaths_at_steps": world.deaths_at_steps,
+        "deaths_at_steps": world.deaths_at_steps.total(),
         "passed": not fresh and not failures,
     }
+    if world.deaths_at_steps:
+        row["deaths_at_rarest_step"] = min(world.deaths_at_steps.values())
     if not row["passed"]:
         row["why"] = failures + _told(fresh) + list(world.journal)[-SHOWN:]
     return row, found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -87,7 +87,7 @@ class Still:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.messages, self.disclosures, self.recovered_s = 0, 1, 0.0
-        self.deaths_at_steps = 0
+        self.deaths_at_steps: Counter[tuple[str, str]] = Counter()
         self.ended_by_themselves: list[str] = []
         self.journal: deque[str] = deque()
         self.note = self.journal.append
