@@ -25,7 +25,7 @@ STOP_WITHIN_S = 15.0
 """Whatever still lives then is killed."""
 
 BEGINS_WITHIN_S = 5.0
-"""A process that is younger may not listen to signals yet: SIGTERM ends it as it ends any."""
+"""A process that is younger may not listen to signals yet: SIGTERM or SIGUSR1 ends it as any."""
 
 NextDeath = Callable[[], Death | None]
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import platform
 import signal
+import time
 import traceback
 from collections.abc import AsyncIterator, Sequence
 from contextlib import nullcontext
@@ -19,6 +20,7 @@ from services.cli.processes import NAMES
 from shared.local.logs import tail
 from tests.faults.answers import Difference, subtract
 from tests.faults.registry import Injury, Row
+from tests.faults.replicas import BEGINS_WITHIN_S
 from tests.faults.world import Options, World, open_world
 
 WRITES_WITHIN_S = 1.0
@@ -136,10 +138,13 @@ def _said(error: BaseException) -> list[str]:
 
 
 async def _ask_where_they_stand(world: World) -> None:
-    """Have every service write it into its log, for whoever looks for what one waits for."""
+    """Have every service write it into its log, for whoever looks for what one waits for; but who
+    does not listen to signals yet would die of it.
+    """
     for replica in world.all_replicas():
-        if replica.present is not None:
-            replica.present.kill(signal.SIGUSR1)
+        life = replica.present
+        if life is not None and time.monotonic() - life.born > BEGINS_WITHIN_S:
+            life.kill(signal.SIGUSR1)
     await asyncio.sleep(WRITES_WITHIN_S)
 
 
