@@ -6,12 +6,14 @@ import asyncio
 import os
 import platform
 import signal
+import subprocess
 import time
 import traceback
 from collections.abc import AsyncIterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -112,8 +114,27 @@ def nothing_yet(injury: Injury, times: int, seed: int) -> Row:
         deaths_at_steps=0,
         passed=False,
         date=datetime.now(UTC).date().isoformat(),
+        commit=commit(),
         machine=machine(),
     )
+
+
+@cache
+def commit() -> str:
+    """Of the code as it was when the first row began."""
+    here = Path(__file__).parent
+    try:
+        head = _git("rev-parse", "HEAD")
+        # What was written by a run is no change of what runs.
+        changed = _git("status", "--porcelain", "--untracked-files=no", ":/", f":!{here}/results")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return f"{head} and changes" if changed else head
+
+
+def _git(*arguments: str) -> str:
+    command = ("git", "-C", str(Path(__file__).parent), *arguments)
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def machine() -> str:
