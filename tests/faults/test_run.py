@@ -31,14 +31,14 @@ from tests.faults.world import Options, World
 from tests.support.work import NO_KAFKA
 
 
-def injury(inflict: Inflict) -> Injury:
+def injury(inflict: Inflict, recovers_within_s: float | None = None) -> Injury:
     """One that no command line can name."""
     return Injury(
         name="of a test",
         inflict=inflict,
         long=1,
         short=1,
-        recovers_within_s=None,
+        recovers_within_s=recovers_within_s,
         proxied=False,
         quiet=False,
         brokers=1,
@@ -110,6 +110,20 @@ def _still(monkeypatch: pytest.MonkeyPatch) -> None:
         yield cast("World", Still(options))
 
     monkeypatch.setattr(run, "open_world", open_still)
+
+
+@pytest.mark.usefixtures("_still")
+@pytest.mark.parametrize(("took_s", "told"), [(9.9, []), (10.1, ["it took 10.1 s to recover"])])
+async def test_who_takes_longer_to_recover_than_is_promised_has_not_passed(
+    took_s: float, told: list[str]
+) -> None:
+    async def takes_long(world: World, _: int) -> None:
+        world.recovered_s = took_s
+
+    wanted = [(injury(takes_long, recovers_within_s=10.0), 1)]
+    (row,) = [row async for row in rows_of(wanted, Options(seed=1))]
+    assert row["passed"] == (not told)
+    assert [why.split(";")[0] for why in row.get("why", [])][:1] == told
 
 
 @pytest.mark.usefixtures("_still")
