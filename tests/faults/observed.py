@@ -18,6 +18,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
+from services.cli.reckoning import SERVICES
 from services.registration.handlers.desk import Desk
 from shared.contract import headers
 from shared.contract.topics import topic as topic_spec
@@ -30,13 +31,13 @@ from shared.runtime.database import Connection
 from shared.runtime.secrets import SecretsFolder
 from tests.faults.answers import Answers
 from tests.faults.load import OFFERS
-from tests.faults.model import Model, canonical
+from tests.faults.model import Model, canonical, without_diet
 from tests.support.opened import data_keys
 from tests.support.people import whom_it_leads_to
 from tests.support.published import faults_of
 from tests.support.topics import read_topic
 
-FACTS = ("registration", "consent", "finance", "audit")
+FACTS = ("registration", "consent", "finance", "retention", "audit")
 ONCE = frozenset({"consent.consent_record", "finance.invoice"})
 """Tables in which nothing that came in leaves two equal rows."""
 
@@ -117,6 +118,9 @@ class Witness:
             await _finance(connection, names, found)
             await _retention(connection, names, found)
             await _audit(connection, names, found)
+            await _unhandled(connection, found)
+            for row in await connection.fetch("select subject_id from keyring.subject"):
+                found.row("keyring.subject", names.person(row["subject_id"]))
             await _published(connection, self._secrets.path.parent / "audit", found)
         for topic in FACTS:
             _facts(topic, await self._read(topic), names, found)
@@ -205,17 +209,13 @@ def _strange(value: object) -> bool:
 
 async def _registration(connection: Connection, names: Names, found: Answers) -> None:
     for row in await connection.fetch("select * from registration.registration"):
-        personal = {
-            category: names.opened(base64.b64decode(sealed))
-            for category, sealed in row["personal"].items()
-        }
         found.row(
             "registration.registration",
             names.registration(row["id"]),
             names.person(row["subject_id"]),
             names.event(row["event_id"]),
             row["status"],
-            canonical(personal),
+            canonical(_opened(row["personal"], names)),
         )
     for row in await connection.fetch("select * from registration.event"):
         counts = (row["places_taken"], row["waitlisted"])
@@ -282,6 +282,17 @@ async def _audit(connection: Connection, names: Names, found: Answers) -> None:
         last = row["topic_offset"]
 
 
+async def _unhandled(connection: Connection, found: Answers) -> None:
+    """Nothing is left that could not be handled, nor kept back: whatever is, is of strangers."""
+    for service in SERVICES:
+        for row in await connection.fetch(
+            f"select status, topic, type, reason from {service}.dead_letter"  # noqa: S608
+        ):
+            found.row(f"{service}.dead_letter", *(Stranger(value) for value in row.values()))
+        for row in await connection.fetch(f"select * from {service}.processing_limit"):  # noqa: S608
+            found.row(f"{service}.processing_limit", Stranger(row))
+
+
 def _is_untimely(kind: str, data: Mapping[str, Any]) -> bool:
     """Who asks while the service has not heard all is refused: how often, time decides."""
     return kind == "DisclosureRefused" and data["reason"] == BEHIND
@@ -321,8 +332,18 @@ def _registration_fact(kind: str, data: Mapping[str, Any], names: Names) -> Labe
     if data.get("registration_id") is None:
         return Stranger(kind), ()  # an event that is no one's of ours, or a request about nothing
     number = names.registration(data["registration_id"])
-    known = {"RegistrationWaitlisted": "position", "RegistrationRejected": "reason"}
-    return number, ((data[known[kind]],) if kind in known else ())
+    told = {"RegistrationWaitlisted": "position", "RegistrationRejected": "reason"}
+    values: tuple[Hashable, ...] = (data[told[kind]],) if kind in told else ()
+    if "personal" in data:
+        values += (canonical(without_diet(_opened(data["personal"], names))),)
+    return number, values
+
+
+def _opened(personal: Mapping[str, str], names: Names) -> dict[str, Any]:
+    """Content by category."""
+    return {
+        category: names.opened(base64.b64decode(sealed)) for category, sealed in personal.items()
+    }
 
 
 def _consent_fact(kind: str, data: Mapping[str, Any], names: Names) -> Label:
@@ -336,6 +357,12 @@ def _finance_fact(kind: str, data: Mapping[str, Any], names: Names) -> Label:
     return names.registration(data["registration_id"]), amounts
 
 
+def _retention_fact(kind: str, data: Mapping[str, Any], names: Names) -> Label:
+    """Of those whom the model knows nothing comes due, and nobody objects."""
+    event = data.get("event_id")
+    return (names.person(data.get("subject_id")), names.event(event) if event else None), ()
+
+
 def _audit_fact(kind: str, data: Mapping[str, Any], names: Names) -> Label:
     if kind == "ConsentRecorded":
         return (names.person(data["subject_id"]), data["purpose"], data["state"]), ()
@@ -346,5 +373,6 @@ _LABELS = {
     "registration": _registration_fact,
     "consent": _consent_fact,
     "finance": _finance_fact,
+    "retention": _retention_fact,
     "audit": _audit_fact,
 }
