@@ -18,8 +18,10 @@ from tests.faults.world import World
 TELLS_WITHIN_S = 15.0
 """A service that has nothing to do asks its servers this seldom."""
 
-IDLE_SHARE = 0.25
-"""Of one core: what a service may use at most while it can only wait. Spinning would be 1."""
+IDLE_SHARE = 0.1
+"""Of one core: what a service may use at most while it can only wait; it uses 0.04. Spinning would
+be 1, or where all of them spin, as much of the machine as others leave to each.
+"""
 
 RESTS_AT_LEAST_S = 1.5
 """So long it is looked at what they use, however short the server is to be away."""
