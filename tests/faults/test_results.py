@@ -50,6 +50,8 @@ def test_what_is_checked_in_has_every_injury_as_often_as_promised_and_each_has_p
     assert sorted((row["injury"], row["times"]) for row in rows) == sorted(TIMES.items())
     assert {(row["lost"], row["doubled"], row["reordered"]) for row in rows} == {(0, 0, 0)}
     assert [row for row in rows if not row["passed"]] == []
+    (dies,) = (row for row in rows if row["injury"] == "service-dies")
+    assert dies.get("deaths_at_rarest_step", 0) > 0
 
 
 def test_a_row_that_is_checked_in_says_of_which_code_when_and_where_it_is() -> None:
