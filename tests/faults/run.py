@@ -120,20 +120,19 @@ def nothing_yet(injury: Injury, times: int, seed: int) -> Row:
 
 
 @cache
-def commit() -> str:
+def commit(here: Path = Path(__file__).parent) -> str:
     """Of the code as it was when the first row began."""
-    here = Path(__file__).parent
     try:
-        head = _git("rev-parse", "HEAD")
+        head = _git(here, "rev-parse", "HEAD")
         # What was written by a run is no change of what runs.
-        changed = _git("status", "--porcelain", "--untracked-files=no", ":/", f":!{here}/results")
+        changed = _git(here, "status", "--porcelain", "--untracked-files=no", ":/", ":!results")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return f"{head} and changes" if changed else head
 
 
-def _git(*arguments: str) -> str:
-    command = ("git", "-C", str(Path(__file__).parent), *arguments)
+def _git(here: Path, *arguments: str) -> str:
+    command = ("git", "-C", str(here), *arguments)
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 

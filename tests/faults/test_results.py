@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import AsyncIterator
 from datetime import date
 from pathlib import Path
@@ -60,6 +61,20 @@ def test_a_row_that_is_checked_in_says_of_which_code_when_and_where_it_is() -> N
         assert re.fullmatch("[0-9a-f]{40}", row["commit"]), row
         assert date.fromisoformat(row["date"]) <= date.today()  # noqa: DTZ011 - as it was written
         assert row["machine"]
+
+
+def test_rows_that_a_run_has_written_are_no_change_of_the_code(tmp_path: Path) -> None:
+    folder = tmp_path / "tests" / "faults"
+    (folder / "results").mkdir(parents=True)
+    git = ("git", "-c", "user.name=test", "-c", "user.email=test@example.org", "-C", str(tmp_path))
+    for file in ("code", "tests/faults/results/latest.json"):
+        (tmp_path / file).write_text("before", "utf-8")
+    for command_line in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "all"]):
+        subprocess.run([*git, *command_line], check=True)
+    (folder / "results" / "latest.json").write_text("after", "utf-8")
+    assert re.fullmatch("[0-9a-f]{40}", run.commit.__wrapped__(folder))
+    (tmp_path / "code").write_text("after", "utf-8")
+    assert run.commit.__wrapped__(folder).endswith(" and changes")
 
 
 @pytest.fixture
