@@ -14,6 +14,7 @@ from services.audit.handlers import publish
 from services.audit.handlers.publish import Publisher
 from services.audit.handlers.witnesses import BEHIND
 from services.audit.settings import Settings
+from services.audit.store import tree
 from services.audit.store.folder import FolderError
 from shared.contract.audit import DataDisclosed
 from shared.messaging.subscription import Halted
@@ -47,9 +48,9 @@ class Running:
         await self.task
 
 
-def impatient(work: Work, witnesses: str = "") -> Publisher:
+def impatient(work: Work, witnesses: str = "", **over: object) -> Publisher:
     quick = {"audit_checkpoint_s": 0.01, "audit_witnesses": witnesses}
-    settings = settings_of(work).model_copy(update=quick)
+    settings = settings_of(work).model_copy(update=quick | over)
     assert isinstance(settings, Settings)
     return make_publisher(settings, work.parts.work, guard_of(work))
 
@@ -77,6 +78,24 @@ async def test_one_process_publishes_and_the_next_takes_over_when_it_ends(
         await append_until_announced(3)
         await second.stop()
     assert (first.heartbeats.not_ready(), second.heartbeats.not_ready()) == ({}, {})
+
+
+async def test_a_holder_that_falls_silent_loses_its_place_to_others(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process is stopped, or its network: nobody ends its connection but the server."""
+    monkeypatch.setattr(publish, "LOOK_EVERY_S", 0.02)
+    connection = await impatient(work, session_timeout_ms=1000)._connect()
+    try:
+        assert await tree.take_publishing(connection)
+        await work.do(appending_to(work), [Facts().message(make_entry(DataDisclosed))])
+        async with asyncio.timeout(30):
+            other = Running(impatient(work))
+            while await work.value("select size from announced") != 1:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.01)
+            await other.stop()
+    finally:
+        connection.terminate()
 
 
 def behind() -> set[str]:

@@ -1,4 +1,7 @@
-"""`python -m tests.faults [INJURY…]`: injure, compare, show, and write `results/latest.json`."""
+"""`python -m tests.faults [INJURY…]`: injure, compare, show, and write what came of it.
+
+`results/latest.json` has the long form alone: all injuries, or with `--merge` some of them.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +29,9 @@ from tests.faults.run import Wanted, rows_of
 from tests.faults.world import Options
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"
+
+Write = Callable[[Sequence[Row]], None]
+"""Called with all rows so far, whenever there is another one."""
 
 
 def main(
@@ -49,7 +55,18 @@ def main(
     keep_logs: Annotated[
         Path | None, typer.Option(help="A folder to leave the logs of all processes in.")
     ] = None,
-    output: Annotated[Path, typer.Option(help="Where the rows are written.")] = RESULTS,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where the rows are written. By itself the whole long form is, to latest.json."
+        ),
+    ] = None,
+    merge: Annotated[
+        bool,
+        typer.Option(
+            "--merge", help="Put rows of the long form in the place of earlier ones in latest.json."
+        ),
+    ] = False,
 ) -> None:
     """Injure the real stack under load and compare all that is left with a model in memory.
 
@@ -60,6 +77,11 @@ def main(
     unknown = sorted(set(names or ()) - FOUND.keys())
     if unknown:
         raise typer.BadParameter(f"no {', '.join(unknown)}; there are: {', '.join(FOUND)}")
+    long_form = not short and times is None and away is None
+    if merge and not long_form:
+        raise typer.BadParameter("what is merged is of the long form: no --short, --times, --away")
+    checked_in = RESULTS if long_form and (merge or not names) else None
+    write = _writer(output or checked_in, merge=merge)
     console = Console(highlight=False)
     configure_logging("faults", "console", "error")
     # That a server is away is what we are here for.
@@ -79,7 +101,7 @@ def main(
         rows: list[Row] = []
         forms = [(one, times or (one.short if short else one.long)) for one in wanted]
         try:
-            asyncio.run(_inflict(forms, options.telling(tell), rows, output))
+            asyncio.run(_inflict(forms, options.telling(tell), rows, write))
         finally:
             _show(rows, console)  # those that there are, also where somebody has enough
     raise typer.Exit(0 if all(row["passed"] for row in rows) else 1)
@@ -96,14 +118,14 @@ def _possible(wanted: Sequence[Injury], console: Console) -> list[Injury]:
     return [one for one in wanted if not one.small_disks]
 
 
-async def _inflict(wanted: Wanted, options: Options, rows: list[Row], output: Path) -> None:
+async def _inflict(wanted: Wanted, options: Options, rows: list[Row], write: Write) -> None:
     """Each in a world of its own, so that it is the same alone as among others. A row takes minutes
     or hours: each is written as soon as it is there.
     """
     for one in wanted:
         async for row in rows_of([one], options):
             rows.append(row)
-            _write(rows, output)
+            write(rows)
 
 
 def _show(rows: Sequence[Row], console: Console) -> None:
@@ -123,9 +145,22 @@ def _show(rows: Sequence[Row], console: Console) -> None:
                 console.print(f"  {escape(line)}", soft_wrap=True)
 
 
-def _write(rows: Sequence[Row], output: Path) -> None:
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_bytes(orjson.dumps(rows, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+def _writer(output: Path | None, *, merge: bool) -> Write:
+    """What writes rows into a file, or nowhere. `merge`: each in the place of an earlier one of the
+    same injury, and behind the others where there is none.
+    """
+    if output is None:
+        return lambda _: None
+    earlier = orjson.loads(output.read_bytes()) if merge and output.exists() else []
+
+    def write(rows: Sequence[Row]) -> None:
+        written = list({row["injury"]: row for row in (*earlier, *rows)}.values())
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_bytes(
+            orjson.dumps(written, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        )
+
+    return write
 
 
 if __name__ == "__main__":

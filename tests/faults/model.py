@@ -41,6 +41,11 @@ def canonical(content: object) -> str:
     return orjson.dumps(content, option=orjson.OPT_SORT_KEYS).decode()
 
 
+def without_diet(personal: Mapping[str, Any]) -> dict[str, Any]:
+    """What a fact tells for sure: whether a diet that was taken back is in it, a timing decides."""
+    return {category: content for category, content in personal.items() if category != "diet"}
+
+
 @dataclass
 class Registration:
     """A registration as it is to stand in the end."""
@@ -127,9 +132,9 @@ class Model:
         self.registrations[number] = row
         if full:
             self.line.append(row)
-            self._registered_fact(number, "RegistrationWaitlisted", len(self.line))
+            self._participation_fact(row, "RegistrationWaitlisted", len(self.line))
         else:
-            self._registered_fact(number, "ParticipantRegistered")
+            self._participation_fact(row, "ParticipantRegistered")
             self._invoice(row)
         for answer in data["consents"]:
             state: State = "given" if answer["given"] else "refused"
@@ -148,7 +153,7 @@ class Model:
         if had_place and self.line and row.offer.capacity is not None:
             first = self.line.pop(0)
             first.status = "registered"
-            self._registered_fact(first.number, "ParticipantRegistered")
+            self._participation_fact(first, "ParticipantRegistered")
 
     def _change(self, message: Upstream, data: Mapping[str, Any]) -> None:
         row = self.registrations[data["registration_number"]]
@@ -156,7 +161,7 @@ class Model:
             self._registered_fact(row.number, "RegistrationRejected", "registration_cancelled")
             return
         row.personal["contact"] |= data["answers"]
-        self._registered_fact(row.number, "ParticipantUpdated")
+        self._participation_fact(row, "ParticipantUpdated")
 
     def _contact(self, message: Upstream, data: Mapping[str, Any]) -> None:
         for answer in data["consents"]:
@@ -182,6 +187,10 @@ class Model:
     def _registered_fact(self, about: str, kind: str, *values: Any) -> None:  # noqa: ANN401
         known = () if kind == "EventOpened" else values
         self.facts.fact("registration", about, kind, *known)
+
+    def _participation_fact(self, row: Registration, kind: str, *values: int) -> None:
+        told = canonical(without_diet(row.personal))
+        self._registered_fact(row.number, kind, *values, told)
 
     def _taken(self, offer: Offer) -> int:
         rows = self.registrations.values()
@@ -219,8 +228,7 @@ class Model:
             if row.number in undecided:
                 kept, left_out = Answers(), Answers()
                 self._keep(kept, row, row.personal)
-                others = {name: one for name, one in row.personal.items() if name != "diet"}
-                self._keep(left_out, row, others)
+                self._keep(left_out, row, without_diet(row.personal))
                 right.either.append((kept, left_out))
             else:
                 self._keep(right, row, row.personal)
@@ -252,6 +260,8 @@ class Model:
         } & {row.number for row in self.registrations.values() if "diet" in row.personal}
 
     def _consent(self, right: Answers) -> None:
+        for email in self.emails:
+            right.row("keyring.subject", email)
         for said in self.said:
             record = (said.email, said.purpose, said.state, said.at, said.by)
             right.row("consent.consent_record", *record)

@@ -6,7 +6,8 @@ Uses the keyring as its administrator and the key-encryption key: a test may, no
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +18,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
+from services.cli.reckoning import SERVICES
 from services.registration.handlers.desk import Desk
 from shared.contract import headers
 from shared.contract.topics import topic as topic_spec
@@ -29,13 +31,18 @@ from shared.runtime.database import Connection
 from shared.runtime.secrets import SecretsFolder
 from tests.faults.answers import Answers
 from tests.faults.load import OFFERS
-from tests.faults.model import Model, canonical
+from tests.faults.model import Model, canonical, without_diet
 from tests.support.opened import data_keys
 from tests.support.people import whom_it_leads_to
 from tests.support.published import faults_of
 from tests.support.topics import read_topic
 
-FACTS = ("registration", "consent", "finance", "audit")
+FACTS = ("registration", "consent", "finance", "retention", "audit")
+ONCE = frozenset({"consent.consent_record", "finance.invoice"})
+"""Tables in which nothing that came in leaves two equal rows."""
+
+AGAIN = frozenset({"ParticipantUpdated", "RegistrationRejected", "EventChanged", "ConsentRecorded"})
+"""Facts that may be said again of the same."""
 
 
 class Stranger(str):
@@ -87,7 +94,9 @@ class Witness:
         self._numbers_of_events = {offer.number for offer in OFFERS}
         self._remembered: dict[str, list[Any]] = {}
         self.overlooks_strangers = False
-        """Whether rows and facts about what the model does not know are as they should be."""
+        """Whether rows and facts about what the model does not know are as they should be, if they
+        are not there twice.
+        """
 
     async def remember(self, topic: str) -> None:
         """Read what the topic has before some of it is deleted."""
@@ -109,10 +118,13 @@ class Witness:
             await _finance(connection, names, found)
             await _retention(connection, names, found)
             await _audit(connection, names, found)
+            await _unhandled(connection, found)
+            for row in await connection.fetch("select subject_id from keyring.subject"):
+                found.row("keyring.subject", names.person(row["subject_id"]))
             await _published(connection, self._secrets.path.parent / "audit", found)
         for topic in FACTS:
             _facts(topic, await self._read(topic), names, found)
-        return _without_strangers(found) if self.overlooks_strangers else found
+        return without_strangers(found) if self.overlooks_strangers else found
 
     async def _read(self, topic: str) -> list[Any]:
         """What the topic has, behind what it had."""
@@ -153,7 +165,7 @@ class Witness:
             for row in self._model.registrations.values()
         }
         for row in await connection.fetch("select id, reference from registration.registration"):
-            names.registrations[row["id"]] = numbers.get(row["reference"], Stranger("a number"))
+            names.registrations[row["id"]] = numbers.get(row["reference"], Stranger(row["id"]))
         for row in await connection.fetch("select id, number from registration.event"):
             known = row["number"] in self._numbers_of_events
             names.events[row["id"]] = row["number"] if known else Stranger(row["number"])
@@ -167,14 +179,26 @@ class Witness:
         return names
 
 
-def _without_strangers(found: Answers) -> Answers:
+def without_strangers(found: Answers) -> Answers:
+    """What the model knows; of strangers only what is there again though it is to be there once."""
     known = Answers()
     for table, rows in found.rows.items():
-        known.rows[table].update({row: many for row, many in rows.items() if not _strange(row)})
-    known.facts.update(
-        {chain: facts for chain, facts in found.facts.items() if not _strange(chain)}
-    )
+        for row, many in rows.items():
+            if not _strange(row):
+                known.rows[table][row] = many
+            elif table in ONCE and many > 1:
+                known.rows[table][row] = many - 1
+    for chain, facts in found.facts.items():
+        if not _strange(chain):
+            known.facts[chain] = facts
+        elif again := _again(facts):
+            known.facts[chain] = again
     return known
+
+
+def _again(facts: Sequence[Hashable]) -> list[Hashable]:
+    said = Counter(fact for fact in facts if isinstance(fact, tuple) and fact[0] not in AGAIN)
+    return list((said - Counter(set(said))).elements())
 
 
 def _strange(value: object) -> bool:
@@ -185,17 +209,13 @@ def _strange(value: object) -> bool:
 
 async def _registration(connection: Connection, names: Names, found: Answers) -> None:
     for row in await connection.fetch("select * from registration.registration"):
-        personal = {
-            category: names.opened(base64.b64decode(sealed))
-            for category, sealed in row["personal"].items()
-        }
         found.row(
             "registration.registration",
             names.registration(row["id"]),
             names.person(row["subject_id"]),
             names.event(row["event_id"]),
             row["status"],
-            canonical(personal),
+            canonical(_opened(row["personal"], names)),
         )
     for row in await connection.fetch("select * from registration.event"):
         counts = (row["places_taken"], row["waitlisted"])
@@ -262,6 +282,17 @@ async def _audit(connection: Connection, names: Names, found: Answers) -> None:
         last = row["topic_offset"]
 
 
+async def _unhandled(connection: Connection, found: Answers) -> None:
+    """Nothing is left that could not be handled, nor kept back: whatever is, is of strangers."""
+    for service in SERVICES:
+        for row in await connection.fetch(
+            f"select status, topic, type, reason from {service}.dead_letter"  # noqa: S608
+        ):
+            found.row(f"{service}.dead_letter", *(Stranger(value) for value in row.values()))
+        for row in await connection.fetch(f"select * from {service}.processing_limit"):  # noqa: S608
+            found.row(f"{service}.processing_limit", Stranger(row))
+
+
 def _is_untimely(kind: str, data: Mapping[str, Any]) -> bool:
     """Who asks while the service has not heard all is refused: how often, time decides."""
     return kind == "DisclosureRefused" and data["reason"] == BEHIND
@@ -301,8 +332,18 @@ def _registration_fact(kind: str, data: Mapping[str, Any], names: Names) -> Labe
     if data.get("registration_id") is None:
         return Stranger(kind), ()  # an event that is no one's of ours, or a request about nothing
     number = names.registration(data["registration_id"])
-    known = {"RegistrationWaitlisted": "position", "RegistrationRejected": "reason"}
-    return number, ((data[known[kind]],) if kind in known else ())
+    told = {"RegistrationWaitlisted": "position", "RegistrationRejected": "reason"}
+    values: tuple[Hashable, ...] = (data[told[kind]],) if kind in told else ()
+    if "personal" in data:
+        values += (canonical(without_diet(_opened(data["personal"], names))),)
+    return number, values
+
+
+def _opened(personal: Mapping[str, str], names: Names) -> dict[str, Any]:
+    """Content by category."""
+    return {
+        category: names.opened(base64.b64decode(sealed)) for category, sealed in personal.items()
+    }
 
 
 def _consent_fact(kind: str, data: Mapping[str, Any], names: Names) -> Label:
@@ -316,6 +357,12 @@ def _finance_fact(kind: str, data: Mapping[str, Any], names: Names) -> Label:
     return names.registration(data["registration_id"]), amounts
 
 
+def _retention_fact(kind: str, data: Mapping[str, Any], names: Names) -> Label:
+    """Of those whom the model knows nothing comes due, and nobody objects."""
+    event = data.get("event_id")
+    return (names.person(data.get("subject_id")), names.event(event) if event else None), ()
+
+
 def _audit_fact(kind: str, data: Mapping[str, Any], names: Names) -> Label:
     if kind == "ConsentRecorded":
         return (names.person(data["subject_id"]), data["purpose"], data["state"]), ()
@@ -326,5 +373,6 @@ _LABELS = {
     "registration": _registration_fact,
     "consent": _consent_fact,
     "finance": _finance_fact,
+    "retention": _retention_fact,
     "audit": _audit_fact,
 }

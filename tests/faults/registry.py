@@ -31,7 +31,13 @@ class Row(TypedDict):
 
     passed: bool
     date: str
+    commit: str
+    """Of the code that was injured; it says so where that was not as it is checked in."""
+
     machine: str
+    deaths_at_rarest_step: NotRequired[int]
+    """Where any are to be: those of the process and step where the fewest were."""
+
     why: NotRequired[list[str]]
     """What went wrong, and what was done last before it."""
 

@@ -25,7 +25,7 @@ STOP_WITHIN_S = 15.0
 """Whatever still lives then is killed."""
 
 BEGINS_WITHIN_S = 5.0
-"""A process that is younger may not listen to signals yet: SIGTERM ends it as it ends any."""
+"""A process that is younger may not listen to signals yet: SIGTERM or SIGUSR1 ends it as any."""
 
 NextDeath = Callable[[], Death | None]
 
@@ -51,10 +51,19 @@ class Life:
     """Its first batch has committed."""
 
     worked_at: float | None = None
+    was_killed: bool = False
+    """By somebody else than itself: it was sent SIGKILL."""
+
+    @property
+    def ended_as_wanted(self) -> bool:
+        """Whether it was killed, or ended itself where it had been told to."""
+        wanted = self.was_killed or self.death is not None
+        return wanted and self.process.exitcode == -signal.SIGKILL
 
     def kill(self, number: signal.Signals) -> None:
         """Send it a signal, if it still lives."""
         if not self.ended.is_set() and self.process.pid is not None:
+            self.was_killed = self.was_killed or number == signal.SIGKILL
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.process.pid, number)
 
@@ -84,8 +93,14 @@ class Replica:
     """One process of a service, through all its lives. Its name is that of all that are alike."""
 
     def __init__(
-        self, context: ForkServerContext, spec: ProcessSpec, environ: Mapping[str, str], log: Path
+        self,
+        context: ForkServerContext,
+        spec: ProcessSpec,
+        environ: Mapping[str, str],
+        log: Path,
+        tell: Callable[[str], None],
     ) -> None:
+        """`tell` is called with a sentence where a life ends though nobody wanted it to."""
         self.spec = spec
         self.port = int(environ["STEWARD_HTTP_PORT"])
         self.deaths = 0
@@ -96,6 +111,7 @@ class Replica:
         self._context = context
         self._environ = dict(environ)
         self._log = log
+        self._tell = tell
         self._stopping = False
         self._present: Life | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -153,6 +169,9 @@ class Replica:
             if self._stopping:
                 return
             self.deaths += 1
+            if not life.ended_as_wanted:
+                code = life.process.exitcode
+                self._tell(f"{self.name} ended with {code} though nobody had killed it")
             life = self._present = self._begin()
 
     def _begin(self) -> Life:

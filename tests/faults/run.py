@@ -6,11 +6,14 @@ import asyncio
 import os
 import platform
 import signal
+import subprocess
+import time
 import traceback
 from collections.abc import AsyncIterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -19,6 +22,7 @@ from services.cli.processes import NAMES
 from shared.local.logs import tail
 from tests.faults.answers import Difference, subtract
 from tests.faults.registry import Injury, Row
+from tests.faults.replicas import BEGINS_WITHIN_S
 from tests.faults.world import Options, World, open_world
 
 WRITES_WITHIN_S = 1.0
@@ -58,7 +62,8 @@ async def _inflict(
 ) -> tuple[Row, Difference | None]:
     """The row, and all differences there are now; None where the world does not settle."""
     before, handed_over = world.messages, world.disclosures
-    world.recovered_s, world.deaths_at_steps = 0.0, 0
+    world.recovered_s = 0.0
+    world.deaths_at_steps.clear()
     found: Difference | None = None
     failures: list[str] = []
     try:
@@ -70,6 +75,8 @@ async def _inflict(
         found, failures = None, _said(errors)
         await _ask_where_they_stand(world)
         failures += _ends_of_logs(world)
+    failures += world.ended_by_themselves  # whatever the injury is: nothing stops a service
+    world.ended_by_themselves.clear()
     fresh = Difference() if found is None else subtract(found, known)
     limit = injury.recovers_within_s
     if limit is not None and world.recovered_s > limit:
@@ -82,9 +89,11 @@ async def _inflict(
         "reordered": len(fresh.reordered),
         "recovered_s_max": round(world.recovered_s, 1),
         "disclosures": world.disclosures - handed_over,
-        "deaths_at_steps": world.deaths_at_steps,
+        "deaths_at_steps": world.deaths_at_steps.total(),
         "passed": not fresh and not failures,
     }
+    if world.deaths_at_steps:
+        row["deaths_at_rarest_step"] = min(world.deaths_at_steps.values())
     if not row["passed"]:
         row["why"] = failures + _told(fresh) + list(world.journal)[-SHOWN:]
     return row, found
@@ -105,8 +114,26 @@ def nothing_yet(injury: Injury, times: int, seed: int) -> Row:
         deaths_at_steps=0,
         passed=False,
         date=datetime.now(UTC).date().isoformat(),
+        commit=commit(),
         machine=machine(),
     )
+
+
+@cache
+def commit(here: Path = Path(__file__).parent) -> str:
+    """Of the code as it was when the first row began."""
+    try:
+        head = _git(here, "rev-parse", "HEAD")
+        # What was written by a run is no change of what runs.
+        changed = _git(here, "status", "--porcelain", "--untracked-files=no", ":/", ":!results")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return f"{head} and changes" if changed else head
+
+
+def _git(here: Path, *arguments: str) -> str:
+    command = ("git", "-C", str(here), *arguments)
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def machine() -> str:
@@ -131,10 +158,13 @@ def _said(error: BaseException) -> list[str]:
 
 
 async def _ask_where_they_stand(world: World) -> None:
-    """Have every service write it into its log, for whoever looks for what one waits for."""
+    """Have every service write it into its log, for whoever looks for what one waits for; but who
+    does not listen to signals yet would die of it.
+    """
     for replica in world.all_replicas():
-        if replica.present is not None:
-            replica.present.kill(signal.SIGUSR1)
+        life = replica.present
+        if life is not None and time.monotonic() - life.born > BEGINS_WITHIN_S:
+            life.kill(signal.SIGUSR1)
     await asyncio.sleep(WRITES_WITHIN_S)
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
+from collections import Counter, deque
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, cast
 from uuid import uuid4
 
 import orjson
@@ -19,6 +21,7 @@ from shared.privacy.sealing import NONCE_BYTES, DataKey, seal_bytes
 from shared.runtime.secrets import SecretsError
 from tests.faults import __main__ as command
 from tests.faults import dinner, run, world
+from tests.faults.answers import Difference
 from tests.faults.dinner import Desk
 from tests.faults.observed import Names, Stranger
 from tests.faults.registry import Inflict, Injury, Row
@@ -28,14 +31,14 @@ from tests.faults.world import Options, World
 from tests.support.work import NO_KAFKA
 
 
-def injury(inflict: Inflict) -> Injury:
+def injury(inflict: Inflict, recovers_within_s: float | None = None) -> Injury:
     """One that no command line can name."""
     return Injury(
         name="of a test",
         inflict=inflict,
         long=1,
         short=1,
-        recovers_within_s=None,
+        recovers_within_s=recovers_within_s,
         proxied=False,
         quiet=False,
         brokers=1,
@@ -76,6 +79,63 @@ async def test_an_error_that_nobody_foresaw_ends_in_a_row_that_says_where_it_hap
     assert not row["passed"]
     assert re.match(r"LookupError: what was .* \(test_run\.py, line \d+\)", row["why"][0])
     assert "something was done" in row["why"][-1]
+
+
+class Still:
+    """As much of a world as `rows_of` asks of one, in which nothing runs."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.messages, self.disclosures, self.recovered_s = 0, 1, 0.0
+        self.deaths_at_steps: Counter[tuple[str, str]] = Counter()
+        self.ended_by_themselves: list[str] = []
+        self.journal: deque[str] = deque()
+        self.note = self.journal.append
+
+    @asynccontextmanager
+    async def under_load(self) -> AsyncIterator[None]:
+        yield
+
+    async def settle(self) -> None:
+        """It always is."""
+
+    async def compare(self) -> Difference:
+        return Difference()
+
+
+@pytest.fixture
+def _still(monkeypatch: pytest.MonkeyPatch) -> None:
+    @asynccontextmanager
+    async def open_still(options: Options) -> AsyncIterator[World]:
+        yield cast("World", Still(options))
+
+    monkeypatch.setattr(run, "open_world", open_still)
+
+
+@pytest.mark.usefixtures("_still")
+@pytest.mark.parametrize(("took_s", "told"), [(9.9, []), (10.1, ["it took 10.1 s to recover"])])
+async def test_who_takes_longer_to_recover_than_is_promised_has_not_passed(
+    took_s: float, told: list[str]
+) -> None:
+    async def takes_long(world: World, _: int) -> None:
+        world.recovered_s = took_s
+
+    wanted = [(injury(takes_long, recovers_within_s=10.0), 1)]
+    (row,) = [row async for row in rows_of(wanted, Options(seed=1))]
+    assert row["passed"] == (not told)
+    assert [why.split(";")[0] for why in row.get("why", [])][:1] == told
+
+
+@pytest.mark.usefixtures("_still")
+async def test_an_injury_that_a_service_dies_of_has_not_passed_and_the_next_one_has() -> None:
+    async def one_dies(world: World, _: int) -> None:
+        world.ended_by_themselves.append("finance ended with 1 though nobody had killed it")
+
+    wanted = [(injury(one_dies), 1), (injury(over_at_once), 1)]
+    died, next_one = [row async for row in rows_of(wanted, Options(seed=1))]
+    assert not died["passed"]
+    assert died["why"][0] == "finance ended with 1 though nobody had killed it"
+    assert next_one["passed"]
 
 
 async def test_a_world_that_does_not_begin_is_a_row_too(monkeypatch: pytest.MonkeyPatch) -> None:

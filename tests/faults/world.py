@@ -18,6 +18,7 @@ from services.cli.reckoning import Books, Progress, open_books
 from services.registration.settings import Settings
 from shared.contract.services import SERVICES as SPECS
 from shared.local.ports import HOST, choose_port
+from shared.messaging.steps import Step
 from shared.privacy.plan import load_plan
 from shared.runtime.cluster import Cluster
 from tests.faults.answers import Difference, compare
@@ -93,8 +94,11 @@ class World:
     recovered_s: float = 0.0
     """The longest time that it took until all services worked again."""
 
-    deaths_at_steps: int = 0
-    """Of processes that ended themselves where they had been told to."""
+    deaths_at_steps: Counter[tuple[str, Step]] = field(default_factory=Counter)
+    """Of each process, how often it ended itself at a step where it had been told to."""
+
+    ended_by_themselves: list[str] = field(default_factory=list)
+    """Of every process that ended though nobody had killed it, how."""
 
     deleted: Counter[str] = field(default_factory=Counter)
     """Messages that were deleted from an inbound topic before anybody took them."""
@@ -148,7 +152,8 @@ class World:
             "STEWARD_HTTP_PORT": str(port),
             "STEWARD_SESSION_TIMEOUT_MS": str(self.options.session_ms),
         }
-        replica = Replica(self._context, spec, environ, self.log_of(process))
+        log, tell = self.log_of(process), self.ended_by_themselves.append
+        replica = Replica(self._context, spec, environ, log, tell)
         self.replicas.setdefault(process, []).append(replica)
         replica.start()
         return replica

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.messaging import store
-from shared.messaging.relay import up_to_failures
+from shared.messaging.relay import relays, up_to_failures
 from shared.messaging.store import LANES, OutboxRow
 from shared.messaging.unit_of_work import unit_of_work
 from shared.runtime.clock import utc_now
@@ -125,6 +125,23 @@ async def test_another_process_takes_a_lane_whose_holder_lost_its_connection(
             await world.taken(first + 20)
             await world.published()
     assert await world.said() == said_in_order(60, 5)
+
+
+async def test_a_holder_that_falls_silent_loses_its_lanes_to_others(
+    world: World, cluster: MemoryCluster
+) -> None:
+    """Its process is stopped, or its network: nobody ends its connection but the server."""
+    settings = world.service.settings
+    silent, *_ = relays(SCHEMA, settings, cluster.transport(settings))
+    connection = await silent._connect()
+    try:
+        assert all([await store.take_lane(connection, lane) for lane in LANES])
+        await say(world, *range(20))
+        async with world.running():
+            await world.published()
+    finally:
+        connection.terminate()
+    assert await world.said() == said_in_order(20, 5)
 
 
 async def test_a_relay_does_not_wait_for_the_disk_where_others_do(world: World) -> None:

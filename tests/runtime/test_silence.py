@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 import pytest
 
-from shared.local.ports import choose_port
+from shared.local.ports import HOST, choose_port
 from shared.runtime.database import Pool, bounded_transaction, open_pool
 from tests.conftest import SettingsFactory
 from tests.support.proxy import Proxy
@@ -36,6 +38,32 @@ async def pool(
     pool = await open_pool(settings, service="consent", min_size=3)
     yield pool
     pool.terminate()
+
+
+async def test_a_server_is_not_told_that_its_client_gave_a_half_open_connection_up() -> None:
+    """So what the server holds for it is held until the server itself lets it go."""
+    came, told = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(1)
+        came.set()
+        with contextlib.suppress(ConnectionResetError):
+            await reader.read()
+        told.set()
+        writer.close()
+
+    async with await asyncio.start_server(serve, HOST, 0) as server:
+        proxy = Proxy(choose_port(None, option="--http-port"), server.sockets[0].getsockname()[1])
+        await proxy.open()
+        _, client = await asyncio.open_connection(HOST, proxy.port)
+        client.write(b"?")
+        await asyncio.wait_for(came.wait(), 10)
+        proxy.swallow_all()
+        client.transport.abort()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(told.wait(), 0.3)
+        await proxy.close()
+        await asyncio.wait_for(told.wait(), 10)
 
 
 async def ask(pool: Pool, within_s: float, fault: Exception | None = None) -> object:

@@ -36,6 +36,13 @@ _ORDER = {
     "audit.entry": {"sequence", "topic_offset", "body"},
     "*": {"id", "partition", "record_offset", "in_line", "last_in_line"},
 }
+# What the keyring has, as numbers: who is who stands in the other tables.
+_KEYRING = {
+    "keyring.subject": "select count(*)::text from keyring.subject",
+    "keyring.alias": "select kind || ' ' || count(*) from keyring.alias group by kind",
+    "keyring.data_key": "select category || ' ' || count(*) from keyring.data_key"
+    " where wrapped is not null group by category",
+}
 _MOMENT = re.compile(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}")
 
 Row = str
@@ -89,13 +96,19 @@ class _Names:
 
 
 async def snapshot(database_url: str, secrets: SecretsFolder) -> Snapshot:
-    """Table to its rows as sorted lines; counts of outcomes are added up over partitions."""
+    """Table to its rows as sorted lines; counts of outcomes are added up over partitions, and the
+    keyring is counted.
+    """
     connection = await asyncpg.connect(database_url)
     try:
         await connection.set_type_codec(
             "jsonb", encoder=orjson.dumps, decoder=orjson.loads, schema="pg_catalog"
         )
         tables = {name: await _rows(connection, name) for name in await _tables(connection)}
+        keyring = {
+            place: sorted(row[0] for row in await connection.fetch(query))
+            for place, query in _KEYRING.items()
+        }
         names = _Names(await data_keys(connection, secrets), {})
         names = _Names(names.keys, _known(tables, names))
     finally:
@@ -104,7 +117,7 @@ async def snapshot(database_url: str, secrets: SecretsFolder) -> Snapshot:
         name: sorted(_line(name, row, names) for row in rows)
         for name, rows in tables.items()
         if not name.endswith(".outcome_count")
-    } | {"outcomes": _outcomes(tables)}
+    } | {**keyring, "outcomes": _outcomes(tables)}
 
 
 async def _tables(connection: asyncpg.Connection[asyncpg.Record]) -> list[str]:
@@ -143,7 +156,9 @@ async def data_keys(connection: Connection, secrets: SecretsFolder) -> dict[byte
 
 
 def _known(tables: Mapping[str, Iterable[Mapping[str, Any]]], names: _Names) -> dict[UUID, str]:
-    """Subjects by their e-mails, events by their numbers, registrations by both."""
+    """Subjects by their e-mails and how many have that one, events by their numbers, registrations
+    by both.
+    """
     known: dict[UUID, str] = {}
     emails: dict[UUID, set[str]] = {}
     for row in tables["registration.event"]:
@@ -157,7 +172,12 @@ def _known(tables: Mapping[str, Iterable[Mapping[str, Any]]], names: _Names) -> 
         content = names.plain(bytes(row["sealed"]))
         if isinstance(content, dict) and "email" in content:
             emails.setdefault(row["subject_id"], set()).add(content["email"])
-    known |= {subject: f"person {min(found)}" for subject, found in emails.items()}
+    # One person whom a kill has made two of is not the same as one.
+    shared = Counter(min(found) for found in emails.values())
+    known |= {
+        subject: f"person {email}, one of {shared[email]}"
+        for subject, email in ((subject, min(found)) for subject, found in emails.items())
+    }
     for row in tables["registration.registration"]:
         person = known.get(row["subject_id"], "somebody")
         known[row["id"]] = f"{person} at {known[row['event_id']]}"

@@ -23,7 +23,9 @@ class Link:
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
     swallows: bool = False
-    """Half open: what comes from either side goes nowhere, and neither side is told."""
+    """Half open: what comes from either side goes nowhere, and neither side is told, not even that
+    the other one has given up.
+    """
 
     def reset(self) -> None:
         """End both sides as a network that breaks does."""
@@ -88,6 +90,8 @@ class Proxy:
         requests = asyncio.create_task(self._pass_on(link, reader, to_server, requests=True))
         answers = asyncio.create_task(self._pass_on(link, from_server, writer, requests=False))
         await asyncio.wait((requests, answers), return_when=asyncio.FIRST_COMPLETED)
+        if link.swallows:
+            await asyncio.wait((requests, answers))
         for task in (requests, answers):
             task.cancel()
         self.links.discard(link)

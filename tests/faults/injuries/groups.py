@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from functools import partial
 
 import asyncpg
 
 from services.cli.processes import NAMES
+from tests.faults.operator import until_nothing
 from tests.faults.registry import injury
 from tests.faults.world import World
 
@@ -22,7 +24,8 @@ BETWEEN_S = 1.5
 async def stopped_too_long(world: World, times: int) -> None:
     """SIGSTOP for longer than the session time-out while another replica takes over; SIGCONT.
 
-    The one that wakes up must not write, nor may it hold a lock that others wait for.
+    The one that wakes up must not write. While it stands still it may hold no lock that others wait
+    for, nor a lane of the outbox: nobody waits for that one, and what is in it would not be said.
     """
     for name in NAMES:
         world.add_replica(name)
@@ -39,10 +42,10 @@ async def stopped_too_long(world: World, times: int) -> None:
         await asyncio.sleep(session_s * STOPPED_SESSIONS)
         held = await _locks_waited_for(world, replica.spec.service)
         assert not held, f"others wait for a lock of the stopped {name}: {held}"
+        await until_nothing(partial(_unsaid, world, replica.spec.service))
         life.kill(signal.SIGCONT)
         world.note(f"the process of {name} goes on")
         await world.recovered()
-        assert replica.present is life, f"{name} did not live through it"
     for name in NAMES:
         await world.remove_replica(world.replicas[name][-1])
 
@@ -72,6 +75,12 @@ async def rebalance(world: World, times: int) -> None:
     for replicas in world.replicas.values():
         while len(replicas) > 1:
             await world.remove_replica(replicas[-1])
+
+
+async def _unsaid(world: World, service: str) -> str:
+    """More comes all the time, but of an outbox whose lanes are held by others it is soon sent."""
+    found = await world.progress(service)
+    return f"nobody publishes it: {found}" if found.outbox else ""
 
 
 async def _locks_waited_for(world: World, service: str) -> list[str]:

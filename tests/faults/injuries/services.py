@@ -18,7 +18,14 @@ STEPS: tuple[Step, ...] = get_args(Step)
 TAKING: tuple[Step, ...] = ("taken", "claimed", "handled", "committed", "offset_committed")
 """Steps of a process that publishes nothing."""
 
-SILENT = frozenset({"retention", "audit", "consent-urgent"})
+SILENT = frozenset({"retention", "consent-urgent"})
+"""Nothing of a load comes due; and what is said by who hears what is urgent, another process of the
+service publishes.
+"""
+
+LONG = 1_000
+"""So many deaths come to each step of each process."""
+
 LIVES_AT_MOST_S = 6.0
 """Until a random moment."""
 
@@ -26,28 +33,36 @@ COMES_WITHIN_S = 12.0
 """To its step: the group notices that the one before is dead, and there is something to do."""
 
 
-@injury("service-dies", long=1000, short=16, recovers_within_s=None)
+@injury("service-dies", long=LONG, short=16, recovers_within_s=None)
 async def service_dies(world: World, times: int) -> None:
     """`kill -9` of every service, at random moments and at each named step.
 
     All services at once, and each again as soon as it lives. A step is passed only where there is
     something to do: a life that does not come to its step in time is killed. Those that came to
-    theirs are counted.
+    theirs are counted, of each process and step; none is left out in the long form.
     """
+    came = world.deaths_at_steps
+    came.update({(name, step): 0 for name in NAMES for step in _steps_of(name)})
     left = iter(range(times))
     async with asyncio.TaskGroup() as tasks:
         for name in NAMES:
             (replica,) = world.replicas[name]
             random = Random(world.random.random())  # noqa: S311 - repeatable on purpose
             tasks.create_task(_keep_killing(world, replica, random, left))
-    assert world.deaths_at_steps, "no life came to the step at which it was to end"
+    assert came.total(), "no life came to the step at which it was to end"
+    missed = [f"{name} at {step}" for (name, step), many in came.items() if not many]
+    assert times < LONG or not missed, f"no life ended there: {missed}"
     await world.recovered()
     for replica in world.all_replicas():
         world.recovered_s = max(world.recovered_s, replica.longest_recovery_s)
 
 
+def _steps_of(process: str) -> tuple[Step, ...]:
+    return TAKING if process in SILENT else STEPS
+
+
 async def _keep_killing(world: World, replica: Replica, random: Random, left: object) -> None:
-    steps = TAKING if replica.name in SILENT else STEPS
+    steps = _steps_of(replica.name)
 
     def next_death() -> Death | None:
         death = random.choice([*(Death(step, random.randint(1, 3)) for step in steps), None])
@@ -63,10 +78,8 @@ async def _keep_killing(world: World, replica: Replica, random: Random, left: ob
         moment = random.uniform(0.1, LIVES_AT_MOST_S)
         try:
             await asyncio.wait_for(life.ended.wait(), COMES_WITHIN_S if life.death else moment)
-            # It did so by its own hand, or it is an end that nobody wanted.
-            ended_with = life.process.exitcode
-            assert ended_with == -signal.SIGKILL, f"{replica.name} ended with {ended_with}"
-            world.deaths_at_steps += 1
+            if life.death is not None and life.ended_as_wanted:
+                world.deaths_at_steps[replica.name, life.death.step] += 1
         except TimeoutError:
             life.kill(signal.SIGKILL)
             await life.ended.wait()
