@@ -9,13 +9,12 @@ import pytest
 
 from tests.conftest import SettingsFactory
 from tests.support.facts import Facts
-from tests.support.work import NO_KAFKA, Work, at_work
+from tests.support.work import Work, service_at_work
 
 
 @pytest.fixture
 async def work(service_settings: SettingsFactory) -> AsyncIterator[Work]:
-    settings = service_settings("audit", kafka_bootstrap_servers=NO_KAFKA)
-    async with at_work(settings, "audit") as work:
+    async with service_at_work(service_settings, "audit") as work:
         yield work
 
 

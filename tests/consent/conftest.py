@@ -11,13 +11,12 @@ from services.consent.handlers import Handlers
 from services.consent.subscribers import subscriptions
 from shared.messaging.service import Service
 from tests.conftest import SettingsFactory
-from tests.support.work import NO_KAFKA, Work, at_work
+from tests.support.work import Work, service_at_work
 
 
 @pytest.fixture
 async def work(service_settings: SettingsFactory) -> AsyncIterator[Work]:
-    settings = service_settings("consent", kafka_bootstrap_servers=NO_KAFKA)
-    async with at_work(settings, "consent") as work:
+    async with service_at_work(service_settings, "consent") as work:
         yield work
 
 

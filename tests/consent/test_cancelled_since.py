@@ -29,7 +29,7 @@ from tests.consent.answering import EMAIL, HOUR, consent, states, submitted, wit
 from tests.consent.test_shared_addresses import OFFICE, OTHER, known, link, marketing
 from tests.support.facts import NOON, Facts
 from tests.support.republished import said_again, said_because
-from tests.support.work import NO_KAFKA, Effect, Work, at_work
+from tests.support.work import Effect, Work, service_at_work
 
 COURSES = "https://courses.example.org/steward"
 EVENT = EventAnnounced.model_validate(
@@ -56,8 +56,7 @@ BY_PERSON, BY_ORGANISER = (
 
 @pytest.fixture
 async def intake(service_settings: SettingsFactory) -> AsyncIterator[Work]:
-    settings = service_settings("registration", kafka_bootstrap_servers=NO_KAFKA)
-    async with at_work(settings, "registration") as work:
+    async with service_at_work(service_settings, "registration") as work:
         yield work
 
 

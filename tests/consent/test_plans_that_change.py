@@ -22,7 +22,7 @@ from tests.consent.answering import (
 from tests.support.applied import apply
 from tests.support.facts import NOON
 from tests.support.plans import TEXT, WITHOUT_DIETS
-from tests.support.work import NO_KAFKA, Work, at_work
+from tests.support.work import Work, service_at_work
 
 LATER = NOON + HOUR
 
@@ -68,8 +68,7 @@ async def test_a_process_that_starts_under_the_other_plan_knows_what_earlier_one
     work: Work, service_settings: SettingsFactory, database: str, tmp_path: Path
 ) -> None:
     await apply(database, tmp_path, WITHOUT_DIETS)
-    settings = service_settings("consent", kafka_bootstrap_servers=NO_KAFKA)
-    async with at_work(settings, "consent") as started:
+    async with service_at_work(service_settings, "consent") as started:
         handlers = Handlers(started.parts.privacy)
         await started.do(handlers.record_contacts, [withdrawal(at=LATER)])
     assert (await states(work))["dietary-needs"] == "withdrawn"

@@ -27,7 +27,7 @@ from tests.consent.answering import EMAIL, HOUR, consent, participation, submitt
 from tests.support.facts import NOON, Facts
 from tests.support.messaging import until
 from tests.support.waiting import somebody_waits, until_somebody_waits
-from tests.support.work import NO_KAFKA, Effect, Work, at_work
+from tests.support.work import Effect, Work, service_at_work
 
 OFFICE, OTHER = Alias("email", EMAIL), Alias("email", "other.canary@example.org")
 
@@ -49,8 +49,10 @@ async def two(work: Work) -> list[SubjectId]:
 
 async def link(service_settings: SettingsFactory, older: SubjectId, newer: SubjectId) -> None:
     """Whom the other address leads to proves to be the newer one."""
-    settings = service_settings("retention", kafka_bootstrap_servers=NO_KAFKA)
-    async with at_work(settings, "retention") as office, office.parts.work(now=NOON) as tx:
+    async with (
+        service_at_work(service_settings, "retention") as office,
+        office.parts.work(now=NOON) as tx,
+    ):
         privacy_office = PrivacyOffice(office.parts.privacy, "cli:tester")
         outcome = await privacy_office.link(tx, OTHER, newer, "same-person", of=older)
         assert outcome == "linked"

@@ -18,13 +18,12 @@ from tests.finance.test_invoices import cancelled
 from tests.support.commands import command
 from tests.support.facts import event_state, registered
 from tests.support.republished import said_again, said_because
-from tests.support.work import NO_KAFKA, Work, at_work
+from tests.support.work import NO_KAFKA, Work, service_at_work
 
 
 @pytest.fixture
 async def retention(service_settings: SettingsFactory) -> AsyncIterator[Work]:
-    settings = service_settings("retention", kafka_bootstrap_servers=NO_KAFKA)
-    async with at_work(settings, "retention") as work:
+    async with service_at_work(service_settings, "retention") as work:
         yield work
 
 

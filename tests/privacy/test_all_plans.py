@@ -24,7 +24,7 @@ from tests.support.plans import (
     WITHOUT_MARKETING,
     changed,
 )
-from tests.support.work import NO_KAFKA, at_work
+from tests.support.work import service_at_work
 
 A_DAY = 'anchor = "consent_withdrawal"\nperiod = "P1D"'
 
@@ -105,8 +105,7 @@ async def test_of_the_plans_in_their_order_the_one_that_was_put_in_force_last_is
     shorter = changed(('anchor = "consent_withdrawal"\nperiod = "P0D"', A_DAY))
     for text in (shorter, TEXT):
         await apply(database, tmp_path, text)
-    settings = service_settings("retention", kafka_bootstrap_servers=NO_KAFKA)
-    async with at_work(settings, "retention") as work:
+    async with service_at_work(service_settings, "retention") as work:
         of_all = work.parts.privacy.in_force.all_plans
     assert of_all.resting["marketing"] == {"marketing": AfterConsent("marketing", Period())}
 
@@ -117,8 +116,7 @@ async def test_what_a_class_had_is_known_until_the_plan_came_into_force_that_too
     """Whichever came after that, and though it was given back in between."""
     for text in (BUYERS_APART, TEXT, BUYERS_APART, f"{BUYERS_APART}\n# The same.\n"):
         await apply(database, tmp_path, text)
-    settings = service_settings("retention", kafka_bootstrap_servers=NO_KAFKA)
-    async with at_work(settings, "retention") as work:
+    async with service_at_work(service_settings, "retention") as work:
         in_force = work.parts.privacy.in_force
         kept_in = in_force.all_plans.kept_in
         taken_away = await work.value(

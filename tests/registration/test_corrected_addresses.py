@@ -22,7 +22,7 @@ from tests.consent.answering import withdrawal
 from tests.registration.conftest import NOW, Front, consent, form_field
 from tests.support.facts import Facts
 from tests.support.waiting import until_somebody_waits
-from tests.support.work import NO_KAFKA, at_work
+from tests.support.work import service_at_work
 
 MINUTE = timedelta(minutes=1)
 BEFORE, AFTER = ((NOW + n * MINUTE).isoformat() for n in (-1, 1))
@@ -62,8 +62,7 @@ async def test_who_corrected_the_address_withdraws_by_it_and_is_written_to_no_mo
     (fact,) = await front.said(ParticipantRegistered)
     await front.take(front.changed(1, CORRECTED))
     (updated,) = await front.said(ParticipantUpdated)
-    settings = service_settings("consent", kafka_bootstrap_servers=NO_KAFKA)
-    async with at_work(settings, "consent") as work:
+    async with service_at_work(service_settings, "consent") as work:
         handlers = Handlers(work.parts.privacy)
         told: list[Any] = [Facts().message(one, received_at=NOW) for one in (fact, updated)]
         await work.do(handlers.record_participants, told[:1])
@@ -213,8 +212,7 @@ async def test_what_was_corrected_before_an_erasure_leads_nowhere(
 ) -> None:
     await front.take(front.event(), front.submitted(1))
     subject_id = await registered(front)
-    settings = service_settings("retention", kafka_bootstrap_servers=NO_KAFKA)
-    async with at_work(settings, "retention") as retention:
+    async with service_at_work(service_settings, "retention") as retention:
         office = PrivacyOffice(retention.parts.privacy, "cli:tester")
         async with retention.parts.work(now=NOW) as tx:
             await office.destroy(tx, Scope((subject_id,)), NOW)

@@ -14,7 +14,7 @@ from shared.messaging.unit_of_work import Transaction
 from shared.privacy.office import PrivacyOffice, Scope
 from tests.conftest import SettingsFactory
 from tests.registration.conftest import NOW, Front, consent
-from tests.support.work import NO_KAFKA, Work, at_work
+from tests.support.work import Work, service_at_work
 
 MINUTE = timedelta(minutes=1)
 BEFORE, AFTER, AHEAD = (str(NOW + n * MINUTE).replace(" ", "T") for n in (-1, 1, 180))
@@ -24,8 +24,7 @@ CONSENTS = [consent("dietary-needs")]
 
 @pytest.fixture
 async def retention(service_settings: SettingsFactory) -> AsyncIterator[Work]:
-    settings = service_settings("retention", kafka_bootstrap_servers=NO_KAFKA)
-    async with at_work(settings, "retention") as work:
+    async with service_at_work(service_settings, "retention") as work:
         yield work
 
 

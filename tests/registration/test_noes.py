@@ -27,7 +27,7 @@ from tests.support.applied import apply
 from tests.support.facts import Facts
 from tests.support.plans import WITHOUT_DIETS
 from tests.support.records import MadeRecord
-from tests.support.work import NO_KAFKA, at_work
+from tests.support.work import service_at_work
 
 
 async def take_back(
@@ -168,8 +168,7 @@ async def test_a_no_concerns_it_where_any_plan_let_it_open_data_for_the_purpose(
     service_settings: SettingsFactory, database: str, tmp_path: Path
 ) -> None:
     """A yes does not: should the earlier plan come back, what is not known is no consent."""
-    settings = service_settings(SERVICE, kafka_bootstrap_servers=NO_KAFKA)
-    async with at_work(settings, SERVICE) as work:
+    async with service_at_work(service_settings, SERVICE) as work:
         consents = {one.topic: one for one in subscriptions(Desk(work.parts.privacy))}["consent"]
         await apply(database, tmp_path, WITHOUT_DIETS)
         async with work.parts.work(now=NOW):

@@ -10,13 +10,12 @@ from services.retention.handlers import Handlers
 from services.retention.handlers.rescheduling import Rescheduler
 from tests.conftest import SettingsFactory
 from tests.support.facts import NOON
-from tests.support.work import NO_KAFKA, Work, at_work
+from tests.support.work import Work, service_at_work
 
 
 @pytest.fixture
 async def work(service_settings: SettingsFactory) -> AsyncIterator[Work]:
-    settings = service_settings("retention", kafka_bootstrap_servers=NO_KAFKA)
-    async with at_work(settings, "retention") as work:
+    async with service_at_work(service_settings, "retention") as work:
         yield work
 
 

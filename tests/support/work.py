@@ -17,6 +17,7 @@ from shared.contract.message import Message
 from shared.messaging.subscription import Handler
 from shared.messaging.unit_of_work import Transaction
 from shared.runtime.settings import ServiceSettings
+from tests.conftest import SettingsFactory
 from tests.support.facts import NOON
 
 NO_KAFKA = "127.0.0.1:1"
@@ -77,3 +78,10 @@ def _effect(transaction: Transaction) -> Effect:
 async def at_work(settings: ServiceSettings, service: str) -> AsyncIterator[Work]:
     async with open_parts(settings, service=service) as parts:
         yield Work(service, settings, parts)
+
+
+@asynccontextmanager
+async def service_at_work(make: SettingsFactory, service: str) -> AsyncIterator[Work]:
+    """As a test's settings have it, without Kafka."""
+    async with at_work(make(service, kafka_bootstrap_servers=NO_KAFKA), service) as work:
+        yield work

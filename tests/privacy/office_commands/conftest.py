@@ -16,7 +16,7 @@ from shared.runtime.settings import ServiceSettings
 from tests.conftest import SettingsFactory
 from tests.privacy.conftest import Connect
 from tests.support.commands import Answered
-from tests.support.work import NO_KAFKA, Work, at_work
+from tests.support.work import NO_KAFKA, Work, service_at_work
 
 OLD, NEW = "canary-old@example.org", "canary-new@example.org"
 EVENT = EventId(UUID("6f1c9c1e-4a43-4a55-9f5c-0a3f4d1f2b11"))
@@ -30,15 +30,13 @@ def _empty(connect: Connect) -> None:
 
 @pytest.fixture
 async def intake(service_settings: SettingsFactory) -> AsyncIterator[Work]:
-    settings = service_settings("registration", kafka_bootstrap_servers=NO_KAFKA)
-    async with at_work(settings, "registration") as work:
+    async with service_at_work(service_settings, "registration") as work:
         yield work
 
 
 @pytest.fixture
 async def log(service_settings: SettingsFactory) -> AsyncIterator[Work]:
-    settings = service_settings("retention", kafka_bootstrap_servers=NO_KAFKA)
-    async with at_work(settings, "retention") as work:
+    async with service_at_work(service_settings, "retention") as work:
         yield work
 
 
@@ -87,8 +85,7 @@ def silent(done: Answered) -> bool:
 
 @pytest.fixture
 async def books(service_settings: SettingsFactory) -> AsyncIterator[Work]:
-    settings = service_settings("finance", kafka_bootstrap_servers=NO_KAFKA)
-    async with at_work(settings, "finance") as work:
+    async with service_at_work(service_settings, "finance") as work:
         yield work
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -21,6 +22,7 @@ from services.retention.handlers import Handlers
 from shared.contract.consent import ConsentGiven, ConsentWithdrawn
 from shared.contract.finance import InvoiceIssued
 from shared.contract.message import Message
+from shared.contract.registration import EventState
 from shared.contract.types import EventId, InvoiceId, Money, RegistrationId, Sealed, SubjectId
 from shared.privacy.subjects import Alias
 from shared.privacy.values import ToSeal
@@ -29,7 +31,7 @@ from shared.runtime.settings import ServiceSettings
 from tests.conftest import SettingsFactory
 from tests.support.commands import Answered, command
 from tests.support.facts import Facts, event_state, registered
-from tests.support.work import NO_KAFKA, Work, at_work
+from tests.support.work import NO_KAFKA, Work, service_at_work
 
 LONG_AGO = datetime(2016, 10, 1, 14, tzinfo=UTC)
 """What was kept since then is due, whatever the day on which tests run."""
@@ -42,15 +44,13 @@ def settings(service_settings: SettingsFactory) -> ServiceSettings:
 
 @pytest.fixture
 async def intake(service_settings: SettingsFactory) -> AsyncIterator[Work]:
-    settings = service_settings("registration", kafka_bootstrap_servers=NO_KAFKA)
-    async with at_work(settings, "registration") as work:
+    async with service_at_work(service_settings, "registration") as work:
         yield work
 
 
 @pytest.fixture
 async def books(service_settings: SettingsFactory) -> AsyncIterator[Work]:
-    settings = service_settings("finance", kafka_bootstrap_servers=NO_KAFKA)
-    async with at_work(settings, "finance") as work:
+    async with service_at_work(service_settings, "finance") as work:
         yield work
 
 
@@ -148,27 +148,64 @@ async def at_an_event(
     return who, context
 
 
+async def with_a_diet(work: Work, handlers: Handlers, intake: Work, event: EventState) -> SubjectId:
+    """Who gave nothing but a diet for this event."""
+    who = await somebody(intake, ("diet", f"event:{event.event_id}"))
+    personal = {"diet": Sealed(b"sealed")}
+    said = registered(event, subject_id=who, personal=personal, registered_at=LONG_AGO)
+    await work.do(handlers.schedule_registrations, [said])
+    return who
+
+
+def moved(event: EventState) -> EventState:
+    """It ends in some days, and nothing of it is due."""
+    later = {"ends_at": utc_now() + timedelta(days=9), "version": event.version + 1}
+    return event.model_copy(update=later)
+
+
+@asynccontextmanager
+async def using_keys(
+    settings: ServiceSettings, who: SubjectId | None = None
+) -> AsyncIterator[None]:
+    """Somebody uses the keys of this person, or everybody's: who is to destroy them waits."""
+    administrator = await asyncpg.connect(settings.database_url)
+    try:
+        async with administrator.transaction():
+            await administrator.execute(
+                "select from keyring.data_key where $1::uuid is null or subject_id = $1"
+                " for key share",
+                who,
+            )
+            yield
+    finally:
+        await administrator.close()
+
+
 async def a_buyer(work: Work, handlers: Handlers, intake: Work, books: Work) -> SubjectId:
     """Who has an invoice of 2016, and one of 2026."""
     who = await somebody(intake)
     await seal(books, who, ("accounting", "year:2016"), ("accounting", "year:2026"))
     for year in (2016, 2026):
-        invoice = InvoiceIssued(
-            invoice_id=InvoiceId(uuid4()),
-            number=f"{year}000001",
-            kind="invoice",
-            subject_id=who,
-            registration_id=RegistrationId(uuid4()),
-            event_id=EventId(uuid4()),
-            net=Money(minor_units=10_000, currency="EUR"),
-            vat=Money(minor_units=2_550, currency="EUR"),
-            vat_class="standard",
-            vat_percent="25.5",
-            financial_year_ends=date(year, 12, 31),
-            issued_at=LONG_AGO,
-        )
-        await work.do(handlers.schedule_invoices, [Facts().message(invoice)])
+        await work.do(handlers.schedule_invoices, [Facts().message(invoice(who, year, LONG_AGO))])
     return who
+
+
+def invoice(who: SubjectId, year: int, issued_at: datetime) -> InvoiceIssued:
+    """One of a financial year that is the calendar's."""
+    return InvoiceIssued(
+        invoice_id=InvoiceId(uuid4()),
+        number=f"{year}000001",
+        kind="invoice",
+        subject_id=who,
+        registration_id=RegistrationId(uuid4()),
+        event_id=EventId(uuid4()),
+        net=Money(minor_units=10_000, currency="EUR"),
+        vat=Money(minor_units=2_550, currency="EUR"),
+        vat_class="standard",
+        vat_percent="25.5",
+        financial_year_ends=date(year, 12, 31),
+        issued_at=issued_at,
+    )
 
 
 def consents(who: SubjectId, *, given: bool, at: datetime) -> Message[Any]:

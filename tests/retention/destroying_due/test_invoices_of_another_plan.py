@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
 from pathlib import Path
-from uuid import uuid4
 
 from services.retention.handlers import Handlers
-from shared.contract.finance import InvoiceIssued
-from shared.contract.types import EventId, InvoiceId, Money, RegistrationId, SubjectId
 from shared.runtime.clock import utc_now
 from shared.runtime.settings import ServiceSettings
 from tests.retention.conftest import follow
-from tests.retention.destroying_due.conftest import LONG_AGO, alive, destroy, listed, seal, somebody
+from tests.retention.destroying_due.conftest import (
+    LONG_AGO,
+    alive,
+    destroy,
+    invoice,
+    listed,
+    seal,
+    somebody,
+)
 from tests.support.applied import apply
 from tests.support.facts import Facts
 from tests.support.plans import TEXT, changed
@@ -22,23 +26,6 @@ BUYERS_IN_THE_LEDGER = changed(
     ('categories = ["accounting"]\nlaw = "Accounting Act', 'law = "Accounting Act'),
     ('period = "P10Y"\n', 'period = "P10Y"\ncategories = ["accounting"]\n'),
 )
-
-
-def invoice(who: SubjectId, year: int, issued_at: datetime) -> InvoiceIssued:
-    return InvoiceIssued(
-        invoice_id=InvoiceId(uuid4()),
-        number=f"{year}000001",
-        kind="invoice",
-        subject_id=who,
-        registration_id=RegistrationId(uuid4()),
-        event_id=EventId(uuid4()),
-        net=Money(minor_units=10_000, currency="EUR"),
-        vat=Money(minor_units=2_550, currency="EUR"),
-        vat_class="standard",
-        vat_percent="25.5",
-        financial_year_ends=date(year, 12, 31),
-        issued_at=issued_at,
-    )
 
 
 async def test_buyers_of_after_the_change_go_as_the_plan_in_force_has_it_and_those_of_before_later(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from contextlib import AsyncExitStack
 from functools import partial
 
 import asyncpg
@@ -11,7 +11,7 @@ import pytest
 
 from services.cli.keys import destroying, destroying_due
 from services.retention.handlers import Handlers
-from shared.contract.types import Sealed
+from shared.contract.registration import EventChanged
 from shared.privacy.office import PrivacyOffice
 from shared.runtime.clock import utc_now
 from shared.runtime.settings import ServiceSettings
@@ -26,10 +26,13 @@ from tests.retention.destroying_due.conftest import (
     entries,
     generations,
     listed,
+    moved,
     seal,
     somebody,
+    using_keys,
+    with_a_diet,
 )
-from tests.support.facts import event_state, registered
+from tests.support.facts import Facts, event_state
 from tests.support.waiting import until_somebody_waits
 from tests.support.work import Work
 
@@ -95,14 +98,9 @@ async def test_what_is_moved_while_the_command_runs_is_not_due_any_more(
 ) -> None:
     await follow(work)
     event = event_state(ends_at=LONG_AGO, version=1)
-    who = await somebody(intake, ("diet", f"event:{event.event_id}"))
-    said = registered(
-        event, subject_id=who, personal={"diet": Sealed(b"sealed")}, registered_at=LONG_AGO
-    )
-    await work.do(handlers.schedule_registrations, [said])
-    later = event.model_copy(update={"ends_at": utc_now() + timedelta(days=9), "version": 2})
-    moved = registered(later, personal={}, registered_at=LONG_AGO)
-    hearing.in_part.append(lambda: work.do(handlers.learn_events, [moved]))
+    who = await with_a_diet(work, handlers, intake, event)
+    later = Facts().message(EventChanged(event=moved(event)))
+    hearing.in_part.append(lambda: work.do(handlers.learn_events, [later]))
     assert (await destroy(settings)).code == 0
     assert len(await alive(settings, who)) == 1
 
@@ -118,26 +116,13 @@ async def test_what_is_moved_while_the_command_waits_for_its_keys_is_not_due_any
     monkeypatch.setattr(destroying_due, "PAUSES_S", (0.0,) * 3)
     await follow(work)
     event = event_state(ends_at=LONG_AGO, version=1)
-    who = await somebody(intake, ("diet", f"event:{event.event_id}"))
-    said = registered(
-        event, subject_id=who, personal={"diet": Sealed(b"sealed")}, registered_at=LONG_AGO
-    )
-    await work.do(handlers.schedule_registrations, [said])
-    administrator = await asyncpg.connect(settings.database_url)
-    using = administrator.transaction()
-
-    async def use() -> None:
-        await using.start()
-        await administrator.execute("select from keyring.data_key for key share")
-
-    hearing.in_part.append(use)
-    destroying_it = asyncio.create_task(destroy(settings))
-    await until_somebody_waits(work.parts.pool.fetchval)
-    later = event.model_copy(update={"ends_at": utc_now() + timedelta(days=9), "version": 2})
-    moved = registered(later, personal={}, registered_at=LONG_AGO)
-    await work.do(handlers.learn_events, [moved])
-    await using.rollback()
-    await administrator.close()
+    who = await with_a_diet(work, handlers, intake, event)
+    async with AsyncExitStack() as using:
+        hearing.in_part.append(lambda: using.enter_async_context(using_keys(settings)))
+        destroying_it = asyncio.create_task(destroy(settings))
+        await until_somebody_waits(work.parts.pool.fetchval)
+        later = Facts().message(EventChanged(event=moved(event)))
+        await work.do(handlers.learn_events, [later])
     assert (await destroying_it).code == 0
     assert len(await alive(settings, who)) == 1
     assert await entries(work) == []
@@ -154,21 +139,15 @@ async def test_a_key_in_use_is_waited_for_a_moment_and_tried_again(
     monkeypatch.setattr(destroying_due, "PAUSES_S", (0.0,) * 3)
     await follow(work)
     who, _ = await at_an_event(work, handlers, intake, LONG_AGO)
-    administrator = await asyncpg.connect(settings.database_url)
-    async with administrator.transaction():
-        await administrator.execute("select from keyring.data_key for key share")
+    async with using_keys(settings):
         refused = await destroy(settings)
     in_use = f"{destroying_due.IN_USE}; {destroying.KEPT}\n"
     assert (refused.code, refused.err) == (1, in_use)
     assert len(await alive(settings, who)) == 2
-    using = administrator.transaction()
-    await using.start()
-    await administrator.execute("select from keyring.data_key for key share")
     monkeypatch.setattr(destroying_due, "PAUSES_S", (0.05,) * 200)
-    destroying_it = asyncio.create_task(destroy(settings))
-    await until_somebody_waits(work.parts.pool.fetchval)
-    await using.rollback()
-    await administrator.close()
+    async with using_keys(settings):
+        destroying_it = asyncio.create_task(destroy(settings))
+        await until_somebody_waits(work.parts.pool.fetchval)
     assert (await destroying_it).code == 0
     assert await alive(settings, who) == set()
 
@@ -225,7 +204,8 @@ async def test_who_is_refused_between_two_parts_is_told_what_went_before(
 def test_whom_a_fault_stops_is_told_what_went_before(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ConnectionError), destroying_due.telling_how_far({"diet": 7}):
         raise ConnectionError
-    assert "7 keys were destroyed before" in capsys.readouterr().err
+    # A connection that is lost may have taken more with it.
+    assert capsys.readouterr().err.startswith("at least 7 keys were destroyed before")
     with pytest.raises(ConnectionError), destroying_due.telling_how_far({}):
         raise ConnectionError
     assert capsys.readouterr().err == ""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import timedelta
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import asyncpg
 import pytest
@@ -15,9 +14,7 @@ from services.cli.keys import destroying_due
 from services.cli.office import Office
 from services.retention.handlers import Handlers
 from shared.contract.registration import EventChanged
-from shared.contract.types import Sealed
 from shared.messaging.unit_of_work import Transaction
-from shared.runtime.clock import utc_now
 from shared.runtime.settings import ServiceSettings
 from tests.retention.conftest import follow
 from tests.retention.destroying_due.conftest import (
@@ -28,10 +25,12 @@ from tests.retention.destroying_due.conftest import (
     destroy,
     entries,
     listed,
-    somebody,
+    moved,
+    using_keys,
+    with_a_diet,
 )
 from tests.support.commands import Answered, command
-from tests.support.facts import Facts, event_state, registered
+from tests.support.facts import Facts, event_state
 from tests.support.waiting import until_somebody_waits
 from tests.support.work import Work
 
@@ -41,30 +40,21 @@ async def test_what_is_due_again_by_the_time_that_keys_are_locked_stays_listed(
 ) -> None:
     await follow(work)
     event = event_state(ends_at=LONG_AGO, version=1)
-    who = await somebody(intake, ("diet", f"event:{event.event_id}"))
-    said = registered(
-        event, subject_id=who, personal={"diet": Sealed(b"sealed")}, registered_at=LONG_AGO
-    )
-    await work.do(handlers.schedule_registrations, [said])
+    who = await with_a_diet(work, handlers, intake, event)
     other, _ = await at_an_event(work, handlers, intake, LONG_AGO)
-    later = event.model_copy(update={"ends_at": utc_now() + timedelta(days=9), "version": 2})
     again = event.model_copy(update={"version": 3})
-    administrator = await asyncpg.connect(settings.database_url)
-    using = administrator.transaction()
 
-    async def move_it_and_use_the_keys_of_the_other() -> None:
-        await work.do(handlers.learn_events, [Facts().message(EventChanged(event=later))])
-        await using.start()
-        await administrator.execute(
-            "select from keyring.data_key where subject_id = $1 for key share", other
-        )
+    async with AsyncExitStack() as using:
 
-    hearing.in_part.append(move_it_and_use_the_keys_of_the_other)
-    destroying_it = asyncio.create_task(destroy(settings))
-    await until_somebody_waits(work.parts.pool.fetchval)
-    await work.do(handlers.learn_events, [Facts().message(EventChanged(event=again))])
-    await using.rollback()
-    await administrator.close()
+        async def move_it_and_use_the_keys_of_the_other() -> None:
+            later = Facts().message(EventChanged(event=moved(event)))
+            await work.do(handlers.learn_events, [later])
+            await using.enter_async_context(using_keys(settings, other))
+
+        hearing.in_part.append(move_it_and_use_the_keys_of_the_other)
+        destroying_it = asyncio.create_task(destroy(settings))
+        await until_somebody_waits(work.parts.pool.fetchval)
+        await work.do(handlers.learn_events, [Facts().message(EventChanged(event=again))])
     assert (await destroying_it).code == 0
     assert (len(await alive(settings, who)), await alive(settings, other)) == (1, set())
     assert await listed(settings) == ["diet"]
@@ -99,14 +89,6 @@ async def test_where_a_connection_is_lost_nobody_is_told_that_nothing_was_due(
         await destroy(settings)
     assert await alive(settings, who) == set()
     assert len(await entries(work)) == 2, "by class"
-
-
-def test_whom_a_fault_stops_is_told_that_more_may_have_gone(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    with pytest.raises(ConnectionError), destroying_due.telling_how_far({"diet": 7}):
-        raise ConnectionError
-    assert capsys.readouterr().err.startswith("at least 7 keys were destroyed before")
 
 
 async def test_who_has_nothing_to_destroy_is_not_asked(
