@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from aiokafka.errors import KafkaConnectionError, TopicAuthorizationFailedError
 from asyncpg import InvalidPasswordError
 
 from services.cli.environment import use_running_system
@@ -191,6 +192,15 @@ def test_a_password_that_is_refused_is_not_called_a_server_that_is_away() -> Non
     said = sentence(InvalidPasswordError("password of user canary"))
     assert "the database refuses the sign-in (InvalidPasswordError)" in said
     assert "cannot be reached" not in said
+    assert "canary" not in said
+
+
+@pytest.mark.parametrize("refused", [KafkaConnectionError, TopicAuthorizationFailedError])
+def test_kafka_that_is_away_or_refuses_is_no_fault_of_ours(refused: type[Exception]) -> None:
+    said = sentence(refused("canary"))
+    assert f"Kafka cannot be used ({refused.__name__})" in said
+    assert "KAFKA_BOOTSTRAP_SERVERS" in said
+    assert "report it" not in said
     assert "canary" not in said
 
 
