@@ -365,8 +365,11 @@ async def test_a_list_that_nobody_may_have_is_none(
     assert names(tmp_path) == []
 
 
-async def test_events_are_listed_with_their_counts(counter: Counter) -> None:
+async def test_events_are_listed_with_their_counts_and_end_where_they_take_place(
+    counter: Counter,
+) -> None:
     table = await list_events(counter, as_json=False)
     assert "E-1" in table
+    assert "2026-10-01T17:00+03:00" in table
     line = await list_events(counter, as_json=True)
     assert '"registered":3' in line
