@@ -48,7 +48,7 @@ class TableSink:
 
     _columns = (
         ("#", 9),
-        ("at", 20),
+        ("at (UTC)", 20),
         ("type", max(len(model.__name__) for model in ENTRY_TYPES)),
         ("recipient", 14),
         ("purpose", 17),
