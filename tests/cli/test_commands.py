@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -24,7 +25,7 @@ from services.cli.status import print_targets, show
 from shared.local.administrator import administrator_url
 from shared.local.errors import LocalError
 from shared.local.process import Identity
-from shared.local.state import State, write_state
+from shared.local.state import Entry, State, write_state
 from shared.runtime.database import without_credentials
 from shared.runtime.secrets import SecretsFolder
 from tests.cli.conftest import ROOT, Steward
@@ -117,6 +118,19 @@ def test_status_where_servers_are_named_says_where_else_to_look(
     for text in (told.out, told.err):
         assert "no system that `steward up` started runs here" in text
         assert "docker compose ps" in text
+
+
+def test_status_names_what_a_killed_supervisor_has_left(steward: Steward, home: Path) -> None:
+    us = Identity.of(os.getpid())
+    assert us is not None
+    (home / "run").mkdir(parents=True)
+    left = Entry("finance", us.pid, us.created, {}, "", signal.SIGTERM, 0)
+    gone = State(us.pid, us.created - 60, "m", "running", (left,), {})
+    write_state(home / "run", gone)
+    done = steward("status")
+    assert done.returncode == 1
+    assert "nobody watches what it has left: finance." in done.stdout
+    assert "nothing is running" not in done.stdout
 
 
 def test_down_where_nothing_runs_is_no_failure(steward: Steward) -> None:
