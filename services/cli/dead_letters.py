@@ -16,6 +16,7 @@ import typer
 
 from services.cli.choosing import Service, chosen, settings_of
 from services.cli.schemas import SERVICES
+from shared.contract.topics import TOPICS
 from shared.runtime.confirming import confirm
 
 if TYPE_CHECKING:
@@ -37,7 +38,19 @@ Ids = Annotated[
     typer.Argument(metavar="[ID]...", help="As `list` shows them, for example registration:12."),
 ]
 All = Annotated[bool, typer.Option("--all", help="All there are, instead of some by their ids.")]
-Topic = Annotated[str | None, typer.Option("--topic", help="Of this topic only.")]
+
+
+def _known_topic(topic: str | None) -> str | None:
+    """A topic that there is. Raises what Typer tells as a wrong argument."""
+    names = [spec.name for spec in TOPICS]
+    if topic is not None and topic not in names:
+        raise typer.BadParameter(f"one of {', '.join(names)}", param_hint="--topic")
+    return topic
+
+
+Topic = Annotated[
+    str | None, typer.Option("--topic", help="Of this topic only.", callback=_known_topic)
+]
 Reason = Annotated[
     str | None, typer.Option("--reason", help="Of this reason only, as `list` shows it.")
 ]

@@ -51,4 +51,10 @@ def sentence(error: Exception) -> str:
             f"the database or Kafka cannot be reached ({type(error).__name__}); see "
             "`steward status`, or check DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS"
         )
+    kafka = getattr(sys.modules.get("aiokafka.errors"), "KafkaError", None)
+    if kafka is not None and isinstance(error, kafka):
+        return (
+            f"Kafka cannot be used ({type(error).__name__}); see `steward status`, or check"
+            " KAFKA_BOOTSTRAP_SERVERS, and what its certificate or password may do"
+        )
     return f"this should not happen, please report it: {describe(error)}"

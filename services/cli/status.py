@@ -25,6 +25,10 @@ _RATE_OF_S = 1.0
 _ABOUT_ONE_LOOK = "rate of one second, p99 of a batch since the start; oldest: age in the outbox"
 _ABOUT_WATCHING = "rate, p99 of a batch: last minute; oldest: age in the outbox; Ctrl-C ends"
 _NOTHING_RUNS = "nothing is running; `steward up` starts it"
+_LEFT = (
+    "`steward up` is gone, and nobody watches what it has left: {names}. `steward up --detach`"
+    " starts everything again, `steward down` stops it"
+)
 _NONE_OF_OURS = (
     "no system that `steward up` started runs here; in containers `docker compose ps` shows each"
     " process, and everywhere /readyz at its port says what is missing"
@@ -59,8 +63,13 @@ def print_targets() -> int:
 
 
 def _nothing_runs() -> str:
-    """Where servers are named and no supervisor was ever here, somebody else starts services."""
-    elsewhere = "DATABASE_URL" in os.environ and read_state(home_folder() / "run") is None
+    """Where servers are named and no supervisor was ever here, somebody else starts services. What
+    a supervisor has left when it was killed goes on, and nobody starts again what dies of it.
+    """
+    state = read_state(home_folder() / "run")
+    if state is not None and (left := state.left()):
+        return _LEFT.format(names=", ".join(left))
+    elsewhere = "DATABASE_URL" in os.environ and state is None
     return _NONE_OF_OURS if elsewhere else _NOTHING_RUNS
 
 

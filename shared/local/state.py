@@ -58,6 +58,12 @@ class State:
         """Whether the supervisor that wrote this still lives."""
         return self.supervisor.alive()
 
+    def left(self) -> tuple[str, ...]:
+        """What still runs of a supervisor that is gone, by name."""
+        if self.running():
+            return ()
+        return tuple(entry.name for entry in self.processes if self.identity(entry).alive())
+
 
 def state_file(folder: Path) -> Path:
     """Where the state lies below the folder of a supervisor."""

@@ -283,11 +283,16 @@ class Deliveries:
             return await self._record_failure(delivery, error)
         self.steps("delivered")
         async with self.begin_record(now=self.now()) as tx:
-            await self._deliver(tx, delivery)
+            given_up = await self._deliver(tx, delivery)
         self.steps("recorded")
+        if given_up and port is not self.by_hand:
+            # Who gave it up could not remove what came there after that.
+            await self._take_back(replace(delivery, unsure=True))
+            return Result("withheld", delivery)
         return Result("delivered", delivery, place=place)
 
-    async def _deliver(self, tx: Transaction, delivery: Delivery) -> None:
+    async def _deliver(self, tx: Transaction, delivery: Delivery) -> bool:
+        """Whether nobody may be in it any more: it was given up meanwhile."""
         ended = _sql.end_handovers(
             tx.connection, delivery_id=delivery.id, state="delivered", reason=None, now=tx.now
         )
@@ -296,6 +301,7 @@ class Deliveries:
             tx.say(DisclosureDelivered(**self._entry(tx), **row), key=None)
         await _sql.drop_values(tx.connection, disclosure_ids=[row["disclosure_id"] for row in rows])
         await _sql.rest(tx.connection, delivery_id=delivery.id, unsure=False, reason=None)
+        return not rows and bool(await _sql.is_withheld(tx.connection, delivery_id=delivery.id))
 
     async def _record_failure(self, delivery: Delivery, error: Exception) -> Result:
         if reason_of(error) != NOT_WRITTEN:

@@ -78,6 +78,10 @@ update handover set state = :state, reason = :reason, ended_at = :now
  where delivery_id = :delivery_id and state in ('pending', 'failed')
 returning disclosure_id, recipient, people;
 
+-- name: is_withheld(delivery_id)$
+-- All that leaves together.
+select bool_and(state = 'withheld') from handover where delivery_id = :delivery_id;
+
 -- name: drop_values(disclosure_ids)!
 delete from handover_value where disclosure_id = any(:disclosure_ids::uuid[]);
 

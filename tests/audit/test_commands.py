@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -10,7 +11,8 @@ import orjson
 import pytest
 
 from services.audit.commands import app
-from services.audit.domain.entries import SpoiledEntryError
+from services.audit.commands.topic_sink import TopicSink
+from services.audit.domain.entries import SpoiledEntryError, StoredEntry
 from services.audit.domain.notes import parse_verifier_key
 from services.audit.settings import Settings
 from services.cli import keys, subjects
@@ -153,8 +155,17 @@ async def two_at_one_address(service_settings: SettingsFactory) -> list[SubjectI
         return await work.parts.privacy.people.identify(connection, people)
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("about", EMAIL),
+        ("replay", "--format", "table"),
+        ("replay", "--dry-run"),
+        ("replay", "--dry-run", "--format", "table"),
+    ],
+)
 async def test_an_entry_that_was_changed_is_named_and_what_finds_the_others(
-    work: Work, settings: ServiceSettings, database: str, aino: SubjectId
+    work: Work, settings: ServiceSettings, database: str, aino: SubjectId, asked: tuple[str, ...]
 ) -> None:
     await append(work, make_entry(DataDisclosed), make_entry(DataDisclosed, subject_id=aino))
     administrator = await asyncpg.connect(database)
@@ -165,7 +176,19 @@ async def test_an_entry_that_was_changed_is_named_and_what_finds_the_others(
     )
     await administrator.close()
     with pytest.raises(SpoiledEntryError, match="entry 1 is not what was logged"):
-        await command(app, settings, "about", EMAIL)
+        await command(app, settings, *asked)
+
+
+async def test_an_entry_that_was_changed_is_not_published_again() -> None:
+    with pytest.raises(SpoiledEntryError, match="entry 7 is not what was logged"):
+        await TopicSink(NoProducer(), "replayed").write([StoredEntry(7, b"{}")])
+
+
+class NoProducer:
+    """Nothing is sent."""
+
+    async def send(self, *_: object, **__: object) -> asyncio.Future[object]:
+        raise AssertionError
 
 
 async def test_whoever_has_no_entry_gets_the_same_answer(

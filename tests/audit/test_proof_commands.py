@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
+import asyncpg
 import orjson
 import pytest
 
@@ -185,5 +186,24 @@ async def test_an_export_has_all_that_is_needed_to_check_it(log: Work, tmp_path:
         verify_inclusion(proof["index"], size, leaf_hash(entry), hashes, root)
     again = await command(app, settings, "export", str(folder))
     assert (again.code, "is not empty" in again.err) == (1, True)
-    nothing = await command(app, settings, "export", str(tmp_path / "e"), "--since", "2030-01-01")
+    empty = tmp_path / "e"
+    nothing = await command(app, settings, "export", str(empty), "--since", "2030-01-01")
     assert (nothing.code, "nothing is recorded" in nothing.err) == (1, True)
+    done = await command(app, settings, "export", str(empty), *asked)
+    assert done.code == 0, done.err
+
+
+async def test_an_export_that_is_not_what_was_published_breaks_off_and_leads_to_nothing(
+    log: Work, tmp_path: Path, database: str
+) -> None:
+    administrator = await asyncpg.connect(database)
+    await administrator.execute(
+        "set session_replication_role = replica;"
+        "alter table audit.entry disable trigger entry_is_append_only;"
+        "update audit.entry set body = body || ' '::bytea where sequence = 7"
+    )
+    await administrator.close()
+    done = await command(app, settings_of(log), "export", str(tmp_path / "all"))
+    assert (done.code, done.out) == (1, "")
+    assert "entry 7 of the database is not what was published" in done.err
+    assert not (tmp_path / "all" / "checkpoint").exists()

@@ -249,10 +249,13 @@ async def test_a_dry_run_counts_and_touches_nothing(work: Work, settings: Servic
     assert (done.code, orjson.loads(done.out)) == (0, {"matching": 0, "by_type": {}})
 
 
-async def test_a_table_has_its_head_once(work: Work, settings: ServiceSettings) -> None:
+async def test_a_table_has_its_head_once_which_says_by_which_clock(
+    work: Work, settings: ServiceSettings
+) -> None:
     await append(work, make_entry(DataDisclosed, recipient="hotel"))
     done = await command(app, settings, "replay", "--format", "table")
     assert done.out.count("recipient") == 1
+    assert "at (UTC)" in done.out
     assert "hotel" in done.out
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from aiokafka.errors import KafkaConnectionError, TopicAuthorizationFailedError
 from asyncpg import InvalidPasswordError
 
 from services.cli.environment import use_running_system
@@ -23,7 +25,7 @@ from services.cli.status import print_targets, show
 from shared.local.administrator import administrator_url
 from shared.local.errors import LocalError
 from shared.local.process import Identity
-from shared.local.state import State, write_state
+from shared.local.state import Entry, State, write_state
 from shared.runtime.database import without_credentials
 from shared.runtime.secrets import SecretsFolder
 from tests.cli.conftest import ROOT, Steward
@@ -118,6 +120,19 @@ def test_status_where_servers_are_named_says_where_else_to_look(
         assert "docker compose ps" in text
 
 
+def test_status_names_what_a_killed_supervisor_has_left(steward: Steward, home: Path) -> None:
+    us = Identity.of(os.getpid())
+    assert us is not None
+    (home / "run").mkdir(parents=True)
+    left = Entry("finance", us.pid, us.created, {}, "", signal.SIGTERM, 0)
+    gone = State(us.pid, us.created - 60, "m", "running", (left,), {})
+    write_state(home / "run", gone)
+    done = steward("status")
+    assert done.returncode == 1
+    assert "nobody watches what it has left: finance." in done.stdout
+    assert "nothing is running" not in done.stdout
+
+
 def test_down_where_nothing_runs_is_no_failure(steward: Steward) -> None:
     done = steward("down")
     assert (done.returncode, done.stdout) == (0, "nothing is running\n")
@@ -191,6 +206,15 @@ def test_a_password_that_is_refused_is_not_called_a_server_that_is_away() -> Non
     said = sentence(InvalidPasswordError("password of user canary"))
     assert "the database refuses the sign-in (InvalidPasswordError)" in said
     assert "cannot be reached" not in said
+    assert "canary" not in said
+
+
+@pytest.mark.parametrize("refused", [KafkaConnectionError, TopicAuthorizationFailedError])
+def test_kafka_that_is_away_or_refuses_is_no_fault_of_ours(refused: type[Exception]) -> None:
+    said = sentence(refused("canary"))
+    assert f"Kafka cannot be used ({refused.__name__})" in said
+    assert "KAFKA_BOOTSTRAP_SERVERS" in said
+    assert "report it" not in said
     assert "canary" not in said
 
 

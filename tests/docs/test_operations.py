@@ -109,7 +109,7 @@ def test_the_search_finds_what_is_known_to_be_there() -> None:
     assert "a loop failed" in logged()
     assert {"Kafka cannot be used", "does not answer", "waits for the database"} <= missing()
     assert {"handler_failed", "field_missing", "vat_class_unknown"} <= reasons()
-    assert len(last_words()) == 3
+    assert len(last_words()) == 4
 
 
 @pytest.mark.parametrize("text", sorted(logged() | {"a library logged an error"}))

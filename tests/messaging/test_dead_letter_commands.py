@@ -176,6 +176,8 @@ def test_before_all_is_discarded_it_asks_with_the_number(
         (["discard", "--all", "--reason", "typo"], "type_unknown"),
         (["discard", "--all", "--reason", "parked"], "type_unknown"),
         (["list", "--reason", "typo"], "type_unknown"),
+        (["list", "--topic", "inbound.contact"], "inbound.contacts"),
+        (["discard", "--all", "--topic", "inbound.contact"], "inbound.contacts"),
     ],
 )
 def test_what_is_meant_is_named_in_one_way(

@@ -111,6 +111,14 @@ async def test_a_list_waits_no_longer_than_something_is_taken(
     assert f"nobody takes what {world.inbound}[0] of {SCHEMA}" in answered.err
 
 
+@pytest.mark.parametrize("asked", ["--wait", "--gaps", "--json"])
+async def test_of_a_topic_that_nobody_reads_it_is_not_said_that_all_is_read(
+    world: World, asked: str
+) -> None:
+    answered = await steward(world, "list", asked, "--topic", f"{world.inbound}s")
+    assert (answered.code, "nobody has begun to read it" in answered.err) == (2, True)
+
+
 @pytest.mark.parametrize("as_before", [False, True])
 async def test_what_has_to_be_said_again_first_is_told_before_a_topic_of_ours_goes_on(
     world: World, monkeypatch: pytest.MonkeyPatch, as_before: bool

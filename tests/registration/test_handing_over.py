@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -238,6 +239,19 @@ async def test_a_purpose_of_which_everybody_is_withheld_is_summed_up_as_handed_o
     }
 
 
+@pytest.mark.parametrize("made", ["pipe", "link"])
+async def test_a_pipe_or_a_link_is_not_replaced_by_a_list(
+    given: Given, tmp_path: Path, made: str
+) -> None:
+    await say_consent(given)
+    path = tmp_path / made
+    os.mkfifo(path) if made == "pipe" else path.symlink_to(tmp_path / "elsewhere.csv")
+    with pytest.raises(NotDeliveredError, match=r"is no file: name one, or - .*disclosures resume"):
+        await given.hand_over(output=path)
+    assert not path.is_file()
+    assert names(tmp_path) == [made]
+
+
 async def test_where_the_service_delivers_first_it_is_said_where_the_list_is(given: Given) -> None:
     await say_consent(given)
 
@@ -365,8 +379,11 @@ async def test_a_list_that_nobody_may_have_is_none(
     assert names(tmp_path) == []
 
 
-async def test_events_are_listed_with_their_counts(counter: Counter) -> None:
+async def test_events_are_listed_with_their_counts_and_end_where_they_take_place(
+    counter: Counter,
+) -> None:
     table = await list_events(counter, as_json=False)
     assert "E-1" in table
+    assert "2026-10-01T17:00+03:00" in table
     line = await list_events(counter, as_json=True)
     assert '"registered":3' in line

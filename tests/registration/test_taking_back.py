@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
 from services.registration.handlers.by_hand import ByHand
+from services.registration.handlers.delivering import csv_of
 from shared.contract.audit import DisclosureWithheld
 from shared.privacy.deliveries import told
 from shared.privacy.handovers import Delivery
@@ -62,6 +65,36 @@ async def test_what_is_given_up_lies_in_the_folder_no_more(
     assert result is not None
     assert result.state == "withheld"
     assert given.lists() == []
+
+
+@dataclass
+class SlowFolder:
+    """While a file is on its way into it something else happens."""
+
+    folder: OutgoingFolder
+    meanwhile: Callable[[UUID], Awaitable[object]]
+
+    async def deliver(self, delivery: Delivery) -> str:
+        await self.meanwhile(delivery.id)
+        return await self.folder.deliver(delivery)
+
+    async def take_back(self, delivery: Delivery) -> None:
+        await self.folder.take_back(delivery)
+
+
+async def test_what_is_given_up_while_it_is_written_lies_in_the_folder_no_more(
+    given: Given,
+) -> None:
+    await dies_while_handing_over(given, "left")
+    await given.front.facts()
+    folder = OutgoingFolder(given.folder, partial(csv_of, given.front.desk))
+    slow = SlowFolder(folder, given.deliveries().give_up)
+    result = await replace(given.deliveries(), ports={"folder": slow}).deliver_due()
+    assert result is not None
+    assert result.state == "withheld"
+    assert given.lists() == []
+    assert [type(fact) for fact in await given.front.facts()] == [DisclosureWithheld] * 2
+    assert await states(given) == ["withheld"]
 
 
 @pytest.mark.parametrize("left_in_it", [["Person 2"], []])

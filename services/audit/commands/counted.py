@@ -7,6 +7,7 @@ import sys
 import orjson
 import typer
 
+from services.audit.domain.entries import StoredEntry, reading
 from services.audit.handlers.read import entry_of
 from services.audit.store.search import Survey
 from shared.runtime.database import Pool
@@ -20,7 +21,7 @@ async def tell_survey(pool: Pool, counted: Survey, *, as_json: bool) -> None:
         if sequence is not None
     }
     if as_json:
-        told = {name: {"sequence": one.sequence, "at": one.at} for name, one in ends.items()}
+        told = {name: {"sequence": one.sequence, "at": _at(one)} for name, one in ends.items()}
         document = {"matching": counted.total, "by_type": counted.by_type, **told}
         sys.stdout.buffer.write(orjson.dumps(document) + b"\n")
         return
@@ -28,4 +29,9 @@ async def tell_survey(pool: Pool, counted: Survey, *, as_json: bool) -> None:
     for name, many in counted.by_type.items():
         typer.echo(f"  {name:<24}{many:>13,}")
     for name, one in ends.items():
-        typer.echo(f"{name}: entry {one.sequence}, {one.at}")
+        typer.echo(f"{name}: entry {one.sequence}, {_at(one)}")
+
+
+def _at(entry: StoredEntry) -> str:
+    with reading(entry):
+        return entry.at

@@ -15,8 +15,10 @@ import typer
 
 from services.audit.commands.spans import span
 from services.audit.commands.verify import progress_bar
+from services.audit.domain.checkpoints import Checkpoint
 from services.audit.domain.entries import EntryFilter, StoredEntry
-from services.audit.domain.proofs import HashOf, inclusion_proof
+from services.audit.domain.merkle import leaf_hash
+from services.audit.domain.proofs import HashOf, ProofError, inclusion_proof, verify_inclusion
 from services.audit.domain.tiles import BundleError
 from services.audit.handlers.prove import ProveError, hashes_of, newest_checkpoint
 from services.audit.handlers.read import read_entries, survey
@@ -61,7 +63,6 @@ async def _export(
 ) -> int:
     log = folder_log(settings.published_folder)
     note, checkpoint = newest_checkpoint(log)
-    (folder / CHECKPOINT).write_bytes(note.encode())
     hash_of = hashes_of(log, checkpoint.size)
     pool = await open_pool(settings, service="audit", max_size=1)
     many = 0
@@ -74,24 +75,42 @@ async def _export(
         with (folder / ENTRIES).open("wb") as entries, (folder / PROOFS).open("wb") as proofs:
             async for page in read_entries(pool, asked):
                 signed = [entry for entry in page if entry.sequence < checkpoint.size]
-                _write(signed, checkpoint.size, hash_of, entries, proofs)
+                _write(signed, checkpoint, hash_of, entries, proofs)
                 many += len(signed)
                 progress(many, total)
                 if len(signed) < len(page):
                     break
     finally:
         await pool.close()
+    if many:
+        # The last: what broke off before leads to nothing, and cannot be taken for all of the span.
+        (folder / CHECKPOINT).write_bytes(note.encode())
+    else:
+        for name in (ENTRIES, PROOFS):
+            (folder / name).unlink()
     return many
 
 
 def _write(
-    page: Sequence[StoredEntry], size: int, hash_of: HashOf, entries: BinaryIO, proofs: BinaryIO
+    page: Sequence[StoredEntry],
+    checkpoint: Checkpoint,
+    hash_of: HashOf,
+    entries: BinaryIO,
+    proofs: BinaryIO,
 ) -> None:
+    """Raises ProveError, also where the database has another entry than was published."""
+    size, root = checkpoint.size, checkpoint.root
     for entry in page:
         entries.write(entry.body + b"\n")
         try:
             hashes = inclusion_proof(entry.sequence, size, hash_of)
+            verify_inclusion(entry.sequence, size, leaf_hash(entry.body), hashes, root)
         except BundleError as error:
             raise ProveError(f"the published log is damaged ({error})") from None
+        except ProofError:
+            raise ProveError(
+                f"entry {entry.sequence} of the database is not what was published: see"
+                " `steward audit verify`"
+            ) from None
         proof = {"index": entry.sequence, "hashes": [base64.b64encode(one) for one in hashes]}
         proofs.write(orjson.dumps(proof, default=bytes.decode) + b"\n")

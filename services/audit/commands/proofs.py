@@ -146,7 +146,8 @@ def export(
 ) -> None:
     """Write entries of a span as JSON lines, with the checkpoint and a proof of each.
 
-    Entries that no published checkpoint has yet are left out. Exit code 1: nothing is of that span.
+    Entries that no published checkpoint has yet are left out. Exit code 1: nothing is of that span,
+    or it broke off, as at an entry that is not what was published; there is no checkpoint then.
 
     Example: steward audit export --since 2026-11-01 --until 2026-11-30 november
     """

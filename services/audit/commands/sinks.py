@@ -9,7 +9,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.table import Table
 
-from services.audit.domain.entries import ENTRY_TYPES, StoredEntry
+from services.audit.domain.entries import ENTRY_TYPES, StoredEntry, reading
 
 
 class Sink(Protocol):
@@ -48,7 +48,7 @@ class TableSink:
 
     _columns = (
         ("#", 9),
-        ("at", 20),
+        ("at (UTC)", 20),
         ("type", max(len(model.__name__) for model in ENTRY_TYPES)),
         ("recipient", 14),
         ("purpose", 17),
@@ -71,7 +71,8 @@ class TableSink:
 
 
 def _cells(entry: StoredEntry) -> list[str]:
-    event = entry.event
-    data = event["data"] if isinstance(event["data"], dict) else {}
-    named = [str(data.get(name) or "") for name in ("recipient", "purpose", "subject_id")]
-    return [str(data.get("at", ""))[:19].replace("T", " "), str(event["type"]), *named]
+    with reading(entry):
+        event = entry.event
+        data = event["data"] if isinstance(event["data"], dict) else {}
+        named = [str(data.get(name) or "") for name in ("recipient", "purpose", "subject_id")]
+        return [str(data.get("at", ""))[:19].replace("T", " "), str(event["type"]), *named]

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from services.audit.domain.entries import StoredEntry, published
+from services.audit.domain.entries import StoredEntry, published, reading
 from shared.contract import headers
 from shared.contract.topics import TOPICS
 from shared.runtime.cluster import Cluster
@@ -46,7 +46,8 @@ class TopicSink:
         """Publish, in order and so to one partition; done when brokers have all of it."""
         sent = []
         for entry in entries:
-            record = published(entry)
+            with reading(entry):
+                record = published(entry)
             attributes = [
                 (headers.PREFIX + name, value.encode()) for name, value in record.attributes.items()
             ]

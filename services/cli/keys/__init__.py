@@ -106,8 +106,8 @@ def rotate(
 
     DATABASE_URL is the administrator's, as for `steward migrate`.
 
-    Exit code 1: nothing changed. The answer was no, or there is no newer one, or the work of a
-    service did not come to its end.
+    Exit code 1: nothing changed, which it says. The answer was no, or there is no newer one, or the
+    work of a service did not come to its end. With any other sentence it broke off: run it again.
 
     Examples: steward keys rotate · steward keys rotate --yes --json
     """

@@ -9,10 +9,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import orjson
 
 from services.registration import store
+from services.registration.domain.events import Event
 from services.registration.handlers.by_hand import STANDARD_OUTPUT, ByHand
 from services.registration.handlers.delivering import deliveries_of
 from services.registration.handlers.desk import SERVICE, Desk
@@ -64,6 +66,8 @@ async def list_events(counter: Counter, *, as_json: bool) -> str:
     """Every event with its counts: as JSON lines, or as a table for people."""
     async with counter.pool.acquire() as connection:
         known = [row.event for row in await store.all_events(connection)]
+    if not as_json:
+        return _table(known)
     facts: list[dict[str, object]] = [
         {
             "number": event.offer.event_number,
@@ -77,29 +81,29 @@ async def list_events(counter: Counter, *, as_json: bool) -> str:
         }
         for event in known
     ]
-    if as_json:
-        return "\n".join(orjson.dumps(fact).decode() for fact in facts)
-    return _table(facts)
+    return "\n".join(orjson.dumps(fact).decode() for fact in facts)
 
 
-def _table(facts: Sequence[dict[str, object]]) -> str:
+def _table(events: Sequence[Event]) -> str:
     from rich.console import Console
     from rich.table import Table
 
     table = Table("number", "id", "status", "ends", "places", "taken", "waiting", "recipients")
-    for fact in facts:
-        named = fact["recipients"]
+    for event in events:
+        offer = event.offer
+        # As it is where the event takes place: people know it by that.
+        ends = offer.ends_at.astimezone(ZoneInfo(offer.time_zone))
         table.add_row(
-            str(fact["number"]),
-            str(fact["id"]),
-            str(fact["status"]),
-            str(fact["ends_at"])[:16],
-            "no limit" if fact["capacity"] is None else str(fact["capacity"]),
-            str(fact["registered"]),
-            str(fact["waitlisted"]),
-            ", ".join(named) if isinstance(named, list) else "",
+            offer.event_number,
+            str(event.id),
+            event.status,
+            ends.isoformat(timespec="minutes"),
+            "no limit" if offer.capacity is None else str(offer.capacity),
+            str(event.places_taken),
+            str(event.waitlisted),
+            ", ".join(offer.recipients),
         )
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    console = Console(width=None if sys.stdout.isatty() else 170)
     with console.capture() as capture:
         console.print(table)
     return capture.get().rstrip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,5 +34,16 @@ class ByHand:
             except OSError as error:
                 raise HalfwayError(error.errno, error.strerror) from error
         else:
-            await asyncio.to_thread(write_whole, self.output, data)
+            await asyncio.to_thread(_write, self.output, data)
         return str(self.output)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Raises OSError, also for what is neither a file nor a name for one: a list in the place of a
+    pipe, of a device or of a link such as /dev/stdout would not be where it is looked for.
+    """
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise FileExistsError(
+            errno.EEXIST, f"{path} is no file: name one, or - for standard output"
+        )
+    write_whole(path, data)

@@ -296,6 +296,8 @@ async def test_the_chart_and_its_table_say_the_same(browser: httpx2.AsyncClient)
     assert page.count('<rect class="released" x=') == len(rows)
     assert page.count('<rect class="refused-ground" x=') == 9
     assert "4 September 2026: 11 people, 1 refused<" in page
+    # Their list failed, and they are counted all the same: that is said.
+    assert "released, also where it failed to arrive" in page
     assert "7 September 2026: 9 people, 1 refused, 1 withheld<" in page
     assert "Example Catering Ltd" in page
 
