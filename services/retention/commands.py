@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -18,6 +19,8 @@ NOT_YET: Final = (
     "the schedule does not follow the plan in force yet: classes and days may be those of an"
     " earlier plan; the retention service looks through all of it, ask again after that"
 )
+
+UNTOLD_WIDTH: Final = 160
 
 app = typer.Typer(help="What must go, and when.", no_args_is_help=True, add_completion=False)
 
@@ -75,11 +78,13 @@ def _print(groups: list[DueGroup]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table()
-    for column in ("due since", "event", "unit", "class", "counted from"):
-        table.add_column(column)
+    table = Table(box=None, pad_edge=False)
+    for column in ("due since", "event"):
+        table.add_column(column, no_wrap=True)
+    for column in ("unit", "class", "counted from"):
+        table.add_column(column, overflow="fold")  # on any width nothing is cut off
     for column in ("items", "people"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True)
     for group in groups:
         table.add_row(
             str(group.due_since),
@@ -90,4 +95,5 @@ def _print(groups: list[DueGroup]) -> None:
             str(group.items),
             str(group.people),
         )
-    Console().print(table)
+    # In a pipe, or the mail of a timer, nobody knows how wide it may be.
+    Console(width=None if sys.stdout.isatty() else UNTOLD_WIDTH).print(table)

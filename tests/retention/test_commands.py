@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from datetime import date
 from pathlib import Path
+from uuid import uuid4
 
 import orjson
 import pytest
 
 from services.cli.plan import app as plan_app
+from services.retention import commands
 from services.retention.commands import app
+from services.retention.domain import DueGroup
 from services.retention.handlers import Handlers
 from shared.contract.types import Sealed
 from shared.runtime.settings import ServiceSettings
@@ -43,6 +48,23 @@ async def test_what_is_due_is_shown_by_event_and_class(
         "diet",
         "event-data",
     ]
+
+
+@pytest.mark.parametrize("in_a_terminal", [False, True])
+def test_nothing_is_cut_off_where_there_is_little_room(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, in_a_terminal: bool
+) -> None:
+    """As in a terminal of 80 columns, and in a pipe or the mail of a timer, which tell none."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: in_a_terminal)
+    event, day = uuid4(), date(2026, 10, 16)
+    anchor = "financial_year_calendar_end"
+    commands._print([DueGroup(event, "continuing-education", "event-data", anchor, 100, 99, day)])
+    out = capsys.readouterr().out
+    assert f"{day}  {event}" in out
+    assert "…" not in out
+    assert ("event-data" in out) != in_a_terminal, "there it goes on below"
 
 
 async def test_who_asks_before_the_schedule_has_followed_the_plan_is_told_so(
