@@ -14,11 +14,15 @@ if TYPE_CHECKING:
     from datetime import date
 
     from services.retention.domain import DueGroup
+    from shared.runtime.database import Connection
 
 NOT_YET: Final = (
     "the schedule does not follow the plan in force yet: classes and days may be those of an"
     " earlier plan; the retention service looks through all of it, ask again after that"
 )
+
+WITHIN_MS: Final = 300_000
+"""Where millions of rows are due, listing them takes longer than a service may take."""
 
 UNTOLD_WIDTH: Final = 160
 
@@ -61,17 +65,28 @@ async def _due(day: date) -> tuple[list[DueGroup], bool]:
     """What is due, and whether all of it is by the plan in force."""
     from services.retention import store
     from services.retention.settings import Settings
-    from shared.privacy import stored_plans
     from shared.runtime.database import open_pool
 
-    pool = await open_pool(Settings.load(), service="retention", max_size=1)
+    patient = Settings.load().model_copy(update={"session_timeout_ms": WITHIN_MS})
+    pool = await open_pool(patient, service="retention", max_size=1)
     try:
-        async with pool.acquire() as connection, connection.transaction():
-            # Asked first: it stays true, as no other plan comes into force meanwhile.
-            follows = await store.follows(connection, await stored_plans.hold(connection))
-            return await store.due(connection, day), follows
+        async with pool.acquire() as connection:
+            # No plan is held while it is listed: everybody would wait with whoever applies another.
+            before = await _followed(connection)
+            groups = await store.due(connection, day)
+            return groups, before is not None and before == await _followed(connection)
     finally:
         await pool.close()
+
+
+async def _followed(connection: Connection) -> int | None:
+    """The number of the plan in force, if all of the schedule has followed it."""
+    from services.retention import store
+    from shared.privacy import stored_plans
+
+    async with connection.transaction():
+        number = await stored_plans.hold(connection)
+        return number if await store.follows(connection, number) else None
 
 
 def _print(groups: list[DueGroup]) -> None:

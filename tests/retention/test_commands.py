@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from datetime import date
 from pathlib import Path
 from uuid import uuid4
 
+import asyncpg
 import orjson
 import pytest
 
@@ -19,9 +21,11 @@ from shared.contract.types import Sealed
 from shared.runtime.settings import ServiceSettings
 from tests.conftest import SettingsFactory
 from tests.retention.conftest import follow
+from tests.support.applied import apply
 from tests.support.commands import NOWHERE, Answered, command
 from tests.support.facts import event_state, registered
 from tests.support.plans import TEXT, written
+from tests.support.waiting import until_somebody_waits
 from tests.support.work import NO_KAFKA, Work
 
 
@@ -88,6 +92,30 @@ async def test_who_asks_before_the_schedule_has_followed_the_plan_is_told_so(
     assert await told(), "the loop has not looked yet"
     await follow(work)
     assert not await told()
+
+
+async def test_listing_takes_its_time_and_keeps_no_plan_waiting(
+    work: Work,
+    settings: ServiceSettings,
+    database: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where millions of rows are due."""
+    monkeypatch.setenv("STEWARD_SESSION_TIMEOUT_MS", "1000")
+    await follow(work)
+    administrator = await asyncpg.connect(database)
+    try:
+        async with administrator.transaction():
+            await administrator.execute("lock table retention.schedule_item")
+            listing = asyncio.create_task(command(app, settings, "due", "--on", "2026-10-15"))
+            await until_somebody_waits(work.value)
+            await administrator.execute("select pg_sleep(1.2)")
+            await apply(database, tmp_path, f"{TEXT}\n# By another digest.\n")
+    finally:
+        await administrator.close()
+    assert (await listing).code == 0
+    assert "follow" in (await listing).err, "what it has read may be by the former plan"
 
 
 @pytest.mark.parametrize(
