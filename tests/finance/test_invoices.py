@@ -243,17 +243,6 @@ async def test_a_correction_reaches_the_invoice_and_older_news_does_not(
     assert await buyer(work, invoice_id_of(effect)) == {"name": "New Canary Oy"}
 
 
-async def test_a_correction_of_which_nothing_can_be_read_takes_no_name_away(
-    work: Work, registration_at_work: Work, handlers: Handlers
-) -> None:
-    event, subject = event_state(), SubjectId(uuid4())
-    personal = await seal(registration_at_work, subject, event, billing=BILLING)
-    message = registered(event, subject_id=subject, personal=personal)
-    invoice = invoice_id_of(await work.do(handlers.issue_invoices, [message]))
-    await work.do(handlers.correct_buyers, [updated(message, {})])
-    assert await buyer(work, invoice) == BILLING
-
-
 async def test_who_is_corrected_while_waiting_for_a_place_is_invoiced_with_the_place_alone(
     work: Work, registration_at_work: Work, handlers: Handlers
 ) -> None:
