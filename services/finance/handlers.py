@@ -124,12 +124,18 @@ class Handlers:
         """Let an invoice that stands name its buyer as the person has corrected it.
 
         To correct a name is to store it, which a restriction leaves alone (docs/adr/0056); to name
-        who was not named is a use of it.
+        who was not named is a use of it. Who is named by billing data that the plan in force does
+        not let us open stays so: the contact data would name somebody else.
         """
         told = {message.data.registration_id: message.data for message in messages}
         standing = await store.correctable(tx.connection, list(told))
-        named = [_corrected(told[one.registration_id], one) for one in standing if one.names]
-        nameless = [_corrected(told[one.registration_id], one) for one in standing if not one.names]
+        corrected = [_corrected(told[one.registration_id], one) for one in standing]
+        named = [
+            news
+            for news, one in zip(corrected, standing, strict=True)
+            if one.names and (BILLING not in news.personal or self._may_open(BILLING))
+        ]
+        nameless = [news for news, one in zip(corrected, standing, strict=True) if not one.names]
         await self._keep_told(tx, named, self._privacy.amend)
         await self._keep_told(tx, nameless, self._door(tx))
 
@@ -211,13 +217,14 @@ class Handlers:
     async def _open(
         self, tx: Transaction, told: Sequence[Told], door: Door
     ) -> list[dict[str, JsonValue]]:
-        """Billing data, with contact data for what they lack, as far as the plan lets us."""
-        billing = await _opened(tx, BILLING, told, door)
-        may_open = self._privacy.plan.services["finance"].grants.get(INVOICING, ())
+        """Billing data, with contact data for what they lack, as far as the plan lets us. A
+        registration goes on carrying what it was given under earlier plans.
+        """
+        billing = await _opened(tx, BILLING, told, door) if self._may_open(BILLING) else {}
         incomplete = [
             one
             for one in told
-            if "name" not in billing.get(one.invoice_id, {}) and CONTACT in may_open
+            if "name" not in billing.get(one.invoice_id, {}) and self._may_open(CONTACT)
         ]
         contact = await _opened(tx, CONTACT, incomplete, door)
         return [
@@ -226,6 +233,9 @@ class Handlers:
             )
             for one in told
         ]
+
+    def _may_open(self, category: str) -> bool:
+        return category in self._privacy.plan.services["finance"].grants.get(INVOICING, ())
 
     async def _copy_buyers(self, tx: Transaction, notes: Sequence[Invoice]) -> None:
         """Name the buyer in credit notes too, under the key of the year that they are issued in."""

@@ -74,37 +74,68 @@ where
     excluded.as_of > known.as_of
     or (excluded.as_of = known.as_of and excluded.due_on is not null);
 
--- name: left_behind(event_ids, ends_on, after, most)
--- Mostly an event has another version and ends when it did: then nothing of it is left behind. Found
--- by the event before it is put in order: else the planner may go through everybody in that order.
--- Nobody's rows are cut in two.
+-- name: left_behind(event_ids, ends_on)
+-- Whose registrations count from another day than their event ends on, those together of which the
+-- same is kept in the same way: what becomes of one of them becomes of all. Mostly an event has another
+-- version and ends when it did: then nothing of it is left behind.
 with told as materialized (
-    select event_id, ends_on
+    select told.event_id, told.ends_on
     from unnest(:event_ids::uuid[], :ends_on::date[]) as told (event_id, ends_on)
+    where exists (
+        select from schedule_item as item
+        where
+            item.event_id = told.event_id
+            and item.anchor = 'event_end'
+            and item.anchor_date <> told.ends_on
+    )
 ),
 
-behind as materialized (
-    select item.subject_id
+behind as (
+    select
+        item.event_id, item.subject_id, item.item_id,
+        array_agg(
+            row(item.kind, item.part, item.retention_class, item.anchor_date, item.due_on)::text
+            order by item.kind, item.part
+        ) as kept
     from told
     inner join schedule_item as item on item.event_id = told.event_id
-    where
-        item.anchor = 'event_end'
-        and item.anchor_date <> told.ends_on
-        and (:after::uuid is null or item.subject_id > :after::uuid)
-),
-
-page as (
-    select subject_id from behind order by subject_id limit :most::integer
+    where item.anchor = 'event_end'
+    group by item.event_id, item.subject_id, item.item_id
+    having bool_or(item.anchor_date <> told.ends_on)
 )
 
+select array_agg(subject_id) as subject_ids, array_agg(item_id) as item_ids
+from behind
+group by event_id, kept;
+
+-- name: hanging_on_events(subject_ids, item_ids)
 select
     kind, item_id, part, subject_id, event_id, retention_class, anchor, anchor_date, due_on, as_of
 from schedule_item
 where
-    subject_id in (select subject_id from page)
-    and event_id in (select event_id from told)
+    (subject_id, item_id) in (select * from unnest(:subject_ids::uuid[], :item_ids::uuid[]))
     and anchor = 'event_end'
 order by subject_id, item_id, kind, part;
+
+-- name: reschedule_alike(kept, subject_ids, item_ids, numbers, kinds, parts, classes, anchor_dates, due_ons)!
+-- What becomes of which parts is alike for many things and comes once, as in `put`. Whoever schedules
+-- or reschedules what hangs on an event that is locked waits.
+update schedule_item as item
+set
+    retention_class = told.retention_class,
+    anchor_date = told.anchor_date,
+    due_on = told.due_on
+from unnest(:kept::integer[], :subject_ids::uuid[], :item_ids::uuid[])
+    as whose (kept, subject_id, item_id)
+inner join unnest(
+    :numbers::integer[], :kinds::text[], :parts::text[], :classes::text[],
+    :anchor_dates::date[], :due_ons::date[]
+) as told (
+    number, kind, part, retention_class, anchor_date, due_on
+) on told.number = whose.kept
+where
+    (item.subject_id, item.item_id, item.kind, item.part)
+    = (whose.subject_id, whose.item_id, told.kind, told.part);
 
 -- name: begin_rescheduling(plan)!
 insert into rescheduling as known (plan, done) values (:plan, false)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from uuid import UUID
 
 from services.retention.domain import DueGroup, EventAnchor, Item, Scheduled
 from shared.contract.types import EventId, SubjectId
@@ -92,20 +93,52 @@ async def scheduled_after(
     return [Scheduled(**dict(row)) async for row in rows]
 
 
-async def left_behind(
-    connection: Connection, ends_on: Mapping[EventId, date], after: SubjectId | None, most: int
-) -> list[Scheduled]:
-    """All that hangs on these events of the next people, who have about so many rows that count
-    from another day than their event ends on.
-    """
-    rows = _sql.left_behind(
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Things of which the same is kept in the same way, and whose they are, in columns."""
+
+    subject_ids: Sequence[SubjectId]
+    item_ids: Sequence[UUID]
+
+
+async def left_behind(connection: Connection, ends_on: Mapping[EventId, date]) -> list[Alike]:
+    """The registrations for these events that count from another day than their event ends on."""
+    rows = _sql.left_behind(connection, event_ids=list(ends_on), ends_on=list(ends_on.values()))
+    return [Alike(row["subject_ids"], row["item_ids"]) async for row in rows]
+
+
+async def first_of_each(connection: Connection, alike: Sequence[Alike]) -> list[Scheduled]:
+    """All that hangs on an event of the first thing of each."""
+    rows = _sql.hanging_on_events(
         connection,
-        event_ids=list(ends_on),
-        ends_on=list(ends_on.values()),
-        after=after,
-        most=most,
+        subject_ids=[one.subject_ids[0] for one in alike],
+        item_ids=[one.item_ids[0] for one in alike],
     )
     return [Scheduled(**dict(row)) async for row in rows]
+
+
+async def reschedule_alike(
+    connection: Connection,
+    alike: Sequence[Alike],
+    changed: Collection[tuple[Scheduled, Scheduled]],
+) -> None:
+    """Give all that is alike the class and the dates that the first of each is given. What hangs on
+    their events must be locked.
+    """
+    numbers = {one.item_ids[0]: number for number, one in enumerate(alike)}
+    told = [(numbers[before.item_id], after) for before, after in changed]
+    await _sql.reschedule_alike(
+        connection,
+        kept=[number for number, one in enumerate(alike) for _ in one.item_ids],
+        subject_ids=[subject_id for one in alike for subject_id in one.subject_ids],
+        item_ids=[item_id for one in alike for item_id in one.item_ids],
+        numbers=[number for number, _ in told],
+        kinds=[after.kind for _, after in told],
+        parts=[after.part for _, after in told],
+        classes=[after.retention_class for _, after in told],
+        anchor_dates=[after.anchor_date for _, after in told],
+        due_ons=[after.due_on for _, after in told],
+    )
 
 
 async def reschedule(

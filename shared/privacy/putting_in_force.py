@@ -15,7 +15,7 @@ from shared.privacy import stored_plans
 from shared.privacy.beginnings import NameOfPlan
 from shared.privacy.errors import NoPlanError, OtherPlanError
 from shared.privacy.grants import apply_grants
-from shared.privacy.plan import Plan, load_plan
+from shared.privacy.plan import Plan, load_with_text
 from shared.privacy.stored_plans import StoredPlan
 from shared.runtime.database import Administrator
 
@@ -23,11 +23,6 @@ FIRST: Final = 1
 
 LONGEST_WAIT_S: Final = 30.0
 """The server ends a service's transaction sooner (0.8 of its session time-out, mostly 8 s)."""
-
-
-def load(file: Path) -> tuple[Plan, bytes]:
-    """A plan and the bytes of its file. Raises PlanError."""
-    return load_plan(file), file.read_bytes()
 
 
 async def first_plan(
@@ -54,7 +49,7 @@ async def first_plan(
             for one in known[model]:
                 await stored_plans.store(administrator, one, named)
         return known[model][-1].read()
-    plan, text = load(file)
+    plan, text = load_with_text(file)
     stored = StoredPlan(FIRST, plan.digest, text, at, actor)
     await _store_everywhere(administrator, schemas, stored, plan)
     return plan

@@ -15,7 +15,7 @@ from shared.contract import inbound, registration
 from shared.contract.inbound import ConsentAnswer, ContactSubmitted, WithdrawalRequested
 from shared.contract.types import SubjectId
 from shared.local.administrator import connected
-from shared.privacy.putting_in_force import load
+from shared.privacy.plan import load_plan, load_with_text
 from shared.runtime.secrets import SecretsFolder
 from tests.conftest import SettingsFactory, TopicFactory
 from tests.consent.answering import participation
@@ -112,7 +112,7 @@ async def test_a_changed_plan_is_used_from_the_next_batch_on_without_a_restart(
         reasons = await flow.service.pool.fetch("select reason from dead_letter")
         await flow.until("select min(number)::int from plan_follower", 3)
     assert [row["reason"] for row in reasons] == ["type_not_allowed"]
-    assert {row["plan_digest"] for row in digests} == {load(f)[0].digest for f in (PLAN, again)}
+    assert {row["plan_digest"] for row in digests} == {load_plan(f).digest for f in (PLAN, again)}
 
 
 async def test_of_two_processes_one_hears_what_people_wait_for_and_the_other_publishes_it(
@@ -146,5 +146,5 @@ async def _apply(database: str, secrets: Path, file: Path) -> None:
     async with connected(database, SecretsFolder(secrets)) as administrator:
         before = await plan_in_force(administrator)
         assert before is not None
-        wanted = load(file)
+        wanted = load_with_text(file)
         await apply_plan(administrator, wanted, instead_of=before.digest, actor="cli:test")

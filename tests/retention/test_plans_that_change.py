@@ -246,6 +246,26 @@ async def test_what_was_scheduled_before_is_due_on_the_day_on_which_it_would_be_
     assert await due_dates(work) == due
 
 
+@pytest.mark.parametrize(
+    "plans",
+    [[DIETS_FROM_WITHDRAWAL], [DIETS_FROM_WITHDRAWAL, WITHOUT_DIETS]],
+    ids=["by-now", "before-it-was-gone"],
+)
+async def test_what_was_sealed_for_an_event_is_due_also_where_a_plan_counts_it_from_another_anchor(
+    work: Work, handlers: Handlers, database: str, tmp_path: Path, plans: Sequence[str]
+) -> None:
+    """It was on its way when the plan came, and has a key of that event."""
+    for text in plans:
+        await apply(database, tmp_path, text)
+    registered = carrying(event_state(), "contact", "diet", "marketing")
+    effect = await work.do(handlers.schedule_registrations, [registered])
+    assert effect.at_fault == []
+    due = {**WITH_CONTACT, "diet": date(2026, 10, 16)}
+    assert await due_dates(work) == due
+    await follow(work)
+    assert await due_dates(work) == due
+
+
 async def test_what_the_release_before_left_on_the_day_of_a_former_end_is_looked_through_again(
     work: Work, handlers: Handlers, database: str, tmp_path: Path
 ) -> None:

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from services.retention.domain import (
     EventAnchor,
     RetentionClass,
+    Rules,
+    class_of_registration,
     due_on,
     event_anchor,
     longest,
@@ -123,3 +125,20 @@ def test_what_has_no_anchor_yet_is_never_due() -> None:
 def test_a_registration_is_kept_as_long_as_the_last_of_its_data() -> None:
     assert longest([DIET, EVENT], date(2026, 6, 1)) == EVENT
     assert longest([], date(2026, 6, 1)) is None
+
+
+@pytest.mark.parametrize(
+    ("carries", "kept"),
+    [(["diet"], DIET), (["diet", "contact"], EVENT), (["marketing"], EVENT), ([], EVENT)],
+    ids=["diet", "diet-and-contact", "what-rests-on-a-consent", "nothing"],
+)
+def test_a_registration_without_data_of_the_event_is_kept_as_long_as_any_of_an_event(
+    carries: list[str], kept: RetentionClass
+) -> None:
+    """That somebody took part is data, too."""
+    classes = {one.name: one for one in (DIET, EVENT, MARKETING, LEDGER)}
+    of_category = {"diet": DIET, "contact": EVENT, "marketing": MARKETING}
+    rules = Rules(classes, of_category, {})
+    assert class_of_registration(carries, rules, date(2026, 6, 1)) == kept
+    without = Rules({"marketing": MARKETING}, of_category, {})
+    assert class_of_registration(["marketing"], without, date(2026, 6, 1)) is None

@@ -12,7 +12,7 @@ import pytest
 
 from services.retention import store
 from services.retention.domain import DueGroup
-from services.retention.handlers import Handlers, rescheduling
+from services.retention.handlers import Handlers
 from services.retention.subscribers import subscriptions
 from shared.contract.consent import ConsentGiven, ConsentWithdrawn
 from shared.contract.finance import InvoiceIssued
@@ -195,17 +195,16 @@ async def test_what_a_correction_adds_counts_though_it_was_sent_before_the_place
     }
 
 
-async def test_everybody_at_an_event_is_moved_however_many_are_moved_at_once(
-    work: Work, handlers: Handlers, monkeypatch: pytest.MonkeyPatch
+async def test_everybody_at_an_event_is_moved_by_what_they_gave_and_nobody_else(
+    work: Work, handlers: Handlers
 ) -> None:
     event, other = event_state(), event_state()
     later = event.model_copy(update={"version": 2, "ends_at": event.ends_at + timedelta(days=31)})
-    monkeypatch.setattr(rescheduling, "MOST_AT_ONCE", 2)
     several = SubjectId(uuid4())
     people = [several, several, *(SubjectId(uuid4()) for _ in range(3))]
     for one in (event, other):
         messages = [carrying(one, "contact", "diet", subject_id=who) for who in people]
-        await work.do(handlers.schedule_registrations, messages)
+        await work.do(handlers.schedule_registrations, [*messages, carrying(one, "diet")])
     await work.do(handlers.learn_events, [said(EventChanged(event=later))])
     rows = await work.rows(
         "select part, event_id, array_agg(distinct due_on) as days, count(*) as items"
@@ -213,13 +212,39 @@ async def test_everybody_at_an_event_is_moved_however_many_are_moved_at_once(
     )
     found = {(row["part"], row["event_id"]): (row["days"], row["items"]) for row in rows}
     assert found == {
-        (part, one.event_id): ([day], 5)
-        for one, days in (
-            (event, (date(2027, 5, 2), date(2026, 11, 16), date(2027, 5, 2))),
-            (other, (date(2027, 4, 2), date(2026, 10, 16), date(2027, 4, 2))),
+        (part, one.event_id): (days, items)
+        for one, contact, diet in (
+            (event, date(2027, 5, 2), date(2026, 11, 16)),
+            (other, date(2027, 4, 2), date(2026, 10, 16)),
         )
-        for part, day in zip(("contact", "diet", "registration"), days, strict=True)
+        for part, days, items in (
+            ("contact", [contact], 5),
+            ("diet", [diet], 6),
+            ("registration", [diet, contact], 6),
+        )
     }
+
+
+async def test_an_event_is_moved_by_as_many_statements_however_many_take_part(
+    work: Work, handlers: Handlers
+) -> None:
+    """Else the batch that tells of a large one is never done within the time of a transaction."""
+    statements = []
+    for people in (1, 1_000):
+        event = event_state()
+        messages = [carrying(event, "contact", "diet") for _ in range(people)]
+        await work.do(handlers.schedule_registrations, messages)
+        later = event.model_copy(update={"version": 2, "ends_at": NOON + timedelta(days=400)})
+        async with work.parts.work(now=NOON) as tx:
+            asked: list[object] = []
+            with tx.connection.query_logger(asked.append):
+                await handlers.learn_events(tx, [said(EventChanged(event=later))])
+        statements.append(len(asked))
+        left = (
+            "select count(*) from schedule_item where event_id = $1 and anchor_date < '2027-10-01'"
+        )
+        assert await work.value(left, event.event_id) == 0
+    assert statements[0] == statements[1]
 
 
 async def test_a_batch_that_holds_an_older_version_does_not_move_the_event_back(

@@ -7,7 +7,7 @@ from pathlib import Path
 import asyncpg
 
 from services.cli.plan.applying import apply_plan, plan_in_force
-from shared.privacy.putting_in_force import load
+from shared.privacy.plan import load_with_text
 from tests.support.plans import written
 
 
@@ -17,7 +17,7 @@ async def apply(database: str, folder: Path, text: str) -> None:
     try:
         before = await plan_in_force(administrator)
         assert before is not None
-        wanted = load(written(folder, text))
+        wanted = load_with_text(written(folder, text))
         await apply_plan(administrator, wanted, instead_of=before.digest, actor="cli:tester")
     finally:
         await administrator.close()

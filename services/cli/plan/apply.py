@@ -74,11 +74,10 @@ def apply(
 
 def _wanted(path: Path, asked: Asked) -> tuple[Plan, bytes]:
     """The plan and its text; one that cannot be in force here ends the command."""
-    from shared.privacy.plan import PlanError
-    from shared.privacy.putting_in_force import load
+    from shared.privacy.plan import PlanError, load_with_text
 
     try:
-        return load(path)
+        return load_with_text(path)
     except PlanError as error:
         tell(error)
         _end(asked, {"findings": as_data(error)}, refused=KEPT)

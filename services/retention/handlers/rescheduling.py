@@ -9,7 +9,7 @@ from typing import Final
 from services.retention import store
 from services.retention.domain import EVENT_END, Rules, rescheduled
 from services.retention.handlers.rules import rules_of
-from shared.contract.types import EventId, SubjectId
+from shared.contract.types import EventId
 from shared.messaging.unit_of_work import Transaction
 from shared.privacy.in_force import InForce
 from shared.runtime.database import Connection
@@ -19,11 +19,14 @@ MOST_AT_ONCE: Final = 2_000
 
 
 async def move(connection: Connection, ends_on: Mapping[EventId, date], rules: Rules) -> None:
-    """Let follow what hangs on events, which end on these days now and are locked."""
-    after: SubjectId | None = None
-    while rows := await store.left_behind(connection, ends_on, after, MOST_AT_ONCE):
-        await store.reschedule(connection, rescheduled(rows, ends_on, rules))
-        after = rows[-1].subject_id
+    """Let follow what hangs on events, which end on these days now and are locked.
+
+    It is decided once for all of whom the same is kept in the same way, however many take part: a
+    batch that does not come to its end within the time of a transaction never does.
+    """
+    if alike := await store.left_behind(connection, ends_on):
+        changed = rescheduled(await store.first_of_each(connection, alike), ends_on, rules)
+        await store.reschedule_alike(connection, alike, changed)
 
 
 class Rescheduler:

@@ -190,12 +190,13 @@ class Handlers:
             )
 
     def _terms(self, categories: Collection[str], anchor: EventAnchor) -> Iterator[Term]:
-        """The categories whose period starts with the event's end, and the registration, which is
-        kept as long as the last of them. Other categories are known by consents and invoices.
+        """The categories whose period started with an event's end under any plan, since nobody can
+        tell by which they were sealed; and the registration, which is kept as long as the last of
+        those that start so now. Other categories are known by consents and invoices.
         """
         for category in sorted(categories):
-            one = self._rules.of_category[category]
-            if one.anchor == EVENT_END:
+            one = self._rules.kept_from.get((category, EVENT_END))
+            if one is not None:
                 yield term("category", category, anchor.event_id, one, anchor.ends_on)
         last = class_of_registration(categories, self._rules, anchor.ends_on)
         if last is not None:

@@ -1,7 +1,7 @@
 """The plan: its parts, how it is loaded, and the rules by which it must agree with itself."""
 
 from shared.privacy.plan.findings import Finding, PlanError
-from shared.privacy.plan.load import load_former_plan, load_plan
+from shared.privacy.plan.load import load_former_plan, load_plan, load_with_text
 from shared.privacy.plan.models import (
     Accountability,
     Authority,
@@ -44,4 +44,5 @@ __all__ = [
     "Wording",
     "load_former_plan",
     "load_plan",
+    "load_with_text",
 ]

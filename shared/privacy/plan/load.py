@@ -25,7 +25,15 @@ def load_plan(path: Path) -> Plan:
     """Read and check a plan that is to be in force. PlanError has every contradiction; nothing is
     loaded in part.
     """
-    return _judged(_read(path), path, RULES_OF_FILES)
+    return load_with_text(path)[0]
+
+
+def load_with_text(path: Path) -> tuple[Plan, bytes]:
+    """The same, and the very bytes that were checked: read once more, a pipe is empty, and a file
+    may be another one.
+    """
+    raw = _read(path)
+    return _judged(raw, path, RULES_OF_FILES), raw
 
 
 def load_former_plan(path: Path) -> Plan:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ from shared.contract.audit import PlanApplied
 from shared.contract.types import SubjectId
 from shared.privacy import putting_in_force
 from shared.privacy.errors import NotGrantedError, OtherPlanError
-from shared.privacy.putting_in_force import load
+from shared.privacy.plan import load_with_text
 from shared.privacy.values import ToOpen, ToSeal
 from shared.runtime.clock import utc_now
 from shared.runtime.secrets import SecretsFolder
@@ -110,6 +111,23 @@ async def test_a_plan_is_stored_in_every_schema_and_one_entry_says_who_applied_i
     (entry,) = await entries(administrator)
     assert (entry.plan_digest, entry.replaced_digest, entry.number) == (digest, FIRST, 2)
     assert (entry.service, entry.actor.partition(":")[0]) == ("retention", "cli")
+
+
+async def test_a_plan_that_can_be_read_once_alone_is_stored_as_it_was_checked(
+    settings: ServiceSettings, administrator: Administrator, parts: OpenParts
+) -> None:
+    """A pipe, as of `steward plan apply <(steward plan show DIGEST)`, is empty the second time."""
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as pipe:
+        pipe.write(OTHER.encode())
+    try:
+        assert (await apply(settings, Path(f"/dev/fd/{reading}"))).code == 0
+    finally:
+        os.close(reading)
+    texts = await administrator.fetch("select text from audit.plan order by number")
+    assert [row["text"] for row in texts] == [TEXT.encode(), OTHER.encode()]
+    async with parts("registration") as working:
+        assert working.privacy.in_force.number == 2
 
 
 async def test_a_plan_stays_readable_by_its_digest_after_another_one(
@@ -198,7 +216,7 @@ async def test_of_two_who_replace_the_same_plan_at_once_one_is_told_to_look_agai
     async def replace_first(text: str, name: str) -> object:
         connection = await asyncpg.connect(database)
         try:
-            wanted = load(written(tmp_path, text, name))
+            wanted = load_with_text(written(tmp_path, text, name))
             return await apply_plan(connection, wanted, instead_of=FIRST, actor="cli:test")
         finally:
             await connection.close()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from shared.privacy.plan import PlanError, load_plan
 from shared.privacy.plan.load import read_plan
-from tests.support.plans import OF_THEN, PLAN, TEXT, changed, findings, rules, written
+from tests.support.plans import OF_THEN, PLAN, TEXT, changed, findings, rules, without, written
 
 PROCESSOR = """
 [recipients.crm]
@@ -122,3 +123,16 @@ def test_line_ends_of_windows_change_nothing_but_the_digest(tmp_path: Path) -> N
 def test_a_plan_cannot_say_its_own_digest(tmp_path: Path) -> None:
     (found,) = findings(tmp_path, f'digest = "{"0" * 64}"\n{TEXT}')
     assert found.rule == "unknown-key"
+
+
+def test_a_plan_that_gives_contact_data_another_name_is_told_that_nobody_would_be_found(
+    tmp_path: Path,
+) -> None:
+    text = re.sub(r"\bcontact\b", "participant", TEXT)
+    assert rules(findings(tmp_path, text)) == ["nobody-known-by-address"]
+
+
+def test_where_no_event_has_a_fee_finance_needs_no_books(tmp_path: Path) -> None:
+    books = without("[services.finance.grants]", *["[vat_classes."] * 3)
+    text = changed(('seals = ["accounting"]', "seals = []"), text=books)
+    assert "fee-without-invoice" not in rules(findings(tmp_path, text))

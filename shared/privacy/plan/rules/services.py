@@ -192,6 +192,51 @@ def every_service_has_a_part(case: Case) -> Iterator[Finding]:
             )
 
 
+def people_are_known_by_an_address(case: Case) -> Iterator[Finding]:
+    """Else nobody who withdraws, asks or is to be erased by an address would be found by it."""
+    registration = case.plan.services.get("registration")
+    if registration is None or not registration.seals:
+        return
+    contact = case.plan.categories.get("contact") if "contact" in registration.seals else None
+    if contact is None or not {"contact.email", "contact.phone"} & set(contact.fields):
+        yield case.finding(
+            "nobody-known-by-address",
+            ("services", "registration", "seals"),
+            "service registration seals no category contact with contact.email or contact.phone",
+            "by these alone it knows whose address somebody withdraws or asks by",
+            "Call the category and its fields so; what people read stands in `describes`",
+        )
+
+
+def finance_can_invoice_a_fee(case: Case) -> Iterator[Finding]:
+    """It knows these by name: under others each invoice or credit note would be a dead letter."""
+    finance = case.plan.services.get("finance")
+    if finance is None or not case.plan.vat_classes:
+        return
+    for lacks, but, key in (
+        ("accounting" not in finance.seals, "seals no category accounting", "seals"),
+        (
+            "accounting" not in finance.grants.get("accounting", ()),
+            "does not open the category accounting for the purpose accounting",
+            "grants",
+        ),
+        (
+            not finance.grants.get("invoicing"),
+            "opens nothing for the purpose invoicing",
+            "grants",
+        ),
+    ):
+        if lacks:
+            yield case.finding(
+                "fee-without-invoice",
+                ("services", "finance", key),
+                f"service finance {but}",
+                "the plan has VAT classes, by which it invoices the fee of an event",
+                "Call them so, and let finance do it; or take out [vat_classes]",
+                other=("vat_classes",),
+            )
+
+
 RULES: tuple[Rule, ...] = (
     consent_is_heard,
     limits_are_heard,
@@ -204,5 +249,8 @@ RULES: tuple[Rule, ...] = (
     duties_read_what_a_purpose_needs,
 )
 
-RULES_OF_THE_RELEASE: tuple[Rule, ...] = (every_service_has_a_part,)
-"""What a plan agrees with is not itself but the release that it is to be in force under."""
+RULES_OF_THE_RELEASE: tuple[Rule, ...] = (
+    every_service_has_a_part,
+    people_are_known_by_an_address,
+    finance_can_invoice_a_fee,
+)
