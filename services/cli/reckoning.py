@@ -19,7 +19,7 @@ from shared.contract import headers
 from shared.contract.registration import TOPIC as REGISTRATION
 from shared.contract.registration import RegistrationRejected
 from shared.contract.topics import TOPICS
-from shared.messaging.offsets import open_reader
+from shared.messaging.offsets import learn, open_reader
 from shared.runtime.cluster import Cluster
 from shared.runtime.database import queries
 
@@ -209,6 +209,7 @@ class Books:
             if topic.name in set(topics)
             for partition in range(topic.partitions)
         ]
+        await learn(self._consumer, {one.topic for one in partitions})
         ends: dict[TopicPartition, int] = await self._consumer.end_offsets(partitions)
         return ends
 

@@ -39,6 +39,10 @@ FIGURES_EVERY: Final = timedelta(seconds=5)
 NOT_SETTLED_S: Final = 1.0
 """The same while partitions are shared out: who looks then is to see soon what a process has."""
 
+SESSION_SHARE: Final = 0.5
+"""Of the session time-out, where that is less than between two looks for figures: they are how a
+process that has nothing to do notices that Kafka is away."""
+
 HOUSEKEEPING_EVERY: Final = timedelta(minutes=10)
 HOUSEKEEPING_AGAIN: Final = timedelta(minutes=1)
 """After it failed: a backup may hold a table for as long as it lasts."""
@@ -93,7 +97,9 @@ class Maintenance:
 
     def _pause_s(self) -> float:
         settled = all(consumer.settled for consumer in self._consumers)
-        return FIGURES_EVERY.total_seconds() if settled else NOT_SETTLED_S
+        if not settled:
+            return NOT_SETTLED_S
+        return min(FIGURES_EVERY.total_seconds(), self._limit_s * SESSION_SHARE)
 
     async def _try_to_look(self, loop: Loop) -> bool:
         """Whether it was done. Where it was not, readiness says what does not answer."""
@@ -114,10 +120,12 @@ class Maintenance:
         await self._measure_tables()
         for consumer in self._consumers:
             await consumer.pass_markers()
-            await consumer.tell_kafka()
             await consumer.check_gaps()
         # After what moves positions: who has resumed a partition waits for its lag to be 0.
         await self._measure_partitions()
+        # After what fails where Kafka is away: this would wait for it, too, and say nothing.
+        for consumer in self._consumers:
+            await consumer.tell_kafka()
         give_back_free_pages()
 
     def _renew_certificate(self) -> None:

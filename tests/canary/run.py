@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 
 from examples.lines import Line
 from services.cli.inbound_lines import read_line
 from shared.contract.topics import TOPICS
 from shared.messaging.kafka import KafkaTransport
+from shared.messaging.offsets import bounds_of, open_reader
 from shared.runtime.settings import ServiceSettings
 from tests.canary.commands import Operator, search_lists
 from tests.canary.console import search_console
@@ -182,12 +183,16 @@ class _Run:
         await self.stack.let_inbound_pass()
         inbound = [topic for topic in TOPICS if topic.inbound]
         partitions = [(topic.name, n) for topic in inbound for n in range(topic.partitions)]
-        servers = self.stack.system.cluster.bootstrap_servers
-        async with AIOKafkaConsumer(bootstrap_servers=servers) as consumer:
-            ends = await consumer.end_offsets([TopicPartition(*one) for one in partitions])
+        cluster = self.stack.system.cluster
+        async with open_reader(cluster) as reader:
+            bounds = await bounds_of(reader, partitions)
         transport = KafkaTransport(ServiceSettings.load(self.stack.ground.environ))
-        await transport.delete_before({tuple(one): end for one, end in ends.items() if end})
-        await _send_to_each_partition(servers, list(day.others(inbound[0].partitions)))
+        await transport.delete_before(
+            {one: found.end for one, found in bounds.items() if found.end}
+        )
+        await _send_to_each_partition(
+            cluster.bootstrap_servers, list(day.others(inbound[0].partitions))
+        )
         await self.stack.settle()
         await eventually(lambda: self._are_inbound(may))
 

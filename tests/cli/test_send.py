@@ -22,6 +22,7 @@ from services.cli.send import app
 from shared.contract.codec import decode
 from shared.contract.message import Message
 from shared.contract.topics import MAX_MESSAGE_BYTES, TOPICS
+from shared.messaging.offsets import bounds_of, open_reader
 from shared.runtime.cluster import Cluster
 from shared.runtime.topics import create_topics
 from tests.cli.conftest import ROOT
@@ -107,16 +108,11 @@ def ends(kafka: str) -> dict[TopicPartition, int]:
 
     async def find() -> dict[TopicPartition, int]:
         await create_topics(Cluster(kafka), TOPICS)
-        async with AIOKafkaConsumer(bootstrap_servers=kafka) as consumer:
-            found: dict[TopicPartition, int] = await consumer.end_offsets(
-                [
-                    TopicPartition(spec.name, number)
-                    for spec in TOPICS
-                    if spec.inbound
-                    for number in range(spec.partitions)
-                ]
-            )
-            return found
+        inbound = [spec for spec in TOPICS if spec.inbound]
+        places = [(spec.name, number) for spec in inbound for number in range(spec.partitions)]
+        async with open_reader(Cluster(kafka)) as reader:
+            bounds = await bounds_of(reader, places)
+        return {TopicPartition(*place): found.end for place, found in bounds.items()}
 
     return asyncio.run(find())
 

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import orjson
 import pytest
+import pytest_asyncio
 
 from services.registration.commands.counter import NotDeliveredError
 from services.registration.settings import Settings
@@ -27,7 +28,7 @@ from tests.faults.observed import Names, Stranger
 from tests.faults.registry import Inflict, Injury, Row
 from tests.faults.replicas import why_no_orderly_end
 from tests.faults.run import Wanted, rows_of
-from tests.faults.world import Options, World
+from tests.faults.world import Options, World, open_world
 from tests.support.work import NO_KAFKA
 
 
@@ -51,8 +52,26 @@ async def over_at_once(_: World, times: int) -> None:
     """No harm is done."""
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def real_world() -> AsyncIterator[World]:
+    """One for all who need it: each would wait for its servers and services to start."""
+    async with open_world(Options(seed=1)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def _real(monkeypatch: pytest.MonkeyPatch, real_world: World) -> None:
+    @asynccontextmanager
+    async def open_real(options: Options) -> AsyncIterator[World]:
+        yield real_world
+
+    monkeypatch.setattr(run, "open_world", open_real)
+
+
 @pytest.mark.system
 @pytest.mark.timeout(200)
+@pytest.mark.usefixtures("_real")
+@pytest.mark.asyncio(loop_scope="module")
 async def test_an_injury_without_a_single_disclosure_has_not_passed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -69,6 +88,8 @@ async def test_an_injury_without_a_single_disclosure_has_not_passed(
 
 @pytest.mark.system
 @pytest.mark.timeout(200)
+@pytest.mark.usefixtures("_real")
+@pytest.mark.asyncio(loop_scope="module")
 async def test_an_error_that_nobody_foresaw_ends_in_a_row_that_says_where_it_happened() -> None:
     async def of_its_own(world: World, _: int) -> None:
         world.note("something was done")

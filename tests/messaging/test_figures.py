@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from prometheus_client import REGISTRY
 
 from shared.messaging.consumer import Consumer
 from shared.messaging.maintenance import FIGURES_EVERY, NOT_SETTLED_S, Maintenance
+from shared.messaging.manner import Manner
 from shared.messaging.places import Partition
 from shared.messaging.redrive import Redrive
 from shared.messaging.transport import Bounds
@@ -21,7 +23,7 @@ from shared.runtime.health import Heartbeats
 from shared.runtime.periodic import TRY_AGAIN_S
 from tests.support.clusters import PARTITIONS, MemoryCluster, Sent
 from tests.support.messaging import SCHEMA, World, until
-from tests.support.reading import StillLog, reading
+from tests.support.reading import OnceReachedLog, StillLog, reading
 
 
 @pytest.fixture
@@ -217,6 +219,56 @@ async def test_what_was_away_is_looked_for_again_before_the_next_figures_are_due
     away, back = pauses
     assert away == (TRY_AGAIN_S, {"maintenance": "Kafka does not answer"})
     assert back == (FIGURES_EVERY.total_seconds(), {})
+
+
+async def test_that_kafka_is_away_is_said_before_it_is_told_of_positions(world: World) -> None:
+    """It would take those as late as it answers questions, and what is said then is late."""
+    heartbeats, stopping = Heartbeats(), asyncio.Event()
+    heartbeats.expect("maintenance", 30)
+    said: list[Mapping[str, str]] = []
+
+    class HurriedLoop(Loop):
+        async def pause(self, seconds: float) -> None:
+            said.append(heartbeats.not_ready())
+            stopping.set()
+
+    log = OnceReachedLog()
+    consumer = await reading(world, log, manner=Manner(tell_kafka_every_s=3600))
+    await world.send(*(Sent("a", number, partition=0) for number in range(2)))
+    consumer.polled()
+    for number, record in enumerate(await world.cluster.read(world.inbound), 1):
+        await consumer.take([record])
+        await world.taken(number)
+    while consumer.busy():  # noqa: ASYNC110 - it tells nobody
+        await asyncio.sleep(0)
+    told = list(log.committed)
+    transport = world.cluster.transport(world.service.settings)
+    maintenance = Maintenance(world.service, [consumer], transport, now=utc_now)
+    await maintenance.run(HurriedLoop("maintenance", heartbeats, stopping))
+    assert said == [{"maintenance": "Kafka does not answer"}]
+    assert log.committed == told
+
+
+@pytest.mark.parametrize(("session_ms", "seconds"), [(300_000, 5.0), (10_000, 5.0), (2_000, 1.0)])
+async def test_who_has_a_short_session_looks_often(
+    world: World, session_ms: int, seconds: float
+) -> None:
+    settings = world.service.settings.model_copy(update={"session_timeout_ms": session_ms})
+    service = replace(world.service, settings=settings)
+    consumer = await reading(world, StillLog())
+    stopping, pauses = asyncio.Event(), list[float]()
+
+    class HurriedLoop(Loop):
+        async def pause(self, seconds: float) -> None:
+            pauses.append(seconds)
+            stopping.set()
+
+    heartbeats = Heartbeats()
+    heartbeats.expect("maintenance", 30)
+    transport = world.cluster.transport(settings)
+    maintenance = Maintenance(service, [consumer], transport, now=utc_now)
+    await maintenance.run(HurriedLoop("maintenance", heartbeats, stopping))
+    assert pauses == [seconds]
 
 
 async def test_figures_come_soon_until_it_is_known_what_a_process_has(world: World) -> None:

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -22,9 +21,12 @@ import pytest
 from examples.day import Day
 from services.cli.processes import NAMES
 from services.cli.reckoning import Books, open_books
+from services.cli.root import app
 from services.cli.system import Options, Ports, System, running_system
+from services.registration.settings import Settings
 from shared.contract.services import SERVICES as SPECS
 from shared.local.postgres import missing_from_postgres
+from tests.support.commands import command
 from tests.support.opened import Snapshot, snapshot
 
 ROOT = Path(__file__).parents[2]
@@ -79,16 +81,11 @@ def _without_capacity(line: bytes) -> bytes:
 
 
 async def _steward(system: System, *arguments: str) -> None:
-    """Run a command of ours to its end."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "services.cli", *arguments),
-        env={**os.environ, **system.environment},
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-        cwd=ROOT,
-    )
-    _, complaint = await process.communicate()
-    assert process.returncode == 0, complaint.decode(errors="replace")
+    """Run a command of ours to its end, in this process: another one would import all of it anew,
+    two dozen times.
+    """
+    answered = await command(app, Settings.load(system.environment), *arguments)
+    assert answered.code == 0, answered.err
 
 
 async def _settled(books: Books) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Collection
 from functools import partial
 
 import asyncpg
@@ -11,6 +12,7 @@ import asyncpg
 from services.cli.processes import NAMES
 from tests.faults.operator import until_nothing
 from tests.faults.registry import injury
+from tests.faults.replicas import Replica
 from tests.faults.world import World
 
 STOPPED_SESSIONS = 2.0
@@ -27,13 +29,12 @@ async def stopped_too_long(world: World, times: int) -> None:
     The one that wakes up must not write. While it stands still it may hold no lock that others wait
     for, nor a lane of the outbox: nobody waits for that one, and what is in it would not be said.
     """
-    for name in NAMES:
-        world.add_replica(name)
+    stopped = [NAMES[number % len(NAMES)] for number in range(times)]
+    others = [world.add_replica(name) for name in dict.fromkeys(stopped)]
     await world.recovered()
     session_s = world.options.session_ms / 1000
-    for number in range(times):
+    for name in stopped:
         await asyncio.sleep(BETWEEN_S)
-        name = NAMES[number % len(NAMES)]
         replica = world.random.choice(world.replicas[name])
         life = replica.present
         assert life is not None, f"{name} does not live"
@@ -46,8 +47,7 @@ async def stopped_too_long(world: World, times: int) -> None:
         life.kill(signal.SIGCONT)
         world.note(f"the process of {name} goes on")
         await world.recovered()
-    for name in NAMES:
-        await world.remove_replica(world.replicas[name][-1])
+    await _leave(world, others)
 
 
 @injury("rebalance", long=100, short=4)
@@ -72,9 +72,14 @@ async def rebalance(world: World, times: int) -> None:
                 life.kill(signal.SIGKILL)
         await asyncio.sleep(world.random.uniform(0.2, BETWEEN_S))
     await world.recovered()
-    for replicas in world.replicas.values():
-        while len(replicas) > 1:
-            await world.remove_replica(replicas[-1])
+    await _leave(world, [one for replicas in world.replicas.values() for one in replicas[1:]])
+
+
+async def _leave(world: World, replicas: Collection[Replica]) -> None:
+    """All at once: the lanes and partitions of the one do not wait for the end of another."""
+    async with asyncio.TaskGroup() as tasks:
+        for replica in replicas:
+            tasks.create_task(world.remove_replica(replica))
 
 
 async def _unsaid(world: World, service: str) -> str:
