@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, Final
@@ -13,7 +14,6 @@ from services.consent.domain import (
     Answer,
     Asked,
     Collected,
-    CollectedBy,
     Statement,
     answer,
     check_answers,
@@ -100,8 +100,8 @@ class Handlers:
         """
         said = []
         for message, subject_ids in await self._people(tx, messages):
-            collected = self._collected(message, "contact")
-            statements = self._statements(message.data, subject_ids, collected)
+            collected = self._collected(message)
+            statements = self._statements(message, subject_ids, collected)
             said.append(Said(message, subject_ids[0], collected, statements))
         await self._contacts.keep_submitted(tx, await self._record(tx, said))
 
@@ -253,26 +253,40 @@ class Handlers:
         said_of_all = self._of_others_too(said, others, collected)
         return Said(message, data.subject_id, collected, said_of_all)
 
-    def _collected(self, message: Message[Any], by: CollectedBy) -> Collected:
+    def _collected(self, message: Message[Contact]) -> Collected:
         envelope = message.envelope
         source = self._privacy.plan.source_name(envelope.source)
         if source is None:
             raise LookupError("a message of a source that the plan does not have was admitted")
         # Upstream's own id, as personal as any text from upstream: a keyed digest stands for it.
         origin = self._privacy.reference(f"contact\0{source}\0{envelope.id}".encode())
-        return Collected(by, source, origin, moment_of(envelope.time, message.received_at))
+        return Collected("contact", source, origin, moment_of(envelope.time, message.received_at))
+
+    def _collected_no(self, message: Message[Contact], collected: Collected) -> Collected:
+        """Where a no came from: a source that uses an id again, on a day of which the inbox does
+        not know it, would else take nothing back, and nobody would be told.
+        """
+        envelope = message.envelope
+        time = "" if envelope.time is None else envelope.time.isoformat()
+        named = f"no\0{envelope.type}\0{time}\0".encode() + collected.origin
+        return replace(collected, origin=self._privacy.reference(named))
 
     def _statements(
-        self, data: Contact, subject_ids: Sequence[SubjectId], collected: Collected
+        self, message: Message[Contact], subject_ids: Sequence[SubjectId], collected: Collected
     ) -> Sequence[Statement]:
         """What whoever sent it said (the first subject), and each no also of the others."""
+        data = message.data
         sender, *others = subject_ids
         if isinstance(data, ContactSubmitted):
             said = statements_of(sender, data.consents, collected, self._asked)
         else:
             purposes = withdrawn_purposes(data.purposes, self._asked)
             said = withdrawals(sender, purposes, collected)
-        return self._of_others_too(said, others, collected)
+        if not _says_no(data):
+            return said
+        no = self._collected_no(message, collected)
+        told = [one if one.state == "given" else replace(one, collected=no) for one in said]
+        return self._of_others_too(told, others, no)
 
     def _of_others_too(
         self, said: Sequence[Statement], others: Sequence[SubjectId], collected: Collected
