@@ -272,6 +272,23 @@ async def test_an_event_belongs_to_the_source_that_announced_it(front: Front) ->
     assert detail == "event_number belongs to an event that another source announced"
 
 
+@pytest.mark.parametrize("waits", [False, True])
+async def test_an_event_is_cancelled_by_nobody_but_the_source_that_announced_it(
+    front: Front, waits: bool
+) -> None:
+    """Another system may have an event of that number of its own: nothing brings this one back."""
+    other = front.event_cancelled(source="https://courses.example.org/steward")
+    batches = [[other], [front.event(), front.submitted(1)]]
+    for batch in batches if waits else reversed(batches):
+        await front.take(*batch)
+    facts = await front.facts()
+    assert [type(fact) for fact in facts] == [EventOpened, ParticipantRegistered]
+    assert await front.dead_letters() == [
+        ("field_invalid", "event_number belongs to an event that another source announced")
+    ]
+    assert await front.outcomes() == {"accepted": 2, "dead_letter": 1}
+
+
 async def test_a_cancelled_event_cancels_every_registration(front: Front) -> None:
     await front.take(
         front.event(capacity=2, waiting_list=True), *(front.submitted(n) for n in range(3))
