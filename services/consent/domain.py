@@ -21,7 +21,7 @@ CollectedBy = Literal["registration", "contact"]
 Limit = Literal["objected", "restricted"]
 Held: TypeAlias = tuple[State, datetime]
 """What holds of a person and a purpose, and since when."""
-Reason = State | Limit | Literal["never_asked", "not_based_on_consent"]
+Reason = State | Limit | Literal["never_asked", "not_based_on_consent", "not_heard"]
 
 
 _WEIGHTS: Final[Mapping[State, int]] = {"given": 0, "refused": 1, "withdrawn": 2}
