@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -99,6 +99,18 @@ async def test_a_cancellation_moves_up_the_first_of_the_waiting_list(front: Fron
     assert moved.collected_at == waiting[0]["registered_at"], "the data is not newer than it is"
     (event,) = await front.rows("select places_taken, waitlisted from registration.event")
     assert tuple(event) == (2, 1)
+
+
+async def test_who_moves_up_after_several_leave_at_once_does_so_as_of_the_last(
+    front: Front,
+) -> None:
+    await front.take(front.event(capacity=2, waiting_list=True))
+    await front.take(*(front.submitted(number) for number in (1, 2, 3)))
+    await front.facts()
+    times = ["2026-09-01T11:00:00Z", "2026-09-01T10:00:00Z"]
+    await front.take(*(front.taken_back(n, time=at) for n, at in zip((1, 2), times, strict=True)))
+    (fact,) = await front.said(ParticipantRegistered)
+    assert fact.registered_at == datetime(2026, 9, 1, 11, tzinfo=UTC)
 
 
 async def test_taken_back_twice_is_taken_back_once(front: Front) -> None:
