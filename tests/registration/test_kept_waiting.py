@@ -7,11 +7,17 @@ from datetime import timedelta
 
 import pytest
 
-from services.registration.handlers import waiting
+from services.registration.handlers import periodic, waiting
 from shared.contract import headers
 from shared.contract.codec import decode
 from shared.contract.message import Message, Record, Undecodable
-from shared.contract.registration import ParticipantRegistered, RegistrationRejected
+from shared.contract.registration import (
+    EventCancelled,
+    EventOpened,
+    ParticipantRegistered,
+    RegistrationCancelled,
+    RegistrationRejected,
+)
 from shared.contract.registry import MessageData
 from shared.messaging import store
 from shared.messaging.dead_letters import list_dead_letters
@@ -81,3 +87,25 @@ async def test_who_waits_for_a_registration_is_answered_with_it_also_where_that_
     answers = await front.said(RegistrationRejected)
     assert [one.reason for one in answers] == ["event_full", "registration_unknown"]
     assert await front.outcomes() == {"accepted": 2, "refused": 2}
+
+
+async def test_the_cancellation_of_an_event_waits_behind_those_who_wait_for_it(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They came before it: they had a place, and it was taken back."""
+    monkeypatch.setattr(waiting, "MOST_AT_ONCE", 1)
+    await front.take(front.submitted(1), front.submitted(2))
+    await front.take(front.event())
+    await front.take(front.event_cancelled())
+    assert await front.outcomes() == {"accepted": 2, "waiting": 2}
+    while await front.work(periodic.handle_ready):
+        pass
+    facts = await front.facts()
+    assert [type(fact) for fact in facts] == [
+        EventOpened,
+        ParticipantRegistered,
+        ParticipantRegistered,
+        EventCancelled,
+        RegistrationCancelled,
+        RegistrationCancelled,
+    ]
