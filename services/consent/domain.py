@@ -119,6 +119,13 @@ def counting(answers: Iterable[ConsentAnswer], asked: Asked) -> list[ConsentAnsw
     return list(found.values())
 
 
+def answered(answers: Sequence[ConsentAnswer], asked: Asked) -> Sequence[ConsentAnswer]:
+    """What counts of the answers of a contact: all of them or, where one is at fault, each no."""
+    if check_answers(answers, asked) is None:
+        return answers
+    return [answer for answer in counting(answers, asked) if not answer.given]
+
+
 def statements_of(
     subject_id: SubjectId, answers: Iterable[ConsentAnswer], collected: Collected, asked: Asked
 ) -> list[Statement]:
