@@ -205,12 +205,13 @@ def _same_id_other_body(day: Day) -> Iterator[Line]:
 
 
 def _wording_that_nobody_knows(day: Day) -> Iterator[Line]:
-    """And what comes after it under the same number waits behind it."""
+    """And a yes that comes after it under the same number waits behind it; a no would not."""
     person, number = day.somebody(), day.number("K")
-    answer = day.consent("marketing", person, True) | {"wording": "marketing-1999"}
+    yes = day.consent("marketing", person, True)
+    answer = yes | {"wording": "marketing-1999"}
     first = day.contact(person, number, consents=[answer])
     yield _dead(structured(first), "unknown_wording", "wording_unknown", CONTACTS)
-    second = structured(day.contact(person, number))
+    second = structured(day.contact(person, number, consents=[yes]))
     yield Line(second, CONTACTS, "after_unknown_wording", "parked")
 
 

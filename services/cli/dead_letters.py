@@ -328,6 +328,7 @@ def _write_json(found: Sequence[Found]) -> None:
 def _draw(found: Sequence[Found]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
     for name in ("id", "topic", "place", "status", "type", "reason", "detail"):
@@ -336,9 +337,8 @@ def _draw(found: Sequence[Found]) -> None:
         letter = one.letter
         place = f"{letter.partition}@{letter.record_offset}"
         kind = letter.type or "unregistered"
-        table.add_row(
-            one.id, letter.topic, place, letter.status, kind, letter.reason, letter.detail
-        )
+        told = (one.id, letter.topic, place, letter.status, kind, letter.reason, letter.detail)
+        table.add_row(*map(Text, told))  # a form as `[a-z]` is no style
     Console().print(table)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -20,6 +21,8 @@ _WHY: Final = {
     "withdrawn": "withdrawn on {since}",
     "objected": "the person objected to it",
     "restricted": "the person's data is restricted: it is stored, and no more",
+    "not_heard": "the service has not read yet all that was said until now: `steward status` shows"
+    " its lag. Try again",
     "not_based_on_consent": "the purpose does not rest on consent: its legal basis is {basis}",
 }
 
@@ -44,7 +47,11 @@ def check(
 
     Where several people have the address, it may where it may of all of them.
 
-    Exit code 0: it may. 1: it may not, and why. 2: wrong arguments.
+    It may only where the service has read all that was said until now: a withdrawal that waits in
+    Kafka counts. That is waited for, for 5 s.
+
+    Exit code 0: it may. 1: it may not, and why; or nobody can know, as Kafka or the database does
+    not answer. 2: wrong arguments.
 
     Example: echo maija@example.org | steward consent check - marketing
     """
@@ -94,16 +101,18 @@ async def _republish() -> SaidAgain:
 
 async def _ask(email: str, purpose: str) -> tuple[Answer, str]:
     from services.consent.handlers import Handlers
+    from services.consent.handlers.heard import Checking, ends_of_what_decides
     from services.consent.settings import Settings
     from shared.assembly import open_parts
 
-    async with open_parts(Settings.load(), service="consent") as parts:
+    settings = Settings.load()
+    async with open_parts(settings, service="consent") as parts:
         plan = parts.privacy.plan
         known = plan.purposes.get(purpose)
         if known is None:
             raise typer.BadParameter(
                 f"the plan has these purposes: {', '.join(plan.purposes)}", param_hint="PURPOSE"
             )
-        async with parts.pool.acquire() as connection:
-            answer = await Handlers(parts.privacy).check(connection, email, purpose)
+        ends = partial(ends_of_what_decides, parts.pool, settings.cluster)
+        answer = await Checking(Handlers(parts.privacy), parts.pool, ends).check(email, purpose)
         return answer, known.legal_basis.replace("_", " ")

@@ -21,7 +21,7 @@ CollectedBy = Literal["registration", "contact"]
 Limit = Literal["objected", "restricted"]
 Held: TypeAlias = tuple[State, datetime]
 """What holds of a person and a purpose, and since when."""
-Reason = State | Limit | Literal["never_asked", "not_based_on_consent"]
+Reason = State | Limit | Literal["never_asked", "not_based_on_consent", "not_heard"]
 
 
 _WEIGHTS: Final[Mapping[State, int]] = {"given": 0, "refused": 1, "withdrawn": 2}
@@ -117,6 +117,13 @@ def counting(answers: Iterable[ConsentAnswer], asked: Asked) -> list[ConsentAnsw
         if asked.counts(answer) and (known is None or known.given):
             found[answer.purpose] = answer
     return list(found.values())
+
+
+def answered(answers: Sequence[ConsentAnswer], asked: Asked) -> Sequence[ConsentAnswer]:
+    """What counts of the answers of a contact: all of them or, where one is at fault, each no."""
+    if check_answers(answers, asked) is None:
+        return answers
+    return [answer for answer in counting(answers, asked) if not answer.given]
 
 
 def statements_of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.consent.handlers import Handlers, answers_something
+from services.consent.handlers import Handlers, answers_something, says_only_yes
 from shared.contract import inbound, registration, retention
 from shared.contract.registry import MessageData
 from shared.messaging.subscription import Subscription
@@ -29,6 +29,7 @@ def subscriptions(privacy: Privacy) -> list[Subscription]:
             topic=inbound.CONTACTS,
             handlers=dict.fromkeys(CONTACTS, handlers.record_contacts),
             never_waits=frozenset({inbound.WithdrawalRequested}),
+            waits=says_only_yes,
             prepare=handlers.prepare,
             admit=privacy.admit,
             # A withdrawal counts at once (article 7(3)), whatever crowd registers meanwhile.

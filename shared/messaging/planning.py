@@ -157,7 +157,7 @@ def _sort(decoded: Decoded, subscription: Subscription, digests: Digests) -> Tak
         name = decoded.data.message_type
         message = decoded
         handler, fault = _receive(decoded, subscription)
-        waits = handler is not None and type(decoded.data) not in subscription.never_waits
+        waits = handler is not None and _waits(decoded, subscription)
         known = type(decoded.data) in subscription.knows_its_own
     day, identity, body = _UNCLAIMED
     if fault is not None or (handler is not None and not known):
@@ -191,6 +191,15 @@ def _concerns(message: Message[Any], subscription: Subscription) -> bool:
     try:
         return subscription.concerns is None or subscription.concerns(message)
     except Exception:  # noqa: BLE001 - as above; what is wrong with it, its handler will find
+        return True
+
+
+def _waits(message: Message[Any], subscription: Subscription) -> bool:
+    if type(message.data) in subscription.never_waits:
+        return False
+    try:
+        return subscription.waits is None or subscription.waits(message)
+    except Exception:  # noqa: BLE001 - as above
         return True
 
 

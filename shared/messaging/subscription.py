@@ -43,7 +43,8 @@ class Subscription:
 
     The order of `handlers` is the order of types among messages that have nothing else to order
     them. `ignored` are known types that this service does not need. `never_waits` are handled even
-    when an earlier message of their key failed (any no, objection, restriction, erasure).
+    when an earlier message of their key failed (any no, objection, restriction, erasure). `waits`
+    is pure and says of a message of another type whether it waits then.
     `prepare` is called once for a batch, before any handler, with all its messages: it does what
     can be done for all of them at once, keeps it in `transaction.made_ready`, and then locks the
     rows that many of them need, sorted. `concerns` is pure and says of a message that would be
@@ -61,6 +62,7 @@ class Subscription:
     handlers: Mapping[type[MessageData], Handler]
     ignored: frozenset[type[MessageData]] = frozenset()
     never_waits: frozenset[type[MessageData]] = frozenset()
+    waits: Callable[[Message[Any]], bool] | None = None
     prepare: Handler | None = None
     concerns: Callable[[Message[Any]], bool] | None = None
     passes_over: PassesOver | None = None

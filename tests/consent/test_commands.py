@@ -8,10 +8,12 @@ import orjson
 import pytest
 
 from services.consent.commands import app
-from services.consent.handlers import Handlers
+from services.consent.handlers import Handlers, heard
+from services.consent.subscribers import subscriptions
 from shared.contract.inbound import ConsentAnswer, ContactSubmitted, WithdrawalRequested
 from shared.contract.retention import ObjectionRecorded, ProcessingRestricted
 from shared.privacy.limits import record_limits
+from shared.runtime.log_ends import LogEnds
 from shared.runtime.settings import ServiceSettings
 from tests.conftest import SettingsFactory
 from tests.support.commands import NOWHERE, command
@@ -19,6 +21,18 @@ from tests.support.facts import NOON, WEBSITE, Facts
 from tests.support.work import NO_KAFKA, Work
 
 EMAIL = "aino.canary@example.org"
+
+
+@pytest.fixture
+def ends(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[int, int]]:
+    """Where the logs end that decide: nothing was said in any, if a test does not say so."""
+    found: dict[str, dict[int, int]] = {}
+
+    async def ends_of_what_decides(*_: object) -> LogEnds:
+        return found
+
+    monkeypatch.setattr(heard, "ends_of_what_decides", ends_of_what_decides)
+    return found
 
 
 @pytest.fixture
@@ -34,6 +48,7 @@ async def answer(work: Work, handlers: Handlers, purpose: str, *, given: bool) -
     await work.do(handlers.record_contacts, [Facts().message(data, source=WEBSITE)])
 
 
+@pytest.mark.usefixtures("ends")
 async def test_the_exit_code_says_whether_data_may_be_used(
     work: Work, handlers: Handlers, settings: ServiceSettings
 ) -> None:
@@ -82,6 +97,42 @@ async def test_a_consent_does_not_help_against_an_objection_or_a_restriction(
     assert (done.code, done.out) == (1, f"may not be used: {told}\n")
     done = await command(app, settings, "check", EMAIL, "marketing", "--json")
     assert orjson.loads(done.out) == {"may_be_used": False, "reason": reason, "since": None}
+
+
+async def test_nobody_may_be_written_to_while_a_withdrawal_may_be_unread(
+    work: Work,
+    handlers: Handlers,
+    settings: ServiceSettings,
+    ends: dict[str, dict[int, int]],
+) -> None:
+    await answer(work, handlers, "marketing", given=True)
+    ends["inbound.contacts"] = {3: 7}
+    position = "insert into position values ('inbound.contacts', 3, $1)"
+    await work.parts.pool.execute(position, 6)
+    behind = await command(app, settings, "check", EMAIL, "marketing", "--json")
+    assert behind.code == 1
+    assert orjson.loads(behind.out) == {
+        "may_be_used": False,
+        "reason": "not_heard",
+        "since": None,
+    }
+    told = await command(app, settings, "check", EMAIL, "marketing")
+    assert (told.code, "has not read yet" in told.out) == (1, True)
+    await work.parts.pool.execute("update position set next_offset = 7")
+    assert (await command(app, settings, "check", EMAIL, "marketing")).code == 0
+
+
+async def test_nobody_may_be_written_to_while_kafka_is_away(
+    work: Work, handlers: Handlers, settings: ServiceSettings
+) -> None:
+    await answer(work, handlers, "marketing", given=True)
+    with pytest.raises(ConnectionError, match="withdrawals"):
+        await command(app, settings, "check", EMAIL, "marketing")
+
+
+def test_all_that_the_service_hears_decides(work: Work) -> None:
+    heard_topics = {one.topic for one in subscriptions(work.parts.privacy)}
+    assert {name for name, _ in heard.DECIDE} == heard_topics
 
 
 async def test_a_purpose_that_does_not_rest_on_consent_says_what_it_rests_on(

@@ -219,6 +219,34 @@ async def test_what_was_fetched_before_reading_began_anew_is_not_handled(world: 
     assert await world.effects() == {"a": [0, 1, 2, 3, 4]}
 
 
+async def test_what_was_fetched_while_it_is_looked_where_to_read_on_is_not_handled(
+    world: World,
+) -> None:
+    """The same: where to fetch from is said at the end of the look."""
+    await world.send(*(Sent("a", number, partition=0) for number in range(5)))
+    records = await world.cluster.read(world.inbound)
+    log = StillLog()
+    consumer = await reading(world, log)
+    log.sought.clear()
+    consumer.assigned(log, [(world.inbound, 0)])
+    consumer.polled()
+    await log.sought.wait()
+    await consumer.take(records[3:])
+    await consumer.revoked()
+    assert await world.effects() == {}
+
+
+async def test_a_gap_is_told_by_nobody_to_whom_the_partition_does_not_belong_any_more(
+    world: World,
+) -> None:
+    consumer = await reading(world, StillLog())
+    consumer.out_of_range((world.inbound, 0))
+    told = consumer._heartbeats.not_ready
+    assert (len(consumer.gaps), len(told())) == (1, 1)
+    await consumer.revoked()
+    assert (len(consumer.gaps), told()) == (0, {})
+
+
 async def test_nothing_begins_any_more_once_partitions_are_being_taken_away(world: World) -> None:
     """What is polled then stands behind what was decoded and does not begin."""
     await world.send(*(Sent("a", number, partition=0) for number in range(5)))

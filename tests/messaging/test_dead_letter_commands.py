@@ -75,6 +75,17 @@ def test_a_list_shows_where_and_why_and_no_content(steward: CliRunner) -> None:
     assert "canary" not in steward.invoke(app, ["list"]).output
 
 
+@pytest.mark.parametrize("command", [["list"], ["show", "consent:3"]])
+def test_a_form_that_was_not_kept_is_told_to_the_letter(
+    steward: CliRunner, database: str, command: list[str]
+) -> None:
+    """As `[a-z]` says something to whoever prints in colours."""
+    said = "unit must have the form ^[a-z][a-z0-9-]*$"
+    query(database, f"update dead_letter set detail = '{said}' where id = 3;")  # noqa: S608
+    result = steward.invoke(app, command, env={"COLUMNS": "200"})
+    assert said in result.stdout
+
+
 def test_a_letter_is_shown_without_its_content(steward: CliRunner) -> None:
     result = steward.invoke(app, ["show", "consent:1"])
     assert result.exit_code == 0

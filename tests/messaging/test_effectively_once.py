@@ -212,6 +212,20 @@ async def test_the_first_failure_of_a_redrive_is_the_new_head(world: World) -> N
     assert await world.outcomes() == {"accepted": 1, "dead_letter": 1, "parked": 1}
 
 
+async def test_what_comes_after_a_redrive_that_failed_waits_on(world: World) -> None:
+    """Nothing waited behind it by then."""
+    await world.send(Sent("a", 1, "fail"))
+    async with world.running():
+        await world.taken(1)
+        head = (await world.dead_letters())[0]
+        result = await Redrive(world.service, world.tools()).run([head["id"]])
+        assert (result.handled, len(result.failed)) == (0, 1)
+        await world.send(Sent("a", 2))
+        await world.taken(2)
+    assert await world.effects() == {}
+    assert await world.outcomes() == {"dead_letter": 1, "parked": 1}
+
+
 async def test_redrive_while_messages_of_the_key_arrive_keeps_the_order(world: World) -> None:
     await world.send(Sent("a", 0, "fail"))
     async with world.running():

@@ -225,6 +225,18 @@ def test_what_cannot_be_seen_to_be_no_concern_is_handled() -> None:
     assert one.handler is first
 
 
+def test_whether_a_message_waits_may_be_seen_by_itself_and_else_it_does() -> None:
+    def broken(_: Message[Any]) -> bool:
+        raise LookupError("text from upstream")
+
+    waits = []
+    for seen in (lambda _: True, lambda _: False, broken):
+        subscription = Subscription("inbound", {TYPES.told: first}, waits=seen)
+        (one,) = sort_out([message()], {"inbound": subscription}, DIGESTS)
+        waits.append(one.waits)
+    assert waits == [True, False, True]
+
+
 def test_a_decoder_that_fails_makes_one_record_undecodable() -> None:
     def decode(given: Record, _: PassesOver | None) -> Message[Any]:
         if given.offset == 1:

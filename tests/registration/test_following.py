@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -99,6 +99,18 @@ async def test_a_cancellation_moves_up_the_first_of_the_waiting_list(front: Fron
     assert moved.collected_at == waiting[0]["registered_at"], "the data is not newer than it is"
     (event,) = await front.rows("select places_taken, waitlisted from registration.event")
     assert tuple(event) == (2, 1)
+
+
+async def test_who_moves_up_after_several_leave_at_once_does_so_as_of_the_last(
+    front: Front,
+) -> None:
+    await front.take(front.event(capacity=2, waiting_list=True))
+    await front.take(*(front.submitted(number) for number in (1, 2, 3)))
+    await front.facts()
+    times = ["2026-09-01T11:00:00Z", "2026-09-01T10:00:00Z"]
+    await front.take(*(front.taken_back(n, time=at) for n, at in zip((1, 2), times, strict=True)))
+    (fact,) = await front.said(ParticipantRegistered)
+    assert fact.registered_at == datetime(2026, 9, 1, 11, tzinfo=UTC)
 
 
 async def test_taken_back_twice_is_taken_back_once(front: Front) -> None:
@@ -270,6 +282,23 @@ async def test_an_event_belongs_to_the_source_that_announced_it(front: Front) ->
     ((reason, detail),) = await front.dead_letters()
     assert reason == "field_invalid"
     assert detail == "event_number belongs to an event that another source announced"
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_an_event_is_cancelled_by_nobody_but_the_source_that_announced_it(
+    front: Front, waits: bool
+) -> None:
+    """Another system may have an event of that number of its own: nothing brings this one back."""
+    other = front.event_cancelled(source="https://courses.example.org/steward")
+    batches = [[other], [front.event(), front.submitted(1)]]
+    for batch in batches if waits else reversed(batches):
+        await front.take(*batch)
+    facts = await front.facts()
+    assert [type(fact) for fact in facts] == [EventOpened, ParticipantRegistered]
+    assert await front.dead_letters() == [
+        ("field_invalid", "event_number belongs to an event that another source announced")
+    ]
+    assert await front.outcomes() == {"accepted": 2, "dead_letter": 1}
 
 
 async def test_a_cancelled_event_cancels_every_registration(front: Front) -> None:

@@ -387,3 +387,11 @@ async def test_events_are_listed_with_their_counts_and_end_where_they_take_place
     assert "2026-10-01T17:00+03:00" in table
     line = await list_events(counter, as_json=True)
     assert '"registered":3' in line
+
+
+async def test_the_number_of_an_event_is_listed_whatever_it_is_made_of(
+    given: Given, counter: Counter
+) -> None:
+    number = "E-[b]2[/i]"
+    await given.front.take(given.front.event(event_number=number))
+    assert number in await list_events(counter, as_json=False)

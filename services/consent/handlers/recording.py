@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, Final
@@ -13,9 +14,9 @@ from services.consent.domain import (
     Answer,
     Asked,
     Collected,
-    CollectedBy,
     Statement,
     answer,
+    answered,
     check_answers,
     counting,
     fact_of,
@@ -36,6 +37,7 @@ from services.consent.handlers.registrations import (
     may_correct,
     tells_what_stands,
 )
+from services.consent.handlers.told_by_contacts import Contact, is_address, says_no
 from shared.contract.audit import ConsentRecorded
 from shared.contract.inbound import ContactSubmitted, WithdrawalRequested
 from shared.contract.message import Fault, Message, moment_of
@@ -43,15 +45,12 @@ from shared.contract.registration import ParticipantUpdated, RegistrationCancell
 from shared.contract.types import SubjectId
 from shared.messaging.places import place_of
 from shared.messaging.unit_of_work import Transaction
-from shared.privacy.errors import AliasError
 from shared.privacy.limits import limits_of
 from shared.privacy.plan import Plan
 from shared.privacy.privacy import Privacy
-from shared.privacy.subjects import Alias, normalise_email
+from shared.privacy.subjects import Alias
 from shared.runtime.database import Connection
 from shared.runtime.turns import in_turns
-
-Contact = ContactSubmitted | WithdrawalRequested
 
 SAID_AT_ONCE: Final = 20
 """Records that are said before whoever waits for a withdrawal has his turn: half a millisecond."""
@@ -77,9 +76,9 @@ class Handlers:
         Who is made known is locked until the commit. Asked for handler by handler, two batches
         that meet the same people would wait for each other.
         """
-        valid = [message for message in messages if self._fault(message) is None]
-        people = await self._identify(tx.connection, valid)
-        places = [place_of(message.record) for message in valid]
+        counting = [message for message in messages if self._counts(message)]
+        people = await self._identify(tx.connection, counting)
+        places = [place_of(message.record) for message in counting]
         tx.made_ready = dict(zip(places, people, strict=True))
 
     async def rehearse(self, connection: Connection) -> None:
@@ -100,8 +99,8 @@ class Handlers:
         """
         said = []
         for message, subject_ids in await self._people(tx, messages):
-            collected = self._collected(message, "contact")
-            statements = self._statements(message.data, subject_ids, collected)
+            collected = self._collected(message)
+            statements = self._statements(message, subject_ids, collected)
             said.append(Said(message, subject_ids[0], collected, statements))
         await self._contacts.keep_submitted(tx, await self._record(tx, said))
 
@@ -181,11 +180,9 @@ class Handlers:
         return of_all(answers)
 
     def _fault(self, message: Message[Contact]) -> Fault | None:
-        """Why nothing can be recorded. By its form the contract lets more pass than is one."""
+        """Why not all of it can be recorded."""
         data = message.data
-        try:
-            normalise_email(data.email)
-        except AliasError:
+        if not is_address(data.email):
             return Fault("field_invalid", "email: not an e-mail address")
         if isinstance(data, ContactSubmitted):
             return check_answers(data.consents, self._asked)
@@ -193,20 +190,27 @@ class Handlers:
             return Fault("purpose_unknown", "purposes: none of them ever rested on consent")
         return None
 
+    def _counts(self, message: Message[Contact]) -> bool:
+        """Whether something of it is recorded: all, or each no beside a yes that is at fault."""
+        data = message.data
+        if isinstance(data, WithdrawalRequested):
+            return self._fault(message) is None
+        return is_address(data.email) and bool(answered(data.consents, self._asked))
+
     async def _people(
         self, tx: Transaction, messages: Sequence[Message[Contact]]
     ) -> list[tuple[Message[Contact], Sequence[SubjectId]]]:
-        """What something can be recorded of, and of whom; the others are at fault."""
-        valid = []
+        """What something is recorded of, and of whom. What is at fault is a dead letter, also where
+        a no in it counts: the yes is recorded once it is redriven.
+        """
         for message in messages:
             fault = self._fault(message)
-            if fault is None:
-                valid.append(message)
-            else:
+            if fault is not None:
                 tx.dead_letter(message, fault.reason, fault.detail)
+        counting = [message for message in messages if self._counts(message)]
         if tx.made_ready is None:
-            await self.prepare(tx, valid)
-        return [(message, tx.made_ready[place_of(message.record)]) for message in valid]
+            await self.prepare(tx, counting)
+        return [(message, tx.made_ready[place_of(message.record)]) for message in counting]
 
     async def _identify(
         self, connection: Connection, messages: Sequence[Message[Contact]]
@@ -218,7 +222,7 @@ class Handlers:
         said_no = [
             sender
             for sender, message in zip(senders, messages, strict=True)
-            if _says_no(message.data)
+            if says_no(message.data)
         ]
         found = await people.everybody(connection, said_no) if said_no else []
         meant = dict(zip(said_no, found, strict=True))
@@ -253,26 +257,41 @@ class Handlers:
         said_of_all = self._of_others_too(said, others, collected)
         return Said(message, data.subject_id, collected, said_of_all)
 
-    def _collected(self, message: Message[Any], by: CollectedBy) -> Collected:
+    def _collected(self, message: Message[Contact]) -> Collected:
         envelope = message.envelope
         source = self._privacy.plan.source_name(envelope.source)
         if source is None:
             raise LookupError("a message of a source that the plan does not have was admitted")
         # Upstream's own id, as personal as any text from upstream: a keyed digest stands for it.
         origin = self._privacy.reference(f"contact\0{source}\0{envelope.id}".encode())
-        return Collected(by, source, origin, moment_of(envelope.time, message.received_at))
+        return Collected("contact", source, origin, moment_of(envelope.time, message.received_at))
+
+    def _collected_no(self, message: Message[Contact], collected: Collected) -> Collected:
+        """Where a no came from: a source that uses an id again, on a day of which the inbox does
+        not know it, would else take nothing back, and nobody would be told.
+        """
+        envelope = message.envelope
+        time = "" if envelope.time is None else envelope.time.isoformat()
+        named = f"no\0{envelope.type}\0{time}\0".encode() + collected.origin
+        return replace(collected, origin=self._privacy.reference(named))
 
     def _statements(
-        self, data: Contact, subject_ids: Sequence[SubjectId], collected: Collected
+        self, message: Message[Contact], subject_ids: Sequence[SubjectId], collected: Collected
     ) -> Sequence[Statement]:
         """What whoever sent it said (the first subject), and each no also of the others."""
+        data = message.data
         sender, *others = subject_ids
         if isinstance(data, ContactSubmitted):
-            said = statements_of(sender, data.consents, collected, self._asked)
+            answers = answered(data.consents, self._asked)
+            said = statements_of(sender, answers, collected, self._asked)
         else:
             purposes = withdrawn_purposes(data.purposes, self._asked)
             said = withdrawals(sender, purposes, collected)
-        return self._of_others_too(said, others, collected)
+        if not says_no(data):
+            return said
+        no = self._collected_no(message, collected)
+        told = [one if one.state == "given" else replace(one, collected=no) for one in said]
+        return self._of_others_too(told, others, no)
 
     def _of_others_too(
         self, said: Sequence[Statement], others: Sequence[SubjectId], collected: Collected
@@ -357,8 +376,3 @@ def asked_by(plan: Plan, ever: frozenset[str]) -> Asked:
         },
         ever=ever,
     )
-
-
-def _says_no(data: Contact) -> bool:
-    """Whether there is a no in it: a withdrawal always is one."""
-    return isinstance(data, WithdrawalRequested) or not all(one.given for one in data.consents)

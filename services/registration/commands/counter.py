@@ -87,6 +87,7 @@ async def list_events(counter: Counter, *, as_json: bool) -> str:
 def _table(events: Sequence[Event]) -> str:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table("number", "id", "status", "ends", "places", "taken", "waiting", "recipients")
     for event in events:
@@ -94,7 +95,7 @@ def _table(events: Sequence[Event]) -> str:
         # As it is where the event takes place: people know it by that.
         ends = offer.ends_at.astimezone(ZoneInfo(offer.time_zone))
         table.add_row(
-            offer.event_number,
+            Text(offer.event_number),  # what upstream calls it may look like a style
             str(event.id),
             event.status,
             ends.isoformat(timespec="minutes"),

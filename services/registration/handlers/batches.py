@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -49,10 +49,12 @@ class Handlers:
             self._desk.requests(announced),
             self._desk.requests(taken_back),
         )
-        tx.made_ready = replace(made, known_by=known_by)
-        await self._lock_events(tx, messages)
+        held = await self._lock_events(tx, messages)
+        tx.made_ready = replace(made, known_by=known_by, held=held)
 
-    async def _lock_events(self, tx: Transaction, messages: Sequence[Message[Any]]) -> None:
+    async def _lock_events(
+        self, tx: Transaction, messages: Sequence[Message[Any]]
+    ) -> Collection[bytes]:
         references: set[bytes] = set()
         registrations = []
         for message in messages:
@@ -62,6 +64,7 @@ class Handlers:
                 references.add(self._desk.event_reference(message.data.event_number))
         references |= await store.events_of_registrations(tx.connection, registrations)
         await store.lock_events(tx.connection, references)
+        return references
 
     async def announce(self, tx: Transaction, messages: Sequence[Message[EventAnnounced]]) -> None:
         """Open and change events, and handle what waited for those that are new."""
@@ -82,13 +85,14 @@ class Handlers:
     ) -> None:
         """Correct the answers of registrations."""
         made: MadeReady = tx.made_ready
-        await follow_up(self._desk, tx, self._desk.requests(messages), made.known_by)
+        await follow_up(self._desk, tx, self._desk.requests(messages), made.known_by, made.held)
 
     async def take_back(
         self, tx: Transaction, messages: Sequence[Message[CancellationRequested]]
     ) -> None:
         """Cancel registrations for the people who made them."""
-        await follow_up(self._desk, tx, self._desk.requests(messages))
+        made: MadeReady = tx.made_ready
+        await follow_up(self._desk, tx, self._desk.requests(messages), held=made.held)
 
     async def cancel_events(
         self, tx: Transaction, messages: Sequence[Message[EventCancellationRequested]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from services.registration import store
@@ -17,10 +17,13 @@ from shared.messaging.unit_of_work import Transaction
 
 
 async def cancel(
-    desk: Desk, tx: Transaction, requests: Sequence[Request[CancellationRequested]]
+    desk: Desk,
+    tx: Transaction,
+    requests: Sequence[Request[CancellationRequested]],
+    held: Collection[bytes] | None = None,
 ) -> None:
-    """Take registrations back, no registration twice. The events are locked."""
-    found = await look_up(desk, tx, requests)
+    """Take registrations back, no registration twice. `held` is for `look_up`."""
+    found = await look_up(desk, tx, requests, held)
     if not found:
         return
     await store.cancel_registrations(

@@ -60,13 +60,14 @@ async def change(
     tx: Transaction,
     requests: Sequence[Request[RegistrationChanged]],
     known_by: Collection[KnownBy] = (),
+    held: Collection[bytes] | None = None,
 ) -> None:
-    """Correct answers, no registration twice. The events are locked. `known_by` are corrected
-    addresses that lead to their people already.
+    """Correct answers, no registration twice. `known_by` are corrected addresses that lead to their
+    people already; `held` is for `look_up`.
     """
     edits: list[_Edit] = []
     faults: list[tuple[Request[RegistrationChanged], Fault]] = []
-    named = await look_up(desk, tx, requests)
+    named = await look_up(desk, tx, requests, held)
     people = [found.registration.subject_id for found in named]
     consents = await store.consents_of(tx.connection, people, list(desk.purposes))
     for found in named:

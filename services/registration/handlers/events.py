@@ -17,8 +17,9 @@ from services.registration.domain.events import (
 )
 from services.registration.handlers.desk import About, Desk, Request, accept, decline
 from services.registration.handlers.seats import fill_places
-from services.registration.handlers.waiting import Waits, keep_waiting
+from services.registration.handlers.waiting import Waits, condemn, keep_waiting
 from shared.contract.inbound import EventAnnounced, EventCancellationRequested, FormField
+from shared.contract.message import Fault
 from shared.contract.registration import (
     EventCancelled,
     EventChanged,
@@ -33,6 +34,8 @@ EARLIEST_YEAR: Final = 1900
 LATEST_YEAR: Final = 2999
 """Upstream systems write the year 1 or 9999 where they know none, and what is kept until some time
 after such an end would be kept for ever. Events that were kept before this was asked stay."""
+
+_OF_ANOTHER_SOURCE: Final = "event_number belongs to an event that another source announced"
 
 MOST_AT_ONCE: Final = 2_000
 """Registrations cancelled in one transaction; a periodic loop does the rest."""
@@ -104,7 +107,7 @@ def _wrong(plan: Plan, request: Request[EventAnnounced], before: Event | None) -
     """What of an announcement the plan does not have, in words; None where all is in order."""
     data = request.data
     if before is not None and before.source != request.source:
-        return "event_number belongs to an event that another source announced"
+        return _OF_ANOTHER_SOURCE
     if data.starts_at.year < EARLIEST_YEAR or data.ends_at.year > LATEST_YEAR:
         return f"starts_at and ends_at must be from {EARLIEST_YEAR} to {LATEST_YEAR}"
     if data.unit not in plan.units:
@@ -161,15 +164,22 @@ def _after(
 async def cancel_events(
     desk: Desk, tx: Transaction, requests: Sequence[Request[EventCancellationRequested]]
 ) -> None:
-    """The organiser cancels events, and with them every registration. The events are locked."""
+    """The organiser cancels events, and with them every registration. The events are locked.
+
+    Nothing brings an event back, so nobody but who announced it may cancel it: another source may
+    have one of that number of its own.
+    """
     references = {request.reference for request in requests}
     known = await store.events_by_reference(tx.connection, references)
     waiting: list[Waits] = []
+    faults: list[tuple[Request[EventCancellationRequested], Fault]] = []
     gone: dict[bytes, Event] = {}
     for request in requests:
         row = known.get(request.reference)
         if row is None or (row.has_backlog and request.since is None):
             waiting.append(Waits(request, event=request.reference))
+        elif row.event.source != request.source:
+            faults.append((request, Fault("field_invalid", _OF_ANOTHER_SOURCE)))
         elif row.event.status == "cancelled" or request.reference in gone:
             accept(tx, request)
         elif is_over(row.event, request.at):
@@ -182,6 +192,7 @@ async def cancel_events(
             tx.say(fact, key=event.id, subject=event.id, because=because)
             accept(tx, request)
     await keep_waiting(desk, tx, waiting)
+    await condemn(desk, tx, faults)
     if gone:
         await store.keep_events(tx.connection, gone, tx.now)
         await clear_registrations(tx, gone.values())

@@ -19,16 +19,17 @@ async def follow_up(
     tx: Transaction,
     requests: Sequence[Request[Any]],
     known_by: Collection[KnownBy] = (),
+    held: Collection[bytes] | None = None,
 ) -> None:
     """Handle changes and cancellations; those of one registration in their order. `known_by` are
-    corrected addresses that lead to their people already.
+    corrected addresses that lead to their people already; `held` is for `look_up`.
     """
     for wave in waves(requests, key=lambda request: request.reference):
         changes = [request for request in wave if isinstance(request.data, RegistrationChanged)]
         if changes:
-            await change(desk, tx, changes, known_by)
+            await change(desk, tx, changes, known_by, held)
         taken_back = [
             request for request in wave if isinstance(request.data, CancellationRequested)
         ]
         if taken_back:
-            await cancel(desk, tx, taken_back)
+            await cancel(desk, tx, taken_back, held)

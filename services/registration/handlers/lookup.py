@@ -4,7 +4,7 @@ to those that are unknown.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -45,20 +45,43 @@ def agreed_to(
     return Agreed.of(row.consents, row.share_fields, gone)
 
 
-async def look_up(desk: Desk, tx: Transaction, requests: Sequence[Request[F]]) -> list[Found[F]]:
-    """The requests that can be done. The others are declined here, or wait here."""
-    references = [request.reference for request in requests]
-    rows = await store.registrations_by_reference(tx.connection, references)
+async def look_up(
+    desk: Desk,
+    tx: Transaction,
+    requests: Sequence[Request[F]],
+    held: Collection[bytes] | None = None,
+) -> list[Found[F]]:
+    """The requests that can be done. The others are declined here, or wait here.
+
+    `held` are the events that are locked, by their references; None: all that can be concerned.
+    """
+    rows, events = await _known(tx, requests)
+    # A registration may have come in another partition since it was looked which events to hold.
+    # Whoever gives a place back without holding the event would write over what is counted there.
+    while held is not None and (more := {e.reference for e in events.values()}.difference(held)):
+        tx.begin_again()
+        await store.lock_events(tx.connection, more)
+        held = more.union(held)
+        rows, events = await _known(tx, requests)
     unknown = [request for request in requests if request.reference not in rows]
     if unknown:
         await _await_registration(desk, tx, unknown)
-    events = await store.events_by_id(tx.connection, {row.event_id for row in rows.values()})
     return [
         found
         for request in requests
         if request.reference in rows
         and (found := _judge(tx, request, rows[request.reference], events)) is not None
     ]
+
+
+async def _known(
+    tx: Transaction, requests: Sequence[Request[F]]
+) -> tuple[Mapping[bytes, store.Registration], Mapping[EventId, store.KnownEvent]]:
+    """The registrations that are named, as far as there are any, and their events."""
+    references = [request.reference for request in requests]
+    rows = await store.registrations_by_reference(tx.connection, references)
+    events = await store.events_by_id(tx.connection, {row.event_id for row in rows.values()})
+    return rows, events
 
 
 def _judge(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from services.registration import store
 from services.registration.handlers.desk import Desk, Request
@@ -18,6 +18,14 @@ from shared.messaging.unit_of_work import Transaction
 
 MOST_AT_ONCE: Final = 2_000
 """Messages taken out of waiting in one transaction: it must stay well below its time limit."""
+
+
+class _NoMessage(NamedTuple):
+    """What was kept, and is nothing to be handled now: why, and its type where that is known."""
+
+    record: Record
+    type: str | None
+    fault: Fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,24 +110,35 @@ async def _open(
         elif isinstance(decoded, Message):
             requests.append(desk.request(decoded, since=row.since))
         else:
-            # It was one when it came: the contract has changed since, or we kept it wrongly.
-            fault = Fault(decoded.reason, decoded.detail)
-            no_messages.append(_letter(decoded.record, None, fault, row.sealed, tx))
+            no_messages.append(_letter(*decoded, row.sealed, tx))
     await _bury(tx, no_messages)
     return requests
 
 
 async def _decoded(
     desk: Desk, tx: Transaction, kept: Sequence[store.KeptMessage]
-) -> list[tuple[store.KeptMessage, Message[Any] | Undecodable | None]]:
+) -> list[tuple[store.KeptMessage, Message[Any] | _NoMessage | None]]:
     """What was asked; None where nobody can know any more, since the day's key is destroyed."""
     if not kept:
         return []
     bodies = await desk.privacy.open_records(tx.connection, [row.sealed for row in kept])
     return [
-        (row, None if body is None else decode(unpack(body)))
+        (row, None if body is None else _read(desk, body))
         for row, body in zip(kept, bodies, strict=True)
     ]
+
+
+def _read(desk: Desk, body: bytes) -> Message[Any] | _NoMessage:
+    """It was a message when it came, and might be sent: the contract may have changed since, or the
+    plan, or we kept it wrongly.
+    """
+    decoded = decode(unpack(body))
+    if isinstance(decoded, Undecodable):
+        return _NoMessage(decoded.record, None, Fault(decoded.reason, decoded.detail))
+    fault = desk.privacy.admit(decoded)
+    if fault is None:
+        return decoded
+    return _NoMessage(decoded.record, decoded.data.message_type, fault)
 
 
 async def condemn(

@@ -1,0 +1,54 @@
+"""Whether somebody may be written to is said by who has read all that may decide about it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from services.consent.domain import Answer
+from services.consent.handlers.recording import Handlers
+from shared.contract import inbound, registration, retention
+from shared.contract.topics import topic
+from shared.messaging.hearing import log_ends
+from shared.runtime.cluster import Cluster
+from shared.runtime.database import Pool
+from shared.runtime.log_ends import LogEnds, has_read
+
+DECIDE: Final = [
+    (spec.name, number)
+    for spec in map(topic, (inbound.CONTACTS, registration.TOPIC, retention.TOPIC))
+    for number in range(spec.partitions)
+]
+"""All that the service hears: a withdrawal may be in any of it, or an objection."""
+
+
+async def ends_of_what_decides(pool: Pool, cluster: Cluster) -> LogEnds:
+    """Where the logs end that decide whether a consent holds, once they are read up to there.
+    Raises ConnectionError where Kafka does not answer.
+    """
+    return await log_ends(pool, cluster, DECIDE)
+
+
+@dataclass(frozen=True, slots=True)
+class Checking:
+    """Answers whoever is about to write to somebody."""
+
+    handlers: Handlers
+    pool: Pool
+    log_ends: Callable[[], Awaitable[LogEnds]]
+
+    async def check(self, email: str, purpose: str) -> Answer:
+        """As `Handlers.check`, and no where it would be yes and not all is read that was said until
+        now. Where it is no, nothing that is still to be read can make anybody come to harm.
+        """
+        async with self.pool.acquire() as connection:
+            known = await self.handlers.check(connection, email, purpose)
+        if not known.may_be_used:
+            return known
+        ends = await self.log_ends()
+        async with self.pool.acquire() as connection:
+            # First: what is read between the two is in the answer.
+            heard = await has_read(connection, ends)
+            answer = await self.handlers.check(connection, email, purpose)
+        return answer if heard or not answer.may_be_used else Answer(False, "not_heard")
