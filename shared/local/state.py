@@ -28,6 +28,8 @@ class Entry:
     log: str
     stop_signal: int
     restarts: int
+    born: str | None = None
+    """See `Identity`; None as of an earlier release."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +48,14 @@ class State:
     addresses: Mapping[str, str] = field(default_factory=dict)
     not_ready: Mapping[str, str] = field(default_factory=dict)
     given: tuple[str, ...] = ()
+    born: str | None = None
 
     @property
     def supervisor(self) -> Identity:
-        return Identity(self.pid, self.created)
+        return Identity(self.pid, self.created, born=self.born)
 
     def identity(self, entry: Entry) -> Identity:
-        return Identity(entry.pid, entry.created, self.marker)
+        return Identity(entry.pid, entry.created, self.marker, entry.born)
 
     def running(self) -> bool:
         """Whether the supervisor that wrote this still lives."""

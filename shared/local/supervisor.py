@@ -15,8 +15,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, ParamSpec, Self
 
-import psutil
-
 from shared.local.errors import LocalError, NotReadyError
 from shared.local.logs import open_log, rotate, tail
 from shared.local.process import Identity, Process
@@ -81,7 +79,9 @@ class Supervisor:
         self._groups: list[list[_Kept]] = []
         self._rotation: asyncio.Task[None] | None = None
         self._written = True
-        self._state = State(os.getpid(), psutil.Process().create_time(), uuid.uuid4().hex)
+        us = Identity.of(os.getpid())
+        assert us is not None  # noqa: S101 - we live
+        self._state = State(us.pid, us.created, uuid.uuid4().hex, born=us.born)
 
     @classmethod
     async def alone(cls, folder: Path, *processes: Process) -> Supervisor:
@@ -291,6 +291,7 @@ class Supervisor:
                 log=str(kept.log),
                 stop_signal=kept.process.stop_signal,
                 restarts=kept.restarts,
+                born=kept.identity.born,
             )
             for kept in self._all()
             if kept.identity
