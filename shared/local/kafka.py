@@ -9,7 +9,6 @@ import base64
 import contextlib
 import hashlib
 import os
-import re
 import shutil
 import tempfile
 import time
@@ -22,6 +21,13 @@ from types import TracebackType
 from typing import Self
 
 from shared.local.errors import LocalError
+from shared.local.kafka_folder import (
+    CONFIGURATION,
+    brokers_before,
+    cluster_of,
+    described,
+    see_that_disk_is_there,
+)
 from shared.local.packages import KAFKA_VERSION, cache_folder, keep_used, locked, obtain
 from shared.local.ports import HOST, choose_port
 from shared.local.process import Process, plain_environment, run_tool
@@ -90,7 +96,7 @@ class _Node:
 
     @property
     def configuration(self) -> Path:
-        return self.folder / "server.properties"
+        return self.folder / CONFIGURATION
 
     @property
     def data(self) -> Path:
@@ -115,6 +121,7 @@ class LocalKafka:
         preferred_port: int | None = None,
     ) -> None:
         self.folder = folder.resolve()
+        self._named = folder
         self._brokers = brokers
         self._asked = port
         self._preferred = preferred_port
@@ -157,6 +164,7 @@ class LocalKafka:
         `kafka-1`, `kafka-2` and so on.
         """
         self._nodes = self._nodes or self._choose_nodes()
+        see_that_disk_is_there(self._named)
         # What upstream sends lies below in clear until it is processed. Kafka makes its files
         # readable by everyone, and an earlier version of ours the folder.
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -173,7 +181,7 @@ class LocalKafka:
             argv=(*java, "kafka.Kafka", str(node.configuration)),
             env=plain_environment(),
             cwd=node.folder,
-            ready=lambda: missing_from_kafka(Cluster(f"{HOST}:{node.port}"), node=node.id),
+            ready=lambda: _missing_from(node),
             ports={"kafka": node.port},
             # Of several, the others do the work meanwhile. One that lost its data does not start
             # before they have elected a controller without it.
@@ -219,7 +227,7 @@ class LocalKafka:
         return nodes
 
     def _count(self) -> int:
-        found = self._count_before()
+        found = brokers_before(self.folder)
         if found and self._brokers not in (None, found):
             raise LocalError(
                 f"the Kafka in {self.folder} is of {found} broker{'s' if found > 1 else ''}, and "
@@ -228,24 +236,9 @@ class LocalKafka:
             )
         return found or self._brokers or 1
 
-    def _count_before(self) -> int:
-        """How many brokers there were; 0 where none was. Several are as many when data or folders
-        of theirs are lost or away: fewer would make topics anew with fewer replicas, for good.
-        """
-        if (self.folder / "data").exists():
-            return 1
-        folders = [one.name for one in self.folder.glob("kafka-*") if one.is_dir()]
-        numbered = (re.fullmatch(r"kafka-(\d+)", name) for name in folders)
-        numbers = [int(found[1]) for found in numbered if found]
-        configurations = self.folder.glob("kafka-*/server.properties")
-        return max([*numbers, *map(_voters, configurations)], default=0)
-
     def _configure(self, node: _Node) -> None:
-        if node.folder.is_symlink() and not node.folder.exists():
-            raise LocalError(
-                f"{node.folder} links to {node.folder.readlink()}, which is not there: mount the"
-                " disk that has it, or remove the link if it is gone for good, and run this again"
-            )
+        see_that_disk_is_there(node.folder)
+        see_that_disk_is_there(node.data)
         node.folder.mkdir(parents=True, exist_ok=True)
         properties = _SERVER_PROPERTIES.format(
             id=node.id,
@@ -262,15 +255,13 @@ class LocalKafka:
     async def _format(self, java: tuple[str, ...]) -> None:
         """Give the nodes that have no storage yet one of the same cluster."""
         cluster = self._cluster_id()
-        new = [node for node in self._nodes if not _described(node).exists()]
+        new = [node for node in self._nodes if not described(node.data).exists()]
         await asyncio.gather(*(_format_storage(java, node, cluster) for node in new))
 
     def _cluster_id(self) -> str:
         """That of the nodes that are formatted, else a new one."""
-        for file in filter(Path.exists, map(_described, self._nodes)):
-            if found := re.search(r"^cluster\.id=(\S+)$", file.read_text("utf-8"), re.MULTILINE):
-                return found.group(1)
-        return new_cluster_id(uuid.uuid4)
+        found = filter(None, (cluster_of(node.data) for node in self._nodes))
+        return next(found, None) or new_cluster_id(uuid.uuid4)
 
 
 def new_cluster_id(unique: Callable[[], uuid.UUID]) -> str:
@@ -281,20 +272,6 @@ def new_cluster_id(unique: Callable[[], uuid.UUID]) -> str:
         cluster = base64.urlsafe_b64encode(unique().bytes).rstrip(b"=").decode()
         if not cluster.startswith("-"):
             return cluster
-
-
-def _voters(configuration: Path) -> int:
-    """How many brokers a cluster is of, as one of them knows it; 0 where a full disk left nothing
-    of what it knew.
-    """
-    text = configuration.read_text("utf-8")
-    found = re.search(r"^controller\.quorum\.voters=(.*)$", text, re.MULTILINE)
-    return found[1].count("@") if found else 0
-
-
-def _described(node: _Node) -> Path:
-    """What Kafka writes into a formatted storage, last of all."""
-    return node.data / "meta.properties"
 
 
 async def _format_storage(java: tuple[str, ...], node: _Node, cluster: str) -> None:
@@ -346,9 +323,11 @@ async def _make_class_cache(java: tuple[str, ...], cache: Path) -> None:
             partial.replace(cache)
 
 
-async def missing_from_kafka(cluster: Cluster, *, node: int | None = None) -> str | None:
+async def missing_from_kafka(
+    cluster: Cluster, *, node: int | None = None, of: str | None = None
+) -> str | None:
     """What keeps the Kafka at these addresses from taking messages; None when a broker (the one
-    with this id, where one is given) answers and is not fenced.
+    with this id of the cluster with this one, where they are given) answers and is not fenced.
     """
     # First without aiokafka, which logs every refused connection as an error.
     if missing := await _missing_from_all(cluster):
@@ -359,7 +338,7 @@ async def missing_from_kafka(cluster: Cluster, *, node: int | None = None) -> st
     admin = AIOKafkaAdminClient(**cluster.client_options(), request_timeout_ms=3000)
     try:
         await admin.start()
-        described = await admin.describe_cluster()
+        found = await admin.describe_cluster()
     except KafkaError as error:
         missing = f"no answer yet ({type(error).__name__})"
         if cluster.login is None:
@@ -367,8 +346,18 @@ async def missing_from_kafka(cluster: Cluster, *, node: int | None = None) -> st
         return f"{missing}, or it does not know KAFKA_SASL_USERNAME by this password"
     finally:
         await admin.close()
-    ids = {broker["node_id"] for broker in described["brokers"]}
+    if of not in (None, found["cluster_id"]):
+        return "another Kafka has its port"
+    ids = {broker["node_id"] for broker in found["brokers"]}
     return None if (ids if node is None else node in ids) else "the broker is still fenced"
+
+
+async def _missing_from(node: _Node) -> str | None:
+    """The same of a broker of ours. Its port was free when it was chosen: who takes it before the
+    broker does may be the Kafka of somebody else, whose messages are not for us, nor ours for them.
+    """
+    ours = cluster_of(node.data)
+    return await missing_from_kafka(Cluster(f"{HOST}:{node.port}"), node=node.id, of=ours)
 
 
 async def _missing_from_all(cluster: Cluster) -> str | None:
