@@ -98,7 +98,11 @@ def run_detached(asked: Asked) -> int:
     state = _await_running(child)
     if state is None:
         said = tail(log, 20, max_bytes=log.stat().st_size - before)
-        sys.stderr.write("\n".join(said) + "\n")
+        # Where the disk is full, it could not say why.
+        nothing = (
+            f"steward: it ended with {child.returncode}, and nothing is in {log}: is the disk full?"
+        )
+        sys.stderr.write("\n".join(said or [nothing]) + "\n")
         return 1
     _show_what_is_missing(state.not_ready)
     _console.print(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import re
@@ -192,6 +193,23 @@ def test_a_password_that_is_refused_is_not_called_a_server_that_is_away() -> Non
     assert "the database refuses the sign-in (InvalidPasswordError)" in said
     assert "cannot be reached" not in said
     assert "canary" not in said
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "this machine: No space left on device"),
+        (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/h/run"), "/h/run: Not a directory"),
+    ],
+)
+def test_a_disk_or_a_folder_is_not_called_a_server_that_is_away(error: OSError, told: str) -> None:
+    assert sentence(error) == told
+    assert sentence(ExceptionGroup("of tasks", [error])) == told
+
+
+def test_a_server_that_is_away_is_called_that() -> None:
+    refused = ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed")
+    assert "cannot be reached (ConnectionRefusedError)" in sentence(refused)
 
 
 def running_here(home: Path, addresses: Mapping[str, str] = NOWHERE) -> None:

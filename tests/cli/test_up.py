@@ -135,6 +135,25 @@ def test_detached_it_says_what_is_not_ready_and_so_does_its_exit_code(
     assert "running as process" in done.stdout
 
 
+def test_detached_a_start_that_could_say_nothing_is_told_of(home: Path) -> None:
+    """As on a full disk, where there is no room for why."""
+    done = subprocess.run(
+        [sys.executable, "-c", DETACHING, "raise SystemExit(1)"],
+        cwd=ROOT,
+        env={**os.environ, "STEWARD_HOME": str(home)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    log = home / "logs" / "up.log"
+    assert done.stderr == (
+        f"steward: it ended with 1, and nothing is in {log}: is the disk full?\n"
+    )
+
+
 def test_a_second_start_that_is_refused_leaves_the_log_of_the_first(
     home: Path, steward: Steward
 ) -> None:
