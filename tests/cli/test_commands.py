@@ -169,6 +169,14 @@ def test_logs_prints_the_last_lines(steward: Steward, home: Path) -> None:
     (home / "logs").mkdir(parents=True)
     (home / "logs" / "audit.log").write_text("one\ntwo\nthree\n", "utf-8")
     assert steward("logs", "audit", "--lines", "2").stdout == "two\nthree\n"
+    assert steward("logs", "audit", "--lines", "0").stdout == ""
+
+
+def test_logs_prints_as_many_lines_as_were_asked_for(steward: Steward, home: Path) -> None:
+    (home / "logs").mkdir(parents=True)
+    lines = [f"{number} {'x' * 1000}\n" for number in range(1000)]
+    (home / "logs" / "audit.log").write_text("".join(lines), "utf-8")
+    assert steward("logs", "audit", "-n", "900").stdout == "".join(lines[-900:])
 
 
 def test_an_error_that_was_written_for_the_user_is_shown_as_it_is() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 
 from shared.local import process
 from shared.local.process import MARKER_VARIABLE, Identity
-from shared.local.state import Entry, State, read_state, write_state
+from shared.local.state import Entry, State, read_state, state_file, write_state
 
 
 @pytest.fixture
@@ -73,3 +74,23 @@ def test_where_only_the_time_of_day_is_known_that_tells(
         its = Identity(child, its.created, "ours")
     assert its.alive()
     assert not Identity(child, its.created - 60, "ours", None).alive()
+
+
+@pytest.mark.parametrize("left", [b"", b"\0" * 512])
+def test_a_state_that_a_power_cut_has_emptied_is_none(tmp_path: Path, left: bytes) -> None:
+    """Some file systems know the new name of a file before they have what is in it."""
+    state_file(tmp_path).write_bytes(left)
+    assert read_state(tmp_path) is None
+    state = State(1, 1.5, "marker")
+    write_state(tmp_path, state)
+    assert read_state(tmp_path) == state
+
+
+def test_what_a_later_release_has_written_is_read_as_far_as_it_is_known(tmp_path: Path) -> None:
+    entry = Entry("kafka", 2, 2.5, {"kafka": 9092}, "kafka.log", 15, 0)
+    state = State(1, 1.5, "marker", "running", (entry,))
+    write_state(tmp_path, state)
+    found = json.loads(state_file(tmp_path).read_bytes())
+    found |= {"of_later": 1, "processes": [{**found["processes"][0], "of_later": 1}]}
+    state_file(tmp_path).write_text(json.dumps(found), "utf-8")
+    assert read_state(tmp_path) == state

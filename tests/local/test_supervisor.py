@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import json
 import os
 import signal
 import sys
@@ -14,14 +13,11 @@ import psutil
 import pytest
 
 from shared.local.errors import AlreadyRunningError, NotReadyError
-from shared.local.logs import open_log, rotate, tail
+from shared.local.logs import tail
 from shared.local.process import MARKER_VARIABLE, Identity, Process
 from shared.local.state import (
-    Entry,
-    State,
     clear_orphans,
     read_state,
-    state_file,
     write_state,
 )
 from shared.local.supervisor import Supervisor, back_off
@@ -361,23 +357,3 @@ async def test_a_child_carries_the_marker_of_its_supervisor(tmp_path: Path) -> N
         await supervisor.start(living(tmp_path, "it"))
         environment = psutil.Process(supervisor.pid("it")).environ()
         assert environment[MARKER_VARIABLE] == supervisor.state.marker
-
-
-def test_a_log_is_cut_when_it_grows_too_large_while_its_writer_goes_on(tmp_path: Path) -> None:
-    path = tmp_path / "it.log"
-    with open_log(path) as writer:
-        writer.write(b"old\n" * 10)
-        assert rotate(path, max_bytes=39)
-        writer.write(b"new\n")
-    assert tail(path, 10) == ["new"]
-    assert tail(tmp_path / "it.log.1", 2) == ["old", "old"]
-
-
-def test_what_a_later_release_has_written_is_read_as_far_as_it_is_known(tmp_path: Path) -> None:
-    entry = Entry("kafka", 2, 2.5, {"kafka": 9092}, "kafka.log", 15, 0)
-    state = State(1, 1.5, "marker", "running", (entry,))
-    write_state(tmp_path, state)
-    found = json.loads(state_file(tmp_path).read_bytes())
-    found |= {"of_later": 1, "processes": [{**found["processes"][0], "of_later": 1}]}
-    state_file(tmp_path).write_text(json.dumps(found), "utf-8")
-    assert read_state(tmp_path) == state
