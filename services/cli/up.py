@@ -119,7 +119,10 @@ async def _stay(asked: Options) -> int:
     """The first signal cancels the work, whatever it is at; leaving its context stops all."""
     work = asyncio.create_task(_run(asked))
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` has it
+        numbers.append(signal.SIGHUP)
+    for number in numbers:
         loop.add_signal_handler(number, _be_told, work)
     with contextlib.suppress(asyncio.CancelledError):
         await work

@@ -116,7 +116,16 @@ class Supervisor:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self.stop()
+        """Who is cancelled meanwhile waits for the end: breaking it off would leave processes."""
+        stopping, cancelled = asyncio.create_task(self.stop()), False
+        while not stopping.done():
+            try:
+                await asyncio.shield(stopping)
+            except asyncio.CancelledError:
+                cancelled = True
+        stopping.result()
+        if cancelled and error is None:
+            raise asyncio.CancelledError
 
     async def start(self, *processes: Process) -> dict[str, str]:
         """Start these together and wait until each is ready.

@@ -17,8 +17,9 @@ from tests.cli.conftest import ROOT, Steward
 
 # The command itself, with a system that has nothing in it.
 COMMAND = """
-import contextlib, os, pathlib, sys
+import contextlib, os, pathlib, signal, sys
 from services.cli import up
+signal.signal(signal.SIGHUP, signal.Handlers[sys.argv[3]])
 @contextlib.asynccontextmanager
 async def running_system(asked):
     pathlib.Path(sys.argv[1]).touch()
@@ -66,15 +67,8 @@ def full_disk() -> int:
 def test_a_signal_stops_it_though_nothing_can_be_said_any_more(
     tmp_path: Path, output: Callable[[], int], number: signal.Signals
 ) -> None:
-    running, descriptor = tmp_path / "running", output()
-    process = subprocess.Popen(
-        [sys.executable, "-c", COMMAND, str(running), str(descriptor)],
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        pass_fds=[descriptor],
-    )
-    os.close(descriptor)
+    running = tmp_path / "running"
+    process = begun(running, output(), signal.SIG_DFL)
     try:
         wait_for(running, process)
         process.send_signal(number)
@@ -83,6 +77,34 @@ def test_a_signal_stops_it_though_nothing_can_be_said_any_more(
         process.kill()
         process.wait()
     assert process.returncode in (0, 120), "120: what was not said could not be said at the end"
+
+
+def test_with_nohup_it_outlives_its_terminal(tmp_path: Path) -> None:
+    running = tmp_path / "running"
+    process = begun(running, os.open(os.devnull, os.O_WRONLY), signal.SIG_IGN)
+    try:
+        wait_for(running, process)
+        process.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1)
+        process.terminate()
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def begun(running: Path, output: int, of_hangups: signal.Handlers) -> subprocess.Popen[bytes]:
+    """The command, where hangups are ignored or not; `output` is closed here."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, str(running), str(output), of_hangups.name],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        pass_fds=[output],
+    )
+    os.close(output)
+    return process
 
 
 def wait_for(file: Path, process: subprocess.Popen[bytes]) -> None:

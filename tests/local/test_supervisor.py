@@ -284,6 +284,28 @@ async def test_a_process_that_does_not_stop_is_killed(tmp_path: Path) -> None:
     assert said == ["deaf did not stop in 0.1 s; killed"]
 
 
+async def test_who_is_told_to_stop_while_a_start_that_failed_is_stopped_does_that_first(
+    tmp_path: Path,
+) -> None:
+    """And says why it failed."""
+    deaf = program(DEAF, name="deaf", ready=ready_at_once, required=True)
+    pids = []
+
+    async def start_that_fails() -> None:
+        async with supervisor_of(tmp_path) as supervisor:
+            await supervisor.start(replace(deaf, stop_within_s=0.5))
+            await eventually(lambda: tail(tmp_path / "logs" / "deaf.log", 1))
+            pids.append(supervisor.pid("deaf"))
+            raise NotReadyError("why")
+
+    starting = asyncio.create_task(start_that_fails())
+    await eventually(lambda: (state := read_state(tmp_path / "run")) and state.phase == "stopping")
+    starting.cancel()
+    with pytest.raises(NotReadyError, match="why"):
+        await starting
+    assert not psutil.pid_exists(pids[0])
+
+
 async def test_two_supervisors_cannot_share_a_folder(tmp_path: Path) -> None:
     async with supervisor_of(tmp_path):
         with pytest.raises(AlreadyRunningError, match=f"process {os.getpid()}.*steward down"):
