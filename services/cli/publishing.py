@@ -24,6 +24,9 @@ IN_FLIGHT = 2_000
 SILENT_S = 60.0
 """So long Kafka may acknowledge nothing at all before it is given up: as it starts anew it may."""
 
+REQUEST_MS = 20_000
+"""So long the broker may take for one request, and the end of the producer twice that."""
+
 _READ_AT_ONCE = 256 * 1024
 
 SAID_AT_MOST = 100
@@ -73,7 +76,7 @@ async def publish(lines: BinaryIO, cluster: Cluster, report: Report, progress: P
         acks="all",
         enable_idempotence=True,
         linger_ms=5,
-        request_timeout_ms=20_000,
+        request_timeout_ms=REQUEST_MS,
         max_batch_size=256 * 1024,
     )
     try:

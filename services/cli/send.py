@@ -116,6 +116,7 @@ def _cluster(bootstrap_servers: str) -> Cluster:
 
 def _publish(lines: BinaryIO, size: int | None, cluster: Cluster) -> Report:
     import asyncio
+    import logging
 
     from aiokafka.errors import KafkaError
     from rich.console import Console
@@ -123,6 +124,8 @@ def _publish(lines: BinaryIO, size: int | None, cluster: Cluster) -> Report:
 
     from services.cli.publishing import Report, publish
 
+    # It would tell of each of its tries, ten a second; what became of them is told at the end.
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
     console = Console(stderr=True)
     columns = (TextColumn("sending"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     report = Report()

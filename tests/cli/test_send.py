@@ -331,15 +331,16 @@ def test_a_kafka_that_falls_silent_is_told_of_and_how_much_it_had_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The producer would go on trying for ever, and so would its end."""
-    monkeypatch.setattr(publishing, "SILENT_S", 3.0)
 
     def then_silent(line: bytes) -> ToSend:
         if b"last" in line:
+            monkeypatch.setattr(publishing, "SILENT_S", 1.0)  # not before: it may be slow
             os.kill(pid, signal.SIGSTOP)
         return read_line(line)
 
     monkeypatch.setattr(publishing, "read_line", then_silent)
     monkeypatch.setattr(publishing, "IN_FLIGHT", 2)
+    monkeypatch.setattr(publishing, "REQUEST_MS", 3_000)
     file = tmp_path / "lines.jsonl"
     file.write_bytes(b"\n".join((event(), event(), event(note="last"))))
     with asyncio.Runner() as runner:
@@ -356,3 +357,4 @@ def test_a_kafka_that_falls_silent_is_told_of_and_how_much_it_had_taken(
             runner.run(kafka.__aexit__(None, None, None))
     assert result.exit_code == 1
     assert "(KafkaTimeoutError), but for 2 that it acknowledged before" in result.stderr
+    assert "Unable" not in result.stderr
