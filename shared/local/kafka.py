@@ -24,7 +24,7 @@ from shared.local.kafka_folder import (
     CONFIGURATION,
     brokers_before,
     cluster_of,
-    described,
+    formatted,
     see_that_disk_is_there,
 )
 from shared.local.packages import KAFKA_VERSION, cache_folder, keep_used, locked, obtain, put
@@ -180,7 +180,7 @@ class LocalKafka:
             argv=(*java, "kafka.Kafka", str(node.configuration)),
             env=plain_environment(),
             cwd=node.folder,
-            ready=lambda: _missing_from(node),
+            ready=lambda: missing_from_kafka(Cluster(f"{HOST}:{node.port}"), node=node.id),
             ports={"kafka": node.port},
             # Of several, the others do the work meanwhile. One that lost its data does not start
             # before they have elected a controller without it.
@@ -254,7 +254,7 @@ class LocalKafka:
     async def _format(self, java: tuple[str, ...]) -> None:
         """Give the nodes that have no storage yet one of the same cluster."""
         cluster = self._cluster_id()
-        new = [node for node in self._nodes if not described(node.data).exists()]
+        new = [node for node in self._nodes if not formatted(node.data)]
         await asyncio.gather(*(_format_storage(java, node, cluster) for node in new))
 
     def _cluster_id(self) -> str:
@@ -321,11 +321,9 @@ async def _make_class_cache(java: tuple[str, ...], cache: Path) -> None:
             put(made, cache)
 
 
-async def missing_from_kafka(
-    cluster: Cluster, *, node: int | None = None, of: str | None = None
-) -> str | None:
+async def missing_from_kafka(cluster: Cluster, *, node: int | None = None) -> str | None:
     """What keeps the Kafka at these addresses from taking messages; None when a broker (the one
-    with this id of the cluster with this one, where they are given) answers and is not fenced.
+    with this id, where one is given) answers and is not fenced.
     """
     # First without aiokafka, which logs every refused connection as an error.
     if missing := await _missing_from_all(cluster):
@@ -336,7 +334,7 @@ async def missing_from_kafka(
     admin = AIOKafkaAdminClient(**cluster.client_options(), request_timeout_ms=3000)
     try:
         await admin.start()
-        found = await admin.describe_cluster()
+        described = await admin.describe_cluster()
     except KafkaError as error:
         missing = f"no answer yet ({type(error).__name__})"
         if cluster.login is None:
@@ -344,18 +342,8 @@ async def missing_from_kafka(
         return f"{missing}, or it does not know KAFKA_SASL_USERNAME by this password"
     finally:
         await admin.close()
-    if of not in (None, found["cluster_id"]):
-        return "another Kafka has its port"
-    ids = {broker["node_id"] for broker in found["brokers"]}
+    ids = {broker["node_id"] for broker in described["brokers"]}
     return None if (ids if node is None else node in ids) else "the broker is still fenced"
-
-
-async def _missing_from(node: _Node) -> str | None:
-    """The same of a broker of ours. Its port was free when it was chosen: who takes it before the
-    broker does may be the Kafka of somebody else, whose messages are not for us, nor ours for them.
-    """
-    ours = cluster_of(node.data)
-    return await missing_from_kafka(Cluster(f"{HOST}:{node.port}"), node=node.id, of=ours)
 
 
 async def _missing_from_all(cluster: Cluster) -> str | None:

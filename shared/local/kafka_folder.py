@@ -13,17 +13,21 @@ CONFIGURATION: Final = "server.properties"
 """In the folder of each broker."""
 
 
-def described(data: Path) -> Path:
-    """What Kafka writes into a formatted storage, last of all."""
-    return data / "meta.properties"
+def formatted(data: Path) -> bool:
+    """Whether a broker's storage is whole."""
+    return _description(data).exists()
 
 
 def cluster_of(data: Path) -> str | None:
     """The id of the cluster that a storage is of; None where it is not formatted."""
-    file = described(data)
-    text = file.read_text("utf-8") if file.exists() else ""
+    text = _description(data).read_text("utf-8") if formatted(data) else ""
     found = re.search(r"^cluster\.id=(\S+)$", text, re.MULTILINE)
     return found[1] if found else None
+
+
+def _description(data: Path) -> Path:
+    """What Kafka writes into a storage, last of all."""
+    return data / "meta.properties"
 
 
 def brokers_before(folder: Path) -> int:

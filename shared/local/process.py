@@ -6,7 +6,7 @@ import asyncio
 import os
 import pwd
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -151,6 +151,21 @@ def _born(process: psutil.Process) -> str | None:
     except OSError:
         return None
     return f"{boot} {process.create_time() - psutil.boot_time():.2f}"
+
+
+def port_of_another(pid: int, ports: Iterable[int]) -> str | None:
+    """A sentence where somebody answers on one of its ports, and it is not this process: a port is
+    chosen while it is free, and another system may take it first. None where that cannot be seen.
+    """
+    try:
+        sockets = psutil.Process(pid).net_connections("tcp")
+    except psutil.NoSuchProcess:
+        return "it ended by itself"
+    except (psutil.AccessDenied, OSError):
+        return None  # another account's
+    its_own = {one.laddr.port for one in sockets if one.status == psutil.CONN_LISTEN}
+    others = [port for port in ports if port not in its_own]
+    return f"another process has its port {others[0]}" if others else None
 
 
 async def run_tool(

@@ -17,7 +17,7 @@ from typing import IO, ParamSpec, Self
 
 from shared.local.errors import LocalError, NotReadyError
 from shared.local.logs import open_log, rotate, tail
-from shared.local.process import Identity, Process
+from shared.local.process import Identity, Process, port_of_another
 from shared.local.state import Entry, State, clear_orphans, take_lock, write_state
 
 Say = Callable[[str], None]
@@ -214,7 +214,7 @@ class Supervisor:
         missing: str | None = "it was not ready in time"
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(kept.process.start_within_s):
-                while missing := await kept.process.ready():
+                while missing := await _missing_from(kept):
                     if kept.process.required and kept.restarts:
                         return "it ended by itself"
                     await asyncio.sleep(0.05)
@@ -319,6 +319,13 @@ class Supervisor:
             self._written = False
         else:
             self._written = True
+
+
+async def _missing_from(kept: _Kept) -> str | None:
+    missing = await kept.process.ready()
+    if missing or not kept.life:
+        return missing
+    return await asyncio.to_thread(port_of_another, kept.life.pid, kept.process.ports.values())
 
 
 async def _end(task: asyncio.Task[None]) -> None:

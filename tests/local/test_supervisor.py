@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -271,6 +272,16 @@ async def test_a_process_that_is_not_required_stays_and_what_it_lacks_is_told(
     async with supervisor_of(tmp_path) as supervisor:
         assert await supervisor.start(slow) == {"it": "its answer"}
         assert psutil.pid_exists(supervisor.pid("it"))
+
+
+async def test_what_another_process_answers_on_its_port_is_not_its_answer(tmp_path: Path) -> None:
+    """Who took it first may be a process of another system."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        it = replace(living(tmp_path, "it", required=False), ports={"http": port})
+        async with supervisor_of(tmp_path) as supervisor:
+            missing = await supervisor.start(replace(it, start_within_s=1.0))
+    assert missing == {"it": f"another process has its port {port}"}
 
 
 async def test_a_process_that_does_not_stop_is_killed(tmp_path: Path) -> None:
