@@ -95,7 +95,12 @@ def run_detached(asked: Asked) -> int:
             stderr=output,
             start_new_session=True,
         )
-    state = _await_running(child)
+    try:
+        state = _await_running(child)
+    except KeyboardInterrupt:  # which the child does not hear
+        child.terminate()
+        child.wait()
+        raise
     if state is None:
         said = tail(log, 20, max_bytes=log.stat().st_size - before)
         # Where the disk is full, it could not say why.

@@ -130,6 +130,8 @@ sys.exit(up.run_here(up.Asked(up.Ports())))
 """
 
 
+# Who starts the tests in the background may have had interrupts ignored.
+HEARING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
 DETACHING = """
 import sys
 from services.cli import up
@@ -155,6 +157,34 @@ def test_detached_it_says_what_is_not_ready_and_so_does_its_exit_code(
     assert done.returncode == 1
     assert "consent is not ready: waits for the database" in done.stdout
     assert "running as process" in done.stdout
+
+
+# As above: it never comes to run, and ends when it is told.
+STARTING = """
+import pathlib, signal, sys
+from services.cli.environment import home_folder
+signal.signal(signal.SIGTERM, lambda *_: ((home_folder() / "ended").touch(), sys.exit(0)))
+(home_folder() / "starting").touch()
+signal.pause()
+"""
+
+
+def test_detached_a_start_that_is_interrupted_does_not_go_on(home: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HEARING + DETACHING, STARTING],
+        cwd=ROOT,
+        env={**os.environ, "STEWARD_HOME": str(home)},
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(home / "starting", process)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) != 0
+    finally:
+        process.kill()
+        process.wait()
+    assert (home / "ended").exists()
 
 
 def test_detached_a_start_that_could_say_nothing_is_told_of(home: Path) -> None:
