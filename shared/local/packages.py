@@ -8,12 +8,14 @@ With a full cache nothing is fetched.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import os
 import platform
 import shutil
 import tempfile
+import threading
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -114,12 +116,27 @@ def locked(section: str) -> list[Package]:
     return [Package.parse(name, sha256) for name, sha256 in sections[section].items()]
 
 
-def obtain(title: str, packages: Sequence[Package], *, cache: Path | None = None) -> list[Path]:
+async def fetched(title: str, packages: Sequence[Package]) -> list[Path]:
+    """As `obtain`, in threads; who is cancelled waits for no more than what is being downloaded."""
+    given_up = threading.Event()
+    try:
+        return await asyncio.to_thread(obtain, title, packages, given_up=given_up)
+    finally:
+        given_up.set()
+
+
+def obtain(
+    title: str,
+    packages: Sequence[Package],
+    *,
+    cache: Path | None = None,
+    given_up: threading.Event | None = None,
+) -> list[Path]:
     """The local files of the packages, in the same order, downloading what is missing.
 
     `title` says in the progress display what is being downloaded. Raises PackageError where a file
     has another SHA-256 than the lock file says: a wrong file is never used and never silently
-    replaced.
+    replaced. What is not begun when it is `given_up` is not downloaded any more.
     """
     jars = (cache or cache_folder()) / "jars"
     missing = [package for package in packages if not _kept(package, jars)]
@@ -128,7 +145,12 @@ def obtain(title: str, packages: Sequence[Package], *, cache: Path | None = None
             _progress(title, len(missing)) as callback,
             ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool,
         ):
-            for _ in pool.map(lambda package: _download(package, jars, callback), missing):
+
+            def download(package: Package) -> None:
+                if given_up is None or not given_up.is_set():
+                    _download(package, jars, callback)
+
+            for _ in pool.map(download, missing):
                 pass
     return [jars / package.path for package in packages]
 
