@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import sys
+from typing import Final
 
 # Errors whose text is written for the user. Looked up among what is loaded: nothing is imported
 # here that the command did not need.
@@ -28,6 +30,14 @@ _TOLD = (
 
 _SIGN_IN = "28"  # class of SQLSTATE (PostgreSQL, appendix A)
 
+_OF_THIS_MACHINE: Final = frozenset(
+    {
+        *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO),
+        *(errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+    }
+)
+"""What no server elsewhere is to blame for, also where the error names no file."""
+
 
 def sentence(error: Exception) -> str:
     """The error's own text where it is meant to be read; else its class and place, no values.
@@ -38,6 +48,11 @@ def sentence(error: Exception) -> str:
         known = getattr(sys.modules.get(module), name, None)
         if known is not None and isinstance(error, known):
             return str(error)
+    first: BaseException = error
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    if isinstance(first, OSError) and (first.filename or first.errno in _OF_THIS_MACHINE):
+        return f"{first.filename or 'this machine'}: {first.strerror}"
     from shared.runtime.database import describe, is_transient
 
     # Services go on trying, and so it is transient; who gave a command has to do something.

@@ -11,7 +11,7 @@ import typer
 
 from services.cli.environment import home_folder
 from services.cli.processes import NAMES
-from shared.local.logs import tail
+from shared.local.logs import MAX_BYTES, tail
 
 _POLL_S = 0.2
 _ALWAYS_KNOWN = (*NAMES, "kafka", "postgres", "up")
@@ -30,7 +30,7 @@ def print_log(name: str, *, lines: int, follow: bool) -> None:
         if several:
             raise typer.BadParameter(f"there are several: choose one of {', '.join(several)}")
         raise typer.BadParameter(f"{name} has no log yet: it was never started here ({path})")
-    for line in tail(path, lines):
+    for line in tail(path, lines, max_bytes=MAX_BYTES):
         typer.echo(line)
     if follow:
         for text in _added(path):

@@ -13,6 +13,7 @@ from services.cli.figures import Figures, Sample, Span, figures_of, read_sample
 from services.cli.processes import service_of
 from services.cli.schemas import SERVICES
 from shared.local.ports import HOST
+from shared.local.process import port_of_another
 from shared.local.readiness import (
     HELLOS,
     answer_of,
@@ -130,9 +131,11 @@ async def _missing(state: State, entry: Entry) -> str | None:
     if not state.identity(entry).alive():
         return "it died and is being started again"
     if "http" in entry.ports:
-        return await missing_from_service(entry.ports["http"])
-    kind, port = next(iter(entry.ports.items()))
-    return await missing_from_port(port, hello=HELLOS.get(kind, b""))
+        missing = await missing_from_service(entry.ports["http"])
+    else:
+        kind, port = next(iter(entry.ports.items()))
+        missing = await missing_from_port(port, hello=HELLOS.get(kind, b""))
+    return missing or await asyncio.to_thread(port_of_another, entry.pid, entry.ports.values())
 
 
 async def _sample(entry: Entry) -> Sample | None:

@@ -116,27 +116,33 @@ def _cluster(bootstrap_servers: str) -> Cluster:
 
 def _publish(lines: BinaryIO, size: int | None, cluster: Cluster) -> Report:
     import asyncio
+    import logging
 
     from aiokafka.errors import KafkaError
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from services.cli.publishing import publish
+    from services.cli.publishing import Report, publish
 
+    # It would tell of each of its tries, ten a second; what became of them is told at the end.
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
     console = Console(stderr=True)
     columns = (TextColumn("sending"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    report = Report()
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("sending", total=size)
         try:
-            return asyncio.run(publish(lines, cluster, lambda done: bar.advance(task, done)))
+            asyncio.run(publish(lines, cluster, report, lambda done: bar.advance(task, done)))
         except KafkaError as error:
             name = type(error).__name__
             typer.echo(
-                f"Kafka at {cluster.bootstrap_servers} did not take the messages ({name}). Is it"
-                " there, and are the topics made (`steward up` or `steward migrate`)?",
+                f"Kafka at {cluster.bootstrap_servers} did not take the messages ({name}), but for"
+                f" {report.sent.total()} that it acknowledged before. Is it there, and are the"
+                " topics made (`steward up` or `steward migrate`)?",
                 err=True,
             )
             raise typer.Exit(1) from None
+    return report
 
 
 def _show(report: Report, as_json: bool) -> None:

@@ -95,10 +95,19 @@ def run_detached(asked: Asked) -> int:
             stderr=output,
             start_new_session=True,
         )
-    state = _await_running(child)
+    try:
+        state = _await_running(child)
+    except KeyboardInterrupt:  # which the child does not hear
+        child.terminate()
+        child.wait()
+        raise
     if state is None:
         said = tail(log, 20, max_bytes=log.stat().st_size - before)
-        sys.stderr.write("\n".join(said) + "\n")
+        # Where the disk is full, it could not say why.
+        nothing = (
+            f"steward: it ended with {child.returncode}, and nothing is in {log}: is the disk full?"
+        )
+        sys.stderr.write("\n".join(said or [nothing]) + "\n")
         return 1
     _show_what_is_missing(state.not_ready)
     _console.print(
@@ -115,7 +124,10 @@ async def _stay(asked: Options) -> int:
     """The first signal cancels the work, whatever it is at; leaving its context stops all."""
     work = asyncio.create_task(_run(asked))
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` has it
+        numbers.append(signal.SIGHUP)
+    for number in numbers:
         loop.add_signal_handler(number, _be_told, work)
     with contextlib.suppress(asyncio.CancelledError):
         await work

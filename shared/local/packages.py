@@ -8,12 +8,14 @@ With a full cache nothing is fetched.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import os
 import platform
 import shutil
 import tempfile
+import threading
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -114,12 +116,27 @@ def locked(section: str) -> list[Package]:
     return [Package.parse(name, sha256) for name, sha256 in sections[section].items()]
 
 
-def obtain(title: str, packages: Sequence[Package], *, cache: Path | None = None) -> list[Path]:
+async def fetched(title: str, packages: Sequence[Package]) -> list[Path]:
+    """As `obtain`, in threads; who is cancelled waits for no more than what is being downloaded."""
+    given_up = threading.Event()
+    try:
+        return await asyncio.to_thread(obtain, title, packages, given_up=given_up)
+    finally:
+        given_up.set()
+
+
+def obtain(
+    title: str,
+    packages: Sequence[Package],
+    *,
+    cache: Path | None = None,
+    given_up: threading.Event | None = None,
+) -> list[Path]:
     """The local files of the packages, in the same order, downloading what is missing.
 
     `title` says in the progress display what is being downloaded. Raises PackageError where a file
     has another SHA-256 than the lock file says: a wrong file is never used and never silently
-    replaced.
+    replaced. What is not begun when it is `given_up` is not downloaded any more.
     """
     jars = (cache or cache_folder()) / "jars"
     missing = [package for package in packages if not _kept(package, jars)]
@@ -128,7 +145,12 @@ def obtain(title: str, packages: Sequence[Package], *, cache: Path | None = None
             _progress(title, len(missing)) as callback,
             ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool,
         ):
-            for _ in pool.map(lambda package: _download(package, jars, callback), missing):
+
+            def download(package: Package) -> None:
+                if given_up is None or not given_up.is_set():
+                    _download(package, jars, callback)
+
+            for _ in pool.map(download, missing):
                 pass
     return [jars / package.path for package in packages]
 
@@ -151,7 +173,7 @@ def _kept(package: Package, jars: Path) -> bool:
 
     theirs = default_maven_repo() / package.path
     if theirs.is_file() and sha256_of(theirs) == package.sha256:
-        _put(theirs, ours)
+        put(theirs, ours)
         return True
     return False
 
@@ -180,7 +202,7 @@ def _download(package: Package, jars: Path, progress: ProgressCallback) -> None:
                 "network (a mirror is set in jgo's configuration file), then try again"
             ) from error
         _check(package, fetched)
-        _put(fetched, jars / package.path)
+        put(fetched, jars / package.path)
 
 
 def _maven(
@@ -199,12 +221,15 @@ def _maven(
     )
 
 
-def _put(source: Path, target: Path) -> None:
+def put(source: Path, target: Path) -> None:
     """Copy so that the target is there whole or not at all, whoever else does the same."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{target.name}.{os.getpid()}.part")
-    shutil.copyfile(source, partial)
-    partial.replace(target)
+    try:
+        shutil.copyfile(source, partial)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 @contextmanager

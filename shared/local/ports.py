@@ -13,6 +13,8 @@ HOST = "127.0.0.1"
 # is not taken by a client's connection between our looking and the server's binding.
 _ANY = range(20_000, 32_000)
 
+_HIGHEST = 65_535
+
 
 def is_free(port: int) -> bool:
     """Whether a server could bind this port of the loopback interface now."""
@@ -40,13 +42,18 @@ def choose_port(
     asked for is not free.
     """
     if asked:
+        if asked > _HIGHEST:  # of several that follow the one that was named
+            raise PortInUseError(
+                f"there is no port {asked}, the last is {_HIGHEST}: choose a lower one with"
+                f" {option}"
+            )
         if not is_free(asked):
             raise PortInUseError(
                 f"port {asked} is in use by another process; choose another one with {option}, "
                 "or leave it out to take the next free one"
             )
         return asked
-    candidates = range(preferred, 65_536) if preferred else random.sample(_ANY, 200)
+    candidates = range(preferred, _HIGHEST + 1) if preferred else random.sample(_ANY, 200)
     for port in candidates:
         if port not in taken and is_free(port):
             return port

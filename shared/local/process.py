@@ -6,10 +6,10 @@ import asyncio
 import os
 import pwd
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 import psutil
 
@@ -17,7 +17,10 @@ import psutil
 # whose it is.
 MARKER_VARIABLE = "STEWARD_SUPERVISOR"
 
-# Linux derives creation times from the time of boot, which moves a little when the clock is set.
+_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
+"""Where Linux tells one boot of the machine from another."""
+
+# Times of creation move with the clock when that is set: a little each time it is corrected.
 _SAME_TIME_S = 2.0
 
 
@@ -77,17 +80,24 @@ def plain_environment() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Identity:
-    """A process as it can be recognised after the supervisor that started it is gone."""
+    """A process as it can be recognised after the supervisor that started it is gone.
+
+    `created` in seconds since the epoch, `born` as `_born` has it. That alone tells where it is
+    known: a virtual machine that was held, or one that boots with a wrong clock, has that set while
+    everything runs.
+    """
 
     pid: int
     created: float
     marker: str | None = None
+    born: str | None = None
 
     @classmethod
     def of(cls, pid: int, marker: str | None = None) -> Identity | None:
         """None where no such process lives any more."""
         try:
-            return cls(pid, psutil.Process(pid).create_time(), marker)
+            process = psutil.Process(pid)
+            return cls(pid, process.create_time(), marker, _born(process))
         except psutil.NoSuchProcess:
             return None
 
@@ -97,11 +107,14 @@ class Identity:
             process = psutil.Process(self.pid)
             if process.status() == psutil.STATUS_ZOMBIE:
                 return False
-            return abs(process.create_time() - self.created) < _SAME_TIME_S and self._has_marker(
-                process
-            )
+            return self._is_of_that_time(process) and self._has_marker(process)
         except psutil.NoSuchProcess:
             return False
+
+    def _is_of_that_time(self, process: psutil.Process) -> bool:
+        if self.born and (born := _born(process)):
+            return born == self.born
+        return abs(process.create_time() - self.created) < _SAME_TIME_S
 
     def _has_marker(self, process: psutil.Process) -> bool:
         if self.marker is None:
@@ -127,6 +140,32 @@ class Identity:
                 return False
             await asyncio.sleep(0.05)
         return True
+
+
+def _born(process: psutil.Process) -> str | None:
+    """In which boot of the machine, and how many seconds after it, whatever the clock shows. None
+    where no boot is told from another.
+    """
+    try:
+        boot = _BOOT.read_text("ascii").strip()
+    except OSError:
+        return None
+    return f"{boot} {process.create_time() - psutil.boot_time():.2f}"
+
+
+def port_of_another(pid: int, ports: Iterable[int]) -> str | None:
+    """A sentence where somebody answers on one of its ports, and it is not this process: a port is
+    chosen while it is free, and another system may take it first. None where that cannot be seen.
+    """
+    try:
+        sockets = psutil.Process(pid).net_connections("tcp")
+    except psutil.NoSuchProcess:
+        return "it ended by itself"
+    except (psutil.AccessDenied, OSError):
+        return None  # another account's
+    its_own = {one.laddr.port for one in sockets if one.status == psutil.CONN_LISTEN}
+    others = [port for port in ports if port not in its_own]
+    return f"another process has its port {others[0]}" if others else None
 
 
 async def run_tool(

@@ -28,6 +28,8 @@ class Entry:
     log: str
     stop_signal: int
     restarts: int
+    born: str | None = None
+    """See `Identity`; None as of an earlier release."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +48,14 @@ class State:
     addresses: Mapping[str, str] = field(default_factory=dict)
     not_ready: Mapping[str, str] = field(default_factory=dict)
     given: tuple[str, ...] = ()
+    born: str | None = None
 
     @property
     def supervisor(self) -> Identity:
-        return Identity(self.pid, self.created)
+        return Identity(self.pid, self.created, born=self.born)
 
     def identity(self, entry: Entry) -> Identity:
-        return Identity(entry.pid, entry.created, self.marker)
+        return Identity(entry.pid, entry.created, self.marker, entry.born)
 
     def running(self) -> bool:
         """Whether the supervisor that wrote this still lives."""
@@ -76,10 +79,12 @@ def lock_file(folder: Path) -> Path:
 
 
 def read_state(folder: Path) -> State | None:
-    """The state that the last supervisor of this folder wrote; None where there was none."""
+    """The state that the last supervisor of this folder wrote; None where there was none, or where
+    a power cut left nothing of it: then nothing is left of its processes either.
+    """
     try:
         found = json.loads(state_file(folder).read_text("utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         return None
     # A later release may have written more: whoever goes back to this one has to read it, too.
     entries = tuple(Entry(**_known(Entry, entry)) for entry in found.pop("processes"))
@@ -92,9 +97,12 @@ def _known(kind: type[Entry | State], found: Mapping[str, Any]) -> dict[str, Any
 
 
 def write_state(folder: Path, state: State) -> None:
-    """Whole or not at all, so that a reader never sees half of it."""
+    """Whole or not at all, so that a reader never sees half of it, also after a power cut."""
     partial = state_file(folder).with_suffix(".part")
-    partial.write_text(json.dumps(asdict(state), indent=2), "utf-8")
+    with partial.open("w", encoding="utf-8") as file:
+        json.dump(asdict(state), file, indent=2)
+        file.flush()
+        os.fsync(file.fileno())
     partial.replace(state_file(folder))
 
 

@@ -15,11 +15,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, ParamSpec, Self
 
-import psutil
-
 from shared.local.errors import LocalError, NotReadyError
 from shared.local.logs import open_log, rotate, tail
-from shared.local.process import Identity, Process
+from shared.local.process import Identity, Process, port_of_another
 from shared.local.state import Entry, State, clear_orphans, take_lock, write_state
 
 Say = Callable[[str], None]
@@ -81,7 +79,9 @@ class Supervisor:
         self._groups: list[list[_Kept]] = []
         self._rotation: asyncio.Task[None] | None = None
         self._written = True
-        self._state = State(os.getpid(), psutil.Process().create_time(), uuid.uuid4().hex)
+        us = Identity.of(os.getpid())
+        assert us is not None  # noqa: S101 - we live
+        self._state = State(us.pid, us.created, uuid.uuid4().hex, born=us.born)
 
     @classmethod
     async def alone(cls, folder: Path, *processes: Process) -> Supervisor:
@@ -116,7 +116,16 @@ class Supervisor:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self.stop()
+        """Who is cancelled meanwhile waits for the end: breaking it off would leave processes."""
+        stopping, cancelled = asyncio.create_task(self.stop()), False
+        while not stopping.done():
+            try:
+                await asyncio.shield(stopping)
+            except asyncio.CancelledError:
+                cancelled = True
+        stopping.result()
+        if cancelled and error is None:
+            raise asyncio.CancelledError
 
     async def start(self, *processes: Process) -> dict[str, str]:
         """Start these together and wait until each is ready.
@@ -205,7 +214,7 @@ class Supervisor:
         missing: str | None = "it was not ready in time"
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(kept.process.start_within_s):
-                while missing := await kept.process.ready():
+                while missing := await _missing_from(kept):
                     if kept.process.required and kept.restarts:
                         return "it ended by itself"
                     await asyncio.sleep(0.05)
@@ -291,6 +300,7 @@ class Supervisor:
                 log=str(kept.log),
                 stop_signal=kept.process.stop_signal,
                 restarts=kept.restarts,
+                born=kept.identity.born,
             )
             for kept in self._all()
             if kept.identity
@@ -309,6 +319,13 @@ class Supervisor:
             self._written = False
         else:
             self._written = True
+
+
+async def _missing_from(kept: _Kept) -> str | None:
+    missing = await kept.process.ready()
+    if missing or not kept.life:
+        return missing
+    return await asyncio.to_thread(port_of_another, kept.life.pid, kept.process.ports.values())
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import re
@@ -183,6 +184,14 @@ def test_logs_prints_the_last_lines(steward: Steward, home: Path) -> None:
     (home / "logs").mkdir(parents=True)
     (home / "logs" / "audit.log").write_text("one\ntwo\nthree\n", "utf-8")
     assert steward("logs", "audit", "--lines", "2").stdout == "two\nthree\n"
+    assert steward("logs", "audit", "--lines", "0").stdout == ""
+
+
+def test_logs_prints_as_many_lines_as_were_asked_for(steward: Steward, home: Path) -> None:
+    (home / "logs").mkdir(parents=True)
+    lines = [f"{number} {'x' * 1000}\n" for number in range(1000)]
+    (home / "logs" / "audit.log").write_text("".join(lines), "utf-8")
+    assert steward("logs", "audit", "-n", "900").stdout == "".join(lines[-900:])
 
 
 def test_an_error_that_was_written_for_the_user_is_shown_as_it_is() -> None:
@@ -216,6 +225,23 @@ def test_kafka_that_is_away_or_refuses_is_no_fault_of_ours(refused: type[Excepti
     assert "KAFKA_BOOTSTRAP_SERVERS" in said
     assert "report it" not in said
     assert "canary" not in said
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "this machine: No space left on device"),
+        (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/h/run"), "/h/run: Not a directory"),
+    ],
+)
+def test_a_disk_or_a_folder_is_not_called_a_server_that_is_away(error: OSError, told: str) -> None:
+    assert sentence(error) == told
+    assert sentence(ExceptionGroup("of tasks", [error])) == told
+
+
+def test_a_server_that_is_away_is_called_that() -> None:
+    refused = ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed")
+    assert "cannot be reached (ConnectionRefusedError)" in sentence(refused)
 
 
 def running_here(home: Path, addresses: Mapping[str, str] = NOWHERE) -> None:

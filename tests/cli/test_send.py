@@ -22,6 +22,8 @@ from services.cli.send import app
 from shared.contract.codec import decode
 from shared.contract.message import Message
 from shared.contract.topics import MAX_MESSAGE_BYTES, TOPICS
+from shared.local.kafka import LocalKafka
+from shared.local.state import read_state
 from shared.messaging.offsets import bounds_of, open_reader
 from shared.runtime.cluster import Cluster
 from shared.runtime.topics import create_topics
@@ -318,3 +320,37 @@ def test_a_kafka_that_is_not_there_is_said(tmp_path: Path) -> None:
     result = run(file, "--bootstrap-servers", "127.0.0.1:1")
     assert result.exit_code == 1
     assert "did not take the messages" in result.stderr
+
+
+@pytest.mark.system
+def test_a_kafka_that_falls_silent_is_told_of_and_how_much_it_had_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The producer would go on trying for ever, and so would its end."""
+
+    def then_silent(line: bytes) -> ToSend:
+        if b"last" in line:
+            monkeypatch.setattr(publishing, "SILENT_S", 1.0)  # not before: it may be slow
+            os.kill(pid, signal.SIGSTOP)
+        return read_line(line)
+
+    monkeypatch.setattr(publishing, "read_line", then_silent)
+    monkeypatch.setattr(publishing, "IN_FLIGHT", 2)
+    monkeypatch.setattr(publishing, "REQUEST_MS", 3_000)
+    file = tmp_path / "lines.jsonl"
+    file.write_bytes(b"\n".join((event(), event(), event(note="last"))))
+    with asyncio.Runner() as runner:
+        kafka = LocalKafka(tmp_path / "kafka")
+        runner.run(kafka.__aenter__())
+        try:
+            runner.run(create_topics(kafka.cluster, TOPICS))
+            state = read_state(tmp_path / "kafka" / "run")
+            assert state is not None
+            pid = state.processes[0].pid
+            result = run(file, "--bootstrap-servers", kafka.bootstrap_servers)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+            runner.run(kafka.__aexit__(None, None, None))
+    assert result.exit_code == 1
+    assert "(KafkaTimeoutError), but for 2 that it acknowledged before" in result.stderr
+    assert "Unable" not in result.stderr

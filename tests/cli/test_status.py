@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -171,6 +172,23 @@ async def test_a_look_shows_why_a_process_is_not_ready_beside_what_the_others_te
     rows = service_rows(second, first, None)
     assert [(row.name, row.replicas, row.ready) for row in rows] == [("consent", 2, 0)]
     assert json.loads(json.dumps(document(second, rows)))["services"][0]["lag"] >= 0
+
+
+async def test_what_another_process_answers_is_not_taken_for_ready(tmp_path: Path) -> None:
+    other = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", "input()"), stdin=asyncio.subprocess.PIPE
+    )
+    async with serving(Heartbeats()) as port:
+        created = psutil.Process(other.pid).create_time()
+        state = running(port, silent=1)
+        its = entry("consent", port, other.pid, created)
+        (tmp_path / "run").mkdir()
+        write_state(tmp_path / "run", replace(state, processes=(its,)))
+        seen = await look(tmp_path)
+    other.kill()
+    await other.wait()
+    assert seen is not None
+    assert seen.missing == {"consent": f"another process has its port {port}"}
 
 
 async def test_whether_a_process_is_ready_is_a_metric_too() -> None:

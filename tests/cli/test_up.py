@@ -17,8 +17,9 @@ from tests.cli.conftest import ROOT, Steward
 
 # The command itself, with a system that has nothing in it.
 COMMAND = """
-import contextlib, os, pathlib, sys
+import contextlib, os, pathlib, signal, sys
 from services.cli import up
+signal.signal(signal.SIGHUP, signal.Handlers[sys.argv[3]])
 @contextlib.asynccontextmanager
 async def running_system(asked):
     pathlib.Path(sys.argv[1]).touch()
@@ -66,15 +67,8 @@ def full_disk() -> int:
 def test_a_signal_stops_it_though_nothing_can_be_said_any_more(
     tmp_path: Path, output: Callable[[], int], number: signal.Signals
 ) -> None:
-    running, descriptor = tmp_path / "running", output()
-    process = subprocess.Popen(
-        [sys.executable, "-c", COMMAND, str(running), str(descriptor)],
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        pass_fds=[descriptor],
-    )
-    os.close(descriptor)
+    running = tmp_path / "running"
+    process = begun(running, output(), signal.SIG_DFL)
     try:
         wait_for(running, process)
         process.send_signal(number)
@@ -83,6 +77,34 @@ def test_a_signal_stops_it_though_nothing_can_be_said_any_more(
         process.kill()
         process.wait()
     assert process.returncode in (0, 120), "120: what was not said could not be said at the end"
+
+
+def test_with_nohup_it_outlives_its_terminal(tmp_path: Path) -> None:
+    running = tmp_path / "running"
+    process = begun(running, os.open(os.devnull, os.O_WRONLY), signal.SIG_IGN)
+    try:
+        wait_for(running, process)
+        process.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1)
+        process.terminate()
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def begun(running: Path, output: int, of_hangups: signal.Handlers) -> subprocess.Popen[bytes]:
+    """The command, where hangups are ignored or not; `output` is closed here."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, str(running), str(output), of_hangups.name],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        pass_fds=[output],
+    )
+    os.close(output)
+    return process
 
 
 def wait_for(file: Path, process: subprocess.Popen[bytes]) -> None:
@@ -108,6 +130,8 @@ sys.exit(up.run_here(up.Asked(up.Ports())))
 """
 
 
+# Who starts the tests in the background may have had interrupts ignored.
+HEARING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
 DETACHING = """
 import sys
 from services.cli import up
@@ -133,6 +157,53 @@ def test_detached_it_says_what_is_not_ready_and_so_does_its_exit_code(
     assert done.returncode == 1
     assert "consent is not ready: waits for the database" in done.stdout
     assert "running as process" in done.stdout
+
+
+# As above: it never comes to run, and ends when it is told.
+STARTING = """
+import pathlib, signal, sys
+from services.cli.environment import home_folder
+signal.signal(signal.SIGTERM, lambda *_: ((home_folder() / "ended").touch(), sys.exit(0)))
+(home_folder() / "starting").touch()
+signal.pause()
+"""
+
+
+def test_detached_a_start_that_is_interrupted_does_not_go_on(home: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HEARING + DETACHING, STARTING],
+        cwd=ROOT,
+        env={**os.environ, "STEWARD_HOME": str(home)},
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(home / "starting", process)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) != 0
+    finally:
+        process.kill()
+        process.wait()
+    assert (home / "ended").exists()
+
+
+def test_detached_a_start_that_could_say_nothing_is_told_of(home: Path) -> None:
+    """As on a full disk, where there is no room for why."""
+    done = subprocess.run(
+        [sys.executable, "-c", DETACHING, "raise SystemExit(1)"],
+        cwd=ROOT,
+        env={**os.environ, "STEWARD_HOME": str(home)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    log = home / "logs" / "up.log"
+    assert done.stderr == (
+        f"steward: it ended with 1, and nothing is in {log}: is the disk full?\n"
+    )
 
 
 def test_a_second_start_that_is_refused_leaves_the_log_of_the_first(

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
 import tomllib
 from pathlib import Path
 
@@ -13,9 +15,11 @@ from shared.local.packages import (
     POSTGRES_PLATFORMS,
     Package,
     cache_folder,
+    fetched,
     keep_used,
     obtain,
 )
+from tests.support.waiting import eventually
 
 CONTENT = b"a jar"
 
@@ -99,6 +103,27 @@ def test_a_download_with_another_sum_is_refused_and_not_kept(
     with pytest.raises(PackageError, match="not the file that the lock file names"):
         obtain("thing", [jar], cache=tmp_path)
     assert not (tmp_path / "jars" / jar.path).exists()
+
+
+async def test_who_is_interrupted_waits_for_no_download_that_was_not_begun(
+    tmp_path: Path, jar: Package, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A terminal would hang for as long as all of them take."""
+    begun, go_on = list[Package](), threading.Event()
+
+    def download(package: Package, *_: object) -> None:
+        begun.append(package)
+        go_on.wait(30)
+
+    monkeypatch.setattr(packages, "_kept", lambda *_: False)
+    monkeypatch.setattr(packages, "_download", download)
+    fetching = asyncio.create_task(fetched("things", [jar] * 50))
+    await eventually(lambda: begun)
+    fetching.cancel()
+    await asyncio.wait([fetching])
+    go_on.set()
+    await asyncio.get_running_loop().shutdown_default_executor()
+    assert len(begun) < 50
 
 
 def test_the_lock_file_has_every_platform_and_no_address() -> None:

@@ -21,6 +21,12 @@ def test_a_port_that_was_asked_for_and_is_in_use_is_named_with_its_option(taken:
         choose_port(taken, preferred=9092, option="--kafka-port")
 
 
+def test_a_port_beyond_the_last_is_named_with_its_option() -> None:
+    """Of several that follow the one that was asked for."""
+    with pytest.raises(PortInUseError, match=r"no port 65536, .*lower one with --http-port"):
+        choose_port(65_536, option="--http-port")
+
+
 def test_without_a_wish_the_next_free_port_is_taken(taken: int) -> None:
     port = choose_port(None, preferred=taken, option="--kafka-port")
     assert port > taken

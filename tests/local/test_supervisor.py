@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -14,14 +14,11 @@ import psutil
 import pytest
 
 from shared.local.errors import AlreadyRunningError, NotReadyError
-from shared.local.logs import open_log, rotate, tail
+from shared.local.logs import tail
 from shared.local.process import MARKER_VARIABLE, Identity, Process
 from shared.local.state import (
-    Entry,
-    State,
     clear_orphans,
     read_state,
-    state_file,
     write_state,
 )
 from shared.local.supervisor import Supervisor, back_off
@@ -277,6 +274,16 @@ async def test_a_process_that_is_not_required_stays_and_what_it_lacks_is_told(
         assert psutil.pid_exists(supervisor.pid("it"))
 
 
+async def test_what_another_process_answers_on_its_port_is_not_its_answer(tmp_path: Path) -> None:
+    """Who took it first may be a process of another system."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        it = replace(living(tmp_path, "it", required=False), ports={"http": port})
+        async with supervisor_of(tmp_path) as supervisor:
+            missing = await supervisor.start(replace(it, start_within_s=1.0))
+    assert missing == {"it": f"another process has its port {port}"}
+
+
 async def test_a_process_that_does_not_stop_is_killed(tmp_path: Path) -> None:
     said: list[str] = []
     deaf = program(DEAF, name="deaf", ready=ready_at_once, required=True)
@@ -286,6 +293,28 @@ async def test_a_process_that_does_not_stop_is_killed(tmp_path: Path) -> None:
         pid = supervisor.pid("deaf")
     assert not psutil.pid_exists(pid)
     assert said == ["deaf did not stop in 0.1 s; killed"]
+
+
+async def test_who_is_told_to_stop_while_a_start_that_failed_is_stopped_does_that_first(
+    tmp_path: Path,
+) -> None:
+    """And says why it failed."""
+    deaf = program(DEAF, name="deaf", ready=ready_at_once, required=True)
+    pids = []
+
+    async def start_that_fails() -> None:
+        async with supervisor_of(tmp_path) as supervisor:
+            await supervisor.start(replace(deaf, stop_within_s=0.5))
+            await eventually(lambda: tail(tmp_path / "logs" / "deaf.log", 1))
+            pids.append(supervisor.pid("deaf"))
+            raise NotReadyError("why")
+
+    starting = asyncio.create_task(start_that_fails())
+    await eventually(lambda: (state := read_state(tmp_path / "run")) and state.phase == "stopping")
+    starting.cancel()
+    with pytest.raises(NotReadyError, match="why"):
+        await starting
+    assert not psutil.pid_exists(pids[0])
 
 
 async def test_two_supervisors_cannot_share_a_folder(tmp_path: Path) -> None:
@@ -361,23 +390,3 @@ async def test_a_child_carries_the_marker_of_its_supervisor(tmp_path: Path) -> N
         await supervisor.start(living(tmp_path, "it"))
         environment = psutil.Process(supervisor.pid("it")).environ()
         assert environment[MARKER_VARIABLE] == supervisor.state.marker
-
-
-def test_a_log_is_cut_when_it_grows_too_large_while_its_writer_goes_on(tmp_path: Path) -> None:
-    path = tmp_path / "it.log"
-    with open_log(path) as writer:
-        writer.write(b"old\n" * 10)
-        assert rotate(path, max_bytes=39)
-        writer.write(b"new\n")
-    assert tail(path, 10) == ["new"]
-    assert tail(tmp_path / "it.log.1", 2) == ["old", "old"]
-
-
-def test_what_a_later_release_has_written_is_read_as_far_as_it_is_known(tmp_path: Path) -> None:
-    entry = Entry("kafka", 2, 2.5, {"kafka": 9092}, "kafka.log", 15, 0)
-    state = State(1, 1.5, "marker", "running", (entry,))
-    write_state(tmp_path, state)
-    found = json.loads(state_file(tmp_path).read_bytes())
-    found |= {"of_later": 1, "processes": [{**found["processes"][0], "of_later": 1}]}
-    state_file(tmp_path).write_text(json.dumps(found), "utf-8")
-    assert read_state(tmp_path) == state

@@ -162,19 +162,6 @@ async def test_three_brokers_are_three_without_the_folder_of_the_last(tmp_path: 
     assert [one.name for one in await again.prepare()] == ["kafka-1", "kafka-2", "kafka-3"]
 
 
-async def test_while_the_disk_of_a_broker_is_away_nothing_is_made_in_its_place(
-    tmp_path: Path,
-) -> None:
-    await LocalKafka(tmp_path, brokers=3).prepare()
-    for name in ("kafka-2", "kafka-3"):
-        shutil.rmtree(tmp_path / name)
-        (tmp_path / name).symlink_to(tmp_path / "disk" / name)
-        with pytest.raises(LocalError, match=rf"{name} links to .*/disk/{name}, which"):
-            await LocalKafka(tmp_path).prepare()
-        assert not (tmp_path / "disk").exists()
-        (tmp_path / name).unlink()
-
-
 async def test_a_first_start_that_is_broken_off_leaves_no_fewer_brokers(tmp_path: Path) -> None:
     obstacle = tmp_path / "kafka-2"
     obstacle.touch()

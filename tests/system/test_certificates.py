@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from services.cli.publishing import publish
+from services.cli.publishing import Report, publish
 from services.cli.system import Options, Ports, System, running_system
 from shared.contract.topics import topic
 from shared.local.kafka import missing_from_kafka
@@ -83,7 +83,7 @@ async def test_everything_goes_by_tls_with_certificates_of_clients(
     lines = BytesIO(b"".join(DAY.read_bytes().splitlines(keepends=True)[:MESSAGES]))
     async with running_system(options) as system:
         assert not system.not_ready
-        await publish(lines, system.cluster, lambda _: None)
+        await publish(lines, system.cluster, Report(), lambda _: None)
         await _heard(system)
         connection = await asyncpg.connect(system.database_url)
         try:
