@@ -44,16 +44,28 @@ def sentence(error: Exception) -> str:
 
     Texts of asyncpg, pydantic and the like quote the data that they met.
     """
+    return _own_words(error) or _of_this_machine(error) or _of_servers(error)
+
+
+def _own_words(error: Exception) -> str | None:
     for module, name in _TOLD:
         known = getattr(sys.modules.get(module), name, None)
         if known is not None and isinstance(error, known):
             return str(error)
-    first: BaseException = error
+    return None
+
+
+def _of_this_machine(error: BaseException) -> str | None:
+    first = error
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]
     if isinstance(first, OSError) and (first.filename or first.errno in _OF_THIS_MACHINE):
         return f"{first.filename or 'this machine'}: {first.strerror}"
-    from shared.runtime.database import describe, is_transient
+    return None
+
+
+def _of_servers(error: Exception) -> str:
+    from shared.runtime.database import describe, is_transient, lacks_migration
 
     # Services go on trying, and so it is transient; who gave a command has to do something.
     if str(getattr(error, "sqlstate", None)).startswith(_SIGN_IN):
@@ -65,6 +77,11 @@ def sentence(error: Exception) -> str:
         return (
             f"the database or Kafka cannot be reached ({type(error).__name__}); see "
             "`steward status`, or check DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS"
+        )
+    if lacks_migration(error):
+        return (
+            f"the database lacks what this release asks of it ({type(error).__name__}): run"
+            " `steward migrate`"
         )
     kafka = getattr(sys.modules.get("aiokafka.errors"), "KafkaError", None)
     if kafka is not None and isinstance(error, kafka):

@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from shared.messaging.subscription import Halted
-from shared.runtime.database import causes_of, describe, is_transient
+from shared.runtime.database import causes_of, describe, is_transient, lacks_migration
 from shared.runtime.health import Heartbeats
 from shared.runtime.unavailable import UnavailableError
 
@@ -21,6 +21,12 @@ _TOOK_TOO_LONG: Final = frozenset({"25P04", "57014"})
 _log = structlog.get_logger(__name__)
 
 
+def is_at_fault(error: Exception) -> bool:
+    """Whether a message, and not the world around it, made this happen."""
+    world = isinstance(error, Halted) or is_transient(error) or lacks_migration(error)
+    return not world
+
+
 def tell_why(error: Exception, heartbeats: Heartbeats, name: str) -> None:
     """Say in log and readiness, under this name, what keeps a batch from its end."""
     if isinstance(error, Halted):
@@ -32,6 +38,9 @@ def tell_why(error: Exception, heartbeats: Heartbeats, name: str) -> None:
     elif is_transient(error):
         _log.warning("a batch has to wait", **describe(error))
         heartbeats.missing(name, "waits for the database")
+    elif lacks_migration(error):
+        _log.error("a batch waits for a migration", **describe(error))
+        heartbeats.missing(name, "the database lacks what this release asks of it")
     else:
         _log.error("a batch cannot even be set aside", **describe(error))
         heartbeats.missing(name, "fails, and cannot be set aside either")

@@ -17,6 +17,7 @@ from uuid import UUID
 from shared.contract import codec
 from shared.contract.message import Fault
 from shared.messaging import dead_letters, store
+from shared.messaging.failing import is_at_fault
 from shared.messaging.places import Key, Partition, key_of
 from shared.messaging.planning import (
     Batch,
@@ -31,7 +32,7 @@ from shared.messaging.planning import (
 from shared.messaging.round import Count, Round
 from shared.messaging.service import Service
 from shared.messaging.steps import Steps, no_steps
-from shared.messaging.subscription import Halted, Handler, Permanent
+from shared.messaging.subscription import Handler, Permanent
 from shared.messaging.tracing import Traces, untraced
 from shared.messaging.unit_of_work import BeginAgain, Speaker, Transaction
 from shared.runtime.clock import Clock, utc_now
@@ -39,7 +40,6 @@ from shared.runtime.database import (
     Connection,
     bounded_transaction,
     describe,
-    is_transient,
 )
 from shared.runtime.ids import new_id
 from shared.runtime.metrics import (
@@ -144,7 +144,8 @@ class Processor:
         """Bring a batch to its end; `done` is called after each commit, with what it was for.
 
         Raises `Fenced`, `PlanChanged`, and whatever is transient: what was not done may then be
-        tried again. Any other error means that not even dead letters can be written.
+        tried again. Any other error means that not even dead letters can be written, or that the
+        database is of another release.
         """
         try:
             await self._transaction(batch, self._swiftly)
@@ -344,9 +345,7 @@ def _condemning(fault: Fault) -> Way:
 
 
 def _is_at_fault(error: Exception) -> bool:
-    """Whether a message, and not the world around it, made this happen."""
-    world = BeginAgain | Fenced | Halted | PlanChanged
-    return not (isinstance(error, world) or is_transient(error))
+    return is_at_fault(error) and not isinstance(error, BeginAgain | Fenced | PlanChanged)
 
 
 def _measure(round_: Round, counts: Counter[Count], batch: Batch) -> None:

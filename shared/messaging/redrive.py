@@ -13,15 +13,14 @@ from shared.messaging.dead_letters import (
     outcome_of,
     show_dead_letters,
 )
+from shared.messaging.failing import is_at_fault
 from shared.messaging.kept_records import unpack
 from shared.messaging.places import Place, place_of
 from shared.messaging.planning import Digests, Taken, sort_out
 from shared.messaging.processing import MOST_SAVEPOINTS, Tools, fault_of
 from shared.messaging.service import Service
 from shared.messaging.store import DeadLetter, KeyReference
-from shared.messaging.subscription import Halted
 from shared.messaging.unit_of_work import Outcome, Speaker, Transaction, topics_said_by
-from shared.runtime.database import is_transient
 
 UNREADABLE = Fault("unreadable", "its key was destroyed after 30 days: it can only be discarded")
 
@@ -134,7 +133,7 @@ class Redrive:
             async with transaction.connection.transaction():
                 await self._handle(transaction, taken)
         except Exception as error:
-            if isinstance(error, Halted) or is_transient(error):
+            if not is_at_fault(error):
                 raise
             transaction.undo_to(mark)
             return fault_of(error)

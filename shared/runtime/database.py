@@ -75,6 +75,9 @@ _TRANSIENT_STATES = frozenset(
         "58030",  # input or output error
     }
 )
+_NOT_THERE = frozenset({"42P01", "42703", "42704", "42883"})
+"""Undefined: a table, a column, an object such as a type, a function."""
+
 _LOST = re.compile(r"closed|closing|released|in progress", re.IGNORECASE)
 
 
@@ -227,6 +230,11 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, asyncpg.InterfaceError):
         return _LOST.search(str(error)) is not None
     return isinstance(error, asyncpg.InternalClientError | OSError | EOFError | UnavailableError)
+
+
+def lacks_migration(error: BaseException) -> bool:
+    """Whether the database has not what this release asks of it, for whatever is asked."""
+    return getattr(error, "sqlstate", None) in _NOT_THERE
 
 
 def describe(error: BaseException) -> dict[str, object]:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from aiokafka.errors import KafkaConnectionError, TopicAuthorizationFailedError
-from asyncpg import InvalidPasswordError
+from asyncpg import InvalidPasswordError, UndefinedColumnError
 
 from services.cli.environment import use_running_system
 from services.cli.failures import sentence
@@ -215,6 +215,13 @@ def test_a_password_that_is_refused_is_not_called_a_server_that_is_away() -> Non
     said = sentence(InvalidPasswordError("password of user canary"))
     assert "the database refuses the sign-in (InvalidPasswordError)" in said
     assert "cannot be reached" not in said
+    assert "canary" not in said
+
+
+def test_a_database_that_was_not_migrated_is_no_fault_of_ours() -> None:
+    said = sentence(UndefinedColumnError("column canary does not exist"))
+    assert "UndefinedColumnError" in said
+    assert "`steward migrate`" in said
     assert "canary" not in said
 
 
