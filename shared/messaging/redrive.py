@@ -138,8 +138,8 @@ class Redrive:
             transaction.undo_to(mark)
             return fault_of(error)
         if transaction.marked:
-            _, reason, detail = transaction.marked.pop()
-            return Fault(reason, detail)
+            marked = transaction.marked.pop()
+            return Fault(marked.reason, marked.detail)
         return dict(transaction.outcomes).get(place_of(taken.record), "accepted")
 
     def _sort_out(self, letter: DeadLetter, packed: bytes | None) -> Taken | Fault:

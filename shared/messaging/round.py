@@ -38,7 +38,7 @@ class Round:
         self.duplicates: list[Taken] = []
 
     def refuse(self, taken: Taken, fault: Fault) -> None:
-        """At fault before any handler saw it: nothing waits for it."""
+        """At fault, and no message of its key: nothing waits for it."""
         self.buried.append(Buried(taken, fault, "dead_letter"))
 
     def condemn(self, taken: Taken, fault: Fault) -> None:
@@ -66,8 +66,9 @@ class Round:
         marked = self.transaction.marked
         if marked:
             by_place = {place_of(taken.record): taken for taken in group}
-            for place, reason, detail in marked:
-                self.condemn(by_place[place], Fault(reason, detail))
+            for one in marked:
+                bury = self.condemn if one.holds_key else self.refuse
+                bury(by_place[one.place], Fault(one.reason, one.detail))
             marked.clear()
 
     def exceptions(self) -> dict[Place, Outcome]:

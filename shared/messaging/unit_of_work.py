@@ -76,6 +76,7 @@ class Marked(NamedTuple):
     place: Place
     reason: str
     detail: str
+    holds_key: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,9 +207,13 @@ class Transaction:
         """So many messages of a partition that were waiting have come to this outcome."""
         self.settled.append(Settled(topic, partition, outcome, count))
 
-    def dead_letter(self, message: Message[Any], reason: str, detail: str) -> None:
-        """The message is at fault: nothing was written for it; the work for others stays."""
-        self.marked.append(Marked(place_of(message.record), reason, detail))
+    def dead_letter(
+        self, message: Message[Any], reason: str, detail: str, *, holds_key: bool = True
+    ) -> None:
+        """The message is at fault: nothing was written for it; the work for others stays. Later
+        ones of its key wait, unless it is of somebody who has no say there.
+        """
+        self.marked.append(Marked(place_of(message.record), reason, detail, holds_key))
 
     def dropped(self, names: Iterable[str]) -> None:
         """Fields that came and were not kept; only names that are registered, never values.

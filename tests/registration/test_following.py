@@ -284,6 +284,22 @@ async def test_an_event_belongs_to_the_source_that_announced_it(front: Front) ->
     assert detail == "event_number belongs to an event that another source announced"
 
 
+@pytest.mark.parametrize("asked", ["announced", "cancelled"])
+async def test_what_another_source_says_of_an_event_keeps_nobody_waiting(
+    front: Front, asked: str
+) -> None:
+    """Both may have an event of that number, and so records of one key."""
+    source = "https://courses.example.org/steward"
+    other = (
+        front.message("EventAnnounced", {**EVENT, "sequence": 9}, source=source, key="E-1")
+        if asked == "announced"
+        else front.event_cancelled(source=source)
+    )
+    await front.take(front.event(), other, front.event(sequence=2, unit="training"))
+    assert [type(fact) for fact in await front.facts()] == [EventOpened, EventChanged]
+    assert await front.outcomes() == {"accepted": 2, "dead_letter": 1}
+
+
 @pytest.mark.parametrize("waits", [False, True])
 async def test_an_event_is_cancelled_by_nobody_but_the_source_that_announced_it(
     front: Front, waits: bool

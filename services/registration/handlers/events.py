@@ -83,7 +83,8 @@ async def offer_events(
         before = now.get(request.reference)
         wrong = _wrong(desk.plan, request, before)
         if wrong is not None:
-            tx.dead_letter(request.message, "field_invalid", wrong)
+            holds_key = wrong != _OF_ANOTHER_SOURCE
+            tx.dead_letter(request.message, "field_invalid", wrong, holds_key=holds_key)
             continue
         after = _after(tx, request, before, ids)
         if after != before:
@@ -192,7 +193,7 @@ async def cancel_events(
             tx.say(fact, key=event.id, subject=event.id, because=because)
             accept(tx, request)
     await keep_waiting(desk, tx, waiting)
-    await condemn(desk, tx, faults)
+    await condemn(desk, tx, faults, holds_key=False)
     if gone:
         await store.keep_events(tx.connection, gone, tx.now)
         await clear_registrations(tx, gone.values())

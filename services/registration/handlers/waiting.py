@@ -142,7 +142,11 @@ def _read(desk: Desk, body: bytes) -> Message[Any] | _NoMessage:
 
 
 async def condemn(
-    desk: Desk, tx: Transaction, faults: Sequence[tuple[Request[Any], Fault]]
+    desk: Desk,
+    tx: Transaction,
+    faults: Sequence[tuple[Request[Any], Fault]],
+    *,
+    holds_key: bool = True,
 ) -> None:
     """Requests that are wrong become dead letters; their source has to mend them.
 
@@ -152,7 +156,7 @@ async def condemn(
     waited = [(request, fault) for request, fault in faults if request.since is not None]
     for request, fault in faults:
         if request.since is None:
-            tx.dead_letter(request.message, fault.reason, fault.detail)
+            tx.dead_letter(request.message, fault.reason, fault.detail, holds_key=holds_key)
     if not waited:
         return
     bodies = [pack(request.message.record) for request, _ in waited]
