@@ -7,25 +7,18 @@ import os
 import select
 import stat
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from services.cli.inbound_lines import LineError, ToSend, read_line
-from shared.messaging.kafka_sender import Sender
+from shared.messaging.producing import acknowledged, open_producer
 from shared.runtime.cluster import Cluster
 
 IN_FLIGHT = 2_000
 """Records that wait for the broker at most: memory stays small however long the file is."""
-
-SILENT_S = 60.0
-"""So long Kafka may acknowledge nothing at all before it is given up: as it starts anew it may."""
-
-REQUEST_MS = 20_000
-"""So long the broker may take for one request, and the end of the producer twice that."""
 
 _READ_AT_ONCE = 256 * 1024
 
@@ -68,23 +61,11 @@ async def publish(lines: BinaryIO, cluster: Cluster, report: Report, progress: P
     """Send every line that can be sent, in order, each acknowledged by all in-sync replicas; those
     of a pipe as they come.
 
-    Raises aiokafka's KafkaError when the broker cannot be reached, says nothing for `SILENT_S` or
+    Raises aiokafka's KafkaError when the broker cannot be reached, is silent for long, or
     refuses a record: what was acknowledged by then stays sent, what was not may be, too.
     """
-    producer = AIOKafkaProducer(
-        **cluster.client_options(),
-        acks="all",
-        enable_idempotence=True,
-        linger_ms=5,
-        request_timeout_ms=REQUEST_MS,
-        max_batch_size=256 * 1024,
-    )
-    try:
-        await producer.start()
+    async with open_producer(cluster) as producer:
         await _send_all(producer, lines, report, progress)
-    finally:
-        # By itself it waits for what was not acknowledged, for ever where the broker is away.
-        await Sender(producer).stop()
 
 
 async def _send_all(
@@ -123,22 +104,10 @@ async def _send(producer: AIOKafkaProducer, record: ToSend) -> asyncio.Future[ob
 async def _acknowledged(
     pending: list[asyncio.Future[object]], waiting: Counter[str], report: Report
 ) -> None:
-    await _all_done(pending)
-    for result in await asyncio.gather(*pending, return_exceptions=True):
-        if isinstance(result, BaseException):
-            raise result if isinstance(result, KafkaError) else KafkaError(type(result).__name__)
+    await acknowledged(pending)
     report.sent.update(waiting)
     pending.clear()
     waiting.clear()
-
-
-async def _all_done(pending: Collection[asyncio.Future[object]]) -> None:
-    """The producer itself tries for ever. Raises KafkaTimeoutError."""
-    left = set(pending)
-    while left:
-        done, left = await asyncio.wait(left, timeout=SILENT_S)
-        if not done:
-            raise KafkaTimeoutError
 
 
 async def _lines(file: BinaryIO, caught_up: Callable[[], Awaitable[None]]) -> AsyncIterator[bytes]:

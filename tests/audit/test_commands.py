@@ -9,10 +9,11 @@ from uuid import UUID, uuid4
 import asyncpg
 import orjson
 import pytest
+from aiokafka.errors import KafkaTimeoutError
 
 from services.audit.commands import app
 from services.audit.commands.topic_sink import TopicSink
-from services.audit.domain.entries import SpoiledEntryError, StoredEntry
+from services.audit.domain.entries import SpoiledEntryError, StoredEntry, entry_bytes
 from services.audit.domain.notes import parse_verifier_key
 from services.audit.settings import Settings
 from services.cli import keys, subjects
@@ -23,6 +24,7 @@ from shared.contract.audit import (
     DisclosureRefused,
 )
 from shared.contract.types import SubjectId
+from shared.messaging import producing
 from shared.privacy.subjects import Alias
 from shared.runtime.clock import utc_now
 from shared.runtime.settings import ServiceSettings
@@ -182,6 +184,19 @@ async def test_an_entry_that_was_changed_is_named_and_what_finds_the_others(
 async def test_an_entry_that_was_changed_is_not_published_again() -> None:
     with pytest.raises(SpoiledEntryError, match="entry 7 is not what was logged"):
         await TopicSink(NoProducer(), "replayed").write([StoredEntry(7, b"{}")])
+
+
+async def test_a_kafka_that_falls_silent_ends_a_replay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The producer would try for ever."""
+
+    class Silent(NoProducer):
+        async def send(self, *_: object, **__: object) -> asyncio.Future[object]:
+            return asyncio.get_running_loop().create_future()
+
+    monkeypatch.setattr(producing, "SILENT_S", 0.01)
+    entry = entry_bytes(Facts().message(make_entry(DataDisclosed)))
+    with pytest.raises(KafkaTimeoutError):
+        await TopicSink(Silent(), "replayed").write([StoredEntry(7, entry)])
 
 
 class NoProducer:

@@ -24,6 +24,7 @@ from shared.contract.message import Message
 from shared.contract.topics import MAX_MESSAGE_BYTES, TOPICS
 from shared.local.kafka import LocalKafka
 from shared.local.state import read_state
+from shared.messaging import producing
 from shared.messaging.offsets import bounds_of, open_reader
 from shared.runtime.cluster import Cluster
 from shared.runtime.topics import create_topics
@@ -330,13 +331,13 @@ def test_a_kafka_that_falls_silent_is_told_of_and_how_much_it_had_taken(
 
     def then_silent(line: bytes) -> ToSend:
         if b"last" in line:
-            monkeypatch.setattr(publishing, "SILENT_S", 1.0)  # not before: it may be slow
+            monkeypatch.setattr(producing, "SILENT_S", 1.0)  # not before: it may be slow
             os.kill(pid, signal.SIGSTOP)
         return read_line(line)
 
     monkeypatch.setattr(publishing, "read_line", then_silent)
     monkeypatch.setattr(publishing, "IN_FLIGHT", 2)
-    monkeypatch.setattr(publishing, "REQUEST_MS", 3_000)
+    monkeypatch.setattr(producing, "REQUEST_MS", 3_000)
     file = tmp_path / "lines.jsonl"
     file.write_bytes(b"\n".join((event(), event(), event(note="last"))))
     with asyncio.Runner() as runner:

@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 import typer
-from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from services.audit.domain.entries import StoredEntry, published, reading
 from shared.contract import headers
 from shared.contract.topics import TOPICS
+from shared.messaging.producing import acknowledged, open_producer
 from shared.runtime.cluster import Cluster
 
 
@@ -57,7 +57,7 @@ class TopicSink:
                     self._topic, record.data, partition=0, headers=[*attributes, content_type]
                 )
             )
-        await asyncio.gather(*sent)
+        await acknowledged(sent)
 
 
 @asynccontextmanager
@@ -74,8 +74,7 @@ async def topic_sink(cluster: Cluster, name: str) -> AsyncIterator[TopicSink]:
         )
     try:
         await _require(cluster, name)
-        producer = AIOKafkaProducer(**cluster.client_options(), acks="all", enable_idempotence=True)
-        async with producer:
+        async with open_producer(cluster) as producer:
             yield TopicSink(producer, name)
     except KafkaError as error:
         raise ConnectionError("Kafka does not answer") from error
