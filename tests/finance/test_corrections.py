@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
-
 from services.finance.handlers import Handlers
-from shared.contract.types import SubjectId
-from tests.finance.test_invoices import BILLING, buyer, cancelled, invoice_id_of, seal, updated
-from tests.support.facts import event_state, registered
+from tests.finance.test_invoices import (
+    BILLING,
+    billed,
+    buyer,
+    cancelled,
+    invoice_id_of,
+    seal,
+    updated,
+)
 from tests.support.work import Work
 
 
 async def test_a_correction_of_which_nothing_can_be_read_takes_no_name_away(
     work: Work, registration_at_work: Work, handlers: Handlers
 ) -> None:
-    event, subject = event_state(), SubjectId(uuid4())
-    personal = await seal(registration_at_work, subject, event, billing=BILLING)
-    message = registered(event, subject_id=subject, personal=personal)
+    message = await billed(registration_at_work)
     invoice = invoice_id_of(await work.do(handlers.issue_invoices, [message]))
     await work.do(handlers.correct_buyers, [updated(message, {})])
     assert await buyer(work, invoice) == BILLING
@@ -25,9 +27,8 @@ async def test_a_correction_of_which_nothing_can_be_read_takes_no_name_away(
 async def test_an_invoice_that_was_taken_back_goes_on_naming_whom_its_credit_note_names(
     work: Work, registration_at_work: Work, handlers: Handlers
 ) -> None:
-    event, subject = event_state(), SubjectId(uuid4())
-    personal = await seal(registration_at_work, subject, event, billing=BILLING)
-    message = registered(event, subject_id=subject, personal=personal)
+    message = await billed(registration_at_work)
+    event, subject = message.data.event, message.data.subject_id
     invoice = invoice_id_of(await work.do(handlers.issue_invoices, [message]))
     note = invoice_id_of(await work.do(handlers.credit_invoices, [cancelled(message)]))
     personal = await seal(registration_at_work, subject, event, billing={"name": "New Canary Oy"})

@@ -48,6 +48,13 @@ async def seal(
     }
 
 
+async def billed(registration_at_work: Work) -> Message[Any]:
+    """The registration of somebody who is invoiced as `BILLING`."""
+    event, subject = event_state(), SubjectId(uuid4())
+    personal = await seal(registration_at_work, subject, event, billing=BILLING)
+    return registered(event, subject_id=subject, personal=personal)
+
+
 def cancelled(of: Message[Any], **over: object) -> Message[Any]:
     data = RegistrationCancelled(
         registration_id=of.data.registration_id,
@@ -200,9 +207,8 @@ async def test_an_invoice_is_issued_though_nothing_is_left_of_the_person(
 async def test_restricted_data_is_not_invoiced_with_until_it_is_told_of_again(
     work: Work, registration_at_work: Work, handlers: Handlers
 ) -> None:
-    event, subject = event_state(), SubjectId(uuid4())
-    personal = await seal(registration_at_work, subject, event, billing=BILLING)
-    message = registered(event, subject_id=subject, personal=personal)
+    message = await billed(registration_at_work)
+    subject = message.data.subject_id
     restricted = ProcessingRestricted(subject_id=subject, at=NOON)
     await work.do(record_limits, [Facts().message(restricted, source="/steward/retention")])
     effect = await work.do(handlers.issue_invoices, [message])
@@ -221,9 +227,8 @@ async def test_restricted_data_is_not_invoiced_with_until_it_is_told_of_again(
 async def test_a_voucher_names_its_buyer_though_the_data_is_restricted(
     work: Work, registration_at_work: Work, handlers: Handlers
 ) -> None:
-    event, subject = event_state(), SubjectId(uuid4())
-    personal = await seal(registration_at_work, subject, event, billing=BILLING)
-    message = registered(event, subject_id=subject, personal=personal)
+    message = await billed(registration_at_work)
+    subject = message.data.subject_id
     await work.do(handlers.issue_invoices, [message])
     restricted = ProcessingRestricted(subject_id=subject, at=NOON)
     await work.do(record_limits, [Facts().message(restricted, source="/steward/retention")])
@@ -286,9 +291,8 @@ async def test_a_correction_reaches_the_invoice_though_the_data_may_not_be_used(
     registration_at_work: Work,
     handlers: Handlers,
 ) -> None:
-    event, subject = event_state(), SubjectId(uuid4())
-    personal = await seal(registration_at_work, subject, event, billing=BILLING)
-    message = registered(event, subject_id=subject, personal=personal)
+    message = await billed(registration_at_work)
+    event, subject = message.data.event, message.data.subject_id
     invoice = invoice_id_of(await work.do(handlers.issue_invoices, [message]))
     limited = limit.model_validate({"subject_id": subject, "purpose": "invoicing", "at": NOON})
     await work.do(record_limits, [Facts().message(limited, source="/steward/retention")])
@@ -301,9 +305,9 @@ async def test_a_correction_reaches_the_invoice_though_the_data_may_not_be_used(
 async def test_who_was_not_named_is_not_named_by_a_correction_while_data_is_restricted(
     work: Work, registration_at_work: Work, handlers: Handlers
 ) -> None:
-    event, subject = event_state(), SubjectId(uuid4())
-    personal = await seal(registration_at_work, subject, event, billing=BILLING)
-    message = registered(event, subject_id=subject, personal=personal)
+    message = await billed(registration_at_work)
+    subject = message.data.subject_id
+    personal = message.data.personal
     restricted = ProcessingRestricted(subject_id=subject, at=NOON)
     await work.do(record_limits, [Facts().message(restricted, source="/steward/retention")])
     issued = await work.do(handlers.issue_invoices, [message])
@@ -315,9 +319,7 @@ async def test_who_was_not_named_is_not_named_by_a_correction_while_data_is_rest
 async def test_a_cancellation_is_credited_once_with_the_very_amounts(
     work: Work, registration_at_work: Work, handlers: Handlers
 ) -> None:
-    event, subject = event_state(), SubjectId(uuid4())
-    personal = await seal(registration_at_work, subject, event, billing=BILLING)
-    message = registered(event, subject_id=subject, personal=personal)
+    message = await billed(registration_at_work)
     invoice = await work.do(handlers.issue_invoices, [message])
     # The event costs nothing any more: what was paid is owed back all the same.
     cancellation = cancelled(message, fee=None, vat_class=None)
