@@ -50,3 +50,10 @@ SERVICES: Final[tuple[ServiceSpec, ...]] = (
         "audit", hears=("audit",), says=("audit.checkpoints",), does="the log of disclosures"
     ),
 )
+
+_BY_NAME: Final = {one.name: one for one in SERVICES}
+
+
+def service_named(name: str) -> ServiceSpec:
+    """The service of this name. KeyError where there is none."""
+    return _BY_NAME[name]

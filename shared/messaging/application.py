@@ -10,6 +10,7 @@ from shared.messaging.maintenance import Maintenance
 from shared.messaging.processing import Tools
 from shared.messaging.relay import relays
 from shared.messaging.service import Service
+from shared.messaging.told import Telling
 from shared.messaging.transport import Transport
 from shared.runtime.application import Application
 from shared.runtime.secrets import SecretsFolder
@@ -67,6 +68,7 @@ def compose(service: Service, transport: Transport, tools: Tools) -> Application
         # What is said by who hears nothing but that is published by who hears the rest.
         for relay in relays(service.name, settings, transport, tools.steps):
             application.loop(f"relay {relay.lane}", relay.run)
+    application.loop("offsets", Telling(service.pool, consumers.values()).run)
     application.loop("maintenance", maintenance.run)
     for name, run in service.loops.items():
         application.loop(name, run)

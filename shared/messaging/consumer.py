@@ -1,6 +1,6 @@
 """Takes what Kafka has for a service, from the positions that the service's database holds.
 
-What Kafka knows of positions decides nothing. A batch is handed over once its transaction has
+What Kafka knows of positions does not decide where. A batch is handed over once its transaction has
 committed; whatever happens before that, the same records are read again.
 """
 
@@ -20,7 +20,7 @@ from shared.messaging.failing import Portion, tell_why
 from shared.messaging.finding import FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S, PositionFinder
 from shared.messaging.gaps import Gaps
 from shared.messaging.gathering import Gathering
-from shared.messaging.manner import ALL_AT_ONCE, Manner
+from shared.messaging.manner import ALL_AT_ONCE, Manner, group_of
 from shared.messaging.places import Partition, partition_of
 from shared.messaging.planning import Batch, Digests, Taken, decode_all, remaining, sort_out
 from shared.messaging.processing import Fenced, PlanChanged, Processor, Tools
@@ -71,7 +71,7 @@ class Consumer:
         self._transport = transport
         self._heartbeats = heartbeats
         self._tools = tools or Tools()
-        self._group = group or ".".join(filter(None, ("steward", service.name, manner.name)))
+        self._group = group or group_of(service.name, manner.name)
         self._batch = f"{manner.name} batch".lstrip()
         self._places = f"{manner.name} positions".lstrip()
         self._digests = Digests(inbox_key)
@@ -79,7 +79,7 @@ class Consumer:
         self._session_s = service.settings.session_timeout_ms / 1000
         self._gathering = Gathering(manner.gather_s, service.settings.batch_max_records)
         self._finder = PositionFinder(service.pool, self._session_s)
-        self._kafka_told = KafkaTold(manner.tell_kafka_every_s)
+        self.told = KafkaTold()
         topics = service.topics or topics_said_by(service.name)
         speaker = Speaker(service.name, self._tools.ids, topics, service.sealer.reference)
         self._processor = Processor(service, speaker, self._tools)
@@ -176,7 +176,7 @@ class Consumer:
         self._assigned = frozenset()
         self._positions.clear()
         self._gathering.forget()
-        self._kafka_told.forget()
+        self.told.forget()
         self._epoch += 1
         for partition in self._gaps:
             self._gaps.close(partition)
@@ -264,6 +264,7 @@ class Consumer:
         if stored in bounds:
             self._gaps.close(partition)
             self._positions[partition] = stored
+            self.told.note({partition: stored})
             self._gathering.reads_on(partition, stored)
             log.seek(partition, stored)
         else:
@@ -326,7 +327,7 @@ class Consumer:
             if partition in self._positions:
                 self._positions[partition] = end
                 self._gathering.reads_on(partition, end)
-        self._kafka_told.note(ends)
+        self.told.note(ends)
 
     def _open_gap(self, partition: Partition) -> None:
         self._gathering.stands_still(partition)
@@ -372,8 +373,7 @@ class Consumer:
                 back_off_s = FIRST_BACK_OFF_S
                 self._fails_no_more()
         touched = {partition_of(one.record) for one in left}
-        if self._kafka_told.note({one: positions[one] for one in touched}):
-            await self.tell_kafka()
+        self.told.note({one: positions[one] for one in touched})
 
     async def _wait(self, error: Exception, seconds: float) -> None:
         tell_why(error, self._heartbeats, self._batch)
@@ -393,7 +393,8 @@ class Consumer:
             self._heartbeats.ok(self._batch)
 
     async def tell_kafka(self) -> None:
-        """Tell Kafka of the positions that it was not told of yet."""
-        if self._log is not None and (offsets := self._kafka_told.take()):
-            await self._log.commit(offsets)
+        """Tell Kafka what is `told.due`; what it does not take is to be told still."""
+        due = self.told.due
+        if self._log is not None and due and await self._log.commit(due):
+            self.told.done()
             self._tools.steps("offset_committed")

@@ -7,16 +7,12 @@ from dataclasses import replace
 from typing import Final
 
 from shared.messaging.consumer import Consumer
-from shared.messaging.manner import Manner
+from shared.messaging.manner import URGENT, Manner
 from shared.messaging.processing import Tools
 from shared.messaging.service import Service
-from shared.messaging.told import EVERY_S
 from shared.messaging.transport import Transport
 from shared.runtime.health import Heartbeats
 from shared.runtime.settings import Hears
-
-URGENT: Final = "urgent"
-"""Names the consumer of topics that people wait for; the other one has no name."""
 
 _HEARD_BY: Final[Mapping[Hears, Sequence[str]]] = {
     "all": (URGENT, ""),
@@ -56,7 +52,7 @@ def consumers_of(
             inbox_key=inbox_key,
             tools=tools,
             group=group and f"{group}{name}",
-            manner=Manner(name, 0.0 if name == URGENT else GATHER_S, EVERY_S),
+            manner=Manner(name, 0.0 if name == URGENT else GATHER_S),
         )
         for name in _HEARD_BY[service.settings.hears]
         if (part := parts[name])

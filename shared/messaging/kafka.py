@@ -342,7 +342,7 @@ class _KafkaLog:
         if TopicPartition(*partition) in self._reader.assignment():
             self._reader.pause(TopicPartition(*partition))
 
-    async def commit(self, offsets: Mapping[Partition, int]) -> None:
+    async def commit(self, offsets: Mapping[Partition, int]) -> bool:
         try:
             async with asyncio.timeout(ANSWER_S):
                 await self._reader.commit(
@@ -350,6 +350,8 @@ class _KafkaLog:
                 )
         except (KafkaError, IllegalStateError, TimeoutError) as error:
             _log.info("Kafka was not told of positions", **describe(error))
+            return False
+        return True
 
 
 async def _to_the_end(starting: Coroutine[Any, Any, None]) -> None:

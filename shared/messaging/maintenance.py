@@ -123,9 +123,6 @@ class Maintenance:
             await consumer.check_gaps()
         # After what moves positions: who has resumed a partition waits for its lag to be 0.
         await self._measure_partitions()
-        # After what fails where Kafka is away: this would wait for it, too, and say nothing.
-        for consumer in self._consumers:
-            await consumer.tell_kafka()
         give_back_free_pages()
 
     def _renew_certificate(self) -> None:

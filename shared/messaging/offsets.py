@@ -8,6 +8,12 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    NotCoordinatorForGroupError,
+)
 
 from shared.messaging.batches import read_any_names
 from shared.messaging.places import Partition
@@ -16,6 +22,12 @@ from shared.runtime.cluster import Cluster
 
 ANSWER_S: Final = 5.0
 """So long the broker may take for a question about offsets."""
+
+_COORDINATOR_MOVES: Final = (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    NotCoordinatorForGroupError,
+)
 
 
 @asynccontextmanager
@@ -45,6 +57,30 @@ async def bounds_of(
         starts = await reader.beginning_offsets(asked)
         ends = await reader.end_offsets(asked)
     return {tuple(one): Bounds(starts[one], ends[one]) for one in asked}
+
+
+@asynccontextmanager
+async def open_admin(cluster: Cluster) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Who asks what groups have read. Raises aiokafka's KafkaError when no broker answers."""
+    admin = AIOKafkaAdminClient(**cluster.client_options(), request_timeout_ms=int(ANSWER_S * 1000))
+    try:
+        await admin.start()
+        yield admin
+    finally:
+        await admin.close()
+
+
+async def told_by_group(
+    admin: AIOKafkaAdminClient, group: str, partitions: Collection[Partition]
+) -> dict[Partition, int]:
+    """The positions that Kafka was told of; 0: of none, or nobody has them at this moment."""
+    asked = [TopicPartition(*one) for one in partitions]
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            found = await admin.list_consumer_group_offsets(group, partitions=asked)
+    except _COORDINATOR_MOVES:
+        found = {}
+    return {tuple(one): max(0, found[one].offset) if one in found else 0 for one in asked}
 
 
 async def learn(reader: AIOKafkaConsumer, topics: Collection[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shared.contract.message import Record
+from shared.contract.topics import topic
 
 Partition = tuple[str, int]
 """A topic and the number of a partition of it."""
@@ -12,6 +13,11 @@ Place = tuple[str, int, int]
 
 Key = tuple[str, bytes]
 """A topic and the key of a record in it. Order is kept inside of one."""
+
+
+def partitions_of(*topics: str) -> list[Partition]:
+    """All that these topics have. Raises KeyError for a name that is not in `TOPICS`."""
+    return [(spec.name, number) for spec in map(topic, topics) for number in range(spec.partitions)]
 
 
 def partition_of(record: Record) -> Partition:

@@ -130,6 +130,14 @@ select coalesce(max(id), 0) from outbox where topic = :topic;
 -- name: waiting_to_be_said(topic, last)$
 select count(*) from outbox where topic = :topic and id <= :last;
 
+-- name: outbox_span(lanes)^
+-- Each end of each lane is found by the primary key.
+select min(of_lane.first) as first, max(of_lane.last) as last
+from unnest(:lanes::smallint[]) as asked (lane)
+cross join lateral (
+  select min(id) as first, max(id) as last from outbox where outbox.lane = asked.lane
+) as of_lane;
+
 -- name: forget(lane, ids)!
 delete from outbox where lane = :lane and id = any(:ids::bigint[]);
 

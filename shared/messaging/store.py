@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -260,6 +261,12 @@ async def waiting_to_be_said(connection: Connection, topic: str, last: int) -> i
     """How many facts of the topic, up to that one, are in the outbox."""
     waiting: int = await _sql.waiting_to_be_said(connection, topic=topic, last=last)
     return waiting
+
+
+async def outbox_span(connection: Connection) -> tuple[float, int]:
+    """The ids of the oldest and of the newest fact in the outbox; infinity and 0: it is empty."""
+    found = await _sql.outbox_span(connection, lanes=LANES)
+    return (math.inf, 0) if found["first"] is None else (found["first"], found["last"])
 
 
 async def figures(connection: Connection, now: datetime) -> Figures:

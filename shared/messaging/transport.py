@@ -60,8 +60,8 @@ class Log(Protocol):
         """Read no more of it until the next `seek`."""
         ...
 
-    async def commit(self, offsets: Mapping[Partition, int]) -> None:
-        """Tell the broker, for displays of lag; never raises, and nothing depends on it."""
+    async def commit(self, offsets: Mapping[Partition, int]) -> bool:
+        """Tell the broker of positions; whether it knows them. Never raises."""
         ...
 
 

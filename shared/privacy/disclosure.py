@@ -18,6 +18,8 @@ from shared.contract.audit import (
     DisclosureRefused,
 )
 from shared.contract.registry import MessageData
+from shared.contract.services import service_named
+from shared.contract.topics import topic
 from shared.contract.types import DisclosureId, EventId, RegistrationId, Sealed, SubjectId
 from shared.privacy.beginnings import (
     BEFORE_PURPOSE,
@@ -71,8 +73,7 @@ class DisclosureRequest:
     `event_recipients` are the recipients that the event names; a recipient that the plan lets an
     event designate gets nothing without being among them. `log_ends` are those of the topics that
     decide (`topics_that_decide`), read before the transaction: where this service has not heard all
-    before them, or nobody knows, nobody's data goes. `together_with` is a disclosure of this
-    transaction that this one leaves with.
+    before them, or nobody knows, nobody's data goes.
 
     An authority of the plan is a recipient too, by `request_reference`, the number of its request;
     `purpose` is then what the data was collected for. Neither consent nor objection nor restriction
@@ -88,7 +89,6 @@ class DisclosureRequest:
     event_recipients: frozenset[str] = frozenset()
     log_ends: LogEnds | None = None
     way: Way = "folder"
-    together_with: DisclosureId | None = None
     request_reference: str | None = None
 
 
@@ -119,12 +119,13 @@ class Transaction(Protocol):
 
 
 def topics_that_decide(plan: Plan, service: str, purpose: str) -> tuple[str, ...]:
-    """What a service must have heard whole to know whose data may go for the purpose; its own
-    topic is not among them.
+    """What a service must have heard whole to know whose data may go for the purpose: what upstream
+    says to it, and what our services say of limits and consents; its own topic is not among them.
     """
     needs_consent = purpose in plan.purposes and plan.purposes[purpose].needs_consent
-    topics = (retention.TOPIC, consent.TOPIC) if needs_consent else (retention.TOPIC,)
-    return tuple(topic for topic in topics if topic != service)
+    said = (retention.TOPIC, consent.TOPIC) if needs_consent else (retention.TOPIC,)
+    from_upstream = [name for name in service_named(service).hears if topic(name).inbound]
+    return (*from_upstream, *(name for name in said if name != service))
 
 
 def check_names(plan: Plan, request: DisclosureRequest) -> None:

@@ -11,6 +11,7 @@ from uuid import UUID
 import orjson
 from pydantic import JsonValue
 
+from shared.contract.types import DisclosureId
 from shared.privacy.disclosure import (
     DisclosureRequest,
     Outcome,
@@ -77,8 +78,13 @@ def content_digest(
     return hmac.digest(salt, disclosure_id.bytes + subject_id.bytes + written, "sha256").hex()
 
 
-async def leave(tx: Transaction, scribe: Scribe, outcomes: Sequence[Outcome]) -> None:
-    """Write the handover, with the values as sealed as they came. Nothing where nobody is in it."""
+async def leave(
+    tx: Transaction, scribe: Scribe, outcomes: Sequence[Outcome], *, delivery_id: DisclosureId
+) -> None:
+    """Write the handover, with the values as sealed as they came. Nothing where nobody is in it.
+
+    `delivery_id` is the first of the disclosures that leave together.
+    """
     released = [outcome for outcome in outcomes if isinstance(outcome, Release)]
     if not released:
         return
@@ -99,7 +105,7 @@ async def leave(tx: Transaction, scribe: Scribe, outcomes: Sequence[Outcome]) ->
         actor=request.actor,
         plan_digest=scribe.plan.digest,
         request_reference=request.request_reference,
-        delivery_id=request.together_with or scribe.disclosure_id,
+        delivery_id=delivery_id,
         way=request.way,
         # Who discloses delivers as soon as this is committed. Should that process die, others do.
         next_try_at=tx.now + TRY_LASTS,

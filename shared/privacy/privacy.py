@@ -286,15 +286,33 @@ class Privacy:
         transaction. Commit, then let `Deliveries` hand it over. NotInPlanError for names that the
         plan lacks, ValueError where a person is asked for twice.
         """
-        check_names(self.plan, request)
-        scribe = Scribe(self.plan, self.service, request, DisclosureId(tx.new_id()), tx.now)
-        if await is_behind(tx.connection, self.plan, self.service, request):
-            outcomes: Sequence[Outcome] = [BEHIND] * len(request.people)
-        else:
-            outcomes = await self._release(tx, request, scribe.disclosure_id)
-        scribe.record(tx, outcomes)
-        await leave(tx, scribe, outcomes)
-        return disclosure_of(scribe.disclosure_id, request, outcomes)
+        (disclosure,) = await self.disclose_together(tx, [request])
+        return disclosure
+
+    async def disclose_together(
+        self, tx: Transaction, requests: Sequence[DisclosureRequest]
+    ) -> list[Disclosure]:
+        """Several, that leave together. Where something unheard may decide about one of them, none
+        does: names without the diets that belong to them would say that nobody has one.
+        """
+        for request in requests:
+            check_names(self.plan, request)
+        behind = False
+        for request in requests:
+            behind = behind or await is_behind(tx.connection, self.plan, self.service, request)
+        disclosures: list[Disclosure] = []
+        for request in requests:
+            scribe = Scribe(self.plan, self.service, request, DisclosureId(tx.new_id()), tx.now)
+            outcomes: Sequence[Outcome] = (
+                [BEHIND] * len(request.people)
+                if behind
+                else await self._release(tx, request, scribe.disclosure_id)
+            )
+            scribe.record(tx, outcomes)
+            first = next((one.id for one in disclosures if one.released), scribe.disclosure_id)
+            await leave(tx, scribe, outcomes, delivery_id=first)
+            disclosures.append(disclosure_of(scribe.disclosure_id, request, outcomes))
+        return disclosures
 
     async def disclose_again(
         self, tx: Transaction, request: DisclosureRequest, disclosure_id: DisclosureId

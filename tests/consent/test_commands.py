@@ -122,6 +122,18 @@ async def test_nobody_may_be_written_to_while_a_withdrawal_may_be_unread(
     assert (await command(app, settings, "check", EMAIL, "marketing")).code == 0
 
 
+async def test_nobody_may_be_written_to_while_a_no_on_a_form_may_not_be_passed_on(
+    work: Work, handlers: Handlers, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ends_of_what_decides(*_: object) -> LogEnds | None:
+        return None
+
+    monkeypatch.setattr(heard, "ends_of_what_decides", ends_of_what_decides)
+    await answer(work, handlers, "marketing", given=True)
+    told = await command(app, settings, "check", EMAIL, "marketing")
+    assert (told.code, "has not read yet" in told.out) == (1, True)
+
+
 async def test_nobody_may_be_written_to_while_kafka_is_away(
     work: Work, handlers: Handlers, settings: ServiceSettings
 ) -> None:

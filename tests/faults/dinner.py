@@ -29,7 +29,7 @@ class Desk:
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         self._settings = settings
-        self._list = folder / "caterer.csv"
+        self.list = folder / "caterer.csv"
         self.done: list[str] = []
         self.failed: Exception | None = None
         """Why handing over did not work the last time that it did not."""
@@ -74,7 +74,7 @@ class Desk:
         return True
 
     async def _hand_over(self, counter: Counter) -> None:
-        wish = Wish(DINNER.number, "caterer", self._list)
+        wish = Wish(DINNER.number, "caterer", self.list)
         summary = await hand_over(counter, wish, as_json=True)
         self.done += [one["disclosure"] for one in orjson.loads(summary)["disclosures"]]
 

@@ -143,6 +143,8 @@ class Load:
     seed: int
     begins: datetime
     random: Random = field(init=False)
+    guests: list[Upstream] = field(default_factory=list)
+    """Those of the dinner, as they registered."""
     _serial: int = 0
     _bookings: list[Booking] = field(default_factory=list)
     _cancelled: list[Booking] = field(default_factory=list)
@@ -158,7 +160,8 @@ class Load:
             for offer in OFFERS
             for data in [offer.data(self.begins)]
         ]
-        return announced + [self._submit(DINNER, self._somebody()) for _ in range(GUESTS)]
+        self.guests = [self._submit(DINNER, self._somebody()) for _ in range(GUESTS)]
+        return announced + self.guests
 
     def some(self, many: int) -> list[Upstream]:
         """The next so many messages."""
@@ -176,6 +179,24 @@ class Load:
     def contacts(self, many: int) -> list[Upstream]:
         """So many messages of people who join a list or withdraw; some have registered before."""
         return [self.random.choice((self._join, self._withdraw))() for _ in range(many)]
+
+    def withdrawal(self, of: Upstream) -> Upstream:
+        """Whoever registered so takes every consent back."""
+        data = {"contact_number": of.key, "email": of.data["answers"]["email"], "purposes": []}
+        return self._message(CONTACTS, of.key, "WithdrawalRequested", WEBSITE, data)
+
+    def no_elsewhere(self, of: Upstream) -> Upstream:
+        """Whoever registered so says no to the diet on the form of another event."""
+        number = self._number("R")
+        no = {"purpose": "dietary-needs", "given": False, "wording": "dietary-needs-2026"}
+        data = {
+            "registration_number": number,
+            "event_number": SEMINAR.number,
+            "language": of.data["language"],
+            "answers": {**of.data["answers"], "diet": ""},
+            "consents": [{**no, "language": of.data["language"]}],
+        }
+        return self._message(REGISTRATIONS, number, "RegistrationSubmitted", SEMINAR.system, data)
 
     def _register(self, offers: Sequence[Offer] = ()) -> Upstream:
         usual = self.random.choices((COURSE, SEMINAR, WEBINAR, FAIR), (30, 30, 35, 5))[0]

@@ -138,6 +138,11 @@ class World:
         """How many lists of the dinner were handed over."""
         return len(self._desk.done)
 
+    @property
+    def dinner_list(self) -> Path:
+        """The last list of the dinner that was handed over."""
+        return self._desk.list
+
     # Services
 
     def add_replica(self, process: str) -> Replica:

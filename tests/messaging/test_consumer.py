@@ -11,7 +11,6 @@ import pytest
 
 from shared.contract.message import Message
 from shared.messaging.failing import Portion
-from shared.messaging.manner import Manner
 from tests.conftest import SettingsFactory
 from tests.support.clusters import MemoryCluster, Sent
 from tests.support.messaging import SCHEMA, Process, World, open_world, until
@@ -285,21 +284,3 @@ async def test_what_waits_behind_a_batch_that_is_given_up_does_not_begin(world: 
     await behind
     await consumer.revoked()
     assert await world.effects() == {}
-
-
-async def test_kafka_is_told_of_positions_from_time_to_time_and_of_the_last(world: World) -> None:
-    await world.send(*(Sent("a", number, partition=0) for number in range(3)))
-    records = await world.cluster.read(world.inbound)
-    log = StillLog()
-    consumer = await reading(world, log, manner=Manner(tell_kafka_every_s=3600))
-    consumer.polled()
-    for number, record in enumerate(records, 1):
-        await consumer.take([record])
-        await world.taken(number)
-    while consumer.busy():  # noqa: ASYNC110 - it tells nobody
-        await asyncio.sleep(0)
-    assert log.committed == [{(world.inbound, 0): 1}]
-    await consumer.tell_kafka()
-    await consumer.tell_kafka()
-    assert log.committed == [{(world.inbound, 0): 1}, {(world.inbound, 0): 3}]
-    await consumer.revoked()

@@ -93,11 +93,14 @@ async def test_a_crash_at_any_step_changes_nothing_in_the_end(
     async with world.running(crash):
         happened = asyncio.create_task(crash.happened.wait())
         # Two batches at least, so that each step comes twice: all at once would be one.
-        for end in (20, 40):
+        for batch, end in enumerate((20, 40), 1):
             await world.send(*sent[end - 20 : end])
             done = asyncio.create_task(world.settled(end))
             await asyncio.wait((done, happened), return_when=asyncio.FIRST_COMPLETED)
-            await cancel(done)
+            # Kafka is told of positions only now and then, after what they lead to.
+            came = asyncio.create_task(crash.came(times - batch))
+            await asyncio.wait((came, happened), return_when=asyncio.FIRST_COMPLETED)
+            await cancel(done, came)
         async with asyncio.timeout(CRASHES_WITHIN_S):
             await happened
     await world.send(*sent[40:])

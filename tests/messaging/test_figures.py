@@ -12,7 +12,6 @@ from prometheus_client import REGISTRY
 
 from shared.messaging.consumer import Consumer
 from shared.messaging.maintenance import FIGURES_EVERY, NOT_SETTLED_S, Maintenance
-from shared.messaging.manner import Manner
 from shared.messaging.places import Partition
 from shared.messaging.redrive import Redrive
 from shared.messaging.transport import Bounds
@@ -23,7 +22,7 @@ from shared.runtime.health import Heartbeats
 from shared.runtime.periodic import TRY_AGAIN_S
 from tests.support.clusters import PARTITIONS, MemoryCluster, Sent
 from tests.support.messaging import SCHEMA, World, until
-from tests.support.reading import OnceReachedLog, StillLog, reading
+from tests.support.reading import StillLog, reading
 
 
 @pytest.fixture
@@ -219,34 +218,6 @@ async def test_what_was_away_is_looked_for_again_before_the_next_figures_are_due
     away, back = pauses
     assert away == (TRY_AGAIN_S, {"maintenance": "Kafka does not answer"})
     assert back == (FIGURES_EVERY.total_seconds(), {})
-
-
-async def test_that_kafka_is_away_is_said_before_it_is_told_of_positions(world: World) -> None:
-    """It would take those as late as it answers questions, and what is said then is late."""
-    heartbeats, stopping = Heartbeats(), asyncio.Event()
-    heartbeats.expect("maintenance", 30)
-    said: list[Mapping[str, str]] = []
-
-    class HurriedLoop(Loop):
-        async def pause(self, seconds: float) -> None:
-            said.append(heartbeats.not_ready())
-            stopping.set()
-
-    log = OnceReachedLog()
-    consumer = await reading(world, log, manner=Manner(tell_kafka_every_s=3600))
-    await world.send(*(Sent("a", number, partition=0) for number in range(2)))
-    consumer.polled()
-    for number, record in enumerate(await world.cluster.read(world.inbound), 1):
-        await consumer.take([record])
-        await world.taken(number)
-    while consumer.busy():  # noqa: ASYNC110 - it tells nobody
-        await asyncio.sleep(0)
-    told = list(log.committed)
-    transport = world.cluster.transport(world.service.settings)
-    maintenance = Maintenance(world.service, [consumer], transport, now=utc_now)
-    await maintenance.run(HurriedLoop("maintenance", heartbeats, stopping))
-    assert said == [{"maintenance": "Kafka does not answer"}]
-    assert log.committed == told
 
 
 @pytest.mark.parametrize(("session_ms", "seconds"), [(300_000, 5.0), (10_000, 5.0), (2_000, 1.0)])

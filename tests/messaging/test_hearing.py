@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import pytest
+from uuid import uuid4
 
-from shared.messaging.hearing import ANOTHER_LOG, log_ends
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from shared.messaging import store
+from shared.messaging.hearing import ANOTHER_LOG, groups_of, log_ends, passed_on
 from shared.messaging.places import in_no_log
+from shared.messaging.told import LOOK_EVERY_S
 from shared.runtime.cluster import Cluster
 from shared.runtime.log_ends import has_read
 from tests.conftest import TopicFactory
 from tests.support.clusters import KafkaCluster, Sent
 from tests.support.messaging import World
+
+GROUP = f"tests-{uuid4().hex[:8]}"
 
 
 @pytest.fixture
@@ -73,3 +80,58 @@ async def test_of_a_log_that_is_known_to_be_another_nothing_is_heard_be_it_empty
 async def test_without_kafka_nobody_knows(world: World) -> None:
     with pytest.raises(ConnectionError, match="nobody knows"):
         await log_ends(world.pool, Cluster("127.0.0.1:1"), [(world.inbound, 0)])
+    with pytest.raises(ConnectionError, match="nobody knows"):
+        await passed_on(Cluster("127.0.0.1:1"), {"group": [(world.inbound, 0)]})
+
+
+async def passed(world: World, within_s: float = 0.0) -> bool:
+    """As another service asks, that has no way into this one's database."""
+    servers = world.service.settings.kafka_bootstrap_servers
+    partitions = [(world.inbound, number) for number in range(4)]
+    return await passed_on(Cluster(servers), {GROUP: partitions}, within_s=within_s)
+
+
+async def test_another_service_is_waited_for_until_it_has_said_what_comes_of_all(
+    world: World,
+) -> None:
+    await world.send(*(Sent(f"key-{n}", n, partition=n % 2) for n in range(10)))
+    async with world.running(group=GROUP):
+        assert await passed(world, within_s=30)
+        assert len(await world.cluster.read(world.facts)) == 10
+
+
+async def test_what_is_read_is_not_passed_on_while_a_fact_is_in_the_outbox(world: World) -> None:
+    await world.send(Sent("key", 1, partition=0))
+    async with world.pool.acquire() as holder:
+        for lane in store.LANES:
+            assert await store.take_lane(holder, lane)
+        async with world.running(group=GROUP):
+            await world.taken(1)
+            assert not await passed(world, within_s=3 * LOOK_EVERY_S)
+        await holder.execute("select pg_advisory_unlock_all()")
+    async with world.running(group=GROUP):
+        assert await passed(world, within_s=30)
+
+
+async def test_what_nobody_has_read_is_not_passed_on_and_of_nothing_all_is(world: World) -> None:
+    assert await passed(world)
+    await world.send(Sent("key", 1, partition=0))
+    assert not await passed(world)
+
+
+async def test_who_was_further_than_the_log_has_read_another_one(world: World) -> None:
+    await world.send(Sent("key", 1, partition=0))
+    servers = world.service.settings.kafka_bootstrap_servers
+    place = TopicPartition(world.inbound, 0)
+    async with AIOKafkaConsumer(bootstrap_servers=servers, group_id=GROUP) as before:
+        before.assign([place])
+        await before.commit({place: 7})
+    assert not await passed(world)
+
+
+def test_a_service_reads_in_the_groups_in_which_its_processes_do() -> None:
+    assert groups_of("consent", "inbound.contacts", "registration") == {
+        "steward.consent.urgent": [("inbound.contacts", number) for number in range(8)],
+        "steward.consent": [("registration", number) for number in range(8)],
+    }
+    assert list(groups_of("registration", "inbound.registrations")) == ["steward.registration"]

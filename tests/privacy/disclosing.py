@@ -16,7 +16,7 @@ from tests.privacy.conftest import NOW, SpokenTransaction
 
 EVENT = EventId(uuid4())
 CONTEXT = f"event:{EVENT}"
-HEARD: LogEnds = {"retention": {}, "consent": {}}
+HEARD: LogEnds = {"inbound.registrations": {}, "retention": {}, "consent": {}}
 """Nothing was said to these topics that this service could have missed."""
 
 CONTACT = {"name": "Äijä Canary", "email": "canary@example.org", "phone": "+358401234567"}

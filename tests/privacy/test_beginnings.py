@@ -20,6 +20,7 @@ from shared.privacy.values import ToOpen, ToSeal
 from shared.privacy.wrapping import KeyWrappers
 from shared.runtime.secrets import SecretsFolder
 from tests.privacy.conftest import NOW, SpokenTransaction
+from tests.privacy.disclosing import HEARD
 
 BEFORE, AFTER = NOW - timedelta(seconds=1), NOW
 Open = Callable[[Beginnings], Privacy]
@@ -118,7 +119,7 @@ def _to_caterer(*people: PersonToDisclose) -> DisclosureRequest:
         actor="cli:test",
         event_id=EventId(uuid4()),
         event_recipients=frozenset({"caterer"}),
-        log_ends={"retention": {}, "consent": {}},
+        log_ends=HEARD,
     )
 
 

@@ -205,9 +205,8 @@ async def test_what_is_disclosed_together_leaves_together(
     privacy: Privacy, tx: SpokenTransaction, administrator: Connection
 ) -> None:
     one = await person(privacy, tx)
-    first = await privacy.disclose(tx, to_caterer(one))
     second = replace(to_caterer(one), purpose="catering", fields=("contact.name",))
-    await privacy.disclose(tx, replace(second, together_with=first.id))
+    first, _ = await privacy.disclose_together(tx, [to_caterer(one), second])
     left = await administrator.fetch("select delivery_id from registration.handover")
     assert [row["delivery_id"] for row in left] == [first.id, first.id]
 

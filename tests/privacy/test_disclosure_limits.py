@@ -63,20 +63,26 @@ async def hears(tx: SpokenTransaction, topic: str, position: int) -> None:
     )
 
 
+INBOUND = "inbound.registrations"
+
+
 @pytest.mark.parametrize(
     ("log_ends", "reason"),
     [
-        ({"retention": {3: 7}, "consent": {3: 9}}, None),
-        ({"retention": {3: 8}, "consent": {3: 9}}, "projection-behind"),
-        ({"retention": {3: 7}, "consent": {3: 10}}, "projection-behind"),
-        ({"retention": {3: 7, 4: 1}, "consent": {}}, "projection-behind"),
-        ({"retention": {3: 7}}, "projection-behind"),
+        ({INBOUND: {3: 5}, "retention": {3: 7}, "consent": {3: 9}}, None),
+        ({INBOUND: {3: 6}, "retention": {3: 7}, "consent": {3: 9}}, "projection-behind"),
+        ({INBOUND: {3: 5}, "retention": {3: 8}, "consent": {3: 9}}, "projection-behind"),
+        ({INBOUND: {3: 5}, "retention": {3: 7}, "consent": {3: 10}}, "projection-behind"),
+        ({INBOUND: {3: 5}, "retention": {3: 7, 4: 1}, "consent": {}}, "projection-behind"),
+        ({INBOUND: {3: 5}, "retention": {3: 7}}, "projection-behind"),
+        ({"retention": {3: 7}, "consent": {3: 9}}, "projection-behind"),
         (None, "projection-behind"),
     ],
 )
 async def test_who_has_not_heard_all_that_may_decide_discloses_nothing(
     privacy: Privacy, tx: SpokenTransaction, log_ends: LogEnds | None, reason: str | None
 ) -> None:
+    await hears(tx, INBOUND, 5)
     await hears(tx, "retention", 7)
     await hears(tx, "consent", 9)
     request = replace(to_caterer(await person(privacy, tx)), log_ends=log_ends)
@@ -89,7 +95,7 @@ async def test_who_stands_still_before_another_log_discloses_nothing_however_lon
     privacy: Privacy, tx: SpokenTransaction, end: int
 ) -> None:
     await hears(tx, "retention", -1)
-    log_ends: LogEnds = {"retention": {3: end}, "consent": {}}
+    log_ends: LogEnds = {INBOUND: {}, "retention": {3: end}, "consent": {}}
     request = replace(to_caterer(await person(privacy, tx)), log_ends=log_ends)
     await privacy.disclose(tx, request)
     assert reasons(tx) == ["projection-behind"]
@@ -103,7 +109,7 @@ async def test_consents_that_are_not_heard_hold_up_only_what_rests_on_consent(
         to_caterer(await person(privacy, tx)),
         purpose="catering",
         fields=("contact.name",),
-        log_ends={"retention": {}, "consent": {3: 10}},
+        log_ends={INBOUND: {}, "retention": {}, "consent": {3: 10}},
     )
     assert len((await privacy.disclose(tx, request)).released) == 1
 

@@ -43,7 +43,7 @@ NOW = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
 FORMS = "https://forms.example.org/steward"
 WEBSITE = "https://www.example.org/steward"
 
-HEARD: LogEnds = {"consent": {}, "retention": {}}
+HEARD: dict[str, dict[int, int]] = {"inbound.registrations": {}, "consent": {}, "retention": {}}
 """Nothing was said to these topics that this service could have missed."""
 
 D = TypeVar("D", bound=MessageData)

@@ -32,7 +32,7 @@ from shared.privacy.ports import HandoverStep
 from shared.runtime.application import Loop
 from shared.runtime.health import Heartbeats
 from shared.runtime.log_ends import LogEnds
-from tests.registration.conftest import Front
+from tests.registration.conftest import HEARD, Front
 from tests.registration.handing import (
     Given,
     dies_at,
@@ -202,14 +202,14 @@ async def test_what_is_not_heard_yet_puts_the_delivery_off_and_decides_nothing(
 ) -> None:
     await dies_while_handing_over(given, "left")
     await given.front.facts()
-    given.log_ends = {"consent": {0: 1}, "retention": {}}
+    given.log_ends = HEARD | {"consent": {0: 1}}
     for _ in range(MOST_TRIES + 1):
         result = await given.deliveries().deliver_due()
         assert result is not None
         assert (result.state, result.reason) == ("waits", "projection-behind")
         given.later()
     assert await given.front.facts() == []
-    given.log_ends = {"consent": {}, "retention": {}}
+    given.log_ends = HEARD
     result = await given.deliveries().deliver_due()
     assert result is not None
     assert result.state == "delivered"
@@ -274,12 +274,12 @@ async def test_what_was_given_up_and_is_resumed_is_tried_as_often_again(given: G
         given.later(timedelta(hours=1))
     assert result is not None
     assert await given.front.said(DisclosureFailed)
-    given.log_ends = {"consent": {0: 1}, "retention": {}}
+    given.log_ends = HEARD | {"consent": {0: 1}}
     resumed = await given.deliveries().deliver(result.delivery.id)
     assert resumed is not None
     assert (resumed.state, resumed.reason) == ("waits", "projection-behind")
     assert await states(given) == ["pending"]
-    given.log_ends = {"consent": {}, "retention": {}}
+    given.log_ends = HEARD
     for _ in range(MOST_TRIES - 1):
         given.later(timedelta(hours=1))
         tried = await given.deliveries().deliver_due()

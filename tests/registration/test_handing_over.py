@@ -169,16 +169,6 @@ async def test_who_objected_is_left_out_from_then_on(given: Given, tmp_path: Pat
     assert refused.reason == "objected"
 
 
-async def test_while_a_withdrawal_may_be_unheard_nobody_is_disclosed(given: Given) -> None:
-    await say_consent(given)
-    given.log_ends = {"consent": {0: 1}, "retention": {}}
-    with pytest.raises(NotDeliveredError, match="has not read yet"):
-        await given.hand_over()
-    reasons = {refused.reason for refused in await given.front.said(DisclosureRefused)}
-    assert reasons == {"projection-behind"}
-    assert given.lists() == []
-
-
 async def test_participants_see_what_each_opted_for(given: Given, tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     await given.hand_over("participants", path)

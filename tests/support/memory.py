@@ -257,9 +257,10 @@ class _Member:
     def pause(self, partition: Partition) -> None:
         self.offsets.pop(partition, None)
 
-    async def commit(self, offsets: Mapping[Partition, int]) -> None:
+    async def commit(self, offsets: Mapping[Partition, int]) -> bool:
         for partition, offset in offsets.items():
             self._broker.committed[self._group, partition] = offset
+        return True
 
     def _refuse_while_away(self) -> None:
         if self._broker.is_away:

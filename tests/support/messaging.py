@@ -24,6 +24,7 @@ from shared.messaging.relay import Relay, relays
 from shared.messaging.service import Service
 from shared.messaging.steps import Step
 from shared.messaging.subscription import Permanent, Subscription
+from shared.messaging.told import Telling
 from shared.messaging.tracing import Traces, untraced
 from shared.messaging.unit_of_work import Transaction
 from shared.runtime.application import Loop
@@ -134,6 +135,14 @@ class CrashAt:
                 self.happened.set()
                 raise Crash
 
+    async def came(self, times: int) -> None:
+        """Until the step is to come only so often before the process ends, or less."""
+
+        async def so_often() -> bool:
+            return self.times <= times
+
+        await until(so_often)
+
 
 class Process:
     """Consumer and relays of one service, as one process runs them."""
@@ -151,10 +160,12 @@ class Process:
             group=group,
         )
         self.relays: list[Relay] = relays(SCHEMA, world.service.settings, transport, tools.steps)
+        self.telling = Telling(world.pool, [self.consumer])
         self._tasks = [
             asyncio.create_task(run(self._loop(name)))
             for name, run in (
                 ("consumer", self.consumer.run),
+                ("offsets", self.telling.run),
                 *((f"relay {relay.lane}", relay.run) for relay in self.relays),
             )
         ]

@@ -75,8 +75,9 @@ class StillLog:
     def pause(self, partition: Partition) -> None:
         """Nothing is read anyway."""
 
-    async def commit(self, offsets: Mapping[Partition, int]) -> None:
+    async def commit(self, offsets: Mapping[Partition, int]) -> bool:
         self.committed.append(offsets)
+        return True
 
 
 class OnceReachedLog(StillLog):

@@ -16,10 +16,11 @@ from typing import Final
 from services.cli.choosing import settings_of
 from services.cli.office import SERVICE, Office
 from shared.contract import inbound
-from shared.contract.services import SERVICES
+from shared.contract.services import service_named
 from shared.contract.topics import topic
 from shared.messaging import store
 from shared.messaging.hearing import log_ends
+from shared.messaging.places import partitions_of
 from shared.messaging.republishing import published
 from shared.runtime.cluster import Cluster
 from shared.runtime.database import Connection, Pool, open_pool
@@ -65,7 +66,7 @@ class Hearer:
 @asynccontextmanager
 async def open_hearers(office: Office) -> AsyncIterator[Sequence[Hearer]]:
     """Connect as each of them, in the order in which one tells the other, and close at the end."""
-    of_schedule = next(service.hears for service in SERVICES if service.name == SERVICE)
+    of_schedule = service_named(SERVICE).hears
     async with AsyncExitStack() as stack:
 
         async def hearer(service: str, *topics: str) -> Hearer:
@@ -86,11 +87,7 @@ async def see_all_heard(hearers: Sequence[Hearer]) -> None:
     and ConnectionError where Kafka does not answer.
     """
     for hearer in hearers:
-        partitions = [
-            (spec.name, number)
-            for spec in map(topic, hearer.topics)
-            for number in range(spec.partitions)
-        ]
+        partitions = partitions_of(*hearer.topics)
         ends = await log_ends(hearer.pool, hearer.cluster, partitions, within_s=WAITS_S)
         async with hearer.pool.acquire() as connection:
             heard = await has_read(connection, ends)

@@ -9,24 +9,23 @@ from typing import Final
 from services.consent.domain import Answer
 from services.consent.handlers.recording import Handlers
 from shared.contract import inbound, registration, retention
-from shared.contract.topics import topic
-from shared.messaging.hearing import log_ends
+from shared.messaging.hearing import groups_of, log_ends, passed_on
+from shared.messaging.places import partitions_of
 from shared.runtime.cluster import Cluster
 from shared.runtime.database import Pool
 from shared.runtime.log_ends import LogEnds, has_read
 
-DECIDE: Final = [
-    (spec.name, number)
-    for spec in map(topic, (inbound.CONTACTS, registration.TOPIC, retention.TOPIC))
-    for number in range(spec.partitions)
-]
+DECIDE: Final = partitions_of(inbound.CONTACTS, registration.TOPIC, retention.TOPIC)
 """All that the service hears: a withdrawal may be in any of it, or an objection."""
 
 
-async def ends_of_what_decides(pool: Pool, cluster: Cluster) -> LogEnds:
-    """Where the logs end that decide whether a consent holds, once they are read up to there.
-    Raises ConnectionError where Kafka does not answer.
+async def ends_of_what_decides(pool: Pool, cluster: Cluster) -> LogEnds | None:
+    """Where the logs end that decide whether a consent holds, once they are read up to there; None
+    where a form may say no that the registration service has not passed on. Raises ConnectionError
+    where Kafka does not answer.
     """
+    if not await passed_on(cluster, groups_of("registration", inbound.REGISTRATIONS)):
+        return None
     return await log_ends(pool, cluster, DECIDE)
 
 
@@ -36,7 +35,7 @@ class Checking:
 
     handlers: Handlers
     pool: Pool
-    log_ends: Callable[[], Awaitable[LogEnds]]
+    log_ends: Callable[[], Awaitable[LogEnds | None]]
 
     async def check(self, email: str, purpose: str) -> Answer:
         """As `Handlers.check`, and no where it would be yes and not all is read that was said until
@@ -49,6 +48,6 @@ class Checking:
         ends = await self.log_ends()
         async with self.pool.acquire() as connection:
             # First: what is read between the two is in the answer.
-            heard = await has_read(connection, ends)
+            heard = ends is not None and await has_read(connection, ends)
             answer = await self.handlers.check(connection, email, purpose)
         return answer if heard or not answer.may_be_used else Answer(False, "not_heard")

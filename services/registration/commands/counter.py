@@ -141,8 +141,8 @@ async def hand_over(counter: Counter, wish: Wish, *, as_json: bool) -> str:
         disclosures = await disclose(counter.desk, tx, asked, find(counter.desk, asked), leaving)
     if any(reason == BEHIND for one in disclosures for _, reason in one.refused):
         raise NotDeliveredError(
-            "Nothing was disclosed, and that is recorded: this service has not read yet what may"
-            " decide about it (`steward status` shows its lag). Try again."
+            "Nothing was disclosed, and that is recorded: not all is read and passed on yet that"
+            " may decide about it (`steward status` shows which service is behind). Try again."
         )
     left = next((one for one in disclosures if one.released), None)
     if left is None:

@@ -5,28 +5,29 @@ from __future__ import annotations
 import csv
 import io
 from functools import partial
+from typing import Final
 
 from services.registration.domain.lists import cell
 from services.registration.handlers.desk import Desk
 from services.registration.handlers.handover import ask_again
 from services.registration.settings import Settings
 from shared.assembly import Parts
-from shared.contract import consent, retention
-from shared.contract.topics import topic
+from shared.contract import consent, inbound, registration, retention
 from shared.contract.types import SubjectId
-from shared.messaging.hearing import log_ends
+from shared.messaging.hearing import LISTENS_FOR_S, groups_of, log_ends, passed_on
+from shared.messaging.places import partitions_of
+from shared.messaging.republishing import published
 from shared.privacy.deliveries import Deliveries
 from shared.privacy.handovers import Delivery
 from shared.privacy.outgoing import OutgoingFolder
 from shared.runtime.cluster import Cluster
 from shared.runtime.database import Pool
-from shared.runtime.log_ends import LogEnds
+from shared.runtime.log_ends import LogEnds, has_read
 
-_DECIDE = [
-    (spec.name, number)
-    for spec in map(topic, (retention.TOPIC, consent.TOPIC))
-    for number in range(spec.partitions)
-]
+_MAY_SAY_NO: Final = groups_of("consent", inbound.CONTACTS, registration.TOPIC)
+"""Heard by the consent service: a withdrawal comes by the one, and a no on a form, which counts
+for the person everywhere, by the other.
+"""
 
 
 def deliveries_of(parts: Parts, settings: Settings, *, actor: str) -> Deliveries:
@@ -45,10 +46,18 @@ def deliveries_of(parts: Parts, settings: Settings, *, actor: str) -> Deliveries
 
 
 async def ends_of_what_decides(pool: Pool, cluster: Cluster) -> LogEnds:
-    """Where the logs end that decide about disclosures, once they are read up to there. Raises
-    ConnectionError where Kafka does not answer.
+    """Where the logs end that decide about disclosures, once they are read up to there; those of
+    consents are missing where something may say no that the consent service has not passed on.
+    Raises ConnectionError where Kafka does not answer.
     """
-    return await log_ends(pool, cluster, _DECIDE)
+    ends = await log_ends(pool, cluster, partitions_of(inbound.REGISTRATIONS, retention.TOPIC))
+    async with pool.acquire() as connection:
+        heard = await has_read(connection, ends)
+    if not heard or await published(pool, registration.TOPIC, stands_for_s=LISTENS_FOR_S):
+        return ends
+    if not await passed_on(cluster, _MAY_SAY_NO):
+        return ends
+    return {**ends, **await log_ends(pool, cluster, partitions_of(consent.TOPIC))}
 
 
 def csv_of(desk: Desk, delivery: Delivery) -> bytes:

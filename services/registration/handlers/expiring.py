@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
 
 from services.registration.handlers.periodic import anything_waited_long_enough, expire_waiting
 from shared.contract.inbound import REGISTRATIONS
-from shared.contract.topics import topic
 from shared.messaging.hearing import log_ends
+from shared.messaging.places import partitions_of
 from shared.messaging.unit_of_work import Begin
 from shared.runtime.application import Loop
 from shared.runtime.clock import Clock, utc_now
@@ -18,16 +17,12 @@ from shared.runtime.database import Pool
 from shared.runtime.log_ends import LogEnds
 from shared.runtime.periodic import keep_trying
 
-_ANNOUNCED_IN: Final = [
-    (REGISTRATIONS, number) for number in range(topic(REGISTRATIONS).partitions)
-]
-
 
 async def ends_of_what_announces(pool: Pool, cluster: Cluster) -> LogEnds:
     """Where the logs end that say what is waited for, once they are read up to there. Raises
     ConnectionError where Kafka does not answer.
     """
-    return await log_ends(pool, cluster, _ANNOUNCED_IN)
+    return await log_ends(pool, cluster, partitions_of(REGISTRATIONS))
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,21 +99,17 @@ class Leaving:
 async def disclose(
     desk: Desk, tx: Transaction, asked: Asked, wanted: Sequence[Part], leaving: Leaving
 ) -> list[Disclosure]:
-    """One disclosure for each purpose, with its audit entries, that leave together: to be committed
-    before delivery. Raises `NothingToDiscloseError` where the one person has never registered.
+    """One disclosure for each purpose, with its audit entries, that leave together or not at all:
+    to be committed before delivery. Raises `NothingToDiscloseError` where the one person has never
+    registered.
     """
     people = await _people(tx.connection, asked)
-    disclosures: list[Disclosure] = []
+    requests = []
     for part in wanted:
         concerned = [person for person in people if part.own & person.personal.keys()]
-        request = replace(
-            await _request(desk, tx.connection, asked, part, concerned),
-            way=leaving.way,
-            log_ends=leaving.log_ends,
-            together_with=next((one.id for one in disclosures if one.released), None),
-        )
-        disclosures.append(await desk.privacy.disclose(tx, request))
-    return disclosures
+        request = await _request(desk, tx.connection, asked, part, concerned)
+        requests.append(replace(request, way=leaving.way, log_ends=leaving.log_ends))
+    return await desk.privacy.disclose_together(tx, requests)
 
 
 async def _people(connection: Connection, asked: Asked) -> Sequence[store.Participant]:

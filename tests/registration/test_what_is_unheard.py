@@ -1,0 +1,62 @@
+"""Nothing leaves that may be decided about by what is not heard yet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from services.registration.commands.counter import NotDeliveredError
+from shared.contract.audit import DisclosureRefused
+from shared.contract.registration import ParticipantRegistered
+from shared.runtime.log_ends import LogEnds
+from tests.registration.conftest import FORM, HEARD, Front, form_field
+from tests.registration.handing import DIETS, Given, say_consent, three_people
+
+
+@pytest.fixture
+async def given(front: Front, tmp_path: Path) -> Given:
+    return await three_people(front, tmp_path / "outgoing")
+
+
+@pytest.mark.parametrize(
+    "unheard",
+    [
+        HEARD | {"consent": {0: 1}},
+        HEARD | {"inbound.registrations": {0: 1_000_000}},
+        {topic: ends for topic, ends in HEARD.items() if topic != "consent"},
+    ],
+)
+async def test_while_a_no_may_be_unheard_nobody_is_disclosed(
+    given: Given, unheard: LogEnds
+) -> None:
+    await say_consent(given)
+    given.log_ends = unheard
+    with pytest.raises(NotDeliveredError, match="not all is read"):
+        await given.hand_over()
+    reasons = {refused.reason for refused in await given.front.said(DisclosureRefused)}
+    assert reasons == {"projection-behind"}
+    assert given.lists() == []
+
+
+async def test_no_part_of_a_list_leaves_while_another_part_may_be_decided_by_what_is_unheard(
+    front: Front, tmp_path: Path
+) -> None:
+    """Names without the diets would tell the caterer that nobody has one."""
+    form = [form_field("name", "contact.name", "catering", required=True), *FORM[1:]]
+    await front.take(
+        front.event(form=form),
+        front.submitted(1, answers={"diet": "no nuts"}, consents=[DIETS]),
+    )
+    given = Given(front, tmp_path / "outgoing", await front.said(ParticipantRegistered))
+    await say_consent(given)
+    given.log_ends = HEARD | {"consent": {0: 1}}
+    with pytest.raises(NotDeliveredError, match="Nothing was disclosed"):
+        await given.hand_over()
+    refused = await given.front.said(DisclosureRefused)
+    assert {(one.purpose, one.reason) for one in refused} == {
+        ("catering", "projection-behind"),
+        ("dietary-needs", "projection-behind"),
+    }
+    assert await given.deliveries().deliver_due() is None
+    assert given.lists() == []
