@@ -18,7 +18,11 @@ from shared.runtime.cluster import Cluster
 from shared.runtime.database import Pool
 from shared.runtime.log_ends import LogEnds, has_read
 
-LISTENS_FOR_S: Final = 5.0
+LISTENS_FOR_S: Final = 8.0
+"""Where all is well a service comes so far within six: up to five until it has passed the end of a
+transaction (`Maintenance`), and one until it has told Kafka of it.
+"""
+
 LOOK_EVERY_S: Final = 0.05
 
 Groups: TypeAlias = Mapping[str, Sequence[Partition]]

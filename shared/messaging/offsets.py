@@ -32,12 +32,15 @@ _COORDINATOR_MOVES: Final = (
 
 @asynccontextmanager
 async def open_reader(cluster: Cluster) -> AsyncIterator[AIOKafkaConsumer]:
-    """A consumer outside of any group: it asks and reads, and moves nobody's position.
+    """A consumer outside of any group: it asks and reads, and moves nobody's position. Logs end
+    for it where the first transaction begins that is neither committed nor given up.
 
     Raises aiokafka's KafkaConnectionError when no broker answers.
     """
     read_any_names()
-    reader = AIOKafkaConsumer(**cluster.client_options(), enable_auto_commit=False)
+    reader = AIOKafkaConsumer(
+        **cluster.client_options(), enable_auto_commit=False, isolation_level="read_committed"
+    )
     try:
         await reader.start()
         # Let its tasks begin: aiokafka 0.14 raises from stop() what cancels one that never ran.

@@ -77,6 +77,13 @@ async def test_of_a_log_that_is_known_to_be_another_nothing_is_heard_be_it_empty
         assert not await has_read(connection, {world.inbound: {0: 0}})
 
 
+async def test_what_is_not_committed_is_not_said_yet(world: World, cluster: KafkaCluster) -> None:
+    await world.send(Sent("key", 1, partition=0))
+    async with cluster.transaction(world.inbound, [Sent("key", 2, partition=0)]):
+        assert (await ends(world))[0] == 1
+    assert (await ends(world))[0] == 3
+
+
 async def test_without_kafka_nobody_knows(world: World) -> None:
     with pytest.raises(ConnectionError, match="nobody knows"):
         await log_ends(world.pool, Cluster("127.0.0.1:1"), [(world.inbound, 0)])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 from uuid import uuid4
@@ -113,11 +114,20 @@ class KafkaCluster:
         self, topic: str, messages: Iterable[Sent], *, give_up: bool = False
     ) -> None:
         """Send them as a transaction, whose end takes an offset of its own in each partition."""
+        async with self.transaction(topic, messages, give_up=give_up):
+            pass
+
+    @asynccontextmanager
+    async def transaction(
+        self, topic: str, messages: Iterable[Sent], *, give_up: bool = False
+    ) -> AsyncIterator[None]:
+        """They are with Kafka, and the transaction is open."""
         async with AIOKafkaProducer(
             bootstrap_servers=self._servers, transactional_id=f"tests-{uuid4().hex[:8]}"
         ) as producer:
             await producer.begin_transaction()
             await _deliver(producer, topic, messages)
+            yield
             await (producer.abort_transaction() if give_up else producer.commit_transaction())
 
     async def read(self, topic: str) -> list[Any]:

@@ -19,7 +19,7 @@ from shared.contract import inbound
 from shared.contract.services import service_named
 from shared.contract.topics import topic
 from shared.messaging import store
-from shared.messaging.hearing import log_ends
+from shared.messaging.hearing import LISTENS_FOR_S, log_ends
 from shared.messaging.places import partitions_of
 from shared.messaging.republishing import published
 from shared.runtime.cluster import Cluster
@@ -45,7 +45,7 @@ PUT_OFF: Final[Mapping[str, Collection[str]]] = {
 sealed nothing.
 """
 
-WAITS_S: Final = 5.0
+WAITS_S: Final = LISTENS_FOR_S
 """For a service to read on, and for what it says to reach Kafka."""
 
 
