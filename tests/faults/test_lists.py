@@ -19,7 +19,7 @@ from tests.faults.world import Options, World, open_world
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
 
 
-SOON_S = 1.0
+SOON_S = 3.0
 """Enough for services that run, so that others are behind for no other reason."""
 
 
