@@ -17,6 +17,11 @@ from shared.runtime.cluster import Cluster
 ANSWER_S: Final = 5.0
 """So long the broker may take for a question about offsets."""
 
+SILENT_S: Final = 60.0
+"""So long Kafka may give or acknowledge nothing at all before a command gives it up: as it starts
+anew it may.
+"""
+
 
 @asynccontextmanager
 async def open_reader(cluster: Cluster) -> AsyncIterator[AIOKafkaConsumer]:
