@@ -10,12 +10,14 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
+import asyncpg
 import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaTimeoutError
+from typer.testing import CliRunner
 
-from services.audit.commands import app
+from services.audit.commands import app, verify
 from services.audit.settings import Settings
 from services.audit.store import topic_log
 from shared.contract import audit
@@ -27,7 +29,7 @@ from shared.runtime.database import without_credentials
 from shared.runtime.secrets import SecretsFolder
 from shared.runtime.topics import create_topics
 from tests.conftest import TopicFactory
-from tests.support.commands import Answered, command
+from tests.support.commands import Answered, command, environment_of
 from tests.support.entries import make_entry
 from tests.support.facts import Facts
 from tests.support.log import appending_to, publish_all, settings_of
@@ -138,3 +140,28 @@ async def test_a_kafka_that_falls_silent_ends_what_reads_the_topic(
     settings = settings_of(work).model_copy(update={"kafka_bootstrap_servers": kafka})
     done = await command(app, settings, "rebuild", "--yes")
     assert (done.code, "Kafka does not answer; the log is as it was" in done.err) == (1, True)
+
+
+async def test_what_was_found_before_kafka_fell_silent_is_told(
+    work: Work, kafka: str, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await work.do(appending_to(work), [Facts().message(make_entry(audit.DataDisclosed))])
+    await publish_all(work)
+    await create_topics(Cluster(kafka), TOPICS)
+    at = await asyncpg.connect(database)
+    await at.execute(
+        "alter table audit.entry disable trigger entry_is_append_only;"
+        "update audit.entry set recipient = 'hotel'"
+    )
+    await at.close()
+
+    async def silent(*_: object) -> None:
+        raise KafkaTimeoutError
+
+    monkeypatch.setattr(verify, "verify_announced", silent)
+    settings = settings_of(work).model_copy(update={"kafka_bootstrap_servers": kafka})
+    ended = await asyncio.to_thread(
+        CliRunner().invoke, app, ["verify"], env=environment_of(settings)
+    )
+    assert isinstance(ended.exception, ConnectionError)
+    assert "database: entry 0: columns do not say what its bytes say: recipient" in ended.stdout
