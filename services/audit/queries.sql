@@ -226,16 +226,13 @@ select id, sequence, topic_offset, body from entry where id = any(:ids::uuid[]);
 -- name: dead_letters_at(offsets)$
 select array(
     select record_offset from dead_letter
-    where topic = 'audit' and record_offset = any(:offsets::bigint[])
-);
+    where topic = 'audit' and record_offset = any(:offsets::bigint[]));
 
 -- name: discards()$
--- Read as JSON by the client: bytes that are none would end a statement, and with it all that looks
--- for what was changed.
+-- Read as JSON by the client: bytes that are none would end a statement, and what looks for them.
 select array(
     select body from entry
-    where words_of(type, actor, purpose, categories) @> array['type:DeadLetterDiscarded']
-);
+    where words_of(type, actor, purpose, categories) @> array['type:DeadLetterDiscarded']);
 
 -- name: empty_log#
 -- For a rebuild, by the administrator, in a transaction that is committed only when all that was
