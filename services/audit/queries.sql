@@ -223,17 +223,16 @@ order by sequence;
 -- name: places_of(ids)
 select id, sequence, topic_offset, body from entry where id = any(:ids::uuid[]);
 
--- name: set_aside(offsets)$
--- Which of these are dead letters, or were and somebody gave them up.
+-- name: dead_letters_at(offsets)$
 select array(
     select record_offset from dead_letter
-    where topic = 'audit' and record_offset = any(:offsets::bigint[])
-    union
-    select (said.data ->> 'letter_offset')::bigint
-    from entry
-    cross join lateral (select convert_from(entry.body, 'UTF8')::jsonb -> 'data' as data) as said
-    where entry.type = 'DeadLetterDiscarded' and said.data ->> 'letter_topic' = 'audit'
-);
+    where topic = 'audit' and record_offset = any(:offsets::bigint[]));
+
+-- name: discards()$
+-- Read as JSON by the client: bytes that are none would end a statement, and what looks for them.
+select array(
+    select body from entry
+    where words_of(type, actor, purpose, categories) @> array['type:DeadLetterDiscarded']);
 
 -- name: empty_log#
 -- For a rebuild, by the administrator, in a transaction that is committed only when all that was

@@ -19,9 +19,10 @@ from services.cli.choosing import settings_of
 from shared.runtime.confirming import confirm
 
 if TYPE_CHECKING:
-    from shared.privacy.deliveries import Deliveries, Result
+    from shared.privacy.deliveries import Deliveries
     from shared.privacy.disclosure import Way
     from shared.privacy.handovers import Listed
+    from shared.privacy.results import Result
 
 DISCLOSING: Final = ("registration",)
 """Services that disclose; the `app` of each opens its deliveries."""
@@ -168,7 +169,7 @@ def _id(text: str) -> UUID:
 
 
 def _tell(result: Result, *, as_json: bool, aside: bool) -> None:
-    from shared.privacy.deliveries import told
+    from shared.privacy.results import told
 
     if not as_json:
         typer.echo(told(result), err=aside or result.state != "delivered")

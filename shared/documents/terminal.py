@@ -40,6 +40,8 @@ def _print_section(section: Section, console: Console) -> None:
 
 def _print_facts(facts: Iterable[Fact], console: Console) -> None:
     grid = Grid.grid(padding=(0, 2, 0, 0))
+    for _ in ("label", "says"):
+        grid.add_column(overflow="fold")  # an id or an address may be longer than there is room for
     for fact in facts:
         grid.add_row(Text(fact.label), Text("\n".join(fact.says)))
     if grid.rows:

@@ -29,6 +29,11 @@ _COORDINATOR_MOVES: Final = (
     NotCoordinatorForGroupError,
 )
 
+SILENT_S: Final = 60.0
+"""So long Kafka may give or acknowledge nothing at all before a command gives it up: as it starts
+anew it may.
+"""
+
 
 @asynccontextmanager
 async def open_reader(cluster: Cluster) -> AsyncIterator[AIOKafkaConsumer]:

@@ -10,10 +10,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from shared.messaging.kafka_sender import Sender
+from shared.messaging.offsets import SILENT_S
 from shared.runtime.cluster import Cluster
-
-SILENT_S = 60.0
-"""So long Kafka may acknowledge nothing at all before it is given up: as it starts anew it may."""
 
 REQUEST_MS = 20_000
 """So long the broker may take for one request, and the end of the producer twice that."""

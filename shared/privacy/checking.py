@@ -134,7 +134,7 @@ async def _keys(
         for row in rows
         if row["wrapped"] is not None and at_hand[row["kek"]]
     ]
-    clear = await _unwrap(wrappers, usable)
+    clear = await wrappers.unwrap_sound(usable)
     return {
         row["key_id"].bytes: _key(row, clear, is_at_hand=at_hand.get(row["kek"], False))
         for row in rows
@@ -152,20 +152,3 @@ def _key(row: asyncpg.Record, clear: Mapping[bytes, bytes], *, is_at_hand: bool)
         key=None if key is None else DataKey(key_id, row["generation"], row["category"], key),
         fault="key_altered" if is_at_hand else "no_key_encryption_key",
     )
-
-
-async def _unwrap(wrappers: KeyWrappers, keys: Sequence[WrappedKey]) -> dict[bytes, bytes]:
-    """The keys that can be unwrapped, in clear. By halves: one at fault must not hide the others.
-
-    KeyUnavailableError where what wrapped a key is away now: that says nothing of the key.
-    """
-    if not keys:
-        return {}
-    try:
-        clear = await wrappers.unwrap(keys)
-    except SealError:
-        half = len(keys) // 2
-        if not half:
-            return {}
-        return await _unwrap(wrappers, keys[:half]) | await _unwrap(wrappers, keys[half:])
-    return {wrapped.id: key for wrapped, key in zip(keys, clear, strict=True)}

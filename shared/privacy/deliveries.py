@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 import structlog
@@ -46,6 +46,7 @@ from shared.privacy.ports import (
 )
 from shared.privacy.privacy import Privacy
 from shared.privacy.reasons import Failure
+from shared.privacy.results import Result
 from shared.runtime.application import Loop
 from shared.runtime.clock import Clock, utc_now
 from shared.runtime.database import describe, is_transient, queries
@@ -57,6 +58,11 @@ MOST_TRIES: Final = 10
 FIRST_PAUSE: Final = timedelta(seconds=10)
 LONGEST_PAUSE: Final = timedelta(hours=1)
 BEHIND_PAUSE: Final = timedelta(seconds=5)
+
+BEGUN_WITHIN: Final = TRY_LASTS / 2
+"""Who was stopped for longer, before anything left, leaves it to others: once a try is over they
+may have delivered it, without somebody who would be in it again.
+"""
 
 GIVEN_UP: Final = "given-up"
 """Somebody decided that it is not handed over any more."""
@@ -75,44 +81,6 @@ AskAgain = Callable[[Transaction, Handover], Awaitable[DisclosureRequest]]
 """What the service would ask for now instead: of whom, with what it knows of each."""
 
 Claim = Callable[[Transaction], Awaitable[Mapping[str, Any] | None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What came of a try. `withheld`: of whom it was nobody may be in it any more; `waits`: it was
-    not tried, or is tried again by itself. `place` is where the recipient finds it, `error` what
-    the port raised.
-    """
-
-    state: Literal["delivered", "failed", "waits", "withheld"]
-    delivery: Delivery
-    reason: Failure | None = None
-    place: str | None = None
-    error: Exception | None = None
-
-
-def told(result: Result) -> str:
-    """What came of a try, and what is to be done, for people. Raises what no port should."""
-    why: str | None = result.reason
-    if result.error is not None:
-        if not isinstance(result.error, OSError):
-            raise result.error
-        why = result.error.strerror or result.reason
-    match result.state:
-        case "delivered":
-            return f"Delivered: {result.place}."
-        case "waits":
-            return (
-                f"It is not delivered yet ({why}), and is tried again by itself:"
-                " `steward disclosures list` shows when."
-            )
-        case "withheld":
-            return "Nobody may be in it any more: nothing was delivered, and that is recorded."
-        case "failed":
-            return (
-                f"It is not delivered ({why}), and that is recorded:"
-                f" `steward disclosures resume {result.delivery.id}` tries once more."
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,9 +153,9 @@ class Deliveries:
 
     async def _try(self, claim: Claim, most_tries: float = math.inf) -> Result | None:
         log_ends = await self.log_ends()
-        delivery = None
+        delivery, began = None, self.now()
         try:
-            async with self.begin(now=self.now()) as tx:
+            async with self.begin(now=began) as tx:
                 row = await claim(tx)
                 if row is None:
                     return None
@@ -204,6 +172,8 @@ class Deliveries:
         if isinstance(taken, Result):
             return taken
         self.steps("taken")
+        if self.now() - began > BEGUN_WITHIN:
+            return Result("failed" if taken.way == "hand" else "waits", taken, INTERRUPTED)
         return await self._hand_over(taken, port)
 
     async def _take(

@@ -81,20 +81,23 @@ async def rewrap(
     wrappers: KeyWrappers,
     before: str,
     progress: Callable[[int], None],
-) -> None:
-    """Wrap anew what `before` has wrapped, until it wraps nothing; `progress` is told how many.
+) -> int:
+    """Wrap anew what `before` has wrapped, until it wraps nothing but keys that were altered, which
+    nobody can unwrap; how many those are. `progress` is told how many it has wrapped anew.
 
     Each page is a transaction of its own, and no lock is held while keys are unwrapped and wrapped.
-    KeyUnavailableError and SealError as `KeyWrappers` raises them: what was done stays done.
+    KeyUnavailableError as `KeyWrappers` raises it: what was done stays done.
     """
     await _sql.plan_each_page(administrator)
     while True:
-        after = _FIRST
+        after, altered = _FIRST, 0
         while page := await _page(administrator, before, after):
-            progress(await _rewrap_page(administrator, wrappers, before, page))
+            wrapped_anew, at_fault = await _rewrap_page(administrator, wrappers, before, page)
+            progress(wrapped_anew)
+            altered += at_fault
             after = page[-1][0]
-        if not await count_wrapped(administrator, before):
-            return
+        if await count_wrapped(administrator, before) <= altered:
+            return altered
         await asyncio.sleep(LOOK_AGAIN_S)
 
 
@@ -108,14 +111,16 @@ async def _page(administrator: Administrator, before: str, after: UUID) -> Page:
 
 async def _rewrap_page(
     administrator: Administrator, wrappers: KeyWrappers, before: str, page: Page
-) -> int:
-    ids = [key_id for key_id, _ in page]
+) -> tuple[int, int]:
+    """How many of its keys were wrapped anew, and how many nobody can unwrap."""
     wrapped = [WrappedKey(before, key_id.bytes, key) for key_id, key in page]
-    keys = await wrappers.unwrap(wrapped)
-    plain = [PlainKey(key_id.bytes, key) for key_id, key in zip(ids, keys, strict=True)]
-    kek, wrapped_anew = await wrappers.wrap(plain)
-    return int(
-        await _sql.rewrap(
-            administrator, before=before, kek=kek, key_ids=ids, wrapped_keys=wrapped_anew
-        )
+    keys = [PlainKey(*one) for one in (await wrappers.unwrap_sound(wrapped)).items()]
+    altered = len(page) - len(keys)
+    if not keys:
+        return 0, altered
+    kek, wrapped_anew = await wrappers.wrap(keys)
+    key_ids = [UUID(bytes=key.id) for key in keys]
+    done = await _sql.rewrap(
+        administrator, before=before, kek=kek, key_ids=key_ids, wrapped_keys=wrapped_anew
     )
+    return int(done), altered

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,12 +17,14 @@ from services.audit.commands.topic_sink import TopicSink
 from services.audit.domain.entries import SpoiledEntryError, StoredEntry, entry_bytes
 from services.audit.domain.notes import parse_verifier_key
 from services.audit.settings import Settings
+from services.audit.store.console import Period, disclosures_per_day, disclosures_to
 from services.cli import keys, subjects
 from shared.contract.audit import (
     DataAccessed,
     DataDisclosed,
     DisclosureDelivered,
     DisclosureRefused,
+    DisclosureWithheld,
 )
 from shared.contract.types import SubjectId
 from shared.messaging import producing
@@ -170,15 +173,44 @@ async def test_an_entry_that_was_changed_is_named_and_what_finds_the_others(
     work: Work, settings: ServiceSettings, database: str, aino: SubjectId, asked: tuple[str, ...]
 ) -> None:
     await append(work, make_entry(DataDisclosed), make_entry(DataDisclosed, subject_id=aino))
+    await change(database, b"{}")
+    with pytest.raises(SpoiledEntryError, match="entry 1 is not what was logged"):
+        await command(app, settings, *asked)
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff", b'{"data":{"may_have_reached":"x"}}'])
+async def test_nothing_is_counted_over_an_entry_that_was_changed(
+    work: Work, settings: ServiceSettings, database: str, body: bytes
+) -> None:
+    disclosed = make_entry(DataDisclosed)
+    named = {name: getattr(disclosed, name) for name in ("disclosure_id", "subject_id")}
+    withheld = make_entry(DisclosureWithheld, may_have_reached=False, **named)
+    await append(work, disclosed, withheld)
+    await change(database, body)
+    day = f"{disclosed.at:%Y-%m-%d}"
+    asked = ("--recipient", disclosed.recipient, "--since", day, "--until", day)
+    with pytest.raises(SpoiledEntryError, match="an entry of the log is not what was logged"):
+        await command(app, settings, "breach", *asked)
+    recipient = disclosed.recipient
+    period = Period(disclosed.at, disclosed.at + timedelta(hours=1), "UTC")
+    async with work.parts.pool.acquire() as connection:
+        for page in (
+            disclosures_per_day(connection, period),
+            disclosures_to(connection, recipient, period, before=9, most=9),
+        ):
+            with pytest.raises(SpoiledEntryError):
+                await page
+
+
+async def change(database: str, body: bytes) -> None:
+    """Change the second entry, as only an administrator can."""
     administrator = await asyncpg.connect(database)
     await administrator.execute(
         "set session_replication_role = replica;"
-        "alter table audit.entry disable trigger entry_is_append_only;"
-        "update audit.entry set body = '{}' where sequence = 1"
+        "alter table audit.entry disable trigger entry_is_append_only"
     )
+    await administrator.execute("update audit.entry set body = $1 where sequence = 1", body)
     await administrator.close()
-    with pytest.raises(SpoiledEntryError, match="entry 1 is not what was logged"):
-        await command(app, settings, *asked)
 
 
 async def test_an_entry_that_was_changed_is_not_published_again() -> None:

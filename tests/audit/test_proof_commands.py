@@ -150,6 +150,18 @@ async def test_what_cannot_be_proven_is_told_with_what_to_do(log: Work, tmp_path
     assert not file.exists()
 
 
+@pytest.mark.parametrize("published", [Bundle(0), Tile(0, 0)])
+async def test_a_proof_that_would_prove_nothing_is_not_written(
+    log: Work, tmp_path: Path, published: Bundle | Tile
+) -> None:
+    file, path = tmp_path / "an.tlog-proof", folder_of(log) / published.path
+    data = path.read_bytes()
+    path.write_bytes(data[:100] + bytes([data[100] ^ 1]) + data[101:])
+    done = await prove(log, 0, file)
+    assert (done.code, "the published log is damaged" in done.err) == (1, True)
+    assert not file.exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [

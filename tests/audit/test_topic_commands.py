@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
+import asyncpg
 import orjson
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaTimeoutError
+from typer.testing import CliRunner
 
-from services.audit.commands import app
+from services.audit.commands import app, verify
 from services.audit.settings import Settings
 from services.audit.store import topic_log
 from shared.contract import audit
@@ -25,7 +29,7 @@ from shared.runtime.database import without_credentials
 from shared.runtime.secrets import SecretsFolder
 from shared.runtime.topics import create_topics
 from tests.conftest import TopicFactory
-from tests.support.commands import Answered, command
+from tests.support.commands import Answered, command, environment_of
 from tests.support.entries import make_entry
 from tests.support.facts import Facts
 from tests.support.log import appending_to, publish_all, settings_of
@@ -109,3 +113,55 @@ async def test_a_log_is_held_against_its_topic_and_made_anew_from_it(
     assert (done.code, "as it was published" in done.out) == (0, True)
     again = await work.value("select array(select body from entry order by sequence)")
     assert again == bodies[:SIGNED]  # the service takes the rest, as it always does
+
+
+async def test_a_kafka_that_falls_silent_ends_what_reads_the_topic(
+    work: Work, kafka: str, topic_factory: TopicFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The consumer would try for ever, and a rebuild keep everybody from the log for as long."""
+    message = Facts().message(make_entry(audit.DataDisclosed))
+    await work.do(appending_to(work), [message])
+    await publish_all(work)
+    await create_topics(Cluster(kafka), TOPICS)
+    topic = await send(kafka, await topic_factory("audit"), [message.record])
+    polls = count(1)
+
+    async def nothing_comes(*_: object, timeout_ms: int, **__: object) -> dict[object, object]:
+        assert next(polls) <= 3, "it reads on and on"
+        await asyncio.sleep(timeout_ms / 1_000)
+        return {}
+
+    monkeypatch.setattr(topic_log, "TOPIC", topic)
+    monkeypatch.setattr(topic_log, "SILENT_S", 0.01)
+    monkeypatch.setattr(AIOKafkaConsumer, "getmany", nothing_comes)
+    with pytest.raises(KafkaTimeoutError):
+        async for _ in topic_log.audit_records(Cluster(kafka)):
+            pass
+    settings = settings_of(work).model_copy(update={"kafka_bootstrap_servers": kafka})
+    done = await command(app, settings, "rebuild", "--yes")
+    assert (done.code, "Kafka does not answer; the log is as it was" in done.err) == (1, True)
+
+
+async def test_what_was_found_before_kafka_fell_silent_is_told(
+    work: Work, kafka: str, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await work.do(appending_to(work), [Facts().message(make_entry(audit.DataDisclosed))])
+    await publish_all(work)
+    await create_topics(Cluster(kafka), TOPICS)
+    at = await asyncpg.connect(database)
+    await at.execute(
+        "alter table audit.entry disable trigger entry_is_append_only;"
+        "update audit.entry set recipient = 'hotel'"
+    )
+    await at.close()
+
+    async def silent(*_: object) -> None:
+        raise KafkaTimeoutError
+
+    monkeypatch.setattr(verify, "verify_announced", silent)
+    settings = settings_of(work).model_copy(update={"kafka_bootstrap_servers": kafka})
+    ended = await asyncio.to_thread(
+        CliRunner().invoke, app, ["verify"], env=environment_of(settings)
+    )
+    assert isinstance(ended.exception, ConnectionError)
+    assert "database: entry 0: columns do not say what its bytes say: recipient" in ended.stdout

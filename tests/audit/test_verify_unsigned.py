@@ -146,6 +146,28 @@ async def test_what_is_a_dead_letter_or_was_given_up_is_not_missed(
     assert await told(administrator, topic) == []
 
 
+async def test_what_says_that_something_was_given_up_excuses_nothing_once_it_was_changed(
+    work: Work, topic: Topic, administrator: Administrator
+) -> None:
+    """Nor does it keep what else is found from being told."""
+    facts = Facts(count(SIZE))
+    given_up = facts.message(make_entry(DataDisclosed))
+    said = make_entry(
+        DeadLetterDiscarded,
+        letter_topic="audit",
+        letter_partition=0,
+        letter_offset=given_up.record.offset,
+    )
+    discarded = facts.message(said)
+    topic.records += [given_up.record, discarded.record]
+    await work.do(appending_to(work), [discarded])
+    await change(
+        administrator, "update entry set body = $1 where type = $2", b"\xff", said.message_type
+    )
+    found = await told(administrator, topic)
+    assert f"{MISSING} {SIZE}" in found
+
+
 async def test_what_was_said_twice_or_redriven_is_where_it_may_be(
     work: Work, administrator: Administrator
 ) -> None:

@@ -148,6 +148,15 @@ def test_what_a_document_says_is_no_markup_on_a_terminal() -> None:
     assert written.getvalue().count("[bold]x[/bold]") == 17
 
 
+def test_nothing_that_a_document_says_is_cut_off_on_a_narrow_terminal() -> None:
+    word = "y" * 50
+    written = io.StringIO()
+    print_document(document(word), Console(file=written, width=40))
+    whole = written.getvalue()
+    assert "…" not in whole
+    assert whole.count("y") == 17 * len(word)
+
+
 @pytest.mark.parametrize(
     ("period", "english", "finnish"),
     [

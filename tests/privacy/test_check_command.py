@@ -229,6 +229,21 @@ async def test_damaged_values_are_told_among_those_that_open_and_none_is_shown(
     assert "canary" not in done.out + done.err
 
 
+@pytest.mark.parametrize("personal", ["[]", "null", "7", '{"contact": 7}'])
+async def test_what_was_put_in_the_place_of_sealed_values_is_told_and_breaks_nothing_off(
+    settings: ServiceSettings,
+    fill: Callable[[], Awaitable[None]],
+    administrator: Connection,
+    personal: str,
+) -> None:
+    await fill()
+    await administrator.execute("update registration.registration set personal = $1", personal)
+    done = await check(settings)
+    assert done.code == 1
+    whole = {column.place: {"opened": 1} for column in SEALED}
+    assert found(done) == {**whole, "registration.registration.personal": {"not_sealed": 1}}
+
+
 async def test_only_the_administrator_may_check(
     settings: ServiceSettings, secrets_folder: SecretsFolder
 ) -> None:

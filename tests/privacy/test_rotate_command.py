@@ -62,10 +62,10 @@ async def log(settings: ServiceSettings) -> AsyncIterator[Work]:
         yield work
 
 
-async def seal(intake: Work) -> ToOpen:
+async def seal(intake: Work, email: str = "a@example.org") -> ToOpen:
     privacy = intake.parts.privacy
     async with intake.parts.pool.acquire() as connection:
-        (who,) = await privacy.people.identify(connection, [[Alias("email", "a@example.org")]])
+        (who,) = await privacy.people.identify(connection, [[Alias("email", email)]])
         item = ToSeal(SubjectId(who), "contact", CONTEXT, {"name": "x"})
         (sealed,) = await privacy.seal(connection, [item], at=utc_now())
     return ToOpen(who, "contact", Sealed(sealed or b""))
@@ -149,6 +149,38 @@ async def test_killed_at_any_step_it_is_brought_to_its_end(
     assert list(folder.key_encryption_keys()) == [SECOND]
     assert len(await recorded(log)) == 1
     assert await is_readable(intake, value)
+
+
+async def test_a_key_that_was_altered_is_left_and_told_of_and_keeps_no_other_from_being_wrapped(
+    intake: Work,
+    log: Work,
+    settings: ServiceSettings,
+    folder: SecretsFolder,
+    administrator: Connection,
+) -> None:
+    """Else one row would keep a key-encryption key in use for good, also one that others know."""
+    values = [await seal(intake, f"{number}@example.org") for number in range(5)]
+    await administrator.execute(
+        "update keyring.data_key set wrapped = set_byte(wrapped, 20, get_byte(wrapped, 20) # 1)"
+        " where subject_id = $1",
+        values[2].subject_id,
+    )
+    for _ in range(2):
+        done = await command(keys.app, settings, "rotate", "--yes")
+        assert (done.code, done.out.count("wrapped anew")) == (1, 0)
+        assert "1 keys do not unwrap" in done.err
+        assert list(folder.key_encryption_keys()) == [SECOND, FIRST]
+        left = "select count(*) from keyring.data_key where kek = $1"
+        ids = [KeyWrapper(key).id for key in folder.key_encryption_keys().values()]
+        assert [await administrator.fetchval(left, kek) for kek in ids] == [4, 1]
+    assert await is_readable(intake, values[0])
+    done = await command(
+        keys.app, settings, "destroy", "--subject", str(values[2].subject_id), "--yes"
+    )
+    assert done.code == 0, done.err
+    done = await command(keys.app, settings, "rotate", "--yes")
+    assert (done.code, "4 keys were wrapped anew" in done.out) == (0, True), done.err
+    assert list(folder.key_encryption_keys()) == [SECOND]
 
 
 async def test_a_machine_that_did_not_rotate_the_last_time_can_rotate_the_next_time(

@@ -16,7 +16,8 @@ PUBLIC: Final = frozenset(
     {
         *("asking", "belonging", "checking", "deliveries", "disclosure", "errors", "following"),
         *("grants", "handovers", "in_force", "limits", "office", "outgoing", "plan"),
-        *("ports", "privacy", "putting_in_force", "rotation", "stored_plans", "subjects", "values"),
+        *("ports", "privacy", "putting_in_force", "results", "rotation", "stored_plans"),
+        *("subjects", "values"),
     }
 )
 """Modules of `shared.privacy` that others may import. Whatever else is there or comes is not."""

@@ -25,10 +25,11 @@ from shared.contract.audit import (
     Entry,
 )
 from shared.contract.registry import MessageData
-from shared.privacy.deliveries import MOST_TRIES, Result
+from shared.privacy.deliveries import MOST_TRIES
 from shared.privacy.errors import KeyUnavailableError, SealError
 from shared.privacy.handovers import Delivery, list_handovers
 from shared.privacy.ports import HandoverStep
+from shared.privacy.results import Result
 from shared.runtime.application import Loop
 from shared.runtime.health import Heartbeats
 from shared.runtime.log_ends import LogEnds

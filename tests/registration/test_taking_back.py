@@ -13,10 +13,10 @@ import pytest
 from services.registration.handlers.by_hand import ByHand
 from services.registration.handlers.delivering import csv_of
 from shared.contract.audit import DisclosureWithheld
-from shared.privacy.deliveries import told
 from shared.privacy.handovers import Delivery
 from shared.privacy.outgoing import OutgoingFolder
 from shared.privacy.ports import HandoverStep, NotTakenBackError
+from shared.privacy.results import told
 from tests.registration.conftest import Front
 from tests.registration.handing import (
     Given,
@@ -95,6 +95,40 @@ async def test_what_is_given_up_while_it_is_written_lies_in_the_folder_no_more(
     assert given.lists() == []
     assert [type(fact) for fact in await given.front.facts()] == [DisclosureWithheld] * 2
     assert await states(given) == ["withheld"]
+
+
+@pytest.mark.parametrize(
+    ("way", "output", "state"),
+    [
+        ("folder", None, "waits"),
+        ("folder", "by-hand.csv", "waits"),
+        ("folder", "-", "waits"),
+        ("hand", "by-hand.csv", "failed"),
+    ],
+)
+async def test_who_was_stopped_before_writing_leaves_a_list_to_others(
+    given: Given, way: str, output: str | None, state: str, tmp_path: Path
+) -> None:
+    """As a machine that slept: who withdrew meanwhile would be on a list again."""
+    path = None if output is None else tmp_path / output
+    await dies_while_handing_over(given, "left", output=path if way == "hand" else None)
+
+    def sleep(at: HandoverStep) -> None:
+        if at == "taken":
+            given.later()
+
+    (row,) = await given.front.rows("select delivery_id from registration.delivery")
+    by_hand = None if path is None else ByHand(given.front.desk, path)
+    slept = await replace(given.deliveries(sleep), by_hand=by_hand).deliver(row["delivery_id"])
+    assert slept is not None
+    assert (slept.state, slept.reason) == (state, "interrupted")
+    assert given.lists() == []
+    assert path is None or not path.exists()
+    await say_objection(given, 0)
+    result = await given.deliveries().deliver_due()
+    assert result is not None
+    assert result.state == ("delivered" if way == "folder" else "failed")
+    assert [people_on(one) for one in given.lists()] == [["Person 2"]] * (way == "folder")
 
 
 @pytest.mark.parametrize("left_in_it", [["Person 2"], []])

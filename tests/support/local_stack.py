@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - folders in it have names of their own
 ROOM_BYTES = 2 * 2**30
-"""Servers of two processes take less than half a gigabyte."""
+"""Servers of three processes take less than half a gigabyte."""
 
 # Nothing that a test keeps has to survive the machine.
 _FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}

@@ -24,8 +24,14 @@ def run_prove(sequence: int, output: Path) -> int:
 
     try:
         proof = prove_entry(folder_log(Settings.load().published_folder), sequence)
+        # Else it is found out by whoever was to be convinced.
+        proof.verify_entry(proof.extra or b"")
     except (ProveError, FolderError) as error:
         typer.echo(str(error), err=True)
+        return 1
+    except ProofError:
+        what = "the published log is damaged (entry and hashes do not lead to its checkpoint)"
+        typer.echo(f"{what}: see `steward audit verify`", err=True)
         return 1
     try:
         output.write_bytes(str(proof).encode())

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from rich.console import Console
 from rich.table import Table
 
 from services.audit.domain.entries import ENTRY_TYPES, StoredEntry, reading
+
+WIDEST: Final = 400
+"""A table takes what it needs of it."""
 
 
 class Sink(Protocol):
@@ -55,6 +58,8 @@ class TableSink:
     )
 
     def __init__(self, console: Console) -> None:
+        # For any row: a terminal wraps it, and in a pipe nobody knows how wide it may be.
+        console.width = max(console.width, WIDEST)
         self._console = console
         self._head = True
 

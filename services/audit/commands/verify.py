@@ -54,7 +54,12 @@ def run_verify(request: Request) -> int:
         raise typer.BadParameter("give one of both", param_hint="--from-folder/--url")
     began, report = time.monotonic(), Report()
     with progress_bar("verifying", quiet=request.as_json) as progress:
-        asyncio.run(_verify(request, report, progress))
+        try:
+            asyncio.run(_verify(request, report, progress))
+        except Exception:
+            # What ended it is told too, and is no verdict on what was found before.
+            _tell_findings(report, aside=request.as_json)
+            raise
     _tell(report, time.monotonic() - began, as_json=request.as_json)
     return 1 if report.findings.count else 0
 
@@ -128,17 +133,22 @@ def _tell(report: Report, seconds: float, *, as_json: bool) -> None:
     if as_json:
         typer.echo(orjson.dumps(_as_json(report)).decode())
         return
-    for finding in report.findings.told:
-        typer.echo(str(finding))
-    untold = report.findings.count - len(report.findings.told)
-    if untold:
-        typer.echo(f"and {untold:,} more")
+    _tell_findings(report)
     unsigned = report.size - max(report.signed, 0)
     typer.echo(
         f"{report.size:,} entries and {report.checkpoints:,} checkpoints in {seconds:.1f} s:"
         f" {'NOT WHOLE' if report.findings.count else 'whole'}"
         + (f"; the last {unsigned:,} entries are not signed yet" if unsigned > 0 else "")
     )
+
+
+def _tell_findings(report: Report, *, aside: bool = False) -> None:
+    """`aside`: a program reads standard output."""
+    for finding in report.findings.told:
+        typer.echo(str(finding), err=aside)
+    untold = report.findings.count - len(report.findings.told)
+    if untold:
+        typer.echo(f"and {untold:,} more", err=aside)
 
 
 def _as_json(report: Report) -> dict[str, object]:

@@ -49,9 +49,10 @@ class NoEntryError(Exception):
 class SpoiledEntryError(Exception):
     """An entry's bytes are none any more: somebody changed them in the database."""
 
-    def __init__(self, sequence: int) -> None:
+    def __init__(self, sequence: int | None = None) -> None:
+        which = "an entry of the log" if sequence is None else f"entry {sequence}"
         super().__init__(
-            f"entry {sequence} is not what was logged: it was changed in the database."
+            f"{which} is not what was logged: it was changed in the database."
             " “steward audit verify” says what else was"
         )
 

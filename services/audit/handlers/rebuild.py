@@ -31,6 +31,7 @@ from services.audit.handlers.verify import (
 )
 from services.audit.store import append, known_bodies, tree
 from services.audit.store.database_log import DatabaseLog, OneConnection
+from services.audit.store.set_aside import set_aside
 from services.audit.store.sources import PublishedLog
 from services.audit.store.sql import SQL
 from shared.contract.message import Record
@@ -136,8 +137,8 @@ class Rebuild:
         aside = self._order.aside
         in_log = set(await SQL.known_ids(self._connection, ids=list(aside)))
         left = {one.topic_offset for one in aside.values() if one.id not in in_log}
-        set_aside = await SQL.set_aside(self._connection, offsets=list(left))
-        return min({end, *left.difference(set_aside)})
+        known = await set_aside(self._connection, list(left))
+        return min({end, *left.difference(known)})
 
     async def _fresh(self, entries: Sequence[LogEntry]) -> list[LogEntry]:
         """Those that are not in the log yet: the first of an id is the entry."""

@@ -10,7 +10,7 @@ import asyncpg
 from services.audit.domain.disclosure_chart import DayCount
 from services.audit.domain.entries import HANDED_OVER, REFUSED, StoredEntry
 from services.audit.domain.recipient_history import Counted
-from services.audit.store.sql import SQL
+from services.audit.store.sql import SQL, reading_bodies
 from shared.runtime.database import Connection
 
 
@@ -42,7 +42,9 @@ async def whole_entry(connection: Connection, sequence: int) -> asyncpg.Record |
 async def disclosures_per_day(
     connection: Connection, period: Period, recipient: str | None = None
 ) -> list[DayCount]:
-    """How much was disclosed on which day to whom, or to one recipient; in no order."""
+    """How much was disclosed on which day to whom, or to one recipient; in no order.
+    Raises SpoiledEntryError.
+    """
     rows = SQL.disclosures_per_day(
         connection,
         since=period.since,
@@ -52,16 +54,19 @@ async def disclosures_per_day(
         handed_over=HANDED_OVER,
         refused=REFUSED,
     )
-    return [
-        DayCount(row["day"], row["recipient"], row["released"], row["refused"], row["withheld"])
-        async for row in rows
-    ]
+    with reading_bodies():
+        return [
+            DayCount(row["day"], row["recipient"], row["released"], row["refused"], row["withheld"])
+            async for row in rows
+        ]
 
 
 async def disclosures_to(
     connection: Connection, recipient: str, period: Period, *, before: int, most: int
 ) -> list[Counted]:
-    """Disclosures to one recipient whose first entry is before a number, the newest first."""
+    """Disclosures to one recipient whose first entry is before a number, the newest first.
+    Raises SpoiledEntryError.
+    """
     rows = SQL.disclosures_to(
         connection,
         recipient=recipient,
@@ -72,17 +77,18 @@ async def disclosures_to(
         handed_over=HANDED_OVER,
         refused=REFUSED,
     )
-    return [
-        Counted(
-            row["disclosure_id"],
-            StoredEntry(row["sequence"], row["body"]),
-            row["released"],
-            row["refused"],
-            row["withheld"],
-            row["unsure"],
-        )
-        async for row in rows
-    ]
+    with reading_bodies():
+        return [
+            Counted(
+                row["disclosure_id"],
+                StoredEntry(row["sequence"], row["body"]),
+                row["released"],
+                row["refused"],
+                row["withheld"],
+                row["unsure"],
+            )
+            async for row in rows
+        ]
 
 
 async def checkpoints_before(connection: Connection, size: int, most: int) -> list[KeptCheckpoint]:

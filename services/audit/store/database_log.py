@@ -16,6 +16,7 @@ from services.audit.domain.columns import other_columns
 from services.audit.domain.merkle import Frontier
 from services.audit.domain.tiles import WIDTH
 from services.audit.domain.verification import Finding, Findings, Kept, UnverifiableError
+from services.audit.store.set_aside import set_aside
 from services.audit.store.sql import SQL
 from shared.runtime.database import Connection
 
@@ -206,7 +207,7 @@ class DatabaseLog:
     async def set_aside(self, offsets: Sequence[int]) -> frozenset[int]:
         """Offsets of what could not be handled: of these, and of what was given up."""
         async with self._pool.acquire() as connection:
-            return frozenset(await SQL.set_aside(connection, offsets=offsets))
+            return await set_aside(connection, offsets)
 
     async def notes_of(self, sizes: Sequence[int]) -> dict[int, bytes]:
         """The signed checkpoints of those of these sizes that have one."""

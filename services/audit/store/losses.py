@@ -7,20 +7,21 @@ from datetime import datetime
 from services.audit.domain.arrival import UNSURE_REASONS
 from services.audit.domain.breach import Lost, alike
 from services.audit.domain.entries import HANDED_OVER
-from services.audit.store.sql import SQL
+from services.audit.store.sql import SQL, reading_bodies
 from shared.runtime.database import Connection
 
 
 async def lost_by(connection: Connection, recipient: str, since: datetime, until: datetime) -> Lost:
-    """Of `since <= at < until`. A million records take some seconds."""
-    row = await SQL.lost_by(
-        connection,
-        recipient=recipient,
-        since=since,
-        until=until,
-        handed_over=HANDED_OVER,
-        unsure_reasons=UNSURE_REASONS,
-    )
+    """Of `since <= at < until`. A million records take some seconds. Raises SpoiledEntryError."""
+    with reading_bodies():
+        row = await SQL.lost_by(
+            connection,
+            recipient=recipient,
+            since=since,
+            until=until,
+            handed_over=HANDED_OVER,
+            unsure_reasons=UNSURE_REASONS,
+        )
     return Lost(
         disclosures=row["disclosures"],
         unconfirmed=row["unconfirmed"],

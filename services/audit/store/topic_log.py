@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaTimeoutError
 
 from shared.contract.audit import CHECKPOINTS, TOPIC, CheckpointPublished
 from shared.contract.codec import decode
 from shared.contract.message import Message, Record
-from shared.messaging.offsets import ANSWER_S, bounds_of, open_reader
+from shared.messaging.offsets import SILENT_S, bounds_of, open_reader
 from shared.messaging.places import Partition
 from shared.runtime.cluster import Cluster
 
@@ -68,14 +68,22 @@ async def audit_records(
 async def _read(
     cluster: Cluster, place: Partition, span: tuple[int, int], most: int
 ) -> AsyncIterator[list[Record]]:
-    """Everything of a partition from an offset up to another, so many records at a time."""
-    partition, (begin, end) = TopicPartition(*place), span
+    """Everything of a partition from an offset up to another, so many records at a time.
+
+    Raises as `TopicLog.begin`; KafkaTimeoutError where nothing comes for `SILENT_S`: the consumer
+    itself tries for ever.
+    """
+    partition, (at, end) = TopicPartition(*place), span
     async with open_reader(cluster) as reader:
         reader.assign([partition])
-        reader.seek(partition, begin)
-        while await reader.position(partition) < end:
-            async with asyncio.timeout(ANSWER_S):
-                polled = await reader.getmany(partition, timeout_ms=1_000, max_records=most)
+        reader.seek(partition, at)
+        while at < end:
+            polled = await reader.getmany(
+                partition, timeout_ms=int(SILENT_S * 1_000), max_records=most
+            )
+            before, at = at, await reader.position(partition)
+            if at == before:
+                raise KafkaTimeoutError
             records = [one for one in polled.get(partition, []) if one.offset < end]
             if records:
                 yield records

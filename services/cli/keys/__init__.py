@@ -107,7 +107,8 @@ def rotate(
     DATABASE_URL is the administrator's, as for `steward migrate`.
 
     Exit code 1: nothing changed, which it says. The answer was no, or there is no newer one, or the
-    work of a service did not come to its end. With any other sentence it broke off: run it again.
+    work of a service did not come to its end. Or keys were altered in the database, which are told:
+    all others are wrapped anew. With any other sentence it broke off: run it again.
 
     Examples: steward keys rotate · steward keys rotate --yes --json
     """

@@ -38,6 +38,11 @@ ENDED = (
     "nothing else was left to do of the rotation that ended within the last day: run this again for"
     " another one"
 )
+ALTERED = (
+    "{many} keys do not unwrap, for which the replaced key-encryption key is needed still: `steward"
+    " keys check` names them. All others are wrapped anew; run this again once these are restored,"
+    " or destroyed"
+)
 LATELY: Final = timedelta(days=1)
 """Who finds a command killed runs it again sooner than this; who rotates once a year, later."""
 
@@ -85,9 +90,12 @@ async def _run(*, yes: bool, as_json: bool) -> int:
                 typer.echo(KEPT, err=True)
                 return 1
             ring = await read_ring(administrator)
-        entries = await _rewrap(rotation, ring)
+        entries, altered = await _rewrap(rotation, ring)
         retired = {entry.replaced for entry in entries}
         put_aside = _put_aside(rotation, retired | ring.retired.keys())
+    if altered:
+        typer.echo(ALTERED.format(many=f"{altered:,}"), err=True)
+        return 1
     _tell(rotation, entries, put_aside)
     return 0
 
@@ -123,16 +131,17 @@ async def _newest(rotation: Rotation, ring: Ring) -> str | None:
     return None if newest == ring.current or newest in ring.retired else newest
 
 
-async def _rewrap(rotation: Rotation, ring: Ring) -> Sequence[KeysRotated]:
-    """Wrap anew what was wrapped before, and record it."""
+async def _rewrap(rotation: Rotation, ring: Ring) -> tuple[Sequence[KeysRotated], int]:
+    """Wrap anew what was wrapped before, and record it; and how many keys nobody can unwrap."""
     wrappers = rotation.office.parts.wrappers
     await wrappers.make_current(ring.current)
+    altered = 0
     for before in ring.replaced:
         total = await count_wrapped(rotation.administrator, before)
         with progress_bar("wrapping keys", total) as progress:
-            await rewrap(rotation.administrator, wrappers, before, progress)
+            altered += await rewrap(rotation.administrator, wrappers, before, progress)
     async with rotation.office.work() as tx:
-        return await rotation.office.privacy.retire_replaced(tx)
+        return await rotation.office.privacy.retire_replaced(tx), altered
 
 
 def _put_aside(rotation: Rotation, retired: Collection[str]) -> list[Path]:

@@ -45,7 +45,11 @@ def of_a_person(row: asyncpg.Record) -> Iterable[SealedValue]:
 def by_category(row: asyncpg.Record) -> Iterable[SealedValue]:
     """A row with its subject, and base64 of a value for each category, as JSON."""
     subject_id, values = row
-    for category, text in orjson.loads(values).items():
+    known = orjson.loads(values)
+    if not isinstance(known, dict):
+        yield SealedValue(subject_id, None, b"")  # nothing there is sealed
+        return
+    for category, text in known.items():
         yield SealedValue(subject_id, category, _from_base64(text))
 
 

@@ -32,9 +32,10 @@ from services.registration.settings import Settings
 from shared.assembly import open_parts
 from shared.messaging.republishing import say_again
 from shared.messaging.unit_of_work import Begin, Transaction
-from shared.privacy.deliveries import Deliveries, Result, told
+from shared.privacy.deliveries import Deliveries
 from shared.privacy.disclosure import BEHIND, Disclosure, Way
 from shared.privacy.errors import SeveralPeopleError
+from shared.privacy.results import Result, told
 from shared.privacy.subjects import Person
 from shared.runtime.actor import actor
 from shared.runtime.clock import utc_now

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
+from typing import Final
 
 from shared.contract.services import SERVICES
 from shared.contract.topics import TOPICS
@@ -12,6 +13,19 @@ from shared.privacy.plan.rules.rule import Case, Rule, listed
 
 _CONSENT_TOPIC = "consent"
 _LIMITS_TOPIC = "retention"
+
+_MEETS_PEOPLE: Final = {
+    "registration": ("identify", "as where somebody registers"),
+    "consent": ("identify", "as where somebody withdraws"),
+    "retention": ("find", "as where somebody is to be erased"),
+    "audit": ("find", "as where somebody asks who got their data"),
+}
+"""What a service of this release asks the keyring about people, and when for example."""
+
+_MAY_MORE: Final = ("none", "find", "identify")
+"""Of `subjects`: each includes what stands before it."""
+
+_ERASES: Final = "retention"
 
 
 def consent_is_heard(case: Case) -> Iterator[Finding]:
@@ -237,6 +251,50 @@ def finance_can_invoice_a_fee(case: Case) -> Iterator[Finding]:
             )
 
 
+def people_are_known_to_who_meets_them(case: Case) -> Iterator[Finding]:
+    """The keyring refuses who asks for more: each withdrawal, say, would be a dead letter."""
+    for name, (needed, when) in _MEETS_PEOPLE.items():
+        service = case.plan.services.get(name)
+        if service is None or _MAY_MORE.index(service.subjects) >= _MAY_MORE.index(needed):
+            continue
+        yield case.finding(
+            "people-unknown",
+            ("services", name, "subjects"),
+            f'service {name} has `subjects = "{service.subjects}"`',
+            f"it meets people by their addresses, {when}, and would find nobody",
+            f'Write `subjects = "{needed}"`',
+        )
+
+
+def keys_are_destroyed_by_who_does(case: Case) -> Iterator[Finding]:
+    """The keyring refuses the commands of the privacy office else: nobody could be erased."""
+    service = case.plan.services.get(_ERASES)
+    if service is not None and not service.erases:
+        yield case.finding(
+            "erased-by-another",
+            ("services", _ERASES, "erases"),
+            f"service {_ERASES} does not erase",
+            "keys are destroyed with its role, whoever else may",
+            "Add `erases = true` to it",
+        )
+
+
+def services_hear_what_they_do(case: Case) -> Iterator[Finding]:
+    """A plan does not make a service hear more: what is granted because of it is not safe."""
+    known = {topic.name for topic in TOPICS}
+    for spec in SERVICES:
+        service = case.plan.services.get(spec.name)
+        heard = set(spec.hears if service is None else service.hears)
+        if heard <= known and heard != set(spec.hears):  # a misspelt one is told already
+            yield case.finding(
+                "hears-otherwise",
+                ("services", spec.name, "hears"),
+                f"service {spec.name} hears {listed(heard)}",
+                f"what runs under this name hears {listed(spec.hears)}",
+                "Write that, and grant it nothing for which it would have to hear more",
+            )
+
+
 RULES: tuple[Rule, ...] = (
     consent_is_heard,
     limits_are_heard,
@@ -251,6 +309,9 @@ RULES: tuple[Rule, ...] = (
 
 RULES_OF_THE_RELEASE: tuple[Rule, ...] = (
     every_service_has_a_part,
+    people_are_known_to_who_meets_them,
     people_are_known_by_an_address,
+    keys_are_destroyed_by_who_does,
+    services_hear_what_they_do,
     finance_can_invoice_a_fee,
 )
