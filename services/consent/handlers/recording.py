@@ -268,11 +268,12 @@ class Handlers:
 
     def _collected_no(self, message: Message[Contact], collected: Collected) -> Collected:
         """Where a no came from: a source that uses an id again, on a day of which the inbox does
-        not know it, would else take nothing back, and nobody would be told.
+        not know it, would else take nothing back, and nobody would be told. Where it names no time
+        the broker's tells such noes apart.
         """
         envelope = message.envelope
-        time = "" if envelope.time is None else envelope.time.isoformat()
-        named = f"no\0{envelope.type}\0{time}\0".encode() + collected.origin
+        time = envelope.time or message.received_at
+        named = f"no\0{envelope.type}\0{time.isoformat()}\0".encode() + collected.origin
         return replace(collected, origin=self._privacy.reference(named))
 
     def _statements(
