@@ -302,7 +302,7 @@ async def _identify(
     try:
         return (
             answered,
-            await privacy.people.identify(connection, [_aliases(o) for o in answered]),
+            await privacy.people.identify(connection, [aliases_of(o) for o in answered]),
             [],
         )
     except AliasError:
@@ -310,7 +310,7 @@ async def _identify(
         right: list[Answered] = []
         for one in answered:
             try:
-                for alias in _aliases(one):
+                for alias in aliases_of(one):
                     written(alias, region=desk.plan.organisation.region)
             except AliasError:
                 faults.append((one, _NOBODY))
@@ -318,12 +318,12 @@ async def _identify(
                 right.append(one)
         return (
             right,
-            await privacy.people.identify(connection, [_aliases(o) for o in right]),
+            await privacy.people.identify(connection, [aliases_of(o) for o in right]),
             faults,
         )
 
 
-def _aliases(answered: Answered) -> list[Alias]:
+def aliases_of(answered: Answered) -> list[Alias]:
     """By what the person is known: the source's number, the address; else this registration."""
     request = answered.request
     aliases = []
