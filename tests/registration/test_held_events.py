@@ -72,6 +72,16 @@ async def test_who_leaves_an_event_that_the_batch_did_not_look_for_holds_it(
     assert await front.outcomes() == {"accepted": 2}
 
 
+async def _counted(front: Front) -> list[tuple[object, ...]]:
+    return [tuple(row) for row in await front.rows(ALL_COUNTED)]
+
+
+async def _count_anew(front: Front) -> None:
+    async with front.administrator.transaction():
+        await front.administrator.execute("set local search_path to registration")
+        await front.administrator.execute(COUNTED_ANEW.read_text("utf-8"))
+
+
 @pytest.mark.parametrize(("taken", "waitlisted"), [(0, 1), (7, 3)])
 async def test_places_that_were_miscounted_are_counted_anew(
     front: Front, taken: int, waitlisted: int
@@ -79,11 +89,24 @@ async def test_places_that_were_miscounted_are_counted_anew(
     await front.take(front.event(capacity=1, waiting_list=True))
     await front.take(*(front.submitted(number) for number in (1, 2, 3)), front.taken_back(3))
     await front.take(front.event(event_number="E-2"))
-    right = await front.rows(ALL_COUNTED)
-    assert [tuple(row) for row in right] == [("E-1", 1, 1), ("E-2", 0, 0)]
+    right = [("E-1", 1, 1), ("E-2", 0, 0)]
+    assert await _counted(front) == right
     miscounted = "update registration.event set places_taken = $1, waitlisted = $2"
     await front.administrator.execute(miscounted, taken, waitlisted)
-    async with front.administrator.transaction():
-        await front.administrator.execute("set local search_path to registration")
-        await front.administrator.execute(COUNTED_ANEW.read_text("utf-8"))
-    assert await front.rows(ALL_COUNTED) == right
+    await _count_anew(front)
+    assert await _counted(front) == right
+
+
+async def test_who_waited_for_a_place_that_was_counted_as_taken_gets_it_with_an_announcement(
+    front: Front,
+) -> None:
+    """No migration says anything; so the source of the event has it announced again."""
+    event = {"capacity": 2, "waiting_list": True}
+    await front.take(front.event(**event), front.submitted(1))
+    await front.administrator.execute("update registration.event set places_taken = 2")
+    await front.take(front.submitted(2))
+    await _count_anew(front)
+    await front.take(front.submitted(3))
+    assert await _counted(front) == [("E-1", 1, 2)]
+    await front.take(front.event(**event, sequence=2))
+    assert await _counted(front) == [("E-1", 2, 1)]
