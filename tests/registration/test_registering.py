@@ -224,6 +224,13 @@ async def test_the_time_of_the_message_decides_whether_it_is_too_late(
     assert rejected.reason.endswith(reason)
 
 
+async def test_nobody_is_in_time_by_a_clock_that_was_never_set(front: Front) -> None:
+    closed = front.event(registration_closes_at="2026-08-20T00:00:00Z")
+    await front.take(closed, front.submitted(1, time="1970-01-01T00:00:00Z"))
+    (rejected,) = await front.said(RegistrationRejected)
+    assert rejected.reason == "registration_closed"
+
+
 async def test_an_answer_for_a_purpose_that_the_plan_does_not_allow_is_dropped(
     front: Front,
 ) -> None:

@@ -272,7 +272,8 @@ class Handlers:
             raise LookupError("a message of a source that the plan does not have was admitted")
         # Upstream's own id, as personal as any text from upstream: a keyed digest stands for it.
         origin = self._privacy.reference(f"contact\0{source}\0{envelope.id}".encode())
-        return Collected("contact", source, origin, moment_of(envelope.time, message.received_at))
+        said_at = moment_of(message.own_time, message.received_at)
+        return Collected("contact", source, origin, said_at)
 
     def _collected_no(self, message: Message[Contact], collected: Collected) -> Collected:
         """Where a no came from: a source that uses an id again, on a day of which the inbox does
@@ -280,7 +281,7 @@ class Handlers:
         the broker's tells such noes apart.
         """
         envelope = message.envelope
-        time = envelope.time or message.received_at
+        time = message.own_time or message.received_at
         named = f"no\0{envelope.type}\0{time.isoformat()}\0".encode() + collected.origin
         return replace(collected, origin=self._privacy.reference(named))
 

@@ -101,7 +101,7 @@ class Desk:
             reference = self.event_reference(data.event_number)
         else:
             raise TypeError(f"{kind.__name__} is no request")
-        own_time, received_at = message.envelope.time, message.received_at
+        own_time, received_at = message.own_time, message.received_at
         said_at = moment_of(own_time, received_at)
         return Request(message, source, own_time or received_at, said_at, reference, since)
 
