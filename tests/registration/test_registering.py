@@ -95,6 +95,13 @@ async def test_an_event_on_a_day_that_nobody_knows_is_refused(
     assert await front.dead_letters() == [("field_invalid", detail)]
 
 
+async def test_an_event_that_nobody_was_ever_in_time_for_is_refused(front: Front) -> None:
+    """Else each who registers is declined, for good."""
+    await front.take(front.event(registration_closes_at="0001-01-01T00:00:00Z"))
+    detail = "registration_closes_at must be from 1900 on"
+    assert await front.dead_letters() == [("field_invalid", detail)]
+
+
 async def test_an_event_that_was_kept_with_such_a_day_is_mended_or_cancelled(front: Front) -> None:
     for number in ("E-1", "E-2"):
         await front.take(front.event(event_number=number))
