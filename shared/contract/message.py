@@ -12,9 +12,11 @@ from uuid import UUID
 from shared.contract.registry import MessageData
 from shared.contract.value_type import value_type
 
-_CLOCKS_WERE_SET: Final = datetime(2001, 1, 1, tzinfo=UTC)
-"""Clocks that were never set begin in 1970, 1980 or 2000, and programs write the year 1 where they
-know no time. A withdrawal of then would take back nothing that was ever agreed to.
+_FIRST: Final = datetime(2001, 1, 1, tzinfo=UTC)
+_LAST: Final = datetime(2999, 12, 31, tzinfo=UTC)
+"""Clocks that were never set begin in 1970, 1980 or 2000, and programs write the year 1 or 9999
+where they know no time. A withdrawal of then would take back nothing that was ever agreed to, and
+whoever registers be too late.
 """
 
 D_co = TypeVar("D_co", bound=MessageData, covariant=True)
@@ -70,11 +72,11 @@ class Message(Generic[D_co]):
 
     @property
     def own_time(self) -> datetime | None:
-        """When it was said, as its source has it; None also where that is of a clock that was never
-        set. The envelope keeps it as it was written.
+        """When it was said, as its source has it; None also where nobody can have known that. The
+        envelope keeps it as it was written.
         """
         time = self.envelope.time
-        return None if time is None or time < _CLOCKS_WERE_SET else time
+        return time if time is not None and _FIRST <= time <= _LAST else None
 
     @property
     def received_at(self) -> datetime:

@@ -238,6 +238,11 @@ async def test_nobody_is_in_time_by_a_clock_that_was_never_set(front: Front) -> 
     assert rejected.reason == "registration_closed"
 
 
+async def test_nobody_is_too_late_by_a_time_that_no_clock_shows(front: Front) -> None:
+    await front.take(front.event(), front.submitted(1, time="9999-12-31T23:59:59Z"))
+    assert len(await front.said(ParticipantRegistered)) == 1
+
+
 async def test_an_answer_for_a_purpose_that_the_plan_does_not_allow_is_dropped(
     front: Front,
 ) -> None:
