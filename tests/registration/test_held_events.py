@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from services.registration import store
+from services.registration.handlers import periodic, waiting
 from services.registration.handlers.batches import Handlers
 from shared.contract.codec import decode
 from shared.messaging.unit_of_work import Transaction
@@ -29,15 +30,15 @@ COUNTED = (
 )
 
 
-async def _submit(front: Front, tx: Transaction, number: int) -> None:
+async def _submit(front: Front, tx: Transaction, number: int, event: str = "E-1") -> None:
     """As a batch of another partition does it."""
-    handlers, submitted = Handlers(front.desk), [_decoded(front, number)]
+    handlers, submitted = Handlers(front.desk), [_decoded(front, number, event)]
     await handlers.prepare(tx, submitted)
     await handlers.submit(tx, submitted)
 
 
-def _decoded(front: Front, number: int) -> Any:  # noqa: ANN401 - a message, of a type for tests
-    return decode(front.submitted(number))
+def _decoded(front: Front, number: int, event: str) -> Any:  # noqa: ANN401 - a message, of a type for tests
+    return decode(front.submitted(number, event_number=event))
 
 
 @pytest.mark.parametrize("tries", [1, 2])
@@ -70,6 +71,28 @@ async def test_who_leaves_an_event_that_the_batch_did_not_look_for_holds_it(
     (row,) = await front.rows(COUNTED)
     assert dict(row) == {"places_taken": 1, "there": 1}
     assert await front.outcomes() == {"accepted": 2}
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["with-the-event", "later"])
+async def test_who_waited_to_leave_an_event_holds_the_other_one_that_they_came_to_meanwhile(
+    front: Front, monkeypatch: pytest.MonkeyPatch, at_once: bool
+) -> None:
+    """The source has corrected for which event the registration is."""
+    await front.take(front.event(event_number="E-2"))
+    await front.take(front.submitted(1), front.taken_back(1))
+    await front.take(front.submitted(1, event_number="E-2"))
+    if not at_once:
+        with monkeypatch.context() as patched:
+            patched.setattr(waiting, "MOST_AT_ONCE", 1)
+            await front.take(front.event())
+    async with AsyncExitStack() as others:
+        tx = await others.enter_async_context(front.transaction())
+        await _submit(front, tx, 2, "E-2")
+        working = front.take(front.event()) if at_once else front.work(periodic.handle_ready)
+        leaving = asyncio.ensure_future(working)
+        await until_somebody_waits(front.administrator.fetchval)
+    await leaving
+    assert await _counted(front) == [("E-1", 0, 0), ("E-2", 1, 0)]
 
 
 async def _counted(front: Front) -> list[tuple[object, ...]]:

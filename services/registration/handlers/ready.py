@@ -84,7 +84,7 @@ class MadeReady:
 
     `faults` are of those whose address cannot be one. `event_ids` are for the events that it opens,
     by their references. `known_by` are addresses that registrations are corrected to in it, as far
-    as they lead to their people by now. `held` are the events that the batch has locked.
+    as they lead to their people by now. `held` are the events that are locked.
     """
 
     requests: Mapping[Place, Submission] = field(default_factory=dict)

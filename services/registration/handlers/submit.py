@@ -240,4 +240,4 @@ async def _catch_up(
     answered += [declined.reference for declined in intake.declined]
     if answered:
         waited = await take_for_registrations(desk, tx, set(answered))
-        await follow_up(desk, tx, waited)
+        await follow_up(desk, tx, waited, intake.made_ready.held)
