@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from services.registration import store
+from services.registration.handlers.addresses import is_alias
 from services.registration.handlers.desk import Desk
 from services.registration.handlers.ready import Answered, FormReader, Submission, aliases_of
 from shared.contract.types import SubjectId
 from shared.messaging.unit_of_work import Transaction
-from shared.privacy.errors import AliasError
-from shared.privacy.subjects import Alias, written
 
 
 async def who_says_no(
@@ -28,7 +27,7 @@ async def who_says_no(
         if desk.noes(request) is not None
         and isinstance(form := reader.read(request, known), Answered)
     ]
-    asked = [(form, alias) for form in forms for alias in _written(desk, form)]
+    asked = [(form, alias) for form in forms for alias in aliases_of(form) if is_alias(desk, alias)]
     if not asked:
         return {}
     found = await desk.privacy.people.everybody(tx.connection, [alias for _, alias in asked])
@@ -37,14 +36,3 @@ async def who_says_no(
         if people:  # the first decides, as it does for who gets a place: the source's own number
             whose.setdefault(form.request.reference, people[0][0])
     return whose
-
-
-def _written(desk: Desk, form: Answered) -> list[Alias]:
-    """What the person may be known by; nothing where an address cannot be one."""
-    aliases = aliases_of(form)
-    try:
-        for alias in aliases:
-            written(alias, region=desk.plan.organisation.region)
-    except AliasError:
-        return []
-    return aliases
