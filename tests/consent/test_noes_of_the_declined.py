@@ -14,6 +14,7 @@ from shared.contract.registration import TOPIC, AnsweredConsents, RegistrationRe
 from shared.contract.types import Sealed, SubjectId
 from tests.conftest import SettingsFactory
 from tests.consent.answering import HOUR, consent, participation, states
+from tests.consent.test_cancelled_since import EVENT, hear, lost, registers
 from tests.consent.test_shared_addresses import OFFICE, OTHER, known, link, marketing
 from tests.support.facts import NOON, Facts
 from tests.support.work import Work
@@ -80,6 +81,16 @@ async def test_it_is_a_no_of_the_whole_person(
     await work.do(handlers.record_participants, [participation(first, consents=(consent(),))])
     await work.do(handlers.record_not_taking_part, [declined(second, NO)])
     assert await marketing(work) == {first: "refused", second: "refused"}
+
+
+async def test_who_says_no_on_a_second_form_is_written_to_no_more(work: Work, intake: Work) -> None:
+    said = await lost(intake, EVENT, registers(given=True), registers(given=False, number="r-2"))
+    assert isinstance(said[-1].data, RegistrationRejected)
+    await hear(work, said[:-1])
+    assert await states(work) == {"marketing": "given"}
+    await hear(work, said[-1:])
+    # Both were said in the same moment: of that the no counts.
+    assert await states(work) == {"marketing": "refused"}
 
 
 def test_only_a_no_of_somebody_who_is_known_concerns_it(work: Work) -> None:
