@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import asyncpg
 import orjson
 import pytest
@@ -210,6 +212,30 @@ async def test_who_finds_no_place_joins_the_waiting_list(front: Front) -> None:
     )
     waiting = await front.said(RegistrationWaitlisted)
     assert [fact.position for fact in waiting] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("over", "detail"),
+    [
+        ({"person_number": "12\xa0345"}, "person_number is blank or cannot be printed"),
+        ({"person_number": " "}, "person_number is blank or cannot be printed"),
+        (
+            {"answers": {"email": None, "name": "A"}, "registration_number": "K\xa01"},
+            "registration_number is blank or cannot be printed",
+        ),
+        (
+            {"answers": {"email": "a@-.example"}},
+            "answers: the e-mail address or telephone number is none",
+        ),
+    ],
+)
+async def test_who_cannot_be_known_is_a_dead_letter_that_names_why(
+    front: Front, over: dict[str, Any], detail: str
+) -> None:
+    form = [{**field, "required": False} for field in FORM]
+    await front.take(front.event(form=form), front.submitted(1, **over), front.submitted(2))
+    assert await front.dead_letters() == [("field_invalid", detail)]
+    assert len(await front.said(ParticipantRegistered)) == 1
 
 
 @pytest.mark.parametrize(
