@@ -19,6 +19,10 @@ PARTICIPATIONS: Final[tuple[type[MessageData], ...]] = (
     registration.RegistrationWaitlisted,
     registration.ParticipantRegistered,
 )
+NOT_TAKING_PART: Final[tuple[type[MessageData], ...]] = (
+    registration.RegistrationCancelled,
+    registration.RegistrationRejected,
+)
 
 
 def subscriptions(privacy: Privacy) -> list[Subscription]:
@@ -40,7 +44,7 @@ def subscriptions(privacy: Privacy) -> list[Subscription]:
             topic=registration.TOPIC,
             handlers={
                 **dict.fromkeys(PARTICIPATIONS, handlers.record_participants),
-                registration.RegistrationCancelled: handlers.record_cancelled,
+                **dict.fromkeys(NOT_TAKING_PART, handlers.record_not_taking_part),
                 registration.ParticipantUpdated: handlers.correct_contacts,
             },
             ignored=frozenset(
@@ -49,7 +53,6 @@ def subscriptions(privacy: Privacy) -> list[Subscription]:
                     registration.EventChanged,
                     registration.EventCancelled,
                     registration.EventEnded,
-                    registration.RegistrationRejected,
                     registration.ParticipationRecorded,
                 }
             ),

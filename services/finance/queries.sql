@@ -55,7 +55,8 @@ from unnest(
 ) as fresh;
 
 -- name: keep_buyers(invoice_ids, subject_ids, categories, contexts, sealed, as_of)!
--- The latest of what the person told; older news changes nothing.
+-- The latest of what the person told; older news changes nothing. What is told of one moment comes in
+-- the order in which it was said: sources write seconds.
 insert into buyer as known (invoice_id, subject_id, category, context, sealed, as_of)
 select latest.invoice_id, latest.subject_id, latest.category, latest.context, latest.sealed,
     latest.as_of
@@ -67,7 +68,7 @@ order by latest.invoice_id
 on conflict (invoice_id) do update
 set sealed = excluded.sealed, as_of = excluded.as_of
 where excluded.sealed is not null
-    and (excluded.as_of > known.as_of or known.sealed is null);
+    and (excluded.as_of >= known.as_of or known.sealed is null);
 
 -- name: nameless(registration_ids)
 -- Invoices that name nobody: the person's data was erased, or could not be used at that time.

@@ -6,11 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from shared.contract.registry import MessageData
 from shared.contract.value_type import value_type
+
+_FIRST: Final = datetime(2001, 1, 1, tzinfo=UTC)
+_LAST: Final = datetime(2999, 12, 31, tzinfo=UTC)
+"""Clocks that were never set begin in 1970, 1980 or 2000, and programs write the year 1 or 9999
+where they know no time. A withdrawal of then would take back nothing that was ever agreed to, and
+whoever registers be too late.
+"""
 
 D_co = TypeVar("D_co", bound=MessageData, covariant=True)
 
@@ -62,6 +69,14 @@ class Message(Generic[D_co]):
     surplus: tuple[str, ...] = ()
     """Top-level fields of the data that the contract does not know and that were dropped: by name
     where a contract has a field of that name, else `unregistered`, once per field."""
+
+    @property
+    def own_time(self) -> datetime | None:
+        """When it was said, as its source has it; None also where nobody can have known that. The
+        envelope keeps it as it was written.
+        """
+        time = self.envelope.time
+        return time if time is not None and _FIRST <= time <= _LAST else None
 
     @property
     def received_at(self) -> datetime:

@@ -129,6 +129,17 @@ class RegistrationWaitlisted(_Participation):
     waitlisted_at: Moment
 
 
+class AnsweredConsents(Contract):
+    """What the person answered when registering, where and when: neither a cancellation nor that
+    there is no place takes an answer back.
+    """
+
+    consents: tuple[ConsentAnswer, ...]
+    """As in the registration's own fact."""
+    source: PlanName
+    collected_at: Moment
+
+
 @message(topic=TOPIC)
 class RegistrationRejected(MessageData):
     """A valid request that was declined. Carries no personal data; the person may be unknown."""
@@ -154,17 +165,8 @@ class RegistrationRejected(MessageData):
     registration_id: RegistrationId | None = None
     subject_id: SubjectId | None = None
     rejected_at: Moment
-
-
-class AnsweredConsents(Contract):
-    """What the person answered when registering, where and when: a cancellation takes no answer
-    back.
-    """
-
-    consents: tuple[ConsentAnswer, ...]
-    """As in the registration's own fact."""
-    source: PlanName
-    collected_at: Moment
+    answered: AnsweredConsents | None = None
+    """Each no of a person who is known: it counts all the same. A yes does not."""
 
 
 @message(topic=TOPIC)

@@ -21,6 +21,13 @@ async def work(service_settings: SettingsFactory) -> AsyncIterator[Work]:
 
 
 @pytest.fixture
+async def intake(service_settings: SettingsFactory) -> AsyncIterator[Work]:
+    """Registration, whose facts it hears."""
+    async with service_at_work(service_settings, "registration") as work:
+        yield work
+
+
+@pytest.fixture
 def handlers(work: Work) -> Handlers:
     return Handlers(work.parts.privacy)
 

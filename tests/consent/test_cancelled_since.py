@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -29,7 +29,7 @@ from tests.consent.answering import EMAIL, HOUR, consent, states, submitted, wit
 from tests.consent.test_shared_addresses import OFFICE, OTHER, known, link, marketing
 from tests.support.facts import NOON, Facts
 from tests.support.republished import said_again, said_because
-from tests.support.work import Effect, Work, service_at_work
+from tests.support.work import Effect, Work
 
 COURSES = "https://courses.example.org/steward"
 EVENT = EventAnnounced.model_validate(
@@ -52,12 +52,6 @@ BY_PERSON, BY_ORGANISER = (
     CancellationRequested(registration_number="r-1"),
     EventCancellationRequested(event_number="E-1"),
 )
-
-
-@pytest.fixture
-async def intake(service_settings: SettingsFactory) -> AsyncIterator[Work]:
-    async with service_at_work(service_settings, "registration") as work:
-        yield work
 
 
 def registers(*, given: bool, number: str = "r-1", email: str = EMAIL) -> RegistrationSubmitted:

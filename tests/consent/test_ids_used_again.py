@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,10 +10,13 @@ from uuid import UUID
 import pytest
 
 from services.consent.handlers import Handlers
+from shared.contract.codec import decode
+from shared.contract.headers import TIME
 from shared.contract.inbound import ConsentAnswer, ContactSubmitted, WithdrawalRequested
 from shared.contract.message import Message
 from tests.consent.answering import EMAIL, HOUR, consent, states
 from tests.support.facts import NOON, WEBSITE, Facts
+from tests.support.records import MadeRecord
 from tests.support.work import Work
 
 FACTS, SAME_ID = Facts(), UUID(int=7)
@@ -27,6 +31,15 @@ def _answer(*answers: ConsentAnswer, at: datetime = NOON) -> Message[Any]:
 def _withdrawal(email: str = EMAIL, at: datetime = LATER) -> Message[Any]:
     data = WithdrawalRequested(contact_number="c-1", email=email)
     return FACTS.message(data, source=WEBSITE, id=SAME_ID, at=at)
+
+
+def _without_time(message: Message[Any]) -> Message[Any]:
+    record = message.record
+    assert isinstance(record, MadeRecord)
+    headers = tuple(header for header in record.headers if header[0] != TIME)
+    timeless = decode(replace(record, headers=headers))
+    assert isinstance(timeless, Message)
+    return timeless
 
 
 @pytest.mark.parametrize("no", [_withdrawal(), _answer(consent(given=False), at=LATER)])
@@ -56,4 +69,18 @@ async def test_a_copy_says_nothing_new(
 ) -> None:
     await work.do(handlers.record_contacts, [copied])
     effect = await work.do(handlers.record_contacts, [copied])
+    assert (effect.said, effect.had) == ([], 1)
+
+
+async def test_a_no_that_names_no_time_counts_under_the_id_of_an_earlier_no(
+    work: Work, handlers: Handlers
+) -> None:
+    first, second = _without_time(_withdrawal(at=NOON)), _without_time(_withdrawal(at=LATER))
+    await work.do(handlers.record_contacts, [first])
+    yes = ContactSubmitted(contact_number="c-2", email=EMAIL, consents=(consent(),))
+    await work.do(handlers.record_contacts, [FACTS.message(yes, source=WEBSITE, at=NOON + HOUR)])
+    assert (await states(work))["marketing"] == "given"
+    await work.do(handlers.record_contacts, [second])
+    assert (await states(work))["marketing"] == "withdrawn"
+    effect = await work.do(handlers.record_contacts, [second])
     assert (effect.said, effect.had) == ([], 1)

@@ -110,6 +110,18 @@ def test_structured_data_may_be_base64() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "time", ["0001-01-01T00:00:00Z", "1970-01-01T02:00:00+02:00", "2000-01-01T00:00:12Z"]
+)
+@pytest.mark.parametrize("mode", [binary, structured])
+def test_a_time_of_a_clock_that_was_never_set_is_none(
+    mode: Callable[..., MadeRecord], time: str
+) -> None:
+    message = accepted(mode("RegistrationSubmitted", DATA, time=time))
+    assert message.own_time is None
+    assert message.envelope.time == datetime.fromisoformat(time)  # entries of the log stay as said
+
+
 def test_a_time_with_any_offset_becomes_utc() -> None:
     message = accepted(binary("RegistrationSubmitted", DATA, time="2026-09-01T11:00:00.5+03:00"))
     assert message.envelope.time == datetime(2026, 9, 1, 8, 0, 0, 500_000, tzinfo=UTC)

@@ -385,3 +385,15 @@ async def test_the_number_of_an_event_is_listed_whatever_it_is_made_of(
     number = "E-[b]2[/i]"
     await given.front.take(given.front.event(event_number=number))
     assert number in await list_events(counter, as_json=False)
+
+
+async def test_an_event_that_was_kept_with_an_end_that_no_clock_has_is_listed(
+    given: Given, counter: Counter
+) -> None:
+    """Upstream systems write the year 9999 where they know none; it is refused since."""
+    ends = "9999-12-31T23:30:00Z"
+    await given.front.rows(
+        "update registration.event set offer = offer || jsonb_build_object('ends_at', $1::text)",
+        ends,
+    )
+    assert "9999-12-31T23:30+00:00" in await list_events(counter, as_json=False)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from services.registration import store
+from services.registration.handlers import periodic, waiting
 from services.registration.handlers.batches import Handlers
 from shared.contract.codec import decode
 from shared.messaging.unit_of_work import Transaction
@@ -29,15 +30,15 @@ COUNTED = (
 )
 
 
-async def _submit(front: Front, tx: Transaction, number: int) -> None:
+async def _submit(front: Front, tx: Transaction, number: int, event: str = "E-1") -> None:
     """As a batch of another partition does it."""
-    handlers, submitted = Handlers(front.desk), [_decoded(front, number)]
+    handlers, submitted = Handlers(front.desk), [_decoded(front, number, event)]
     await handlers.prepare(tx, submitted)
     await handlers.submit(tx, submitted)
 
 
-def _decoded(front: Front, number: int) -> Any:  # noqa: ANN401 - a message, of a type for tests
-    return decode(front.submitted(number))
+def _decoded(front: Front, number: int, event: str) -> Any:  # noqa: ANN401 - a message, of a type for tests
+    return decode(front.submitted(number, event_number=event))
 
 
 @pytest.mark.parametrize("tries", [1, 2])
@@ -72,6 +73,38 @@ async def test_who_leaves_an_event_that_the_batch_did_not_look_for_holds_it(
     assert await front.outcomes() == {"accepted": 2}
 
 
+@pytest.mark.parametrize("at_once", [True, False], ids=["with-the-event", "later"])
+async def test_who_waited_to_leave_an_event_holds_the_other_one_that_they_came_to_meanwhile(
+    front: Front, monkeypatch: pytest.MonkeyPatch, at_once: bool
+) -> None:
+    """The source has corrected for which event the registration is."""
+    await front.take(front.event(event_number="E-2"))
+    await front.take(front.submitted(1), front.taken_back(1))
+    await front.take(front.submitted(1, event_number="E-2"))
+    if not at_once:
+        with monkeypatch.context() as patched:
+            patched.setattr(waiting, "MOST_AT_ONCE", 1)
+            await front.take(front.event())
+    async with AsyncExitStack() as others:
+        tx = await others.enter_async_context(front.transaction())
+        await _submit(front, tx, 2, "E-2")
+        working = front.take(front.event()) if at_once else front.work(periodic.handle_ready)
+        leaving = asyncio.ensure_future(working)
+        await until_somebody_waits(front.administrator.fetchval)
+    await leaving
+    assert await _counted(front) == [("E-1", 0, 0), ("E-2", 1, 0)]
+
+
+async def _counted(front: Front) -> list[tuple[object, ...]]:
+    return [tuple(row) for row in await front.rows(ALL_COUNTED)]
+
+
+async def _count_anew(front: Front) -> None:
+    async with front.administrator.transaction():
+        await front.administrator.execute("set local search_path to registration")
+        await front.administrator.execute(COUNTED_ANEW.read_text("utf-8"))
+
+
 @pytest.mark.parametrize(("taken", "waitlisted"), [(0, 1), (7, 3)])
 async def test_places_that_were_miscounted_are_counted_anew(
     front: Front, taken: int, waitlisted: int
@@ -79,11 +112,24 @@ async def test_places_that_were_miscounted_are_counted_anew(
     await front.take(front.event(capacity=1, waiting_list=True))
     await front.take(*(front.submitted(number) for number in (1, 2, 3)), front.taken_back(3))
     await front.take(front.event(event_number="E-2"))
-    right = await front.rows(ALL_COUNTED)
-    assert [tuple(row) for row in right] == [("E-1", 1, 1), ("E-2", 0, 0)]
+    right = [("E-1", 1, 1), ("E-2", 0, 0)]
+    assert await _counted(front) == right
     miscounted = "update registration.event set places_taken = $1, waitlisted = $2"
     await front.administrator.execute(miscounted, taken, waitlisted)
-    async with front.administrator.transaction():
-        await front.administrator.execute("set local search_path to registration")
-        await front.administrator.execute(COUNTED_ANEW.read_text("utf-8"))
-    assert await front.rows(ALL_COUNTED) == right
+    await _count_anew(front)
+    assert await _counted(front) == right
+
+
+async def test_who_waited_for_a_place_that_was_counted_as_taken_gets_it_with_an_announcement(
+    front: Front,
+) -> None:
+    """No migration says anything; so the source of the event has it announced again."""
+    event = {"capacity": 2, "waiting_list": True}
+    await front.take(front.event(**event), front.submitted(1))
+    await front.administrator.execute("update registration.event set places_taken = 2")
+    await front.take(front.submitted(2))
+    await _count_anew(front)
+    await front.take(front.submitted(3))
+    assert await _counted(front) == [("E-1", 1, 2)]
+    await front.take(front.event(**event, sequence=2))
+    assert await _counted(front) == [("E-1", 2, 1)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import asyncpg
 import orjson
 import pytest
@@ -92,6 +94,13 @@ async def test_an_event_on_a_day_that_nobody_knows_is_refused(
 ) -> None:
     await front.take(front.event(**over))
     detail = "starts_at and ends_at must be from 1900 to 2999"
+    assert await front.dead_letters() == [("field_invalid", detail)]
+
+
+async def test_an_event_that_nobody_was_ever_in_time_for_is_refused(front: Front) -> None:
+    """Else each who registers is declined, for good."""
+    await front.take(front.event(registration_closes_at="0001-01-01T00:00:00Z"))
+    detail = "registration_closes_at must be from 1900 on"
     assert await front.dead_letters() == [("field_invalid", detail)]
 
 
@@ -206,6 +215,30 @@ async def test_who_finds_no_place_joins_the_waiting_list(front: Front) -> None:
 
 
 @pytest.mark.parametrize(
+    ("over", "detail"),
+    [
+        ({"person_number": "12\xa0345"}, "person_number is blank or cannot be printed"),
+        ({"person_number": " "}, "person_number is blank or cannot be printed"),
+        (
+            {"answers": {"email": None, "name": "A"}, "registration_number": "K\xa01"},
+            "registration_number is blank or cannot be printed",
+        ),
+        (
+            {"answers": {"email": "a@-.example"}},
+            "answers: the e-mail address or telephone number is none",
+        ),
+    ],
+)
+async def test_who_cannot_be_known_is_a_dead_letter_that_names_why(
+    front: Front, over: dict[str, Any], detail: str
+) -> None:
+    form = [{**field, "required": False} for field in FORM]
+    await front.take(front.event(form=form), front.submitted(1, **over), front.submitted(2))
+    assert await front.dead_letters() == [("field_invalid", detail)]
+    assert len(await front.said(ParticipantRegistered)) == 1
+
+
+@pytest.mark.parametrize(
     ("over", "time", "reason"),
     [
         ({"registration_closes_at": "2026-09-20T00:00:00Z"}, "2026-09-20T00:00:01Z", "closed"),
@@ -222,6 +255,18 @@ async def test_the_time_of_the_message_decides_whether_it_is_too_late(
     )
     (rejected,) = await front.said(RegistrationRejected)
     assert rejected.reason.endswith(reason)
+
+
+async def test_nobody_is_in_time_by_a_clock_that_was_never_set(front: Front) -> None:
+    closed = front.event(registration_closes_at="2026-08-20T00:00:00Z")
+    await front.take(closed, front.submitted(1, time="1970-01-01T00:00:00Z"))
+    (rejected,) = await front.said(RegistrationRejected)
+    assert rejected.reason == "registration_closed"
+
+
+async def test_nobody_is_too_late_by_a_time_that_no_clock_shows(front: Front) -> None:
+    await front.take(front.event(), front.submitted(1, time="9999-12-31T23:59:59Z"))
+    assert len(await front.said(ParticipantRegistered)) == 1
 
 
 async def test_an_answer_for_a_purpose_that_the_plan_does_not_allow_is_dropped(

@@ -30,6 +30,7 @@ from services.consent.domain import (
 )
 from services.consent.handlers.contacts import Contacts, Participation, Said
 from services.consent.handlers.registrations import (
+    NotTakingPart,
     Told,
     answered_at,
     answers_in,
@@ -41,7 +42,7 @@ from services.consent.handlers.told_by_contacts import Contact, is_address, says
 from shared.contract.audit import ConsentRecorded
 from shared.contract.inbound import ContactSubmitted, WithdrawalRequested
 from shared.contract.message import Fault, Message, moment_of
-from shared.contract.registration import ParticipantUpdated, RegistrationCancelled
+from shared.contract.registration import ParticipantUpdated
 from shared.contract.types import SubjectId
 from shared.messaging.places import place_of
 from shared.messaging.unit_of_work import Transaction
@@ -142,11 +143,12 @@ class Handlers:
         ]
         await self._contacts.correct(tx, told)
 
-    async def record_cancelled(
-        self, tx: Transaction, messages: Sequence[Message[RegistrationCancelled]]
+    async def record_not_taking_part(
+        self, tx: Transaction, messages: Sequence[Message[NotTakingPart]]
     ) -> None:
         """Record what people answered on registrations that are cancelled, where the fact tells of
-        it. Mostly it is known, by the registration's own. Whom to write to does not come with it.
+        it: mostly it is known, by the registration's own. And each no on one that was declined.
+        Whom to write to does not come with either.
         """
         await self._record(tx, await self._said(tx, messages))
 
@@ -240,22 +242,28 @@ class Handlers:
 
     def _answered(self, tx: Transaction, message: Message[Told]) -> Said:
         """What somebody who registers said, and each no also of the others of the same person."""
-        data = message.data
-        told = answers_in(data)
-        if told is None:
+        about, told = message.data.subject_id, answers_in(message.data)
+        if about is None or told is None:
             raise LookupError("a registration that tells of no answers was not passed over")
         collected = Collected(
             by="registration",
             source=told.source,
-            origin=data.registration_id.bytes,
+            origin=self._registration(message),
             at=moment_of(answered_at(told), message.received_at),
         )
         answers = counting(told.consents, self._asked)
         tx.dropped(["consents"] * (len(told.consents) - len(answers)))
-        said = statements_of(data.subject_id, answers, collected, self._asked)
-        others = tx.made_ready.get(data.subject_id, ())
+        said = statements_of(about, answers, collected, self._asked)
+        others = tx.made_ready.get(about, ())
         said_of_all = self._of_others_too(said, others, collected)
-        return Said(message, data.subject_id, collected, said_of_all)
+        return Said(message, about, collected, said_of_all)
+
+    def _registration(self, message: Message[Told]) -> bytes:
+        """What stands for it as an origin: its id, or the fact that there is none."""
+        registration_id = message.data.registration_id
+        if registration_id is not None:
+            return registration_id.bytes
+        return self._privacy.reference(f"declined\0{message.envelope.id}".encode())
 
     def _collected(self, message: Message[Contact]) -> Collected:
         envelope = message.envelope
@@ -264,15 +272,17 @@ class Handlers:
             raise LookupError("a message of a source that the plan does not have was admitted")
         # Upstream's own id, as personal as any text from upstream: a keyed digest stands for it.
         origin = self._privacy.reference(f"contact\0{source}\0{envelope.id}".encode())
-        return Collected("contact", source, origin, moment_of(envelope.time, message.received_at))
+        said_at = moment_of(message.own_time, message.received_at)
+        return Collected("contact", source, origin, said_at)
 
     def _collected_no(self, message: Message[Contact], collected: Collected) -> Collected:
         """Where a no came from: a source that uses an id again, on a day of which the inbox does
-        not know it, would else take nothing back, and nobody would be told.
+        not know it, would else take nothing back, and nobody would be told. Where it names no time
+        the broker's tells such noes apart.
         """
         envelope = message.envelope
-        time = "" if envelope.time is None else envelope.time.isoformat()
-        named = f"no\0{envelope.type}\0{time}\0".encode() + collected.origin
+        time = message.own_time or message.received_at
+        named = f"no\0{envelope.type}\0{time.isoformat()}\0".encode() + collected.origin
         return replace(collected, origin=self._privacy.reference(named))
 
     def _statements(

@@ -12,15 +12,17 @@ from shared.contract.registration import (
     ParticipantRegistered,
     ParticipantUpdated,
     RegistrationCancelled,
+    RegistrationRejected,
     collected_at,
 )
 
-Told = Participation | RegistrationCancelled
+NotTakingPart = RegistrationCancelled | RegistrationRejected
+Told = Participation | NotTakingPart
 
 
 def answers_something(message: Message[Told | ParticipantUpdated]) -> bool:
-    """False for a registration that came without any answer, and for a cancellation that tells of
-    none: there is nothing to record.
+    """False for a registration that came without any answer, and for what tells that somebody does
+    not take part and of no answer: there is nothing to record.
     """
     data = message.data
     told = data if isinstance(data, ParticipantUpdated) else answers_in(data)
@@ -47,8 +49,8 @@ def tells_what_stands(message: Message[Participation]) -> bool:
 
 
 def answers_in(data: Told) -> Participation | AnsweredConsents | None:
-    """Where the answers stand: in the fact itself, or in a part of a cancellation that tells."""
-    return data.answered if isinstance(data, RegistrationCancelled) else data
+    """Where the answers stand: in the fact itself, or in the part that tells of them."""
+    return data if isinstance(data, Participation) else data.answered
 
 
 def answered_at(told: Participation | AnsweredConsents) -> datetime:

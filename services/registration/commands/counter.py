@@ -7,6 +7,7 @@ from collections import Counter as Tally
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -30,6 +31,7 @@ from services.registration.handlers.meant import person_meant
 from services.registration.handlers.republish import republish_events, republish_registrations
 from services.registration.settings import Settings
 from shared.assembly import open_parts
+from shared.contract.inbound import EventAnnounced
 from shared.messaging.republishing import say_again
 from shared.messaging.unit_of_work import Begin, Transaction
 from shared.privacy.deliveries import Deliveries
@@ -93,13 +95,11 @@ def _table(events: Sequence[Event]) -> str:
     table = Table("number", "id", "status", "ends", "places", "taken", "waiting", "recipients")
     for event in events:
         offer = event.offer
-        # As it is where the event takes place: people know it by that.
-        ends = offer.ends_at.astimezone(ZoneInfo(offer.time_zone))
         table.add_row(
             Text(offer.event_number),  # what upstream calls it may look like a style
             str(event.id),
             event.status,
-            ends.isoformat(timespec="minutes"),
+            _ends(offer).isoformat(timespec="minutes"),
             "no limit" if offer.capacity is None else str(offer.capacity),
             str(event.places_taken),
             str(event.waitlisted),
@@ -109,6 +109,14 @@ def _table(events: Sequence[Event]) -> str:
     with console.capture() as capture:
         console.print(table)
     return capture.get().rstrip()
+
+
+def _ends(offer: EventAnnounced) -> datetime:
+    """As it is where the event takes place: people know it by that."""
+    try:
+        return offer.ends_at.astimezone(ZoneInfo(offer.time_zone))
+    except OverflowError:  # kept before such years were refused: no clock there shows that hour
+        return offer.ends_at
 
 
 @dataclass(frozen=True, slots=True)

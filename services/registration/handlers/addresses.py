@@ -120,12 +120,13 @@ async def add_addresses(
     """Let each address stand for the person too; those that do now. Nobody can come by an address
     that is none, whatever the form let pass.
     """
-    right = [one for one in dict.fromkeys(known_by) if _is_address(desk, one[1])]
+    right = [one for one in dict.fromkeys(known_by) if is_alias(desk, one[1])]
     added = await desk.privacy.people.add(tx.connection, right)
     return frozenset(one for one, does in zip(right, added, strict=True) if does)
 
 
-def _is_address(desk: Desk, alias: Alias) -> bool:
+def is_alias(desk: Desk, alias: Alias) -> bool:
+    """Whether anybody can be known by it."""
     try:
         written(alias, region=desk.plan.organisation.region)
     except AliasError:

@@ -37,7 +37,7 @@ async def _work_off_wave(
     submitted = [request for request in wave if isinstance(request.data, RegistrationSubmitted)]
     if submitted:
         await submit(desk, tx, submitted, made_ready)
-    await follow_up(desk, tx, wave)
+    await follow_up(desk, tx, wave, made_ready.held)
     gone = [request for request in wave if isinstance(request.data, EventCancellationRequested)]
     if gone:
         await cancel_events(desk, tx, gone)

@@ -85,14 +85,14 @@ class Handlers:
     ) -> None:
         """Correct the answers of registrations."""
         made: MadeReady = tx.made_ready
-        await follow_up(self._desk, tx, self._desk.requests(messages), made.known_by, made.held)
+        await follow_up(self._desk, tx, self._desk.requests(messages), made.held, made.known_by)
 
     async def take_back(
         self, tx: Transaction, messages: Sequence[Message[CancellationRequested]]
     ) -> None:
         """Cancel registrations for the people who made them."""
         made: MadeReady = tx.made_ready
-        await follow_up(self._desk, tx, self._desk.requests(messages), held=made.held)
+        await follow_up(self._desk, tx, self._desk.requests(messages), made.held)
 
     async def cancel_events(
         self, tx: Transaction, messages: Sequence[Message[EventCancellationRequested]]

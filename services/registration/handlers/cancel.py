@@ -20,7 +20,7 @@ async def cancel(
     desk: Desk,
     tx: Transaction,
     requests: Sequence[Request[CancellationRequested]],
-    held: Collection[bytes] | None = None,
+    held: Collection[bytes],
 ) -> None:
     """Take registrations back, no registration twice. `held` is for `look_up`."""
     found = await look_up(desk, tx, requests, held)

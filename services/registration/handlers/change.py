@@ -59,11 +59,11 @@ async def change(
     desk: Desk,
     tx: Transaction,
     requests: Sequence[Request[RegistrationChanged]],
+    held: Collection[bytes],
     known_by: Collection[KnownBy] = (),
-    held: Collection[bytes] | None = None,
 ) -> None:
-    """Correct answers, no registration twice. `known_by` are corrected addresses that lead to their
-    people already; `held` is for `look_up`.
+    """Correct answers, no registration twice. `held` is for `look_up`; `known_by` are corrected
+    addresses that lead to their people already.
     """
     edits: list[_Edit] = []
     faults: list[tuple[Request[RegistrationChanged], Fault]] = []

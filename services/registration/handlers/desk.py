@@ -21,7 +21,7 @@ from shared.contract.inbound import (
     RegistrationSubmitted,
 )
 from shared.contract.message import Message, moment_of
-from shared.contract.registration import RegistrationRejected
+from shared.contract.registration import AnsweredConsents, RegistrationRejected
 from shared.contract.registry import MessageData
 from shared.contract.types import EventId, RegistrationId, SubjectId
 from shared.contract.value_type import value_type
@@ -101,7 +101,7 @@ class Desk:
             reference = self.event_reference(data.event_number)
         else:
             raise TypeError(f"{kind.__name__} is no request")
-        own_time, received_at = message.envelope.time, message.received_at
+        own_time, received_at = message.own_time, message.received_at
         said_at = moment_of(own_time, received_at)
         return Request(message, source, own_time or received_at, said_at, reference, since)
 
@@ -199,6 +199,16 @@ class Desk:
         shown = self.privacy.reference(b"wording\0" + answer.wording.encode())
         return answer.model_copy(update={"wording": shown.hex()})
 
+    def noes(self, request: Request[RegistrationSubmitted]) -> AnsweredConsents | None:
+        """Each no on a form that counts; None where there is none."""
+        answers = self.consents(request.data.consents)
+        declined = tuple(answer for answer in answers if not answer.given)
+        if not declined:
+            return None
+        return AnsweredConsents(
+            consents=declined, source=request.source, collected_at=request.said_at
+        )
+
     def shared(self, fields: Sequence[str]) -> tuple[str, ...]:
         """Those of the fields that the plan has; whatever else upstream names is not kept."""
         return tuple(name for name in fields if name in self.plan.fields)
@@ -217,11 +227,12 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a rejected request was about, as far as it is known."""
+    """What a rejected request was about, as far as it is known, and each no that was on it."""
 
     event_id: EventId | None = None
     registration_id: RegistrationId | None = None
     subject_id: SubjectId | None = None
+    noes: AnsweredConsents | None = None
     key: UUID | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -246,6 +257,7 @@ def decline(tx: Transaction, request: Request[Any], reason: Reason, about: About
             registration_id=about.registration_id,
             subject_id=about.subject_id,
             rejected_at=tx.now,
+            answered=about.noes,
         ),
         key=about.key,
         subject=about.subject_id,

@@ -33,7 +33,8 @@ from shared.privacy.plan import Plan
 EARLIEST_YEAR: Final = 1900
 LATEST_YEAR: Final = 2999
 """Upstream systems write the year 1 or 9999 where they know none, and what is kept until some time
-after such an end would be kept for ever. Events that were kept before this was asked stay."""
+after such an end would be kept for ever, and all who register declined after such a closing. Events
+that were kept before this was asked stay."""
 
 _OF_ANOTHER_SOURCE: Final = "event_number belongs to an event that another source announced"
 
@@ -109,8 +110,8 @@ def _wrong(plan: Plan, request: Request[EventAnnounced], before: Event | None) -
     data = request.data
     if before is not None and before.source != request.source:
         return _OF_ANOTHER_SOURCE
-    if data.starts_at.year < EARLIEST_YEAR or data.ends_at.year > LATEST_YEAR:
-        return f"starts_at and ends_at must be from {EARLIEST_YEAR} to {LATEST_YEAR}"
+    if (no_day := _wrong_days(data)) is not None:
+        return no_day
     if data.unit not in plan.units:
         return "unit is not a unit of the plan"
     if data.vat_class is not None and data.vat_class not in plan.vat_classes:
@@ -119,6 +120,15 @@ def _wrong(plan: Plan, request: Request[EventAnnounced], before: Event | None) -
         if recipient not in plan.recipients:
             return f"recipients.{index} is not a recipient of the plan"
     return _wrong_in_form(plan, data.form)
+
+
+def _wrong_days(data: EventAnnounced) -> str | None:
+    if data.starts_at.year < EARLIEST_YEAR or data.ends_at.year > LATEST_YEAR:
+        return f"starts_at and ends_at must be from {EARLIEST_YEAR} to {LATEST_YEAR}"
+    closes_at = data.registration_closes_at
+    if closes_at is not None and closes_at.year < EARLIEST_YEAR:
+        return f"registration_closes_at must be from {EARLIEST_YEAR} on"
+    return None
 
 
 def _wrong_in_form(plan: Plan, form: Sequence[FormField]) -> str | None:

@@ -18,16 +18,16 @@ async def follow_up(
     desk: Desk,
     tx: Transaction,
     requests: Sequence[Request[Any]],
+    held: Collection[bytes],
     known_by: Collection[KnownBy] = (),
-    held: Collection[bytes] | None = None,
 ) -> None:
-    """Handle changes and cancellations; those of one registration in their order. `known_by` are
-    corrected addresses that lead to their people already; `held` is for `look_up`.
+    """Handle changes and cancellations; those of one registration in their order. `held` is for
+    `look_up`; `known_by` are corrected addresses that lead to their people already.
     """
     for wave in waves(requests, key=lambda request: request.reference):
         changes = [request for request in wave if isinstance(request.data, RegistrationChanged)]
         if changes:
-            await change(desk, tx, changes, known_by, held)
+            await change(desk, tx, changes, held, known_by)
         taken_back = [
             request for request in wave if isinstance(request.data, CancellationRequested)
         ]

@@ -49,16 +49,17 @@ async def look_up(
     desk: Desk,
     tx: Transaction,
     requests: Sequence[Request[F]],
-    held: Collection[bytes] | None = None,
+    held: Collection[bytes],
 ) -> list[Found[F]]:
     """The requests that can be done. The others are declined here, or wait here.
 
-    `held` are the events that are locked, by their references; None: all that can be concerned.
+    `held` are the events that are locked, by their references.
     """
     rows, events = await _known(tx, requests)
-    # A registration may have come in another partition since it was looked which events to hold.
-    # Whoever gives a place back without holding the event would write over what is counted there.
-    while held is not None and (more := {e.reference for e in events.values()}.difference(held)):
+    # A registration may have come in another partition since it was looked which events to hold, or
+    # be for another event than the one it waited for first. Whoever gives a place back without
+    # holding the event would write over what is counted there.
+    while more := {e.reference for e in events.values()}.difference(held):
         tx.begin_again()
         await store.lock_events(tx.connection, more)
         held = more.union(held)

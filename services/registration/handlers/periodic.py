@@ -5,6 +5,7 @@ Each function does one part in the transaction that it is given and says how muc
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -60,7 +61,7 @@ async def handle_ready(desk: Desk, tx: Transaction) -> int:
     events = await store.ready_events(tx.connection, 1)
     made_ready = await make_waiting_ready(desk, tx, events)
     await store.lock_events(tx.connection, events)
-    handled = await work_off(desk, tx, events, made_ready)
+    handled = await work_off(desk, tx, events, replace(made_ready, held=events))
     if handled:
         return handled
     registrations = await store.ready_registrations(tx.connection, MOST_EVENTS)
@@ -69,7 +70,7 @@ async def handle_ready(desk: Desk, tx: Transaction) -> int:
     locks = await store.events_of_registrations(tx.connection, registrations)
     await store.lock_events(tx.connection, locks)
     requests = await take_for_registrations(desk, tx, registrations)
-    await follow_up(desk, tx, requests)
+    await follow_up(desk, tx, requests, locks)
     return len(requests)
 
 

@@ -18,7 +18,7 @@ from services.registration import store
 from services.registration.domain.consents import taken_back
 from services.registration.domain.events import Event, refusal
 from services.registration.domain.forms import Agreed, Form, FormFault, Kept, read
-from services.registration.handlers.addresses import CONTACT, KnownBy, address_of
+from services.registration.handlers.addresses import CONTACT, KnownBy, address_of, is_alias
 from services.registration.handlers.desk import Desk, Request
 from services.registration.handlers.events import foresee
 from services.registration.handlers.waiting import waiting_for_events
@@ -35,12 +35,12 @@ from shared.contract.value_type import value_type
 from shared.messaging.places import Place, place_of
 from shared.messaging.unit_of_work import Transaction
 from shared.privacy.errors import AliasError
-from shared.privacy.subjects import Alias, written
+from shared.privacy.subjects import Alias
 from shared.privacy.values import ToSeal
 
 Submission: TypeAlias = Request[RegistrationSubmitted]
 
-_NOBODY: Final = Fault("field_invalid", "answers: the e-mail address or telephone number is none")
+_NO_ADDRESS: Final = "answers: the e-mail address or telephone number is none"
 
 
 @value_type
@@ -84,7 +84,7 @@ class MadeReady:
 
     `faults` are of those whose address cannot be one. `event_ids` are for the events that it opens,
     by their references. `known_by` are addresses that registrations are corrected to in it, as far
-    as they lead to their people by now. `held` are the events that the batch has locked.
+    as they lead to their people by now. `held` are the events that are locked.
     """
 
     requests: Mapping[Place, Submission] = field(default_factory=dict)
@@ -298,32 +298,31 @@ async def _identify(
     desk: Desk, tx: Transaction, answered: Sequence[Answered]
 ) -> tuple[Sequence[Answered], list[SubjectId], list[tuple[Answered, Fault]]]:
     """The form has seen most addresses that are none: what it let pass is looked at one by one."""
-    privacy, connection = desk.privacy, tx.connection
+    identify = desk.privacy.people.identify
     try:
-        return (
-            answered,
-            await privacy.people.identify(connection, [_aliases(o) for o in answered]),
-            [],
-        )
+        return answered, await identify(tx.connection, [aliases_of(one) for one in answered]), []
     except AliasError:
         faults: list[tuple[Answered, Fault]] = []
         right: list[Answered] = []
         for one in answered:
-            try:
-                for alias in _aliases(one):
-                    written(alias, region=desk.plan.organisation.region)
-            except AliasError:
-                faults.append((one, _NOBODY))
+            wrong = [alias for alias in aliases_of(one) if not is_alias(desk, alias)]
+            if wrong:
+                faults.append((one, _nobody(one, wrong[0])))
             else:
                 right.append(one)
-        return (
-            right,
-            await privacy.people.identify(connection, [_aliases(o) for o in right]),
-            faults,
-        )
+        return right, await identify(tx.connection, [aliases_of(one) for one in right]), faults
 
 
-def _aliases(answered: Answered) -> list[Alias]:
+def _nobody(answered: Answered, wrong: Alias) -> Fault:
+    """Why nobody can be known by it."""
+    if wrong.kind != "person_number":
+        return Fault("field_invalid", _NO_ADDRESS)
+    own = answered.request.data.person_number is not None
+    number = "person_number" if own else "registration_number"
+    return Fault("field_invalid", f"{number} is blank or cannot be printed")
+
+
+def aliases_of(answered: Answered) -> list[Alias]:
     """By what the person is known: the source's number, the address; else this registration."""
     request = answered.request
     aliases = []

@@ -18,6 +18,7 @@ from services.registration.domain.events import (
 )
 from services.registration.handlers.desk import About, Desk, accept, decline
 from services.registration.handlers.followups import follow_up
+from services.registration.handlers.noes import who_says_no
 from services.registration.handlers.participation import participation
 from services.registration.handlers.ready import (
     Answered,
@@ -67,6 +68,7 @@ class _Intake:
     reader: FormReader
     accepted: list[tuple[store.KnownEvent, Answered, Ready | None]] = field(default_factory=list)
     waiting: list[Waits] = field(default_factory=list)
+    refused: list[tuple[Submission, store.KnownEvent, Reason]] = field(default_factory=list)
     declined: list[store.Declined] = field(default_factory=list)
     faults: list[tuple[Submission, Fault]] = field(default_factory=list)
 
@@ -86,7 +88,14 @@ class _Intake:
         if reason is None:
             self._accept(request, known)
         else:
-            self.decline(request, reason, known.event.id)
+            self.refused.append((request, known, reason))
+
+    async def decline_refused(self) -> None:
+        """Decline whom the event takes no more, without asking who they are but for a no."""
+        concerned = [(request, known) for request, known, _ in self.refused]
+        whose = await who_says_no(self.desk, self.tx, self.reader, concerned)
+        for request, known, reason in self.refused:
+            self.decline(request, reason, known.event.id, whose.get(request.reference))
 
     def _accept(self, request: Submission, known: store.KnownEvent) -> None:
         ready = self.made_ready.of(request, known)
@@ -124,7 +133,8 @@ class _Intake:
         event_id: EventId,
         subject_id: SubjectId | None = None,
     ) -> None:
-        decline(self.tx, request, reason, About(event_id, None, subject_id))
+        noes = None if subject_id is None else self.desk.noes(request)
+        decline(self.tx, request, reason, About(event_id, None, subject_id, noes))
         self.declined.append(store.Declined(request.reference, event_id, reason, request.at))
 
 
@@ -144,6 +154,7 @@ async def submit(
     for request in requests:
         intake.take(request)
     await keep_waiting(desk, tx, intake.waiting)
+    await intake.decline_refused()
     candidates = await intake.candidates()
     await condemn(desk, tx, intake.faults)
     if candidates:
@@ -229,4 +240,4 @@ async def _catch_up(
     answered += [declined.reference for declined in intake.declined]
     if answered:
         waited = await take_for_registrations(desk, tx, set(answered))
-        await follow_up(desk, tx, waited)
+        await follow_up(desk, tx, waited, intake.made_ready.held)
