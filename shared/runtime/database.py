@@ -225,8 +225,6 @@ def is_transient(error: BaseException) -> bool:
             or state[:2] in _TRANSIENT_CLASSES
             or state in _TRANSIENT_STATES
         )
-    if isinstance(error, asyncpg.exceptions.DataError):
-        return False
     if isinstance(error, asyncpg.InterfaceError):
         return _LOST.search(str(error)) is not None
     return isinstance(error, asyncpg.InternalClientError | OSError | EOFError | UnavailableError)
