@@ -222,8 +222,9 @@ class World:
             do = "write" if self.mended else message.data.do
             if do == "fail":
                 raise Permanent("told_to_fail", "do says so")
-            if do == "mark":
-                tx.dead_letter(message, "told_to_mark", "do says so")
+            if do in ("mark", "stray"):
+                holds_key = do == "mark"
+                tx.dead_letter(message, "told_to_mark", "do says so", holds_key=holds_key)
                 continue
             if do == "decline":
                 tx.decline(message)
