@@ -312,6 +312,17 @@ def test_migrate_without_any_system_says_whose_address_it_wants(steward: Steward
     assert "of the administrator's sign in with user and password" in done.stderr
 
 
+def test_what_is_set_to_nothing_hides_no_system_that_runs(home: Path) -> None:
+    """As a file of variables has it in which some are left blank: `steward up` starts all then."""
+    running_here(home)
+    blank = dict.fromkeys(["KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "STEWARD_SECRETS"], "")
+    environ = {"STEWARD_HOME": str(home), **blank}
+    use_running_system(environ)
+    assert environ["KAFKA_BOOTSTRAP_SERVERS"] == "127.0.0.1:1"
+    assert environ["DATABASE_URL"] == "postgresql://h/d"
+    assert environ["STEWARD_SECRETS"] == str(home / "secrets")
+
+
 def test_a_command_stays_with_the_servers_it_was_given(home: Path) -> None:
     running_here(home)
     environ = {"STEWARD_HOME": str(home), "DATABASE_URL": "postgresql://mine/d"}
