@@ -303,3 +303,21 @@ async def test_kafka_is_told_of_positions_from_time_to_time_and_of_the_last(worl
     await consumer.tell_kafka()
     assert log.committed == [{(world.inbound, 0): 1}, {(world.inbound, 0): 3}]
     await consumer.revoked()
+
+
+async def test_of_what_is_another_processs_by_now_kafka_is_not_told(world: World) -> None:
+    """It would be told of where reading was, after somebody else has read on; or refuse all."""
+    await world.send(*(Sent("a", number, partition=0) for number in range(2)))
+    log = StillLog()
+    consumer = await reading(world, log, manner=Manner(tell_kafka_every_s=3600))
+    consumer.polled()
+    for number, record in enumerate(await world.cluster.read(world.inbound), 1):
+        await consumer.take([record])
+        await world.taken(number)
+    while consumer.busy():  # noqa: ASYNC110 - it tells nobody
+        await asyncio.sleep(0)
+    await consumer.revoked()
+    consumer.assigned(log, [(world.inbound, 1)])
+    await consumer.tell_kafka()
+    await consumer.revoked()
+    assert log.committed == [{(world.inbound, 0): 1}]
