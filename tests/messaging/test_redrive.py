@@ -1,5 +1,5 @@
-"""What was refused before a handler saw it is redriven by itself: it holds nothing up, and nothing
-holds it.
+"""What a redrive leaves behind where it fails. What was refused before a handler saw it is redriven
+by itself: it holds nothing up, and nothing holds it.
 """
 
 from __future__ import annotations
@@ -41,3 +41,17 @@ async def test_what_was_refused_is_handled_once_it_can_be_while_its_key_stands_s
         assert (result.handled, list(result.failed)) == (1, [])
     assert await world.effects() == {"a": [2]}
     assert await world.outcomes() == {"accepted": 1, "dead_letter": 1, "parked": 2}
+
+
+async def test_what_a_redrive_that_failed_had_said_is_not_said(world: World) -> None:
+    await world.send(Sent("a", 1, "fail_late"))
+    async with world.running():
+        await world.taken(1)
+        (letter,) = await world.dead_letters()
+        result = await Redrive(world.service, world.tools()).run([letter["id"]])
+        assert (result.handled, [one.reason for one in result.failed]) == (0, ["told_to_fail"])
+        assert await world.admin.fetchval("select count(*) from outbox") == 0
+        world.mended = True
+        await world.send(Sent("b", 2))
+        await world.settled(2)
+    assert (await world.effects(), await world.said()) == ({"b": [2]}, {"b": [2]})

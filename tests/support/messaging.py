@@ -239,6 +239,8 @@ class World:
             key = (one.record.key or b"").decode()
             fact = self.types.written(number=one.data.number, key=key)
             tx.say(fact, key=uuid5(NAMES, key), because=one)
+        if not self.mended and any(one.data.do == "fail_late" for one in written):
+            raise Permanent("told_to_fail", "do says so")
 
     async def effects(self) -> dict[str, list[int]]:
         """Numbers by key, in the order in which they were written."""
