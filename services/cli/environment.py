@@ -43,17 +43,20 @@ def plan_path(environ: MutableMapping[str, str] = os.environ) -> Path:
 
 
 def use_running_system(environ: MutableMapping[str, str] = os.environ) -> None:
-    """Let a command find the system that `steward up` runs, where the environment names none.
+    """Let a command find the system that `steward up` runs, or has left where it was killed, if the
+    environment names none.
 
-    What is set is left as it is, so a command and the servers it was given stay together.
+    What is set is left as it is, so a command and the servers it was given stay together. What is
+    set to nothing is not set, as settings have it.
     """
     from shared.local.state import read_state
 
-    environ.setdefault("STEWARD_SECRETS", str(secrets_path(environ)))
-    if "KAFKA_BOOTSTRAP_SERVERS" in environ or "DATABASE_URL" in environ:
+    environ["STEWARD_SECRETS"] = str(secrets_path(environ))
+    if any(environ.get(name) for name in SERVERS):
         return
     state = read_state(home_folder(environ) / "run")
-    if state is not None and state.running():
+    # What a supervisor that was killed has left goes on, and its commands are needed all the more.
+    if state is not None and (state.running() or state.left()):
         environ.update(
             (name, state.addresses[name]) for name in ADDRESSES if name in state.addresses
         )

@@ -30,17 +30,18 @@ def print_log(name: str, *, lines: int, follow: bool) -> None:
         if several:
             raise typer.BadParameter(f"there are several: choose one of {', '.join(several)}")
         raise typer.BadParameter(f"{name} has no log yet: it was never started here ({path})")
-    for line in tail(path, lines, max_bytes=MAX_BYTES):
+    there = path.stat().st_size
+    for line in tail(path, lines, max_bytes=MAX_BYTES, end=there):
         typer.echo(line)
     if follow:
-        for text in _added(path):
+        for text in _added(path, there):
             typer.echo(text, nl=False)
 
 
-def _added(path: Path) -> Iterator[str]:
-    """What is written to the file from now on; begins anew when the file was emptied."""
+def _added(path: Path, there: int) -> Iterator[str]:
+    """What is written to the file beyond so many bytes; begins anew when the file was emptied."""
     with path.open(encoding="utf-8", errors="replace") as file:
-        file.seek(0, 2)
+        file.seek(there)
         while True:
             if text := file.read():
                 yield text

@@ -101,15 +101,16 @@ def list_(
     who hears a topic cannot say again what hangs on it. It waits as long as something is taken.
 
     Exit code 1: a partition stands still, since its log does not have what is to be read next; or
-    what is there is not taken. 2: nobody reads the topic that was named.
+    what is there is not taken. 2: nobody reads the topic that was named, or not that service.
 
     Examples: steward positions list --gaps · steward positions list --service finance --json ·
     steward positions list --wait --topic registration
     """
     found, left = asyncio.run(_found(chosen(service), topic, wait=wait))
     if topic is not None and not found:
+        who = "nobody has" if service is None else f"{service} has not"
         raise typer.BadParameter(
-            "nobody has begun to read it: `steward positions list` shows what is read",
+            f"{who} begun to read it: `steward positions list` shows what is read",
             param_hint="--topic",
         )
     standing = [one for one in found if one.position.gap]

@@ -14,11 +14,13 @@ from typing import BinaryIO
 from aiokafka import AIOKafkaProducer
 
 from services.cli.inbound_lines import LineError, ToSend, read_line
-from shared.messaging.producing import acknowledged, open_producer
+from shared.messaging.producing import BATCH_BYTES, acknowledged, open_producer
 from shared.runtime.cluster import Cluster
 
 IN_FLIGHT = 2_000
-"""Records that wait for the broker at most: memory stays small however long the file is."""
+"""Records that wait for the broker at most, and `BATCH_BYTES` of them, so that there is room for
+each: memory stays small however long the file is.
+"""
 
 _READ_AT_ONCE = 256 * 1024
 
@@ -73,9 +75,12 @@ async def _send_all(
 ) -> None:
     pending: list[asyncio.Future[object]] = []
     waiting: Counter[str] = Counter()
+    held = 0
 
     async def caught_up() -> None:
+        nonlocal held
         await _acknowledged(pending, waiting, report)
+        held = 0
 
     number = 0
     async for line in _lines(lines, caught_up):
@@ -88,8 +93,9 @@ async def _send_all(
             else:
                 pending.append(await _send(producer, record))
                 waiting[record.topic] += 1
+                held += len(line)
         progress(len(line))
-        if len(pending) == IN_FLIGHT:
+        if len(pending) == IN_FLIGHT or held >= BATCH_BYTES:
             await caught_up()
     await caught_up()
 

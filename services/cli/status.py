@@ -69,7 +69,7 @@ def _nothing_runs() -> str:
     state = read_state(home_folder() / "run")
     if state is not None and (left := state.left()):
         return _LEFT.format(names=", ".join(left))
-    elsewhere = "DATABASE_URL" in os.environ and state is None
+    elsewhere = bool(os.environ.get("DATABASE_URL")) and state is None
     return _NONE_OF_OURS if elsewhere else _NOTHING_RUNS
 
 

@@ -222,6 +222,8 @@ def _local_kafka(options: Options) -> local_kafka.LocalKafka:
         brokers=options.brokers,
         port=options.ports.kafka,
         preferred_port=None if options.ports.any_free else local_kafka.DEFAULT_PORT,
+        # They are not on its disk, and the first of them is made when it is started.
+        ran_before=any(options.log_folder.glob("kafka*.log")),
     )
 
 

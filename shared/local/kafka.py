@@ -26,6 +26,7 @@ from shared.local.kafka_folder import (
     cluster_of,
     formatted,
     see_that_disk_is_there,
+    see_that_it_is_the_disk,
 )
 from shared.local.packages import KAFKA_VERSION, cache_folder, fetched, keep_used, locked, put
 from shared.local.ports import HOST, choose_port
@@ -107,8 +108,9 @@ class LocalKafka:
     the first.
 
     `brokers`: how many; None for as many as there were, or one. With three or more, each
-    partition has three replicas and a write waits for two of them. `prepare` gives the processes to
-    a supervisor; `async with` runs them alone, for a test.
+    partition has three replicas and a write waits for two of them. `ran_before`: it did, so that
+    what a link leads to has its data. `prepare` gives the processes to a supervisor; `async with`
+    runs them alone, for a test.
     """
 
     def __init__(
@@ -118,9 +120,11 @@ class LocalKafka:
         brokers: int | None = None,
         port: int | None = None,
         preferred_port: int | None = None,
+        ran_before: bool = False,
     ) -> None:
         self.folder = folder.resolve()
         self._named = folder
+        self._ran_before = ran_before
         self._brokers = brokers
         self._asked = port
         self._preferred = preferred_port
@@ -153,7 +157,7 @@ class LocalKafka:
     async def prepare(self) -> tuple[Process, ...]:
         """Obtain the packages, choose ports, write the configuration, format the storage once.
 
-        Raises LocalError where the folder is of another number of brokers.
+        Raises LocalError where the folder is of another number of brokers, or a disk is away.
         """
         self._nodes = self._choose_nodes()
         return await self.processes(await _java())
@@ -164,6 +168,8 @@ class LocalKafka:
         """
         self._nodes = self._nodes or self._choose_nodes()
         see_that_disk_is_there(self._named)
+        if self._ran_before:
+            see_that_it_is_the_disk(self._named, [node.folder for node in self._nodes])
         # What upstream sends lies below in clear until it is processed. Kafka makes its files
         # readable by everyone, and an earlier version of ours the folder.
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -61,3 +62,18 @@ def see_that_disk_is_there(place: Path) -> None:
             f"{place} links to {place.readlink()}, which is not there: mount the disk that has it,"
             " or remove the link if it is gone for good, and run this again"
         )
+
+
+def see_that_it_is_the_disk(kafka: Path, brokers: Sequence[Path]) -> None:
+    """Where it ran before: LocalError for a link that leads to nothing of it, as to the empty
+    folder where its disk is to be mounted. Who removed a broker's data left its configuration.
+    """
+    configured = [folder for folder in brokers if (folder / CONFIGURATION).exists()]
+    led_astray = [folder for folder in brokers if folder not in configured]
+    led_astray += [folder / "data" for folder in brokers if not formatted(folder / "data")]
+    for place in led_astray if configured else [kafka, *led_astray]:
+        if place.is_symlink():
+            raise LocalError(
+                f"{place} links to {place.readlink()}, where no Kafka is: mount the disk that has"
+                " it, or remove the link if it is gone for good, and run this again"
+            )

@@ -31,15 +31,18 @@ def rotate(path: Path, *, max_bytes: int = MAX_BYTES) -> bool:
     return True
 
 
-def tail(path: Path, lines: int, *, max_bytes: int = 256 * 1024) -> list[str]:
+def tail(
+    path: Path, lines: int, *, max_bytes: int = 256 * 1024, end: int | None = None
+) -> list[str]:
     """The last lines of a log, from at most its last `max_bytes`; whole ones, but for one that is
-    longer than that.
+    longer than that. `end`: of what there was when it had so many bytes.
     """
     if not path.exists() or not lines:
         return []
     with path.open("rb") as file:
-        start = max(0, file.seek(0, os.SEEK_END) - max_bytes)
+        size = file.seek(0, os.SEEK_END) if end is None else end
+        start = max(0, size - max_bytes)
         file.seek(max(0, start - 1))
         cut = start > 0 and file.read(1) != b"\n"
-        found = file.read().decode("utf-8", "replace").splitlines()
+        found = file.read(size - start).decode("utf-8", "replace").splitlines()
     return found[int(cut and len(found) > 1) :][-lines:]

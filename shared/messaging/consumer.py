@@ -124,6 +124,8 @@ class Consumer:
     async def run(self, loop: Loop) -> None:
         """Read until the process is to stop."""
         self._loop = loop
+        # Until it is known where to read on, nobody can say whether anything can be read.
+        self._heartbeats.missing(self._places, "partitions are not shared out yet")
         await loop.unless_stopped(self._rehearse())
         back_off_s = FIRST_BACK_OFF_S
         while not loop.stopping:
@@ -281,13 +283,8 @@ class Consumer:
             for partition in found.keys() & set(self._gaps):
                 self._read_on(log, partition, *found[partition])
                 if partition not in self._gaps:
-                    topic, number = partition
-                    _log.info(
-                        "a partition that stood still goes on",
-                        topic=topic,
-                        part=number,
-                        offset=self._positions[partition],
-                    )
+                    told = {"part": partition[1], "offset": self._positions[partition]}
+                    _log.info("a partition that stood still goes on", topic=partition[0], **told)
 
     async def pass_markers(self) -> None:
         """Move positions over ends of transactions, which take offsets and are never handed over:

@@ -16,6 +16,11 @@ from shared.runtime.cluster import Cluster
 REQUEST_MS = 20_000
 """So long the broker may take for one request, and the end of the producer twice that."""
 
+BATCH_BYTES = 256 * 1024
+"""In a batch of a partition. Who sends more before any of it is acknowledged may find no room, and
+is refused after `REQUEST_MS`.
+"""
+
 
 @asynccontextmanager
 async def open_producer(cluster: Cluster) -> AsyncIterator[AIOKafkaProducer]:
@@ -29,7 +34,7 @@ async def open_producer(cluster: Cluster) -> AsyncIterator[AIOKafkaProducer]:
         enable_idempotence=True,
         linger_ms=5,
         request_timeout_ms=REQUEST_MS,
-        max_batch_size=256 * 1024,
+        max_batch_size=BATCH_BYTES,
     )
     try:
         await producer.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from shared.contract.message import Fault
 from shared.messaging import store
@@ -28,6 +29,13 @@ _NO_DIGESTS = Digests(b"")
 """The inbox is not asked, so identities are not looked at."""
 
 
+class _Failure(NamedTuple):
+    """What is wrong with a message; whether later ones of its key wait for that."""
+
+    fault: Fault
+    holds_key: bool = True
+
+
 @dataclass(frozen=True, slots=True)
 class Redriven:
     """How many messages were handled, and those that failed again, with what is wrong now."""
@@ -40,8 +48,9 @@ class Redrive:
     """Handles dead letters of one service, as its consumer would, but for the inbox.
 
     A key's messages are handled in the order of the log, the failed one first and then those that
-    wait behind it; the first that fails stops the key again. Batches that meet the key meanwhile
-    wait for the transaction, and are parked or handled according to how it ends.
+    wait behind it; the first that fails stops the key again, unless it is of somebody who has no
+    say there. Batches that meet the key meanwhile wait for the transaction, and are parked or
+    handled according to how it ends.
     """
 
     def __init__(self, service: Service, tools: Tools | None = None) -> None:
@@ -77,6 +86,7 @@ class Redrive:
 
     async def _redrive_key(self, key: KeyReference) -> Redriven:
         handled = 0
+        failed: list[DeadLetter] = []
         while True:
             async with self._transaction() as transaction:
                 connection = transaction.connection
@@ -85,8 +95,9 @@ class Redrive:
                 result = await self._redrive_all(transaction, letters)
                 await store.unpark_if_empty(connection, [key])
             handled += result.handled
-            if result.failed or not letters:
-                return Redriven(handled, result.failed)
+            failed += result.failed
+            if not letters or any(letter.holds_key for letter in result.failed):
+                return Redriven(handled, failed)
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Transaction]:
@@ -101,7 +112,7 @@ class Redrive:
     async def _redrive_all(
         self, transaction: Transaction, letters: Sequence[DeadLetter]
     ) -> Redriven:
-        """Handle in order; the first that fails ends it."""
+        """Handle in order; the first that fails, and holds its key, ends it."""
         connection = transaction.connection
         opened = await self._service.sealer.open_records(
             connection, [letter.sealed for letter in letters if letter.sealed is not None]
@@ -110,22 +121,24 @@ class Redrive:
         failed: list[DeadLetter] = []
         for letter, packed in zip(letters, opened, strict=True):
             result = await self._redrive_one(transaction, letter, packed)
-            outcome = "dead_letter" if isinstance(result, Fault) else result
+            outcome = "dead_letter" if isinstance(result, _Failure) else result
             place = (letter.topic, letter.partition)
             transaction.counts += [(*place, outcome_of(letter), -1), (*place, outcome, 1)]
-            if isinstance(result, Fault):
-                failed.append(await self._fail_again(transaction, letter, result))
+            if not isinstance(result, _Failure):
+                handled.append(letter.id)
+                continue
+            failed.append(await self._fail_again(transaction, letter, result))
+            if result.holds_key:
                 break
-            handled.append(letter.id)
         await store.remove_dead_letters(connection, handled)
         return Redriven(len(handled), failed)
 
     async def _redrive_one(
         self, transaction: Transaction, letter: DeadLetter, packed: bytes | None
-    ) -> Outcome | Fault:
+    ) -> Outcome | _Failure:
         taken = self._sort_out(letter, packed)
         if isinstance(taken, Fault):
-            return taken
+            return _Failure(taken)
         if taken.ignored:
             return "ignored"
         mark = transaction.mark()
@@ -136,10 +149,10 @@ class Redrive:
             if not is_at_fault(error):
                 raise
             transaction.undo_to(mark)
-            return fault_of(error)
+            return _Failure(fault_of(error))
         if transaction.marked:
             marked = transaction.marked.pop()
-            return Fault(marked.reason, marked.detail)
+            return _Failure(Fault(marked.reason, marked.detail), marked.holds_key)
         return dict(transaction.outcomes).get(place_of(taken.record), "accepted")
 
     def _sort_out(self, letter: DeadLetter, packed: bytes | None) -> Taken | Fault:
@@ -159,15 +172,15 @@ class Redrive:
             await taken.handler(transaction, [taken.message])
 
     async def _fail_again(
-        self, transaction: Transaction, letter: DeadLetter, fault: Fault
+        self, transaction: Transaction, letter: DeadLetter, failure: _Failure
     ) -> DeadLetter:
-        """It is the head of its key now, if it waited behind another."""
+        """It is the head of its key now, if it waited behind another and holds it."""
         failed = replace(
             letter,
             status="dead",
-            holds_key=letter.holds_key or letter.status == "parked",
-            reason=fault.reason,
-            detail=fault.detail,
+            holds_key=failure.holds_key and (letter.holds_key or letter.status == "parked"),
+            reason=failure.fault.reason,
+            detail=failure.fault.detail,
         )
         await store.fail_again(transaction.connection, failed)
         return failed

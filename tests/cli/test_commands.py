@@ -122,12 +122,7 @@ def test_status_where_servers_are_named_says_where_else_to_look(
 
 
 def test_status_names_what_a_killed_supervisor_has_left(steward: Steward, home: Path) -> None:
-    us = Identity.of(os.getpid())
-    assert us is not None
-    (home / "run").mkdir(parents=True)
-    left = Entry("finance", us.pid, us.created, {}, "", signal.SIGTERM, 0)
-    gone = State(us.pid, us.created - 60, "m", "running", (left,), {})
-    write_state(home / "run", gone)
+    running_here(home, supervised=False)
     done = steward("status")
     assert done.returncode == 1
     assert "nobody watches what it has left: finance." in done.stdout
@@ -251,16 +246,22 @@ def test_a_server_that_is_away_is_called_that() -> None:
     assert "cannot be reached (ConnectionRefusedError)" in sentence(refused)
 
 
-def running_here(home: Path, addresses: Mapping[str, str] = NOWHERE) -> None:
-    """As `steward up` leaves it: ours is the process that runs."""
+def running_here(
+    home: Path, addresses: Mapping[str, str] = NOWHERE, *, supervised: bool = True
+) -> None:
+    """As `steward up` leaves it: ours is the process that runs, or that a killed one has left."""
     us = Identity.of(os.getpid())
     assert us is not None
     (home / "run").mkdir(parents=True)
-    write_state(home / "run", State(us.pid, us.created, "m", "running", (), addresses))
+    left = Entry("finance", us.pid, us.created, {}, "", signal.SIGTERM, 0)
+    since = us.created if supervised else us.created - 60
+    processes = () if supervised else (left,)
+    write_state(home / "run", State(us.pid, since, "m", "running", processes, addresses))
 
 
-def test_a_command_finds_the_system_that_runs(home: Path) -> None:
-    running_here(home)
+@pytest.mark.parametrize("supervised", [True, False])
+def test_a_command_finds_the_system_that_runs(home: Path, *, supervised: bool) -> None:
+    running_here(home, supervised=supervised)
     environ = {"STEWARD_HOME": str(home)}
     use_running_system(environ)
     assert environ["KAFKA_BOOTSTRAP_SERVERS"] == "127.0.0.1:1"
@@ -310,6 +311,17 @@ def test_migrate_without_any_system_says_whose_address_it_wants(steward: Steward
     assert done.returncode == 1
     assert "DATABASE_URL is not set" in done.stderr
     assert "of the administrator's sign in with user and password" in done.stderr
+
+
+def test_what_is_set_to_nothing_hides_no_system_that_runs(home: Path) -> None:
+    """As a file of variables has it in which some are left blank: `steward up` starts all then."""
+    running_here(home)
+    blank = dict.fromkeys(["KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "STEWARD_SECRETS"], "")
+    environ = {"STEWARD_HOME": str(home), **blank}
+    use_running_system(environ)
+    assert environ["KAFKA_BOOTSTRAP_SERVERS"] == "127.0.0.1:1"
+    assert environ["DATABASE_URL"] == "postgresql://h/d"
+    assert environ["STEWARD_SECRETS"] == str(home / "secrets")
 
 
 def test_a_command_stays_with_the_servers_it_was_given(home: Path) -> None:

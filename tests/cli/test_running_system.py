@@ -12,7 +12,7 @@ from services.cli import system
 from services.cli.outside import outside_of
 from services.cli.system import Options, Ports, running_system
 from shared.contract.topics import TOPICS
-from shared.local.errors import NotReadyError
+from shared.local.errors import LocalError, NotReadyError
 from shared.local.kafka import LocalKafka
 from shared.local.process import Process
 from shared.local.state import state_file
@@ -139,6 +139,23 @@ async def test_a_start_that_fails_leaves_which_servers_it_was_given_and_no_passw
     environ = {"STEWARD_HOME": str(tmp_path)}
     assert outside_of(tmp_path, environ) == [*databases, topics]
     assert password not in state_file(tmp_path / "run").read_text("utf-8")
+
+
+@pytest.mark.parametrize("log", ["kafka.log", "kafka-1.log"])
+async def test_where_the_disk_of_a_kafka_that_ran_is_away_none_is_made(
+    tmp_path: Path, secrets_folder: SecretsFolder, log: str
+) -> None:
+    """Upstream would send to it, and nobody would find that once the disk is mounted."""
+    options = given(tmp_path, secrets_folder, "", "postgresql://127.0.0.1:1/d")
+    mount_point = tmp_path / "disk"
+    mount_point.mkdir()
+    (tmp_path / "kafka").symlink_to(mount_point)
+    options.log_folder.mkdir()
+    (options.log_folder / log).touch()
+    with pytest.raises(LocalError, match=r"kafka links to .*/disk, where no Kafka is: mount"):
+        async with running_system(replace(options, ports=Ports(any_free=True))):
+            pass
+    assert not any(mount_point.iterdir())
 
 
 class Sleeping(LocalKafka):

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import cast
 
@@ -355,3 +356,38 @@ def test_a_kafka_that_falls_silent_is_told_of_and_how_much_it_had_taken(
     assert result.exit_code == 1
     assert "(KafkaTimeoutError), but for 2 that it acknowledged before" in result.stderr
     assert "Unable" not in result.stderr
+
+
+@pytest.mark.system
+def test_a_kafka_that_is_silent_for_a_while_is_waited_for_however_much_is_to_be_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The producer has less patience where a message finds no room in its batches."""
+
+    def then_silent(line: bytes) -> ToSend:
+        if b"silence" in line:
+            os.kill(pid, signal.SIGSTOP)
+            threading.Timer(5.0, os.kill, (pid, signal.SIGCONT)).start()
+        return read_line(line)
+
+    monkeypatch.setattr(publishing, "read_line", then_silent)
+    monkeypatch.setattr(producing, "REQUEST_MS", 2_000)
+    file = tmp_path / "lines.jsonl"
+    rest = [event(note=f"{number} {'x' * 4096}") for number in range(500)]
+    file.write_bytes(b"\n".join((event(), event(note="silence"), *rest)))
+    with asyncio.Runner() as runner:
+        kafka = LocalKafka(tmp_path / "kafka")
+        runner.run(kafka.__aenter__())
+        try:
+            runner.run(create_topics(kafka.cluster, TOPICS))
+            state = read_state(tmp_path / "kafka" / "run")
+            assert state is not None
+            pid = state.processes[0].pid
+            result = run(file, "--bootstrap-servers", kafka.bootstrap_servers)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+            runner.run(kafka.__aexit__(None, None, None))
+    assert (result.exit_code, result.stdout) == (
+        0,
+        f"inbound.registrations: {len(rest) + 2} sent\n",
+    )

@@ -60,6 +60,40 @@ async def test_while_the_disk_of_the_only_broker_is_away_none_is_made_anew(
     assert [one.name for one in await LocalKafka(tmp_path / "kafka").prepare()] == ["kafka"]
 
 
+@pytest.mark.parametrize(
+    ("linked", "brokers"), [("kafka", 1), ("kafka/data", 1), ("kafka/kafka-3", 3)]
+)
+async def test_an_empty_mount_point_is_not_taken_for_the_disk_of_a_kafka_that_ran(
+    tmp_path: Path, linked: str, brokers: int
+) -> None:
+    """Which is there, and empty, while its disk is away."""
+    link, disk, unmounted = tmp_path / linked, tmp_path / "disk", tmp_path / "unmounted"
+    link.parent.mkdir(exist_ok=True)
+    disk.mkdir()
+    link.symlink_to(disk)
+    await LocalKafka(tmp_path / "kafka", brokers=brokers).prepare()
+    disk.rename(unmounted)
+    disk.mkdir()
+    again = LocalKafka(tmp_path / "kafka", ran_before=True)
+    with pytest.raises(LocalError, match=rf"{linked} links to .*/disk, where no Kafka is"):
+        await again.prepare()
+    assert not any(disk.iterdir())
+    disk.rmdir()
+    unmounted.rename(disk)
+    assert len(await again.prepare()) == brokers
+
+
+async def test_whose_data_was_removed_on_purpose_begins_anew_on_its_disk(tmp_path: Path) -> None:
+    """As the page has it for a broker whose data is broken."""
+    link, disk = tmp_path / "kafka", tmp_path / "disk"
+    disk.mkdir()
+    link.symlink_to(disk)
+    await LocalKafka(link).prepare()
+    shutil.rmtree(disk / "data")
+    await LocalKafka(link, ran_before=True).prepare()
+    assert (disk / "data").exists()
+
+
 async def test_who_has_taken_the_port_meanwhile_is_not_taken_for_ours(
     kafka: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

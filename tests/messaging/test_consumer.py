@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import asyncpg
 import pytest
 
 from shared.contract.message import Message
@@ -62,7 +63,7 @@ async def test_a_batch_that_cannot_end_is_told_while_others_succeed(world: World
             return not process.heartbeats.not_ready()
 
         async def told() -> bool:
-            return not await ready()
+            return "batch" in process.heartbeats.not_ready()
 
         async def only_one_is_busy() -> bool:
             return set(process.consumer.busy()) == {(world.inbound, 0)}
@@ -123,6 +124,10 @@ def test_no_more_is_tried_where_a_portion_takes_long() -> None:
     assert portion.most == 100
     portion.failed(ConnectionResetError(), 100, took_s=5)
     assert portion.most == 50, "nobody said why, but it took long"
+    hidden = asyncpg.InterfaceError("connection is closed")
+    hidden.__context__ = asyncpg.QueryCanceledError()
+    portion.failed(hidden, 50, took_s=0)
+    assert portion.most == 25, "the rollback fails as well, and hides what the server said"
 
 
 async def test_a_batch_that_the_server_ends_at_its_time_limit_is_halved(world: World) -> None:

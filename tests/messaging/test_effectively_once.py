@@ -215,6 +215,26 @@ async def test_the_first_failure_of_a_redrive_is_the_new_head(world: World) -> N
     assert await world.outcomes() == {"accepted": 1, "dead_letter": 1, "parked": 1}
 
 
+async def test_whoever_has_no_say_over_a_key_holds_it_after_no_redrive_either(world: World) -> None:
+    await world.send(Sent("a", 1, "fail"), Sent("a", 2, "stray"), Sent("a", 3))
+    async with world.running():
+        await world.taken(3)
+        head = (await world.dead_letters())[0]
+
+        async def mend_the_first(messages: Sequence[Message[Any]]) -> None:
+            world.mended = messages[0].data.number == 1
+
+        world.before_handling = mend_the_first
+        result = await Redrive(world.service, world.tools()).run([head["id"]])
+        assert (result.handled, [one.reason for one in result.failed]) == (2, ["told_to_mark"])
+        await world.send(Sent("a", 4))
+        await world.taken(4)
+    assert await world.effects() == {"a": [1, 3, 4]}
+    (stray,) = await world.dead_letters()
+    assert (stray["status"], stray["holds_key"]) == ("dead", False)
+    assert await world.outcomes() == {"accepted": 3, "dead_letter": 1}
+
+
 async def test_what_comes_after_a_redrive_that_failed_waits_on(world: World) -> None:
     """Nothing waited behind it by then."""
     await world.send(Sent("a", 1, "fail"))

@@ -119,6 +119,12 @@ async def test_of_a_topic_that_nobody_reads_it_is_not_said_that_all_is_read(
     assert (answered.code, "nobody has begun to read it" in answered.err) == (2, True)
 
 
+async def test_who_does_not_read_a_topic_is_not_called_everybody(world: World) -> None:
+    others = ("--service", SCHEMA, "--topic", f"{world.inbound}s")
+    answered = await steward(world, "list", *others)
+    assert (answered.code, f"{SCHEMA} has not begun to read it" in answered.err) == (2, True)
+
+
 @pytest.mark.parametrize("as_before", [False, True])
 async def test_what_has_to_be_said_again_first_is_told_before_a_topic_of_ours_goes_on(
     world: World, monkeypatch: pytest.MonkeyPatch, as_before: bool

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from typing import Any
 
 from shared.contract.message import Message
 from shared.messaging.places import in_no_log
-from tests.support.clusters import Sent
+from tests.support.clusters import PARTITIONS, Sent
 from tests.support.messaging import World, until, until_assigned
 
 
@@ -76,6 +77,28 @@ async def test_a_gap_stops_its_partition_only_and_is_told(world: World) -> None:
         await world.send(Sent("p9", 9, partition=1))
         await world.taken(7)
     assert sorted(await world.effects()) == ["p0", "p1", "p2", "p3", "p4", "p6", "p9"]
+
+
+async def test_nobody_is_ready_before_it_is_known_where_to_read_on(world: World) -> None:
+    """Else `steward up` would say that all runs, and all would stand still."""
+    await world.admin.execute("insert into position values ($1, 1, 5)", world.inbound)
+    async with world.running() as process:
+        await asyncio.sleep(0)
+        while not process.consumer.settled:
+            assert process.heartbeats.not_ready()
+            await asyncio.sleep(0.01)
+        assert process.heartbeats.not_ready().keys() == {f"{world.inbound}[1]"}
+
+
+async def test_who_has_no_partition_is_ready(world: World) -> None:
+    async with AsyncExitStack() as stack:
+        running = [await stack.enter_async_context(world.running()) for _ in range(PARTITIONS + 1)]
+
+        async def all_are_ready() -> bool:
+            shared_out = sum(len(process.consumer.positions) for process in running) == PARTITIONS
+            return shared_out and not any(one.heartbeats.not_ready() for one in running)
+
+        await until(all_are_ready)
 
 
 async def test_a_gap_in_a_partition_that_was_never_read_stops_that_one_only(world: World) -> None:

@@ -19,7 +19,7 @@ from tests.support.memory import MemoryBroker, MemoryTransport
 from tests.support.topics import read_topic
 
 PARTITIONS = 4
-Do = Literal["write", "fail", "mark", "decline", "wait"]
+Do = Literal["write", "fail", "fail_late", "mark", "stray", "decline", "wait"]
 """How the handler of the tests is to behave."""
 
 

@@ -233,8 +233,9 @@ class World:
             do = "write" if self.mended else message.data.do
             if do == "fail":
                 raise Permanent("told_to_fail", "do says so")
-            if do == "mark":
-                tx.dead_letter(message, "told_to_mark", "do says so")
+            if do in ("mark", "stray"):
+                holds_key = do == "mark"
+                tx.dead_letter(message, "told_to_mark", "do says so", holds_key=holds_key)
                 continue
             if do == "decline":
                 tx.decline(message)
@@ -249,6 +250,8 @@ class World:
             key = (one.record.key or b"").decode()
             fact = self.types.written(number=one.data.number, key=key)
             tx.say(fact, key=uuid5(NAMES, key), because=one)
+        if not self.mended and any(one.data.do == "fail_late" for one in written):
+            raise Permanent("told_to_fail", "do says so")
 
     async def effects(self) -> dict[str, list[int]]:
         """Numbers by key, in the order in which they were written."""
