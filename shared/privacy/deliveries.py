@@ -136,6 +136,17 @@ class Deliveries:
         self.steps("left")
         return await self._try(partial(_claim, disclosure_id))
 
+    def knowing(self, ends: LogEnds) -> Deliveries:
+        """The same, for whoever has just learned where the logs end, and need not wait again; who
+        is stopped before it delivers looks again.
+        """
+        learned = self.now()
+
+        async def log_ends() -> LogEnds:
+            return ends if self.now() - learned < BEGUN_WITHIN else await self.log_ends()
+
+        return replace(self, log_ends=log_ends)
+
     async def give_up(self, disclosure_id: UUID) -> Result | None:
         """Withhold everybody of what leaves with this disclosure, for good; None: nothing does."""
         async with self.begin(now=self.now()) as tx:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -32,7 +33,7 @@ from shared.contract.audit import (
 )
 from shared.contract.consent import ConsentWithdrawn
 from shared.contract.registration import ParticipantRegistered
-from shared.runtime.log_ends import LogEnds
+from shared.privacy.disclosure import Transaction
 from tests.registration.conftest import FORM, NOW, Front, form_field
 from tests.registration.handing import (
     DIETS,
@@ -57,17 +58,17 @@ def counter(given: Given) -> Counter:
 
 
 def interrupted(given: Given, happens: Callable[[], Awaitable[object]]) -> Counter:
-    """A counter where this happens between the disclosure and the try: before each of them it is
-    looked where logs end.
-    """
-    looks = count(1)
+    """A counter where this happens between the disclosure and the try."""
+    deliveries, tries = given.deliveries(), count(1)
 
-    async def log_ends() -> LogEnds:
-        if next(looks) == 2:
+    @asynccontextmanager
+    async def begin(*, now: datetime) -> AsyncIterator[Transaction]:
+        if next(tries) == 1:
             await happens()
-        return given.log_ends
+        async with deliveries.begin(now=now) as tx:
+            yield tx
 
-    return given.counter(replace(given.deliveries(), log_ends=log_ends))
+    return given.counter(replace(deliveries, begin=begin))
 
 
 def lines(path: Path) -> list[list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,16 @@ import pytest
 from services.registration.commands.counter import NotDeliveredError
 from shared.contract.audit import DisclosureRefused
 from shared.contract.registration import ParticipantRegistered
+from shared.privacy.deliveries import BEGUN_WITHIN
 from shared.runtime.log_ends import LogEnds
 from tests.registration.conftest import FORM, HEARD, Front, form_field
-from tests.registration.handing import DIETS, Given, say_consent, three_people
+from tests.registration.handing import (
+    DIETS,
+    Given,
+    dies_while_handing_over,
+    say_consent,
+    three_people,
+)
 
 
 @pytest.fixture
@@ -60,3 +68,20 @@ async def test_no_part_of_a_list_leaves_while_another_part_may_be_decided_by_wha
     }
     assert await given.deliveries().deliver_due() is None
     assert given.lists() == []
+
+
+@pytest.mark.parametrize(
+    ("stopped_for", "state"),
+    [(BEGUN_WITHIN - timedelta(seconds=1), "delivered"), (BEGUN_WITHIN, "waits")],
+)
+async def test_who_has_just_waited_for_all_to_be_heard_does_not_wait_again_unless_it_was_stopped(
+    given: Given, stopped_for: timedelta, state: str
+) -> None:
+    await dies_while_handing_over(given, "left")
+    given.later()
+    deliveries = given.deliveries().knowing(HEARD)
+    given.log_ends = HEARD | {"consent": {0: 1}}
+    given.later(stopped_for)
+    result = await deliveries.deliver_due()
+    assert result is not None
+    assert result.state == state

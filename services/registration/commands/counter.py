@@ -144,7 +144,8 @@ async def hand_over(counter: Counter, wish: Wish, *, as_json: bool) -> str:
     """
     asked = await _asked(counter, wish)
     way: Way = "folder" if wish.output is None else "hand"
-    leaving = Leaving(way, await counter.deliveries.log_ends())
+    log_ends = await counter.deliveries.log_ends()
+    deliveries, leaving = counter.deliveries.knowing(log_ends), Leaving(way, log_ends)
     async with counter.work() as tx:
         find = list_parts if asked.request_reference is None else authority_parts
         disclosures = await disclose(counter.desk, tx, asked, find(counter.desk, asked), leaving)
@@ -157,7 +158,7 @@ async def hand_over(counter: Counter, wish: Wish, *, as_json: bool) -> str:
     if left is None:
         return _summary(asked, disclosures, None, as_json=as_json)
     by_hand = None if wish.output is None else ByHand(counter.desk, wish.output)
-    result = await replace(counter.deliveries, by_hand=by_hand).deliver(left.id)
+    result = await replace(deliveries, by_hand=by_hand).deliver(left.id)
     if result is None and by_hand is not None:
         raise NotDeliveredError(
             "Nothing was written here: somebody else has taken the list meanwhile, or given it up."
