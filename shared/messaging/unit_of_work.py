@@ -12,7 +12,6 @@ from typing import Any, Final, Literal, NamedTuple, Protocol
 from uuid import UUID
 
 from shared.contract.codec import Encoded, encode
-from shared.contract.headers import TRACE_PARENT
 from shared.contract.message import Message, Outgoing
 from shared.contract.registry import MessageData
 from shared.contract.topics import MAX_MESSAGE_BYTES, TOPICS
@@ -153,14 +152,13 @@ class Transaction:
         """
         if data.topic not in self._speaker.topics:
             raise Unsayable(f"{self._speaker.service} may not say {data.message_type}")
-        trace = None if because is None else self._trace(because)
         outgoing = Outgoing(
             data,
             key,
             subject,
             None if because is None else self._causation(because),
             snapshot,
-            {} if trace is None else {TRACE_PARENT: trace},
+            None if because is None else self._trace(because),
         )
         encoded = encode(outgoing, id=self.new_id(), source=self._source, now=self.now)
         if len(encoded.value) > _SURELY_FITS and _size(encoded) > MAX_MESSAGE_BYTES:
