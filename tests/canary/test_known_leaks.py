@@ -22,7 +22,8 @@ from shared.local.postgres import LocalPostgres
 from shared.local.postgres_folder import remove_data
 from shared.runtime.database import Connection, describe, open_pool
 from shared.runtime.logging import configure_logging
-from shared.runtime.migrate import MigrationError, Schema, migrate
+from shared.runtime.migrate import migrate
+from shared.runtime.migration_files import MigrationError, Schema
 from shared.runtime.secrets import SecretsFolder
 from shared.runtime.settings import ServiceSettings
 from tests.canary.marks import PLANTED, Marks
