@@ -9,14 +9,14 @@ import typing
 
 import pytest
 
-from services.cli.inbound_lines import INBOUND, ToSend, read_line
+from services.cli.inbound_lines import ToSend, read_line
 from services.registration.handlers.periodic import LONGEST_WAIT
 from shared.contract import inbound
 from shared.contract.envelope import MAX_ATTRIBUTE
 from shared.contract.message import Message
 from shared.contract.registration import RejectionReason
 from shared.contract.registry import REGISTRY, MessageData, Registered
-from shared.contract.topics import INBOUND_KEPT, MAX_MESSAGE_BYTES
+from shared.contract.topics import INBOUND, INBOUND_KEPT, MAX_MESSAGE_BYTES
 from shared.messaging.planning import KEEP_DAYS
 from shared.privacy.plan import load_plan
 from tests.conftest import ROOT
