@@ -33,7 +33,6 @@ from services.audit.settings import Settings
 from services.audit.store import bodies, tree
 from services.audit.store.folder import CHECKPOINT, TileFolder
 from services.audit.store.sources import PublishedLog
-from shared.contract import headers
 from shared.contract.audit import CHECKPOINTS, TOPIC, CheckpointPublished
 from shared.contract.codec import encode
 from shared.contract.message import Outgoing
@@ -126,9 +125,7 @@ async def _sign_and_publish(
 
 def _as_said(entry: bytes) -> Record:
     record = published(StoredEntry(0, entry))
-    attributes = record.attributes.items()
-    ours = [(headers.PREFIX + name, value.encode()) for name, value in attributes]
-    return TOPIC, None, record.data, [*ours, (headers.CONTENT_TYPE, headers.JSON.encode())]
+    return TOPIC, None, record.data, list(record.headers)
 
 
 def _announcements(notes: list[bytes]) -> Iterator[Record]:
