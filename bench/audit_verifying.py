@@ -18,7 +18,7 @@ from bench.figures import median, percentile
 from bench.ground import Ground
 from bench.load import Record
 from bench.registry import Measured, benchmark
-from bench.stage import PLAN, Stage
+from bench.stage import Stage
 from bench.watched import Watched, watch
 from services.audit.domain.checkpoints import Checkpoint
 from services.audit.domain.entries import StoredEntry, published
@@ -66,17 +66,8 @@ async def memory(ground: Ground) -> Measured:
 
 async def _verified(ground: Ground) -> Watched:
     stage = await ground.stage(STAGE)
-    await stage.once("log", lambda: _fill(_settings(stage), stage, ground.sizes.verified))
+    await stage.once("log", lambda: _fill(stage.settings(Settings), stage, ground.sizes.verified))
     return await asyncio.to_thread(_command, stage, ground.sizes.verified)
-
-
-def _settings(stage: Stage) -> Settings:
-    return Settings(
-        KAFKA_BOOTSTRAP_SERVERS=stage.bootstrap_servers,
-        DATABASE_URL=stage.database_url,
-        secrets=stage.secrets.path,
-        plan=PLAN,
-    )
 
 
 async def _fill(settings: Settings, stage: Stage, size: int) -> bool:
