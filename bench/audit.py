@@ -13,7 +13,7 @@ from bench.ground import Ground
 from bench.load import Record
 from bench.processes import cpu_seconds, own_cpu_seconds, server_processes
 from bench.registry import Measured, benchmark
-from bench.stage import PLAN, Stage
+from bench.stage import Stage
 from bench.steward import Clocked
 from services.audit.app import open_service
 from services.audit.domain.checkpoints import parse_checkpoint
@@ -67,13 +67,7 @@ async def _append(
     stage: Stage, folder: TileFolder, size: int, clocked: Clocked
 ) -> tuple[int, float]:
     """Run the service until all but the rest of a thousand is published; how many, and when."""
-    settings = Settings(
-        KAFKA_BOOTSTRAP_SERVERS=stage.bootstrap_servers,
-        DATABASE_URL=stage.database_url,
-        secrets=stage.secrets.path,
-        plan=PLAN,
-        log_level="warning",
-    )
+    settings = stage.settings(Settings, log_level="warning")
     async with open_service(settings) as service:
         application = compose(service, KafkaTransport(settings), Tools(steps=clocked.step))
         running = asyncio.create_task(application.run())

@@ -18,7 +18,7 @@ from bench.figures import median, percentile
 from bench.filling import POSTGRES_SETTINGS, without_indexes
 from bench.ground import Ground
 from bench.registry import Measured, benchmark
-from bench.stage import PLAN, Stage
+from bench.stage import Stage
 from bench.watched import Watched, watch
 from services.audit.handlers.read import history_of
 from services.audit.settings import Settings
@@ -86,7 +86,7 @@ async def about(ground: Ground) -> Measured:
             "select array(select md5('person' || one)::uuid from unnest($1::bigint[]) as one)",
             random.sample(range(people), min(people, PEOPLE)),
         )
-    pool = await open_pool(_settings(stage), service="audit", max_size=1)
+    pool = await open_pool(stage.settings(Settings), service="audit", max_size=1)
     runs, told = [], 0
     try:
         for subject in subjects:
@@ -173,12 +173,3 @@ async def administrator(stage: Stage) -> AsyncIterator[asyncpg.Connection[asyncp
         yield connection
     finally:
         await connection.close()
-
-
-def _settings(stage: Stage) -> Settings:
-    return Settings(
-        KAFKA_BOOTSTRAP_SERVERS=stage.bootstrap_servers,
-        DATABASE_URL=stage.database_url,
-        secrets=stage.secrets.path,
-        plan=PLAN,
-    )

@@ -18,7 +18,7 @@ from bench.figures import median, percentile
 from bench.ground import Ground
 from bench.load import Record
 from bench.registry import Measured, benchmark
-from bench.stage import PLAN, Stage
+from bench.stage import Stage
 from bench.watched import Watched, watch
 from services.audit.domain.checkpoints import Checkpoint
 from services.audit.domain.entries import StoredEntry, published
@@ -33,7 +33,6 @@ from services.audit.settings import Settings
 from services.audit.store import bodies, tree
 from services.audit.store.folder import CHECKPOINT, TileFolder
 from services.audit.store.sources import PublishedLog
-from shared.contract import headers
 from shared.contract.audit import CHECKPOINTS, TOPIC, CheckpointPublished
 from shared.contract.codec import encode
 from shared.contract.message import Outgoing
@@ -67,17 +66,8 @@ async def memory(ground: Ground) -> Measured:
 
 async def _verified(ground: Ground) -> Watched:
     stage = await ground.stage(STAGE)
-    await stage.once("log", lambda: _fill(_settings(stage), stage, ground.sizes.verified))
+    await stage.once("log", lambda: _fill(stage.settings(Settings), stage, ground.sizes.verified))
     return await asyncio.to_thread(_command, stage, ground.sizes.verified)
-
-
-def _settings(stage: Stage) -> Settings:
-    return Settings(
-        KAFKA_BOOTSTRAP_SERVERS=stage.bootstrap_servers,
-        DATABASE_URL=stage.database_url,
-        secrets=stage.secrets.path,
-        plan=PLAN,
-    )
 
 
 async def _fill(settings: Settings, stage: Stage, size: int) -> bool:
@@ -126,9 +116,7 @@ async def _sign_and_publish(
 
 def _as_said(entry: bytes) -> Record:
     record = published(StoredEntry(0, entry))
-    attributes = record.attributes.items()
-    ours = [(headers.PREFIX + name, value.encode()) for name, value in attributes]
-    return TOPIC, None, record.data, [*ours, (headers.CONTENT_TYPE, headers.JSON.encode())]
+    return TOPIC, None, record.data, list(record.headers)
 
 
 def _announcements(notes: list[bytes]) -> Iterator[Record]:

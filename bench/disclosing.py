@@ -17,7 +17,7 @@ from shared.runtime.log_ends import LogEnds
 
 PEOPLE: Final = 10_000
 EVENT: Final = EventId(uuid4())
-HEARD: Final[LogEnds] = {"retention": {}}
+HEARD: Final[LogEnds] = {"inbound.registrations": {}, "retention": {}}
 
 
 @benchmark("disclose-10000", unit="s", aim=1.0, better="lower")

@@ -15,7 +15,7 @@ from bench.filling import KEYS, POSTGRES_SETTINGS, fill
 from bench.ground import Ground
 from bench.load import consents, people
 from bench.registry import Measured, benchmark, ratio
-from bench.stage import PLAN, Stage
+from bench.stage import Stage
 from services.registration.settings import Settings
 from shared.assembly import Parts, open_parts
 from shared.contract.types import SubjectId
@@ -41,13 +41,7 @@ FEW_IN_FULL = 100
 async def service_with_keys(ground: Ground, service: str) -> AsyncIterator[tuple[Stage, Parts]]:
     """A service with an empty ring at first, shared by all that measures keys."""
     stage = await ground.stage(STAGE, POSTGRES_SETTINGS)
-    settings = Settings(
-        kafka_bootstrap_servers=stage.bootstrap_servers,
-        database_url=stage.database_url,
-        secrets=stage.secrets.path,
-        plan=PLAN,
-    )
-    async with open_parts(settings, service=service) as parts:
+    async with open_parts(stage.settings(Settings), service=service) as parts:
         yield stage, parts
 
 

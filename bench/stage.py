@@ -19,6 +19,7 @@ from services.cli.migration import migrate_everything
 from shared.contract.topics import topic as spec_of
 from shared.runtime.cluster import Cluster
 from shared.runtime.secrets import SecretsFolder
+from shared.runtime.settings import ServiceSettings
 
 PLAN = Path(__file__).parents[1] / "plan.toml"
 PARTITIONS = 8
@@ -27,6 +28,7 @@ LOOK_EVERY_S = 0.1
 WITHIN_S = 1_800.0
 
 T = TypeVar("T")
+S = TypeVar("S", bound=ServiceSettings)
 Offsets = Mapping[TopicPartition, int]
 
 
@@ -45,6 +47,16 @@ class Stage:
     def cluster(self) -> Cluster:
         """Its Kafka."""
         return Cluster(self.bootstrap_servers)
+
+    def settings(self, kind: type[S], **more: object) -> S:
+        """A service's, for these servers."""
+        given = {
+            "kafka_bootstrap_servers": self.bootstrap_servers,
+            "database_url": self.database_url,
+            "secrets": self.secrets.path,
+            "plan": PLAN,
+        }
+        return kind.model_validate(given | more)
 
     async def once(self, name: str, make: Callable[[], Awaitable[T]]) -> T:
         """What several benchmarks need is made by the first of them."""

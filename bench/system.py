@@ -21,7 +21,6 @@ from bench.steward import service_process
 from bench.tables import Tables, tables_of
 from services.cli.processes import PROCESSES
 from services.cli.reckoning import Books, open_books
-from shared.contract.services import SERVICES
 from shared.runtime.clock import utc_now
 
 STAGE = "all services"
@@ -32,7 +31,6 @@ WARM = 2_000
 SAMPLE_S = 0.5
 
 _PROCESSES = {spec.name: spec for spec in PROCESSES}
-_HEARD = {service.name: service.hears for service in SERVICES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +133,7 @@ async def take(stage: Stage, books: Books, many: int) -> None:
 async def settled(books: Books) -> None:
     """Wait until nobody has anything to take or to say."""
     async with asyncio.timeout(WITHIN_S):
-        while not all(one.settled for one in await books.progress(_HEARD)):  # noqa: ASYNC110 - tables tell nobody
+        while not all(one.settled for one in await books.progress()):  # noqa: ASYNC110 - tables tell nobody
             await asyncio.sleep(SAMPLE_S)
 
 

@@ -17,7 +17,6 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
 
 import pytest
 import structlog
@@ -27,7 +26,7 @@ from hypothesis import settings as hypothesis_settings
 
 from shared.runtime.secrets import SecretsFolder
 from shared.runtime.settings import ServiceSettings
-from tests.support.databases import create_database, drop_database
+from tests.support.databases import clone_database, create_database, drop_database
 from tests.support.local_stack import LocalStack
 
 # A test says what is so, not how fast: Hypothesis' own deadline is that of a quiet machine.
@@ -157,10 +156,9 @@ async def empty_database(postgres: str) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def database(postgres: str, template_database: str) -> AsyncIterator[str]:
+async def database(template_database: str) -> AsyncIterator[str]:
     """The administrator's address of a new, migrated database (DATABASE_URL)."""
-    template = urlsplit(template_database).path.removeprefix("/")
-    url = await create_database(postgres, template=template)
+    url = await clone_database(template_database)
     yield url
     await drop_database(url)
 

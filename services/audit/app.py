@@ -18,7 +18,6 @@ from services.audit.store.published import Published
 from services.audit.store.topic import last_checkpoints
 from services.audit.subscribers import subscriptions
 from shared.assembly import open_parts
-from shared.messaging.application import run_service
 from shared.messaging.service import Service
 from shared.messaging.unit_of_work import Begin
 from shared.runtime.database import connect_alone
@@ -65,9 +64,3 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             {"tree": publisher.run},
             routes=routes(settings.published_folder),
         )
-
-
-async def run(settings: Settings) -> None:
-    """Run until it is told to stop."""
-    async with open_service(settings) as service:
-        await run_service(service)

@@ -170,7 +170,7 @@ async def _settle(
         async with asyncio.timeout(within_s):
             while True:
                 sent = after is None or after.done()
-                standings = await books.progress(_heard())
+                standings = await books.progress()
                 show(standings)
                 if after is not None and sent:
                     await after
@@ -250,10 +250,6 @@ async def _steward(
         said = complaint.decode(errors="replace").strip()
         raise DemoError(f"`steward {' '.join(arguments)}` exited with {process.returncode}: {said}")
     return printed
-
-
-def _heard() -> Mapping[str, Sequence[str]]:
-    return {service.name: service.hears for service in SERVICES}
 
 
 def _display(console: Console) -> Progress:

@@ -15,8 +15,7 @@ import typer
 from services.cli.environment import home_folder
 from services.cli.outside import has_data, has_secrets, never_opened, outside_of
 from shared.local.errors import AlreadyRunningError, LocalError
-from shared.local.postgres_folder import made_outside
-from shared.local.postgres_removal import remove_data
+from shared.local.postgres_folder import made_outside, remove_data
 from shared.local.removal import (
     left_in,
     links_out_of,

@@ -23,9 +23,8 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationErr
 from shared.contract import headers
 from shared.contract.codec import CONTRACTS
 from shared.contract.registry import REGISTRY
-from shared.contract.topics import MAX_MESSAGE_BYTES, TOPICS
+from shared.contract.topics import INBOUND, MAX_MESSAGE_BYTES
 
-INBOUND: Final = frozenset(spec.name for spec in TOPICS if spec.inbound)
 assert CONTRACTS  # noqa: S101 - importing them fills the registry
 _TYPES: Final = {kind.name: kind for kind in REGISTRY if kind.topic in INBOUND}
 _NUMBERS: Final = ("registration_number", "contact_number", "event_number")

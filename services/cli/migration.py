@@ -18,11 +18,13 @@ from shared.runtime.actor import actor
 from shared.runtime.clock import utc_now
 from shared.runtime.cluster import Cluster
 from shared.runtime.database import role_name, without_credentials
-from shared.runtime.migrate import MigrationFile, Progress, create_topics, migrate
+from shared.runtime.migrate import migrate
+from shared.runtime.migration_files import MigrationFile
 from shared.runtime.quiet import loud_settings
 from shared.runtime.roles import any_fits
 from shared.runtime.secrets import SecretsFolder
 from shared.runtime.settings import ServiceSettings
+from shared.runtime.topics import create_topics
 
 
 async def refuse_other_secrets(database_url: str, settings: ServiceSettings) -> None:
@@ -54,7 +56,7 @@ async def refuse_other_secrets(database_url: str, settings: ServiceSettings) -> 
 
 
 async def migrate_database(
-    database_url: str, secrets: SecretsFolder, plan: Path, *, progress: Progress | None = None
+    database_url: str, secrets: SecretsFolder, plan: Path
 ) -> tuple[MigrationFile, ...]:
     """Roles, schemas and tables, then what the plan in force lets each service open; repeatable.
 
@@ -62,7 +64,7 @@ async def migrate_database(
     `steward plan apply` alone. `database_url` is the administrator's. Raises MigrationError,
     SecretsError and PlanError.
     """
-    files = await migrate(database_url, schemas(), secrets, progress=progress)
+    files = await migrate(database_url, schemas(), secrets)
     connection = await asyncpg.connect(database_url, timeout=10)
     try:
         async with connection.transaction():
@@ -80,13 +82,12 @@ async def migrate_everything(
     plan: Path,
     *,
     replication_factor: int | None = None,
-    progress: Progress | None = None,
 ) -> tuple[tuple[MigrationFile, ...], tuple[str, ...]]:
     """The database and the topics; what was run and made now.
 
     `replication_factor` None: one replica of a topic on each broker, three at most.
     """
-    files = await migrate_database(database_url, secrets, plan, progress=progress)
+    files = await migrate_database(database_url, secrets, plan)
     topics = await create_topics(cluster, TOPICS, replication_factor=replication_factor)
     return files, topics
 

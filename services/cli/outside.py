@@ -26,11 +26,11 @@ _OTHER_KEYS: Final = (
 """With one of these the key-encryption key is not in the folder of secrets."""
 
 
-def has_data(home: Path, environ: MutableMapping[str, str] = os.environ) -> bool:
+def has_data(home: Path) -> bool:
     """Whether there is data that goes with the home folder: of servers, or lists."""
     variable, name, _ = _OUTGOING
     folders = [home / server for server in ("kafka", "postgres", "demo")]
-    folders.append(Path(environ.get(variable) or secrets_path(environ).parent / name))
+    folders.append(Path(os.environ.get(variable) or secrets_path().parent / name))
     return any(_is_in(home, one) for one in folders if one.exists())
 
 

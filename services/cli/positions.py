@@ -12,7 +12,7 @@ import typer
 
 from services.cli.choosing import Service, chosen, settings_of
 from services.cli.schemas import SERVICES
-from shared.contract.topics import TOPICS
+from shared.contract.topics import INBOUND
 from shared.runtime.confirming import confirm, see_that_somebody_is_asked
 from shared.runtime.dwindling import STANDS_FOR_S, until_none_is_left
 
@@ -185,7 +185,7 @@ def first_of_all(topic: str) -> str:
             f"First of all `steward {topic} republish`, until it ends with exit code 0: it says"
             " again what was lost. Whoever goes on before that decides by half of what was said."
         )
-    if any(spec.name == topic and spec.inbound for spec in TOPICS):
+    if topic in INBOUND:
         return "What was lost upstream has to send again."
     if topic == "audit":
         return "Entries that were lost nobody can say again: see “A gap” in docs/operations.md."

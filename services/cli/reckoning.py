@@ -6,10 +6,9 @@ Counted from tables and topics, as the administrator: it looks into every schema
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
 
 import asyncpg
 import orjson
@@ -18,13 +17,11 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from shared.contract import headers
 from shared.contract.registration import TOPIC as REGISTRATION
 from shared.contract.registration import RegistrationRejected
-from shared.contract.topics import TOPICS
+from shared.contract.services import SERVICES, ServiceSpec
+from shared.contract.topics import INBOUND, TOPICS
 from shared.messaging.offsets import learn, open_reader
 from shared.runtime.cluster import Cluster
 from shared.runtime.database import queries
-
-SERVICES: Final = ("registration", "consent", "finance", "retention", "audit")
-INBOUND: Final = tuple(topic.name for topic in TOPICS if topic.inbound)
 
 _sql = queries("reckoning.sql", __file__)
 
@@ -111,18 +108,16 @@ class Handed:
 
 
 def _progress(
-    service: str,
-    row: asyncpg.Record,
-    ends: Mapping[TopicPartition, int],
-    topics: Iterable[str],
+    service: ServiceSpec, row: asyncpg.Record, ends: Mapping[TopicPartition, int]
 ) -> Progress:
     positions = {
         TopicPartition(position["topic"], position["partition"]): position["next_offset"]
         for position in orjson.loads(row["positions"])
     }
-    mine = {partition: end for partition, end in ends.items() if partition.topic in topics}
+    mine = {partition: end for partition, end in ends.items() if partition.topic in service.hears}
     done = sum(max(0, positions.get(partition, 0)) for partition in mine)
-    return Progress(service, done, sum(mine.values()), row["outbox"], row["dead"], row["parked"])
+    there = sum(mine.values())
+    return Progress(service.name, done, there, row["outbox"], row["dead"], row["parked"])
 
 
 class Books:
@@ -134,15 +129,15 @@ class Books:
         self._connection = connection
         self._consumer = consumer
 
-    async def progress(self, heard: Mapping[str, Iterable[str]]) -> list[Progress]:
-        """How far each service is; `heard` says which topics each one hears."""
-        rows = {}
-        for service in heard:
-            await _sql.look_into(self._connection, service=service)
-            rows[service] = await _sql.read_progress(self._connection)
+    async def progress(self) -> list[Progress]:
+        """How far each service is."""
+        rows = []
+        for service in SERVICES:
+            await _sql.look_into(self._connection, service=service.name)
+            rows.append((service, await _sql.read_progress(self._connection)))
         # After the tables: who had taken all there was by then, and said all, says nothing more.
-        ends = await self._ends({topic for topics in heard.values() for topic in topics})
-        return [_progress(service, rows[service], ends, heard[service]) for service in heard]
+        ends = await self._ends({topic for service in SERVICES for topic in service.hears})
+        return [_progress(service, row, ends) for service, row in rows]
 
     async def reckon(self) -> Reckoning:
         """Count every inbound message and what became of it."""
@@ -153,7 +148,7 @@ class Books:
         faults: Counter[str] = Counter()
         parked = 0
         for service in SERVICES:
-            await _sql.look_into(self._connection, service=service)
+            await _sql.look_into(self._connection, service=service.name)
             async for row in _sql.read_outcomes(self._connection, topics=INBOUND):
                 outcomes[row["topic"]][row["outcome"]] += row["messages"]
             async for row in _sql.read_faults(self._connection, topics=INBOUND):
@@ -202,11 +197,11 @@ class Books:
                 if await self._consumer.position(partition) >= ends[partition]:
                     left.discard(partition)
 
-    async def _ends(self, topics: Iterable[str]) -> dict[TopicPartition, int]:
+    async def _ends(self, topics: Collection[str]) -> dict[TopicPartition, int]:
         partitions = [
             TopicPartition(topic.name, partition)
             for topic in TOPICS
-            if topic.name in set(topics)
+            if topic.name in topics
             for partition in range(topic.partitions)
         ]
         await learn(self._consumer, {one.topic for one in partitions})

@@ -28,10 +28,17 @@ def run_service(name: str) -> None:
     settings = importlib.import_module(f"services.{name}.settings").Settings.load()
     configure_logging(name, settings.log_format, settings.log_level)
     give_way(niceness_of(_spec(name), settings))
-    service = importlib.import_module(f"services.{name}.app")
+    from shared.messaging import application  # after the settings: what is wrong there is told soon
+
+    app = importlib.import_module(f"services.{name}.app")
     spare_the_collector()
     give_back_large_blocks()
-    uvloop.run(service.run(settings))
+
+    async def until_told_to_stop() -> None:
+        async with app.open_service(settings) as service:
+            await application.run_service(service)
+
+    uvloop.run(until_told_to_stop())
 
 
 def _spec(name: str) -> ServiceSpec:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from shared.contract import services
-
-if TYPE_CHECKING:
-    from shared.runtime.migrate import Schema
+from shared.runtime.migration_files import Schema
 
 SERVICES = tuple(service.name for service in services.SERVICES)
 
@@ -17,8 +14,6 @@ _ROOT = Path(__file__).parents[2]
 
 def schemas() -> tuple[Schema, ...]:
     """The keyring first: the grants of a service's schema may name what is in it."""
-    from shared.runtime.migrate import Schema
-
     keyring = Schema("keyring", (_ROOT / "shared/privacy/migrations/keyring",), service=False)
     return (
         keyring,

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from services.finance.settings import Settings
 from services.finance.subscribers import subscriptions
 from shared.assembly import open_parts
-from shared.messaging.application import run_service
 from shared.messaging.service import Service
 
 NAME = "finance"
@@ -19,9 +18,3 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     """The service with its real parts."""
     async with open_parts(settings, service=NAME) as parts:
         yield parts.service(settings, subscriptions(parts.privacy))
-
-
-async def run(settings: Settings) -> None:
-    """Run until it is told to stop."""
-    async with open_service(settings) as service:
-        await run_service(service)

@@ -17,7 +17,6 @@ from services.registration.handlers.expiring import Expiry, ends_of_what_announc
 from services.registration.settings import Settings
 from services.registration.subscribers import subscriptions
 from shared.assembly import open_parts
-from shared.messaging.application import run_service
 from shared.messaging.periodic import keep_working
 from shared.messaging.service import Service
 from shared.messaging.unit_of_work import Transaction
@@ -65,9 +64,3 @@ async def open_deliveries(settings: Settings, output: Path | None) -> AsyncItera
         if output is not None:
             deliveries = replace(deliveries, by_hand=ByHand(Desk(parts.privacy), output))
         yield deliveries
-
-
-async def run(settings: Settings) -> None:
-    """Run until it is told to stop."""
-    async with open_service(settings) as service:
-        await run_service(service)

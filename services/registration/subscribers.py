@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from services.registration.handlers.batches import Handlers
-from services.registration.handlers.consents import may_be_asked_of
+from services.registration.handlers.consents import keep_consents, may_be_asked_of
 from services.registration.handlers.desk import Desk
 from shared.contract import consent, inbound, retention
 from shared.messaging.subscription import Subscription
@@ -38,7 +38,7 @@ def subscriptions(desk: Desk) -> list[Subscription]:
                     consent.ConsentWithdrawn,
                     consent.ConsentExpired,
                 ),
-                handlers.keep_consents,
+                keep_consents,
             ),
             never_waits=consent.NOES,
             concerns=partial(may_be_asked_of, desk),

@@ -11,7 +11,6 @@ from services.retention.handlers.rescheduling import Rescheduler
 from services.retention.settings import Settings
 from services.retention.subscribers import subscriptions
 from shared.assembly import open_parts
-from shared.messaging.application import run_service
 from shared.messaging.periodic import keep_working
 from shared.messaging.service import Service
 from shared.privacy.office import PrivacyOffice
@@ -37,9 +36,3 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             )
         }
         yield parts.service(settings, subscriptions(parts.privacy), loops)
-
-
-async def run(settings: Settings) -> None:
-    """Run until it is told to stop."""
-    async with open_service(settings) as service:
-        await run_service(service)

@@ -154,12 +154,10 @@ def _attributes(registered: Registered) -> dict[str, Any]:
 def _channel(spec: TopicSpec, messages: Iterable[str]) -> dict[str, Any]:
     settings: dict[str, Any] = {"cleanup.policy": spec.settings["cleanup.policy"].split(",")}
     settings.update((name, int(spec.settings[name])) for name in _WHOLE_SETTINGS)
-    kind = "Requests of upstream systems" if spec.inbound else "Facts"
+    told = "Requests of upstream systems; taken by" if spec.inbound else "Facts kept by"
     return {
         "address": spec.name,
-        "description": f"{kind}; taken by {spec.owner}."
-        if spec.inbound
-        else f"{kind} kept by {spec.owner}.",
+        "description": f"{told} {spec.owner}.",
         "servers": [_ref("servers", "kafka")],
         "messages": {name: _ref("components", "messages", name) for name in messages},
         "bindings": {

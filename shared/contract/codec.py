@@ -6,8 +6,7 @@ is written. Reading is pure and never raises, whatever the bytes are.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from typing import Final, NamedTuple, overload
@@ -45,7 +44,6 @@ UNREGISTERED: Final = "unregistered"
 """Stands for the name of a surplus field that no contract has."""
 
 _CLOUD_EVENTS: Final = headers.CLOUD_EVENT.encode()
-_EXTENSION: Final = re.compile(r"[a-z0-9]{1,20}")
 _MOST_PARTS: Final = 256
 
 
@@ -197,11 +195,7 @@ decode = _CODEC.decode
 
 
 def encode(outgoing: Outgoing, *, id: UUID, source: str, now: datetime) -> Encoded:  # noqa: A002 - CloudEvents' own name for it
-    """The fact as a record in binary mode. `source` is `/steward/<service>`, `now` aware.
-
-    Raises ValueError for an extension attribute whose name CloudEvents does not allow (section
-    3.1.1) or that would stand in for one of the attributes written here.
-    """
+    """The fact as a record in binary mode. `source` is `/steward/<service>`, `now` aware."""
     data = outgoing.data
     written = {
         **_common(data.message_type, data.version, source, now),
@@ -215,8 +209,8 @@ def encode(outgoing: Outgoing, *, id: UUID, source: str, now: datetime) -> Encod
     if outgoing.snapshot:
         written[headers.SNAPSHOT] = "true"
     written.update(data.extensions())
-    if outgoing.attributes:
-        written.update(_extensions(outgoing, written.keys()))
+    if outgoing.traceparent is not None:
+        written[headers.TRACE_PARENT] = outgoing.traceparent
     # Mostly the one is the other, and Python's own UUID takes its time to be text.
     key = subject if outgoing.key is outgoing.subject else _text(outgoing.key)
     # An entry stays in the log as these bytes (ADR 15).
@@ -239,11 +233,3 @@ def _common(message_type: str, version: int, source: str, now: datetime) -> Mapp
         headers.DATA_SCHEMA: schema_uri(message_type, version),
         headers.CONTENT_TYPE: headers.JSON,
     }
-
-
-def _extensions(outgoing: Outgoing, taken: Collection[str]) -> Iterator[tuple[str, str]]:
-    for name, value in outgoing.attributes.items():
-        header = name if name == headers.TRACE_PARENT else headers.PREFIX + name
-        if not _EXTENSION.fullmatch(name) or header in taken:
-            raise ValueError(f"{name} cannot be an extension attribute")
-        yield header, value

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
@@ -127,4 +125,4 @@ class Outgoing(NamedTuple):
     subject: UUID | None = None
     causation_id: str | None = None
     snapshot: bool = False
-    attributes: Mapping[str, str] = MappingProxyType({})
+    traceparent: str | None = None

@@ -140,20 +140,23 @@ class AnsweredConsents(Contract):
     collected_at: Moment
 
 
+RejectionReason = Literal[
+    "event_full",
+    "registration_closed",
+    "event_cancelled",
+    "event_ended",
+    "event_unknown",
+    "registration_unknown",
+    "registration_cancelled",
+    "already_registered",
+]
+
+
 @message(topic=TOPIC)
 class RegistrationRejected(MessageData):
     """A valid request that was declined. Carries no personal data; the person may be unknown."""
 
-    reason: Literal[
-        "event_full",
-        "registration_closed",
-        "event_cancelled",
-        "event_ended",
-        "event_unknown",
-        "registration_unknown",
-        "registration_cancelled",
-        "already_registered",
-    ]
+    reason: RejectionReason
     request: Literal[
         "RegistrationSubmitted",
         "RegistrationChanged",

@@ -86,6 +86,9 @@ TOPICS: Final[tuple[TopicSpec, ...]] = (
     ),
 )
 
+INBOUND: Final = tuple(spec.name for spec in TOPICS if spec.inbound)
+"""The topics that upstream systems write to."""
+
 _BY_NAME: Final = {spec.name: spec for spec in TOPICS}
 
 

@@ -157,26 +157,3 @@ Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 """A point in time: read with any offset, kept in UTC."""
-
-__all__ = [
-    "Contract",
-    "ContractError",
-    "DisclosureId",
-    "Email",
-    "EventId",
-    "FieldName",
-    "Flag",
-    "InputName",
-    "InvoiceId",
-    "Language",
-    "Moment",
-    "Money",
-    "PlanName",
-    "Reference",
-    "RegistrationId",
-    "Sealed",
-    "SharedPart",
-    "SubjectId",
-    "Text",
-    "Whole",
-]

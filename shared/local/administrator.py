@@ -12,6 +12,7 @@ import asyncpg
 from shared.local.postgres import ADMINISTRATOR
 from shared.runtime.database import Administrator
 from shared.runtime.secrets import SecretsFolder
+from shared.runtime.settings import ServiceSettings
 
 _PASSWORD = "administrator"  # noqa: S105 - the name of its file
 _WANTED = (
@@ -31,12 +32,12 @@ def password_file(folder: SecretsFolder) -> Path:
 
 @asynccontextmanager
 async def connected(
-    database_url: str, folder: SecretsFolder, *, schema: str = "public"
+    settings: ServiceSettings, *, schema: str = "public"
 ) -> AsyncIterator[Administrator]:
     """The administrator's connection, while it is needed. NotAdministratorError for another's."""
     try:
         connection = await asyncpg.connect(
-            administrator_url(database_url, folder),
+            administrator_url(settings.database_url, SecretsFolder(settings.secrets)),
             timeout=10,
             server_settings={"search_path": schema},
         )

@@ -16,7 +16,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from shared.local.errors import LocalError
@@ -199,12 +198,7 @@ class LocalKafka:
         self._alone = await Supervisor.alone(self.folder, *await self.prepare())
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._alone:
             await self._alone.stop()
 

@@ -13,7 +13,6 @@ import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
@@ -28,6 +27,7 @@ from shared.local.supervisor import Supervisor
 
 DEFAULT_PORT = 5432
 ADMINISTRATOR = "postgres"
+_DATABASE = "steward"
 _MAJOR = POSTGRES_VERSION.split(".", maxsplit=1)[0]
 _UNPRIVILEGED = "nobody"
 
@@ -99,7 +99,6 @@ class LocalPostgres:
         password_file: Path | None = None,
         port: int | None = None,
         preferred_port: int | None = None,
-        database: str = "steward",
         settings: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder.resolve()
@@ -108,7 +107,6 @@ class LocalPostgres:
         self._password_file = password_file or self.folder / "password"
         self._asked = port
         self._preferred = preferred_port
-        self._database = database
         self._settings = {
             **_SETTINGS,
             "shared_buffers": shared_buffers(_memory_bytes()),
@@ -121,7 +119,7 @@ class LocalPostgres:
     @property
     def url(self) -> str:
         """The administrator's, with the password."""
-        return self._url(self._database)
+        return self._url(_DATABASE)
 
     async def prepare(self) -> tuple[Process]:
         """Obtain and unpack the package, choose a port, make the cluster once."""
@@ -160,12 +158,7 @@ class LocalPostgres:
         self._alone = await Supervisor.alone(self.folder, *await self.prepare())
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._alone:
             await self._alone.stop()
 
@@ -267,7 +260,7 @@ class LocalPostgres:
 
         connection = await asyncpg.connect(self._url("postgres"), timeout=5)
         try:
-            await connection.execute(f'create database "{self._database}"')
+            await connection.execute(f"create database {_DATABASE}")
         finally:
             await connection.close()
         return await missing_from_postgres(self.url)

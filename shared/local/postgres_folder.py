@@ -1,13 +1,15 @@
-"""Where a cluster of PostgreSQL lies: in `data` of its folder, which may be a link."""
+"""Where a cluster of PostgreSQL lies: in `data` of its folder, which may be a link; its removal."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Final
 
 from shared.local.errors import LocalError
+from shared.local.removal import remove_all_in, remove_emptied
 
 ROOTS_DATA = Path("/var/lib/steward")
 _ROOTS_PREFIX: Final = "postgres-"
@@ -47,3 +49,18 @@ def see_that_disk_is_there(folder: Path) -> None:
             f"{data} leads to {cluster}, where no database is: mount the disk that has it, or"
             " remove the link if it is gone for good, and run this again"
         )
+
+
+def remove_data(folder: Path) -> None:
+    """Remove a cluster, also where `data` links to a folder that was made for it outside; what any
+    other link leads to is not ours. Nothing may run on it.
+
+    Raises OSError for what cannot be removed outside; the link stays until all there is gone.
+    """
+    data = folder / "data"
+    if around := made_outside(data):
+        remove_all_in(around)
+        # Not before: who is interrupted finds it by the link. After this an empty folder is left.
+        data.unlink()
+        remove_emptied(around)
+    shutil.rmtree(data, ignore_errors=True)

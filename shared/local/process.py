@@ -9,7 +9,7 @@ import signal
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import psutil
 
@@ -53,7 +53,6 @@ class Process:
 
     async def spawn(self, output: BinaryIO, marker: str) -> asyncio.subprocess.Process:
         """Start it in a session of its own: a terminal's Ctrl-C reaches the supervisor alone."""
-        account = pwd.getpwnam(self.user) if self.user else None
         return await asyncio.create_subprocess_exec(
             *self.argv,
             stdin=asyncio.subprocess.DEVNULL,
@@ -62,10 +61,16 @@ class Process:
             env={**self.env, MARKER_VARIABLE: marker},
             cwd=self.cwd,
             start_new_session=True,
-            user=account.pw_uid if account else None,
-            group=account.pw_gid if account else None,
-            extra_groups=[] if account else None,
+            **_as_account(self.user),
         )
+
+
+def _as_account(user: str | None) -> dict[str, Any]:
+    """What makes a new process an account's, which needs root; without one it is as we are."""
+    if user is None:
+        return {}
+    account = pwd.getpwnam(user)
+    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
 
 
 def plain_environment() -> dict[str, str]:
@@ -172,7 +177,6 @@ async def run_tool(
     argv: tuple[str, ...], *, user: str | None = None, cwd: Path | None = None
 ) -> tuple[int, str]:
     """Run a tool to its end; its exit code and what it printed."""
-    account = pwd.getpwnam(user) if user else None
     tool = await asyncio.create_subprocess_exec(
         *argv,
         stdin=asyncio.subprocess.DEVNULL,
@@ -180,9 +184,7 @@ async def run_tool(
         stderr=asyncio.subprocess.STDOUT,
         env=plain_environment(),
         cwd=cwd,
-        user=account.pw_uid if account else None,
-        group=account.pw_gid if account else None,
-        extra_groups=[] if account else None,
+        **_as_account(user),
     )
     output, _ = await tool.communicate()
     return tool.returncode or 0, output.decode("utf-8", "replace")

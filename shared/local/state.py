@@ -11,10 +11,12 @@ import signal
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 
 from shared.local.errors import AlreadyRunningError
 from shared.local.process import Identity
+
+_GONE_WITHIN_S: Final = 10.0
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def take_lock(folder: Path) -> IO[str]:
     return lock
 
 
-async def clear_orphans(folder: Path, *, within_s: float = 10.0) -> list[str]:
+async def clear_orphans(folder: Path) -> list[str]:
     """Stop what a former supervisor started and could not stop itself; the names of what was still
     alive.
 
@@ -143,7 +145,7 @@ async def clear_orphans(folder: Path, *, within_s: float = 10.0) -> list[str]:
         if orphan.alive():
             cleared.append(entry.name)
             orphan.send(entry.stop_signal)
-            if not await orphan.gone(within_s):
+            if not await orphan.gone(_GONE_WITHIN_S):
                 os.killpg(entry.pid, signal.SIGKILL)
-                await orphan.gone(within_s)
+                await orphan.gone(_GONE_WITHIN_S)
     return cleared

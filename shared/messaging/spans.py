@@ -18,12 +18,10 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, set_span_in_
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from shared.contract.headers import TRACE_PARENT
-from shared.contract.topics import TOPICS
+from shared.contract.topics import INBOUND
 from shared.messaging.places import Place, place_of
 from shared.messaging.planning import Taken
 from shared.messaging.round import Round
-
-INBOUND: Final = frozenset(spec.name for spec in TOPICS if spec.inbound)
 
 _W3C: Final = TraceContextTextMapPropagator()
 

@@ -1,4 +1,4 @@
-"""What messaging needs of Kafka. `kafka.py` has the real one, `memory.py` a substitute."""
+"""What messaging needs of Kafka. `kafka.py` has it; tests have a substitute."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Log(Protocol):
     """
 
     async def bounds(self, partitions: Collection[Partition]) -> Mapping[Partition, Bounds]:
-        """Ask the broker. Raises what `is_broker_away` knows when it does not answer in time."""
+        """Ask the broker. Raises aiokafka's KafkaError or TimeoutError when it does not answer."""
         ...
 
     async def offsets_at(

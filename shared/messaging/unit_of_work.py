@@ -12,7 +12,6 @@ from typing import Any, Final, Literal, NamedTuple, Protocol
 from uuid import UUID
 
 from shared.contract.codec import Encoded, encode
-from shared.contract.headers import TRACE_PARENT
 from shared.contract.message import Message, Outgoing
 from shared.contract.registry import MessageData
 from shared.contract.topics import MAX_MESSAGE_BYTES, TOPICS
@@ -59,15 +58,6 @@ class Unsayable(Exception):  # noqa: N818 - what it is, not that it is an error
 
 class BeginAgain(Exception):  # noqa: N818 - what is to be done
     """All of a transaction is to be rolled back, prepared anew and tried once more, at once."""
-
-
-class Settled(NamedTuple):
-    """So many messages of a partition that were waiting have come to this outcome."""
-
-    topic: str
-    partition: int
-    outcome: Outcome
-    messages: int
 
 
 class Marked(NamedTuple):
@@ -126,9 +116,7 @@ class Transaction:
         self._source = f"{_OUR_SOURCES}{speaker.service}"
         self.said: list[Encoded] = []
         self.outcomes: list[tuple[Place, Outcome]] = []
-        self.settled: list[Settled] = []
         self.counts: list[store.OutcomeCount] = []
-        """Outcomes that are to be counted, beside those of `settled`."""
         self.marked: list[Marked] = []
         self.surplus: list[str] = []
         self.made_ready: Any = None
@@ -164,14 +152,13 @@ class Transaction:
         """
         if data.topic not in self._speaker.topics:
             raise Unsayable(f"{self._speaker.service} may not say {data.message_type}")
-        trace = None if because is None else self._trace(because)
         outgoing = Outgoing(
             data,
             key,
             subject,
             None if because is None else self._causation(because),
             snapshot,
-            {} if trace is None else {TRACE_PARENT: trace},
+            None if because is None else self._trace(because),
         )
         encoded = encode(outgoing, id=self.new_id(), source=self._source, now=self.now)
         if len(encoded.value) > _SURELY_FITS and _size(encoded) > MAX_MESSAGE_BYTES:
@@ -205,7 +192,7 @@ class Transaction:
 
     def settle(self, topic: str, partition: int, outcome: Outcome, count: int = 1) -> None:
         """So many messages of a partition that were waiting have come to this outcome."""
-        self.settled.append(Settled(topic, partition, outcome, count))
+        self.counts += [(topic, partition, "waiting", -count), (topic, partition, outcome, count)]
 
     def dead_letter(
         self, message: Message[Any], reason: str, detail: str, *, holds_key: bool = True
@@ -222,45 +209,22 @@ class Transaction:
         """
         self.surplus.extend(names)
 
-    def mark(self) -> Mark:
-        """Where a savepoint begins."""
-        return Mark(*(len(collected) for collected in self._collected()))
+    def mark(self) -> tuple[int, ...]:
+        """Where a savepoint begins: how much is collected of each kind."""
+        return tuple(len(collected) for collected in self._collected())
 
-    def undo_to(self, mark: Mark) -> None:
+    def undo_to(self, mark: tuple[int, ...]) -> None:
         """Forget what was collected since: the savepoint was rolled back."""
         for collected, length in zip(self._collected(), mark, strict=True):
             del collected[length:]
 
     def _collected(self) -> tuple[list[Any], ...]:
-        return (self.said, self.outcomes, self.settled, self.marked, self.surplus)
-
-    def outcome_counts(self) -> list[store.OutcomeCount]:
-        """What is to be counted; of what was settled, as many fewer wait as came to an outcome."""
-        settled = [
-            change
-            for topic, partition, outcome, messages in self.settled
-            for change in (
-                (topic, partition, "waiting", -messages),
-                (topic, partition, outcome, messages),
-            )
-        ]
-        return [*self.counts, *settled]
+        return (self.said, self.outcomes, self.counts, self.marked, self.surplus)
 
     async def close(self) -> None:
         """Count outcomes and write to the outbox what was said; the last before the commit."""
-        counts = self.outcome_counts()
-        if counts or self.said:
-            await store.conclude(self.connection, counts, self.said, self.now)
-
-
-class Mark(NamedTuple):
-    """How much a transaction had collected at some moment."""
-
-    said: int
-    outcomes: int
-    settled: int
-    marked: int
-    surplus: int
+        if self.counts or self.said:
+            await store.conclude(self.connection, self.counts, self.said, self.now)
 
 
 def _size(encoded: Encoded) -> int:

@@ -12,17 +12,24 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 from shared.privacy.plan import Period, Plan
 from shared.privacy.plan.models import ON_CONSENT
-from shared.privacy.plan.resting import (
-    CONSENT_WITHDRAWAL,
-    AfterConsent,
-    Resting,
-    kept_after,
-    resting_on,
-)
+
+CONSENT_WITHDRAWAL: Final = "consent_withdrawal"
+
+
+@dataclass(frozen=True, slots=True)
+class AfterConsent:
+    """How long a category is kept once a consent that it rests on has ended."""
+
+    retention_class: str
+    period: Period
+
+
+Resting: TypeAlias = Mapping[str, Mapping[str, AfterConsent]]
+"""By purpose that rests on consent, each category that goes once the consent has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +62,19 @@ class AllPlans:
     @classmethod
     def of_plan(cls, plan: Plan) -> AllPlans:
         """As if there had never been another one."""
-        resting = resting_on(plan)
-        kept = {
-            category: Kept(name, one.anchor, one.period)
-            for name, one in plan.retention.items()
-            for category in one.categories
-        }
-        return cls(
-            frozenset(resting),
-            frozenset(
+        return cls._of(
+            {name: one.categories for name, one in plan.purposes.items() if one.needs_consent},
+            {
                 (name, purpose)
                 for name, service in plan.services.items()
                 for purpose in service.grants
-            ),
-            _classes_of(kept, until=None),
-            kept,
-            _by_anchor(kept),
-            resting,
+            },
+            {
+                category: Kept(name, one.anchor, one.period)
+                for name, one in plan.retention.items()
+                for category in one.categories
+            },
+            until=None,
         )
 
     @classmethod
@@ -100,7 +103,7 @@ class AllPlans:
             kept_in,
             kept,
             kept_from,
-            kept_after(asked, after_consent),
+            _kept_after(asked, after_consent),
         )
 
     @classmethod
@@ -121,21 +124,40 @@ class AllPlans:
             for name, one in document["retention"].items()
             for category in one.get("categories", ())
         }
+        return cls._of(asked, grants, kept, until)
+
+    @classmethod
+    def _of(
+        cls,
+        asked: Mapping[str, Iterable[str]],
+        grants: Iterable[tuple[str, str]],
+        kept: Mapping[str, Kept],
+        until: datetime | None,
+    ) -> AllPlans:
+        """Of one plan. `asked` are its purposes on consent, with the categories that each reads."""
         after_consent = {
             category: AfterConsent(one.retention_class, one.period)
             for category, one in kept.items()
             if one.anchor == CONSENT_WITHDRAWAL
         }
-        resting = kept_after(asked, after_consent)
-        kept_in = _classes_of(kept, until)
-        return cls(frozenset(asked), frozenset(grants), kept_in, kept, _by_anchor(kept), resting)
+        return cls(
+            frozenset(asked),
+            frozenset(grants),
+            {(one.retention_class, category): until for category, one in kept.items()},
+            kept,
+            {(category, one.anchor): one for category, one in kept.items()},
+            _kept_after(asked, after_consent),
+        )
 
 
-def _classes_of(
-    kept: Mapping[str, Kept], until: datetime | None
-) -> Mapping[tuple[str, str], datetime | None]:
-    return {(one.retention_class, category): until for category, one in kept.items()}
+def _kept_after(asked: Mapping[str, Iterable[str]], kept: Mapping[str, AfterConsent]) -> Resting:
+    """Of the categories that each purpose on consent reads those that are kept until it ends."""
+    return {
+        purpose: {category: kept[category] for category in categories if category in kept}
+        for purpose, categories in asked.items()
+    }
 
 
-def _by_anchor(kept: Mapping[str, Kept]) -> Mapping[tuple[str, str], Kept]:
-    return {(category, one.anchor): one for category, one in kept.items()}
+def resting_on(plan: Plan) -> Resting:
+    """What rests on consents under a plan."""
+    return AllPlans.of_plan(plan).resting

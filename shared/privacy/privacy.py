@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Sequence
 from datetime import date, datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import orjson
 
@@ -43,16 +43,9 @@ from shared.privacy.sealing import NONCE_BYTES, key_id_of, seal_bytes
 from shared.privacy.values import Disclosed, ToOpen, ToSeal
 from shared.privacy.wrapping import KeyWrappers, Random
 from shared.runtime.database import Connection, Pool
+from shared.runtime.secrets import SecretsFolder
 
 T = TypeVar("T")
-
-
-class Secrets(Protocol):
-    """The secrets that privacy needs; `shared.runtime.secrets.SecretsFolder` has them."""
-
-    def peppers(self) -> tuple[bytes, ...]: ...
-
-    def reference_key(self) -> bytes: ...
 
 
 class Privacy:
@@ -90,7 +83,7 @@ class Privacy:
     def open(
         cls,
         plan: Plan | InForce,
-        secrets: Secrets,
+        secrets: SecretsFolder,
         *,
         service: str,
         wrappers: KeyWrappers,

@@ -11,7 +11,6 @@ import copy
 import logging
 import re
 import sys
-from collections.abc import Callable
 from types import TracebackType
 from typing import Literal, TextIO, cast
 
@@ -21,9 +20,6 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from shared.runtime.database import describe
 from shared.runtime.redaction import presentable
-
-Redact = Callable[[object], object]
-"""Gives what a log may show of a value."""
 
 _LEVELS = {
     "debug": logging.DEBUG,
@@ -41,7 +37,6 @@ def configure_logging(
     service: str,
     format: Literal["auto", "json", "console"] = "auto",  # noqa: A002 - the setting's own name
     level: str = "info",
-    redact: Redact = presentable,
     stream: TextIO | None = None,
 ) -> None:
     """Send all logs of this process to `stream` (standard error); call it before anything logs.
@@ -56,7 +51,7 @@ def configure_logging(
         structlog.processors.add_log_level,
         _describe_exceptions,
         _add_service(service),
-        _redact_with(redact),
+        _redact,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     render = structlog.dev.ConsoleRenderer(colors=stream.isatty()) if console else _render_json
@@ -160,14 +155,11 @@ def _add_service(service: str) -> Processor:
     return add
 
 
-def _redact_with(redact: Redact) -> Processor:
-    def processor(_: WrappedLogger, __: str, event_dict: EventDict) -> EventDict:
-        for name, value in event_dict.items():
-            if not name.startswith("_"):
-                event_dict[name] = redact(value)
-        return event_dict
-
-    return processor
+def _redact(_: WrappedLogger, __: str, event_dict: EventDict) -> EventDict:
+    for name, value in event_dict.items():
+        if not name.startswith("_"):
+            event_dict[name] = presentable(value)
+    return event_dict
 
 
 def _render_json(_: WrappedLogger, __: str, event_dict: EventDict) -> str:

@@ -12,7 +12,7 @@ import os
 import re
 import sysconfig
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
@@ -30,33 +30,15 @@ from shared.runtime.migration_files import (
 from shared.runtime.quiet import QUIET
 from shared.runtime.roles import make_roles_and_schemas
 from shared.runtime.secrets import SecretsFolder
-from shared.runtime.topics import TopicError, create_topics
-
-Progress = Callable[[str, int, int], None]
-"""Called with the schema in work, how many migration files are done, and of how many."""
 
 _OLDEST_SERVER = 17_00_00  # transaction_timeout came with PostgreSQL 17
 _CONNECT_TIMEOUT_S = 10
 
 _sql = queries("migrate.sql", __file__)
 
-__all__ = [
-    "MigrationError",
-    "MigrationFile",
-    "Progress",
-    "Schema",
-    "TopicError",
-    "create_topics",
-    "migrate",
-]
-
 
 async def migrate(
-    database_url: str,
-    schemas: Sequence[Schema],
-    secrets: SecretsFolder,
-    *,
-    progress: Progress | None = None,
+    database_url: str, schemas: Sequence[Schema], secrets: SecretsFolder
 ) -> tuple[MigrationFile, ...]:
     """Make roles, schemas, grants and tables what they should be; return the files that ran now.
 
@@ -77,7 +59,11 @@ async def migrate(
             await make_roles_and_schemas(connection, database, schemas, passwords)
         pending = await _find_pending(connection, files)
         await _record(connection, pending)
-        await _run_all(database_url, schemas, pending, progress)
+        for schema in schemas:
+            if pending[schema.name]:
+                with tempfile.TemporaryDirectory(prefix="steward-migrate-") as folder:
+                    copy_for_dbmate(schema, Path(folder))
+                    await _run_dbmate(database_url, schema.name, Path(folder))
     finally:
         await connection.close()
     return tuple(file for name in files for file in pending[name])
@@ -160,26 +146,6 @@ async def _record(
         names=[file.name for file in files],
         digests=[file.sha256 for file in files],
     )
-
-
-async def _run_all(
-    database_url: str,
-    schemas: Sequence[Schema],
-    pending: Mapping[str, Sequence[MigrationFile]],
-    progress: Progress | None,
-) -> None:
-    total = sum(len(files) for files in pending.values())
-    done = 0
-    for schema in schemas:
-        if pending[schema.name]:
-            if progress is not None:
-                progress(schema.name, done, total)
-            with tempfile.TemporaryDirectory(prefix="steward-migrate-") as folder:
-                copy_for_dbmate(schema, Path(folder))
-                await _run_dbmate(database_url, schema.name, Path(folder))
-            done += len(pending[schema.name])
-    if progress is not None:
-        progress("", done, total)
 
 
 async def _run_dbmate(database_url: str, schema: str, folder: Path) -> None:

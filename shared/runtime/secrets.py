@@ -20,7 +20,7 @@ from shared.runtime.files import sync_folder, write_whole
 
 KEY_BYTES = 32
 KEY_ENCRYPTION_KEY = "key-encryption-key"
-SUPPRESSION_PEPPER = "suppression-pepper"
+SUPPRESSION_PEPPER = "suppression-pepper"  # of a list that is to come: nothing reads it yet
 REFERENCE_KEY = "reference-key"
 INBOX_KEY = "inbox-key"
 AUDIT_SIGNING_KEY = "audit-signing-key"
@@ -163,10 +163,6 @@ class SecretsFolder:
 
     def _pepper_numbers(self) -> list[int]:
         return [int(m.group(1)) for f in self.path.iterdir() if (m := _PEPPER.match(f.name))]
-
-    def suppression_pepper(self) -> bytes:
-        """Pepper of the suppression list, which is to come: nothing reads it yet. 32 bytes."""
-        return self._key(SUPPRESSION_PEPPER)
 
     def reference_key(self) -> bytes:
         """Key of the HMAC that stands for text from upstream; 32 bytes."""

@@ -30,13 +30,12 @@ from shared.privacy.plan import Plan, load_plan
 from shared.privacy.plan.models import LegalBasis
 from shared.privacy.reasons import Failure, Refusal
 from shared.runtime.settings import ServiceSettings
-from tests.conftest import SettingsFactory
 from tests.support.commands import command
 from tests.support.entries import make_entry
 from tests.support.facts import NOON, Facts
 from tests.support.log import appending_to
 from tests.support.plans import AUTHORITIES, CRM, PLAN, TEXT, changed, written
-from tests.support.work import NO_KAFKA, Work
+from tests.support.work import Work
 
 
 @pytest.fixture(scope="module")
@@ -223,11 +222,6 @@ def test_every_basis_and_every_reason_has_words(language: str) -> None:
     reasons = {reason.replace("-", "_") for of in (Refusal, Failure) for reason in get_args(of)}
     assert words.tables["reason"].keys() == reasons
     assert set(get_args(Handed)) <= words.tables["about"].keys()
-
-
-@pytest.fixture
-def settings(service_settings: SettingsFactory) -> ServiceSettings:
-    return service_settings("audit", kafka_bootstrap_servers=NO_KAFKA)
 
 
 async def test_a_person_is_told_by_the_stored_plan_that_an_entry_cites_and_from_a_day_on(

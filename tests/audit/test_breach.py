@@ -39,13 +39,12 @@ from shared.documents.document import rendered
 from shared.documents.terminal import print_document
 from shared.privacy.plan import Plan, load_plan
 from shared.runtime.settings import ServiceSettings
-from tests.conftest import SettingsFactory
 from tests.support.commands import command
 from tests.support.entries import make_entry
 from tests.support.facts import NOON, Facts
 from tests.support.log import appending_to
 from tests.support.plans import PLAN, changed, written
-from tests.support.work import NO_KAFKA, Work
+from tests.support.work import Work
 
 KNOWN = datetime(2026, 11, 20, 9, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -168,11 +167,6 @@ def test_people_and_records_of_a_category_are_those_of_every_set_that_has_it() -
     assert (found.people, found.records) == (3, 6)
     assert found.categories == (LostCategory("contact", 3, 6), LostCategory("diet", 2, 2))
     assert [one.categories for one in groups] == [("contact",), ("contact", "diet")]
-
-
-@pytest.fixture
-def settings(service_settings: SettingsFactory) -> ServiceSettings:
-    return service_settings("audit", kafka_bootstrap_servers=NO_KAFKA)
 
 
 def arguments(*more: str, recipient: str = "caterer") -> tuple[str, ...]:

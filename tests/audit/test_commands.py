@@ -42,11 +42,6 @@ EMAIL = "aino.canary@example.org"
 
 
 @pytest.fixture
-def settings(service_settings: SettingsFactory) -> ServiceSettings:
-    return service_settings("audit", kafka_bootstrap_servers=NO_KAFKA)
-
-
-@pytest.fixture
 async def aino(service_settings: SettingsFactory) -> SubjectId:
     """A person whom another service knows by e-mail."""
     return await known_as(EMAIL, service_settings)

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import orjson
@@ -24,7 +23,7 @@ from shared.contract import audit
 from shared.contract.audit import DataDisclosed, DisclosureDelivered
 from tests.conftest import SettingsFactory, TopicFactory
 from tests.support.commands import command
-from tests.support.databases import create_database, drop_database
+from tests.support.databases import clone_database, drop_database
 from tests.support.entries import make_entry
 from tests.support.facts import Facts
 from tests.support.flow import all_metrics, assert_silent, everything_kept, flowing
@@ -104,7 +103,7 @@ async def missing_of(port_file: Path) -> dict[str, str]:
 
 
 async def test_a_restored_backup_appends_nothing_and_says_so(
-    service_settings: SettingsFactory, topic_factory: TopicFactory, postgres: str, tmp_path: Path
+    service_settings: SettingsFactory, topic_factory: TopicFactory, tmp_path: Path
 ) -> None:
     settings = service_settings("audit", audit_checkpoint_s=0.1)
     assert isinstance(settings, Settings)
@@ -118,9 +117,7 @@ async def test_a_restored_backup_appends_nothing_and_says_so(
             await flow.until("select count(*)::int from outbox", 0)
 
     await append(200, 200)
-    backup = await create_database(
-        postgres, template=urlsplit(settings.database_url).path.removeprefix("/")
-    )
+    backup = await clone_database(settings.database_url)
     await append(100, 300)
     key = signing_key(settings).verifier()
     notes = await last_checkpoints(settings.cluster)

@@ -44,14 +44,9 @@ from tests.support.facts import NOON, Facts
 from tests.support.flow import flowing
 from tests.support.log import appending_to
 from tests.support.records import MadeRecord
-from tests.support.work import NO_KAFKA, Work, at_work
+from tests.support.work import Work, at_work
 
 EMAIL = "aino.canary@example.org"
-
-
-@pytest.fixture
-def settings(service_settings: SettingsFactory) -> ServiceSettings:
-    return service_settings("audit", kafka_bootstrap_servers=NO_KAFKA)
 
 
 async def test_entries_are_printed_as_lines_of_json_in_order(

@@ -17,7 +17,6 @@ import asyncpg
 
 from services.cli.reckoning import open_books
 from services.cli.system import Options, Ports, System, running_system
-from shared.contract.services import SERVICES
 from shared.contract.topics import TOPICS
 from shared.runtime.topics import create_topics
 from tests.faults.ground import PLAN, Ground, open_ground
@@ -90,11 +89,10 @@ class Stack:
 
     async def settle(self) -> None:
         """Wait until every service has taken and said everything. Raises TimeoutError."""
-        heard = {service.name: service.hears for service in SERVICES}
         servers = (self.system.database_url, self.system.cluster)
         async with asyncio.timeout(SETTLES_WITHIN_S), open_books(*servers) as books:
             while True:
-                if all(one.settled for one in await books.progress(heard)):
+                if all(one.settled for one in await books.progress()):
                     return
                 await asyncio.sleep(0.1)  # nothing announces that all is quiet
 

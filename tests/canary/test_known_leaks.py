@@ -19,10 +19,11 @@ from pydantic import BaseModel, ValidationError
 from services.cli.failures import sentence
 from services.cli.migration import loud_services, migrate_database, warning_of
 from shared.local.postgres import LocalPostgres
-from shared.local.postgres_removal import remove_data
+from shared.local.postgres_folder import remove_data
 from shared.runtime.database import Connection, describe, open_pool
 from shared.runtime.logging import configure_logging
-from shared.runtime.migrate import MigrationError, Schema, migrate
+from shared.runtime.migrate import migrate
+from shared.runtime.migration_files import MigrationError, Schema
 from shared.runtime.secrets import SecretsFolder
 from shared.runtime.settings import ServiceSettings
 from tests.canary.marks import PLANTED, Marks

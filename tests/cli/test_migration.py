@@ -19,7 +19,7 @@ from services.registration.app import NAME
 from shared.assembly import open_parts
 from shared.privacy.errors import NoPlanError, WrongKeyError
 from shared.privacy.plan import PlanError
-from shared.runtime.migrate import MigrationError
+from shared.runtime.migration_files import MigrationError
 from shared.runtime.secrets import SecretsFolder
 from shared.runtime.settings import ServiceSettings
 from tests.conftest import SettingsFactory

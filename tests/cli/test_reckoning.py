@@ -141,7 +141,7 @@ class Standstill(Books):
     def __init__(self) -> None:
         pass
 
-    async def progress(self, heard: object) -> list[Progress]:
+    async def progress(self) -> list[Progress]:
         done = Progress("consent", done=5, there=5, outbox=0, dead=0, parked=0)
         return [done, replace(done, service="finance", done=4)]
 

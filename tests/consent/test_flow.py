@@ -16,7 +16,7 @@ from shared.contract.inbound import ConsentAnswer, ContactSubmitted, WithdrawalR
 from shared.contract.types import SubjectId
 from shared.local.administrator import connected
 from shared.privacy.plan import load_plan, load_with_text
-from shared.runtime.secrets import SecretsFolder
+from shared.runtime.settings import ServiceSettings
 from tests.conftest import SettingsFactory, TopicFactory
 from tests.consent.answering import participation
 from tests.support.facts import WEBSITE, Facts
@@ -91,7 +91,7 @@ async def test_what_people_say_becomes_facts_and_says_nothing_personal(
 
 
 async def test_a_changed_plan_is_used_from_the_next_batch_on_without_a_restart(
-    service_settings: SettingsFactory, topic_factory: TopicFactory, database: str, tmp_path: Path
+    service_settings: SettingsFactory, topic_factory: TopicFactory, tmp_path: Path
 ) -> None:
     """Who may send what is judged before a batch's transaction begins: that counts too."""
     facts = Facts()
@@ -102,10 +102,10 @@ async def test_a_changed_plan_is_used_from_the_next_batch_on_without_a_restart(
     async with flowing(open_service, settings, topic_factory) as flow:
         await flow.send(inbound.CONTACTS, [contact(facts, marketing())])
         await flow.until(count.format("accepted"), 1)
-        await _apply(database, settings.secrets, quiet)
+        await _apply(settings, quiet)
         await flow.send(inbound.CONTACTS, [contact(facts, marketing())])
         await flow.until(count.format("dead_letter"), 1)
-        await _apply(database, settings.secrets, again)
+        await _apply(settings, again)
         await flow.send(inbound.CONTACTS, [contact(facts, marketing())])
         await flow.until(count.format("accepted"), 2)
         digests = await flow.service.pool.fetch("select distinct plan_digest from consent_record")
@@ -142,8 +142,8 @@ async def test_of_two_processes_one_hears_what_people_wait_for_and_the_other_pub
     assert dict(said.headers)["ce_type"] == b"ConsentGiven"
 
 
-async def _apply(database: str, secrets: Path, file: Path) -> None:
-    async with connected(database, SecretsFolder(secrets)) as administrator:
+async def _apply(settings: ServiceSettings, file: Path) -> None:
+    async with connected(settings) as administrator:
         before = await plan_in_force(administrator)
         assert before is not None
         wanted = load_with_text(file)

@@ -156,7 +156,7 @@ def test_ours_go_out_in_binary_mode_with_every_attribute() -> None:
         rejected_at=datetime(2026, 9, 1, tzinfo=UTC),
     )
     encoded = encode(
-        Outgoing(fact, event, subject, "c-1", snapshot=True, attributes={"traceparent": "x"}),
+        Outgoing(fact, event, subject, "c-1", snapshot=True, traceparent="x"),
         id=UUID(int=7),
         source="/steward/registration",
         now=datetime(2026, 9, 1, 8, tzinfo=UTC),
@@ -176,20 +176,6 @@ def test_ours_go_out_in_binary_mode_with_every_attribute() -> None:
         "traceparent": "x",
         "content-type": "application/json",
     }
-
-
-@pytest.mark.parametrize("name", ["id", "Upper", "with-dash", "", "specversion"])
-def test_an_extension_cannot_stand_in_for_an_attribute(name: str) -> None:
-    fact = RegistrationCancelled.model_validate(
-        golden.read("RegistrationCancelled", 1)["examples"][0]
-    )
-    with pytest.raises(ValueError, match="cannot be an extension attribute"):
-        encode(
-            Outgoing(fact, None, attributes={name: "x"}),
-            id=uuid4(),
-            source="/steward/registration",
-            now=datetime.now(UTC),
-        )
 
 
 def cancelled(event: dict[str, object]) -> MadeRecord:

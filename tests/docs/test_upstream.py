@@ -9,14 +9,14 @@ import typing
 
 import pytest
 
-from services.cli.inbound_lines import INBOUND, ToSend, read_line
-from services.registration.domain.events import Reason
+from services.cli.inbound_lines import ToSend, read_line
 from services.registration.handlers.periodic import LONGEST_WAIT
 from shared.contract import inbound
 from shared.contract.envelope import MAX_ATTRIBUTE
 from shared.contract.message import Message
+from shared.contract.registration import RejectionReason
 from shared.contract.registry import REGISTRY, MessageData, Registered
-from shared.contract.topics import INBOUND_KEPT, MAX_MESSAGE_BYTES
+from shared.contract.topics import INBOUND, INBOUND_KEPT, MAX_MESSAGE_BYTES
 from shared.messaging.planning import KEEP_DAYS
 from shared.privacy.plan import load_plan
 from tests.conftest import ROOT
@@ -128,7 +128,7 @@ def test_every_reason_for_a_no_is_told_and_no_other() -> None:
     row = next(line for line in PAGE.splitlines() if line.startswith("| declined |"))
     waiting = next(line for line in PAGE.splitlines() if line.startswith("| waiting |"))
     told = set(re.findall(r"`([a-z]+_[a-z_]+)`", f"{row} {waiting}"))
-    assert told == set(typing.get_args(Reason))
+    assert told == set(typing.get_args(RejectionReason))
 
 
 def test_limits_are_those_of_the_code() -> None:

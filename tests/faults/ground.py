@@ -14,7 +14,7 @@ from services.cli.migration import migrate_everything
 from shared.local.kafka import LocalKafka
 from shared.local.ports import HOST, choose_port
 from shared.local.postgres import LocalPostgres
-from shared.local.postgres_removal import remove_data
+from shared.local.postgres_folder import remove_data
 from shared.local.process import Process
 from shared.runtime.cluster import Cluster
 from shared.runtime.database import without_credentials

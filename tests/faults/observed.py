@@ -18,7 +18,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from services.cli.reckoning import SERVICES
+from services.cli.schemas import SERVICES
 from services.registration.handlers.desk import Desk
 from shared.contract import headers
 from shared.contract.topics import topic as topic_spec

@@ -16,7 +16,6 @@ from random import Random
 from services.cli.processes import PROCESSES
 from services.cli.reckoning import Books, Progress, open_books
 from services.registration.settings import Settings
-from shared.contract.services import SERVICES as SPECS
 from shared.local.ports import HOST, choose_port
 from shared.messaging.steps import Step
 from shared.privacy.plan import load_plan
@@ -31,7 +30,6 @@ from tests.faults.replicas import Replica, fork_server
 from tests.faults.upstream import Sender
 
 _SPECS = {spec.name: spec for spec in PROCESSES}
-HEARD = {spec.name: spec.hears for spec in SPECS}
 SETTLES_WITHIN_S = 300.0
 HANDS_OVER_WITHIN_S = 60.0
 """From the end of an injury, where no list could be handed over before."""
@@ -227,8 +225,8 @@ class World:
     async def progress(self, service: str) -> Progress:
         """How far one service is."""
         async with self._books() as books:
-            (one,) = await books.progress({service: HEARD[service]})
-        return one
+            (found,) = [one for one in await books.progress() if one.service == service]
+        return found
 
     async def settle(self) -> None:
         """Wait until nothing is left to take or to say. Raises NotSettledError."""
@@ -237,7 +235,7 @@ class World:
             async with asyncio.timeout(SETTLES_WITHIN_S):
                 async with self._books() as books:
                     while True:
-                        progress = await books.progress(HEARD)
+                        progress = await books.progress()
                         if all(one.settled for one in progress):
                             return
                         left = "; ".join(str(one) for one in progress if not one.settled)
@@ -254,10 +252,10 @@ class World:
         try:
             async with asyncio.timeout(within_s), AsyncExitStack() as stack:
                 books = await stack.enter_async_context(self._books())
-                at_first = {one.service: one for one in await books.progress(HEARD)}
+                at_first = {one.service: one for one in await books.progress()}
                 waiting = dict.fromkeys(at_first, "nobody looked")
                 while waiting:
-                    for one in await books.progress(HEARD):
+                    for one in await books.progress():
                         if one.service in waiting:
                             missing = await self._missing(one.service)
                             moved = one.settled or one.done > at_first[one.service].done

@@ -248,18 +248,16 @@ async def test_a_correction_reaches_the_invoice_and_older_news_does_not(
     assert await buyer(work, invoice_id_of(effect)) == {"name": "New Canary Oy"}
 
 
+MOVED_UP = {"registered_at": NOON + timedelta(hours=2), "collected_at": NOON}
+"""Of who had to wait for a place."""
+
+
 async def test_who_is_corrected_while_waiting_for_a_place_is_invoiced_with_the_place_alone(
     work: Work, registration_at_work: Work, handlers: Handlers
 ) -> None:
     event, subject = event_state(), SubjectId(uuid4())
     personal = await seal(registration_at_work, subject, event, billing={"name": "Right Oy"})
-    moved_up = registered(
-        event,
-        subject_id=subject,
-        personal=personal,
-        registered_at=NOON + timedelta(hours=2),
-        collected_at=NOON,
-    )
+    moved_up = registered(event, subject_id=subject, personal=personal, **MOVED_UP)
     effect = await work.do(handlers.correct_buyers, [updated(moved_up, personal)])
     assert (effect.said, effect.at_fault, await numbers(work)) == ([], [], [])
     effect = await work.do(handlers.issue_invoices, [moved_up])
@@ -271,13 +269,7 @@ async def test_a_correction_that_was_sent_before_the_place_was_given_reaches_the
 ) -> None:
     event, subject = event_state(), SubjectId(uuid4())
     personal = await seal(registration_at_work, subject, event, billing={"name": "Old Oy"})
-    moved_up = registered(
-        event,
-        subject_id=subject,
-        personal=personal,
-        registered_at=NOON + timedelta(hours=2),
-        collected_at=NOON,
-    )
+    moved_up = registered(event, subject_id=subject, personal=personal, **MOVED_UP)
     invoice = invoice_id_of(await work.do(handlers.issue_invoices, [moved_up]))
     corrected = await seal(registration_at_work, subject, event, billing={"name": "New Oy"})
     await work.do(handlers.correct_buyers, [updated(moved_up, corrected, hours=1)])

@@ -26,7 +26,7 @@ from shared.local.errors import LocalError
 from shared.local.kafka import LocalKafka, new_cluster_id
 from shared.local.logs import tail
 from shared.local.postgres import LocalPostgres, shared_buffers
-from shared.local.postgres_removal import remove_data
+from shared.local.postgres_folder import remove_data
 from shared.local.state import clear_orphans, read_state
 
 # A server with a starter of its own, so that both can be killed.

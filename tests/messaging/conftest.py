@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
-from urllib.parse import urlsplit
 
 import pytest
 
 from tests.conftest import SettingsFactory
 from tests.support.clusters import KafkaCluster, MemoryCluster
-from tests.support.databases import create_database, drop_database
+from tests.support.databases import cloned
 from tests.support.messaging import SCHEMA, World, open_world
 
 
@@ -22,12 +20,10 @@ def cluster(request: pytest.FixtureRequest) -> KafkaCluster | MemoryCluster:
 
 
 @pytest.fixture(scope="session")
-def messaging_database(postgres: str, template_database: str) -> Iterator[str]:
+def messaging_database(template_database: str) -> Iterator[str]:
     """One for the session: a new one for each test takes longer than most of the tests."""
-    template = urlsplit(template_database).path.removeprefix("/")
-    url = asyncio.run(create_database(postgres, template=template))
-    yield url
-    asyncio.run(drop_database(url))
+    with cloned(template_database) as url:
+        yield url
 
 
 @pytest.fixture

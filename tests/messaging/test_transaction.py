@@ -77,10 +77,10 @@ def test_what_a_savepoint_collected_is_forgotten_with_it() -> None:
     tx.undo_to(mark)
     assert len(tx.said) == 1
     assert tx.outcomes == [(("inbound", 3, 14), "refused")]
-    assert (tx.marked, tx.surplus, tx.settled) == ([], [], [])
+    assert (tx.marked, tx.surplus, tx.counts) == ([], [], [])
 
 
 def test_messages_that_waited_are_counted_once_when_they_are_settled() -> None:
     tx = transaction()
     tx.settle("inbound", 3, "refused", 2)
-    assert tx.outcome_counts() == [("inbound", 3, "waiting", -2), ("inbound", 3, "refused", 2)]
+    assert tx.counts == [("inbound", 3, "waiting", -2), ("inbound", 3, "refused", 2)]

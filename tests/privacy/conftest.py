@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -21,7 +19,7 @@ from shared.privacy.wrapping import KeyWrappers
 from shared.runtime.database import Connection, connect_alone
 from shared.runtime.secrets import SecretsFolder
 from tests.conftest import SettingsFactory
-from tests.support.databases import create_database, drop_database
+from tests.support.databases import cloned
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -105,12 +103,10 @@ def privacy(privacy_of: Callable[[str], Privacy]) -> Privacy:
 
 
 @pytest.fixture(scope="module")
-def database(postgres: str, template_database: str) -> Iterator[str]:
+def database(template_database: str) -> Iterator[str]:
     """One for all tests of a module, which `connect` empties: cloning is what takes time here."""
-    template = urlsplit(template_database).path.removeprefix("/")
-    url = asyncio.run(create_database(postgres, template=template))
-    yield url
-    asyncio.run(drop_database(url))
+    with cloned(template_database) as url:
+        yield url
 
 
 @pytest.fixture

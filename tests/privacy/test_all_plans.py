@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from shared.privacy.all_plans import AllPlans, Kept
+from shared.privacy.all_plans import AfterConsent, AllPlans, Kept, resting_on
 from shared.privacy.in_force import InForce
 from shared.privacy.plan import Period, Plan, PlanError
 from shared.privacy.plan.load import read_plan
-from shared.privacy.plan.resting import AfterConsent, resting_on
 from tests.conftest import SettingsFactory
 from tests.support.applied import apply
 from tests.support.plans import (

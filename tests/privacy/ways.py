@@ -14,8 +14,8 @@ from typing import Final
 
 PUBLIC: Final = frozenset(
     {
-        *("asking", "belonging", "checking", "deliveries", "disclosure", "errors", "following"),
-        *("grants", "handovers", "in_force", "limits", "office", "outgoing", "plan"),
+        *("all_plans", "asking", "belonging", "checking", "deliveries", "disclosure", "errors"),
+        *("following", "grants", "handovers", "in_force", "limits", "office", "outgoing", "plan"),
         *("ports", "privacy", "putting_in_force", "results", "rotation", "stored_plans"),
         *("subjects", "values"),
     }

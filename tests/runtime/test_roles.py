@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
-from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -20,7 +19,7 @@ from shared.runtime.database import (
 )
 from shared.runtime.secrets import SecretsFolder
 from shared.runtime.settings import ServiceSettings
-from tests.support.databases import create_database, drop_database
+from tests.support.databases import cloned
 
 OTHERS = [schema.name for schema in schemas()]
 PAIRS = [(one, other) for one, other in itertools.product(SERVICES, OTHERS) if one != other]
@@ -34,12 +33,10 @@ FORBIDDEN = "42501"  # insufficient_privilege
 
 
 @pytest.fixture(scope="module")
-def migrated(postgres: str, template_database: str) -> Iterator[str]:
+def migrated(template_database: str) -> Iterator[str]:
     """One database for all: nothing that is tried here may succeed."""
-    template = urlsplit(template_database).path.removeprefix("/")
-    url = asyncio.run(create_database(postgres, template=template))
-    yield url
-    asyncio.run(drop_database(url))
+    with cloned(template_database) as url:
+        yield url
 
 
 @pytest.fixture

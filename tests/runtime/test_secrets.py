@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.runtime.secrets import KEYS, SecretsError, SecretsFolder
+from shared.runtime.secrets import KEYS, SUPPRESSION_PEPPER, SecretsError, SecretsFolder
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def test_keys_are_32_bytes_and_all_different(folder: SecretsFolder) -> None:
     keys = [
         *folder.key_encryption_keys().values(),
         *folder.peppers(),
-        folder.suppression_pepper(),
+        bytes.fromhex((folder.path / SUPPRESSION_PEPPER).read_text("ascii")),
         folder.reference_key(),
         folder.inbox_key(),
         folder.audit_signing_key(),

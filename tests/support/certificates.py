@@ -47,11 +47,11 @@ class Authority:
         own = self._sign(self._name, self._key.public_key(), authority=True)
         self.ca.write_bytes(own.public_bytes(serialization.Encoding.PEM))
 
-    def certify(self, name: str, *, host: str = HOST, password: str | None = None) -> Certified:
-        """A certificate of this common name, for this address; `password` encrypts its key."""
+    def certify(self, name: str, *, password: str | None = None) -> Certified:
+        """A certificate of this common name, for this machine; `password` encrypts its key."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        signed = self._sign(subject, key.public_key(), host=host)
+        signed = self._sign(subject, key.public_key())
         certificate = signed.public_bytes(serialization.Encoding.PEM)
         encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
         if password is not None:
@@ -72,10 +72,9 @@ class Authority:
         key: ec.EllipticCurvePublicKey,
         *,
         authority: bool = False,
-        host: str = HOST,
     ) -> x509.Certificate:
         now = datetime.now(UTC)
-        address = x509.IPAddress(ipaddress.ip_address(host))
+        address = x509.IPAddress(ipaddress.ip_address(HOST))
         return (
             x509.CertificateBuilder()
             .subject_name(subject)

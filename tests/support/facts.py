@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -87,16 +87,8 @@ def registered(event: EventState | None = None, **over: object) -> Message[Any]:
 def with_header(message: Message[Any], name: str, value: bytes) -> Message[Any]:
     """The same message, had its record this header."""
     record = message.record
+    assert isinstance(record, MadeRecord)
     headers = tuple(header for header in record.headers if header[0] != name)
-    changed = MadeRecord(
-        record.value,
-        (*headers, (name, value)),
-        record.key,
-        record.topic,
-        record.partition,
-        record.offset,
-        record.timestamp,
-    )
-    decoded = decode(changed)
+    decoded = decode(replace(record, headers=(*headers, (name, value))))
     assert isinstance(decoded, Message), decoded
     return decoded

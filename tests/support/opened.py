@@ -17,12 +17,11 @@ from uuid import UUID
 import asyncpg
 import orjson
 
+from services.cli.schemas import SERVICES
 from shared.contract.types import Sealed
 from shared.privacy.sealing import DataKey, KeyWrapper, key_id_of, open_bytes
 from shared.runtime.database import Connection
 from shared.runtime.secrets import SecretsFolder
-
-SERVICES = ("registration", "consent", "finance", "retention", "audit")
 
 # Transport: where a service stands and what it has seen differ from run to run by nature, and at
 # which sizes the log was signed, time decides.

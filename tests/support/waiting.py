@@ -29,9 +29,9 @@ async def until_somebody_waits(
             await asyncio.sleep(0.01)
 
 
-async def eventually(look: Callable[[], T | None], *, within_s: float = 60.0) -> T:
+async def eventually(look: Callable[[], T | None]) -> T:
     """What `look` gives once it is neither None nor False; TimeoutError when that never comes."""
-    async with asyncio.timeout(within_s):
+    async with asyncio.timeout(60):
         while True:
             if found := look():
                 return found

@@ -24,7 +24,6 @@ from services.cli.reckoning import Books, open_books
 from services.cli.root import app
 from services.cli.system import Options, Ports, System, running_system
 from services.registration.settings import Settings
-from shared.contract.services import SERVICES as SPECS
 from shared.local.postgres import missing_from_postgres
 from tests.support.commands import command
 from tests.support.opened import Snapshot, snapshot
@@ -89,10 +88,9 @@ async def _steward(system: System, *arguments: str) -> None:
 
 
 async def _settled(books: Books) -> None:
-    heard = {spec.name: spec.hears for spec in SPECS}
     async with asyncio.timeout(120):
         while True:
-            if all(progress.settled for progress in await books.progress(heard)):
+            if all(progress.settled for progress in await books.progress()):
                 return
             await asyncio.sleep(0.2)  # nothing announces that all is quiet
 

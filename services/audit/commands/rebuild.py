@@ -18,7 +18,6 @@ from services.audit.store.topic_log import TopicLog, audit_records
 from shared.local.administrator import NotAdministratorError, connected
 from shared.runtime.clock import utc_now
 from shared.runtime.confirming import confirm
-from shared.runtime.secrets import SecretsFolder
 
 
 def run_rebuild(*, confirmed: bool) -> int:
@@ -57,9 +56,8 @@ async def _rebuild(settings: Settings, report: Report, progress: Progress) -> No
     await topic.begin()
     topics = Topics(partial(audit_records, cluster), topic.checkpoints)
     # The administrator's: the service itself may take nothing out of its log.
-    secrets = SecretsFolder(settings.secrets)
     async with (
-        connected(settings.database_url, secrets, schema="audit") as connection,
+        connected(settings, schema="audit") as connection,
         connection.transaction(),
     ):
         await rebuild(connection, folder, topics, keys, report, utc_now(), progress)

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from rich.console import Console
 from rich.table import Table
 
-from services.audit.domain.entries import ENTRY_TYPES, StoredEntry, reading
+from services.audit.domain.entries import ENTRY_TYPES, StoredEntry, data_in, reading
 
 WIDEST: Final = 400
 """A table takes what it needs of it."""
@@ -78,6 +78,6 @@ class TableSink:
 def _cells(entry: StoredEntry) -> list[str]:
     with reading(entry):
         event = entry.event
-        data = event["data"] if isinstance(event["data"], dict) else {}
+        data = data_in(event)
         named = [str(data.get(name) or "") for name in ("recipient", "purpose", "subject_id")]
         return [str(data.get("at", ""))[:19].replace("T", " "), str(event["type"]), *named]

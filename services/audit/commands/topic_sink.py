@@ -12,7 +12,6 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from services.audit.domain.entries import StoredEntry, published, reading
-from shared.contract import headers
 from shared.contract.topics import TOPICS
 from shared.messaging.producing import acknowledged, open_producer
 from shared.runtime.cluster import Cluster
@@ -48,13 +47,9 @@ class TopicSink:
         for entry in entries:
             with reading(entry):
                 record = published(entry)
-            attributes = [
-                (headers.PREFIX + name, value.encode()) for name, value in record.attributes.items()
-            ]
-            content_type = (headers.CONTENT_TYPE, headers.JSON.encode())
             sent.append(
                 await self._producer.send(
-                    self._topic, record.data, partition=0, headers=[*attributes, content_type]
+                    self._topic, record.data, partition=0, headers=list(record.headers)
                 )
             )
         await acknowledged(sent)

@@ -13,7 +13,6 @@ from typing import Any, Final, Protocol, cast
 import orjson
 
 from services.audit.domain.entries import LogEntry, NoEntryError, StoredEntry, log_entry, published
-from shared.contract import headers
 from shared.contract.audit import TOPIC, Entry
 from shared.contract.codec import decode
 from shared.contract.message import Message
@@ -50,11 +49,16 @@ class Row(Protocol):
     def __getitem__(self, name: str, /) -> Any: ...  # noqa: ANN401 - a column's own type
 
 
-def other_columns(row: Row) -> list[str]:
-    """The columns that differ from the bytes in `body`; also where these cannot be read.
+def fault_of(row: Row) -> str | None:
+    """What is wrong with a row: its bytes are no entry, or columns say other than these."""
+    try:
+        others = _other_columns(row)
+    except (ValueError, KeyError, TypeError):
+        return "its bytes are no entry"
+    return f"columns do not say what its bytes say: {', '.join(others)}" if others else None
 
-    Raises ValueError where the bytes are no entry.
-    """
+
+def _other_columns(row: Row) -> list[str]:
     event = orjson.loads(row["body"])
     if not isinstance(event, dict) or not isinstance(event.get("data"), dict):
         raise ValueError("the bytes are no entry")
@@ -87,9 +91,7 @@ def _same_at_first_sight(row: Row, event: Mapping[str, Any]) -> bool:
 
 def _derived(body: bytes) -> LogEntry:
     record = published(StoredEntry(0, body))
-    ce = [(headers.PREFIX + name, value.encode()) for name, value in record.attributes.items()]
-    content_type = (headers.CONTENT_TYPE, headers.JSON.encode())
-    message = decode(_Rebuilt(record.data, (*ce, content_type)))
+    message = decode(_Rebuilt(record.data, record.headers))
     if not isinstance(message, Message) or not isinstance(message.data, Entry):
         raise ValueError("the bytes are no entry")
     try:

@@ -102,8 +102,13 @@ class StoredEntry:
     @property
     def at(self) -> str:
         """When it happened, as the entry has it (RFC 3339)."""
-        data = self.event["data"]
-        return str(data["at"]) if isinstance(data, dict) else ""
+        return str(data_in(self.event)["at"])
+
+
+def data_in(event: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    """What the event of an entry says; empty where somebody has changed it to say nothing."""
+    data = event["data"]
+    return data if isinstance(data, dict) else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +117,12 @@ class Published:
 
     attributes: Mapping[str, str]
     data: bytes
+
+    @property
+    def headers(self) -> tuple[tuple[str, bytes], ...]:
+        """Those that the record had."""
+        ce = ((headers.PREFIX + name, value.encode()) for name, value in self.attributes.items())
+        return (*ce, (headers.CONTENT_TYPE, headers.JSON.encode()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from uuid import UUID
 
 from pydantic import JsonValue
 
-from services.audit.domain.arrival import Arrival, arrival
-from services.audit.domain.entries import StoredEntry, reading
+from services.audit.domain.arrival import Arrival, arrival, last_words
+from services.audit.domain.entries import StoredEntry, data_in, reading
 
 Handed = Literal["disclosed", "transmitted", "refused"]
 HANDED: Mapping[str, Handed] = {
@@ -93,27 +93,24 @@ def history(
     subject_ids: Sequence[UUID], entries: Iterable[StoredEntry], outcomes: Iterable[StoredEntry]
 ) -> History:
     """What the entries of one person say, with what became of each disclosure."""
-    last_word = {}
-    for outcome in outcomes:
-        with reading(outcome):
-            last_word[_data(outcome.event)["disclosure_id"]] = outcome.event
+    last_word = last_words(outcomes)
     events, withheld = [], {}
     for entry in entries:
         with reading(entry):
             event = entry.event
             events.append((entry, event))
             if event["type"] == "DisclosureWithheld":
-                data = _data(event)
+                data = data_in(event)
                 withheld[data["disclosure_id"], data["subject_id"]] = event
     disclosures, accesses = [], []
     for entry, event in events:
         with reading(entry):
-            data = _data(event)
+            data = data_in(event)
             kind = HANDED.get(str(event["type"]))
             if kind is not None:
                 disclosure_id, subject_id = data["disclosure_id"], data["subject_id"]
                 # Others of the disclosure may have been delivered: it is about this person alone.
-                said = withheld.get((disclosure_id, subject_id), last_word.get(disclosure_id))
+                said = withheld.get((disclosure_id, subject_id), last_word.get(str(disclosure_id)))
                 disclosures.append(_disclosure(entry.sequence, kind, data, said))
             elif event["type"] == "DataAccessed":
                 accesses.append(_access(entry.sequence, data))
@@ -127,7 +124,7 @@ def _disclosure(
     outcome: Mapping[str, JsonValue] | None,
 ) -> Disclosure:
     event_id = data.get("event_id")
-    said = None if outcome is None else _data(outcome)
+    said = None if outcome is None else data_in(outcome)
     reason = data.get("reason") or (said or {}).get("reason")
     return Disclosure(
         sequence=sequence,
@@ -154,7 +151,7 @@ def _outcome(
         return "refused"
     if outcome is None:
         return "not delivered yet"
-    return arrival(str(outcome["type"]), _data(outcome))
+    return arrival(outcome)
 
 
 def _access(sequence: int, data: Mapping[str, JsonValue]) -> Access:
@@ -166,11 +163,6 @@ def _access(sequence: int, data: Mapping[str, JsonValue]) -> Access:
         plan_digest=str(data["plan_digest"]),
         by=str(data.get("by", "staff")),
     )
-
-
-def _data(event: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
-    data = event["data"]
-    return data if isinstance(data, dict) else {}
 
 
 def _names(value: JsonValue) -> tuple[str, ...]:

@@ -106,6 +106,10 @@ class VerifierKey:
         material = _encoded(bytes((self.kind,)) + self.public)
         return f"{self.name}+{self.key_id.hex()}+{material}"
 
+    def is_named_by(self, signature: Signature) -> bool:
+        """Whether it says that it is of this key."""
+        return (signature.name, signature.key_id) == (self.name, self.key_id)
+
     def verify(self, text: str, signature: Signature) -> Verified:
         """Raises `NoteError` where the signature, of this key by name and id, is not one."""
         time, message, signed = _SIGNED[self.kind](text, signature.signature)

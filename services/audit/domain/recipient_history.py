@@ -10,8 +10,8 @@ from uuid import UUID
 
 from pydantic import JsonValue
 
-from services.audit.domain.arrival import Arrival, arrival
-from services.audit.domain.entries import StoredEntry, reading
+from services.audit.domain.arrival import Arrival, arrival, last_words
+from services.audit.domain.entries import StoredEntry, data_in, reading
 
 Outcome = Arrival | Literal["not delivered yet", "refused", "withheld"]
 
@@ -53,10 +53,7 @@ def recipient_history(
     counted: Sequence[Counted], outcomes: Iterable[StoredEntry]
 ) -> list[RecipientDisclosure]:
     """Each disclosure with the last word on it, in the order in which they are given."""
-    last_word = {}
-    for entry in outcomes:
-        with reading(entry):
-            last_word[str(_data(entry.event)["disclosure_id"])] = entry.event
+    last_word = last_words(outcomes)
     told = []
     for one in counted:
         with reading(one.first):
@@ -65,10 +62,10 @@ def recipient_history(
 
 
 def _disclosure(one: Counted, last_word: Mapping[str, JsonValue] | None) -> RecipientDisclosure:
-    data = _data(one.first.event)
+    data = data_in(one.first.event)
     fields = data["fields"]
     # Of what was refused or withheld each person has a reason of their own.
-    reason = _data(last_word).get("reason") if last_word is not None and one.released else None
+    reason = data_in(last_word).get("reason") if last_word is not None and one.released else None
     return RecipientDisclosure(
         sequence=one.first.sequence,
         at=datetime.fromisoformat(str(data["at"])),
@@ -87,15 +84,10 @@ def _disclosure(one: Counted, last_word: Mapping[str, JsonValue] | None) -> Reci
 def _outcome(one: Counted, last_word: Mapping[str, JsonValue] | None) -> Outcome:
     if not one.released:
         return "withheld" if one.withheld else "refused"
-    said = None if last_word is None else arrival(str(last_word["type"]), _data(last_word))
+    said = None if last_word is None else arrival(last_word)
     # Where everybody is withheld that is the last word: nothing is said of the whole any more.
     if said != "delivered" and one.unsure == one.released:
         return "may have arrived"
     if said is None:
         return "not delivered yet"
     return said
-
-
-def _data(event: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
-    data = event["data"]
-    return data if isinstance(data, dict) else {}

@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-import orjson
-
 from services.audit.domain.checkpoints import Checkpoint
-from services.audit.domain.columns import Row, other_columns
+from services.audit.domain.columns import Row, fault_of
 from services.audit.domain.growth import Refused, refuse_foreign_database
 from services.audit.domain.merkle import leaf_hash
 from services.audit.domain.notes import NoteError, Verified, VerifierKey, verify_note
@@ -118,13 +116,8 @@ def inspect_entry(row: Row, log: PublishedLog, keys: Sequence[VerifierKey]) -> I
 
 
 def _verdict_on(row: Row, log: PublishedLog, keys: Sequence[VerifierKey]) -> Verdict:
-    try:
-        others = other_columns(row)
-    except (ValueError, KeyError, TypeError, orjson.JSONDecodeError):
-        return Verdict("wrong", "its bytes are no entry")
-    if others:
-        columns = ", ".join(others)
-        return Verdict("wrong", f"columns do not say what its bytes say: {columns}")
+    if what := fault_of(row):
+        return Verdict("wrong", what)
     head = inspect_head(log, keys)
     if head.checkpoint is None:
         return head.verdict

@@ -80,7 +80,7 @@ class Witness:
         time = max(self._now(), 1 if last is None else last[1])
         text = submission.note.text
         signature = self._key.cosign(text, time)
-        own = tuple(one for one in submission.note.signatures if _is_of(one, log))
+        own = tuple(one for one in submission.note.signatures if log.is_named_by(one))
         note = Note(text, own).signed_also(signature)
         self._files.write({_path(log.name): note.encode()})
         self._last[log.name] = (checkpoint, time)
@@ -115,10 +115,6 @@ class Witness:
 
 def _path(origin: str) -> str:
     return f"{origin_hash(origin)}/checkpoint"
-
-
-def _is_of(signature: Signature, key: VerifierKey) -> bool:
-    return (signature.name, signature.key_id) == (key.name, key.key_id)
 
 
 def _take(folder: Path) -> TextIO:

@@ -86,7 +86,7 @@ class WitnessClient:
         try:
             lines = parse_note(note.text.encode() + b"\n" + body).signatures
             for one in lines:
-                if (one.name, one.key_id) == (self.key.name, self.key.key_id):
+                if self.key.is_named_by(one):
                     self.key.verify(note.text, one)
                     return one
         except NoteError as error:
@@ -131,9 +131,8 @@ class Cosigner:
             if self._folder.checkpoint() != published:
                 return
             self._folder.write({CHECKPOINT: more.encode()})
-        signed = {(one.name, one.key_id) for one in more.signatures}
         for client in self._clients:
-            missing = (client.key.name, client.key.key_id) not in signed
+            missing = not any(map(client.key.is_named_by, more.signatures))
             BEHIND.labels(client.key.name).set(missing)
             if missing:
                 self._ask(client, note)

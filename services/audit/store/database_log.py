@@ -10,9 +10,8 @@ from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
 import asyncpg
-import orjson
 
-from services.audit.domain.columns import other_columns
+from services.audit.domain.columns import fault_of
 from services.audit.domain.merkle import Frontier
 from services.audit.domain.tiles import WIDTH
 from services.audit.domain.verification import Finding, Findings, Kept, UnverifiableError
@@ -135,19 +134,12 @@ class DatabaseLog:
             if row["sequence"] != place:
                 break
             bodies.append(row["body"])
-            try:
-                others = other_columns(row)
-            except (ValueError, KeyError, TypeError, orjson.JSONDecodeError):
-                self._findings.add(Finding(self.where, "its bytes are no entry", entry=place))
-                continue
-            if others:
-                what = f"columns do not say what its bytes say: {', '.join(others)}"
+            if what := fault_of(row):
                 self._findings.add(Finding(self.where, what, entry=place))
         return bodies
 
-    async def checkpoints(self, size: int) -> AsyncIterator[Kept]:
-        """See `EntrySource`."""
-        after = -1
+    async def checkpoints(self, size: int, *, after: int = -1) -> AsyncIterator[Kept]:
+        """See `EntrySource`; only those of sizes beyond `after`."""
         while True:
             page = await self._checkpoints_between(after, size)
             for one in page:
@@ -165,13 +157,8 @@ class DatabaseLog:
 
     async def sizes_between(self, after: int, until: int) -> AsyncIterator[int]:
         """Of which sizes, `after < size <= until`, there are checkpoints."""
-        while True:
-            page = await self._checkpoints_between(after, until)
-            for one in page:
-                yield one.size or 0
-            if len(page) < CHECKPOINTS_AT_ONCE:
-                return
-            after = page[-1].size or 0
+        async for one in self.checkpoints(until, after=after):
+            yield one.size or 0
 
     async def next_offset(self) -> int:
         """Up to which offset the log has what the topic has."""

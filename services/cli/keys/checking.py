@@ -16,7 +16,6 @@ from shared.privacy.checking import Verdict, check_page
 from shared.privacy.key_sources import open_wrappers
 from shared.privacy.wrapping import KeyWrappers
 from shared.runtime.database import queries
-from shared.runtime.secrets import SecretsFolder
 from shared.runtime.settings import ServiceSettings
 
 _sql = queries("sealed.sql", __file__)
@@ -35,7 +34,7 @@ def run_check(*, as_json: bool) -> int:
 async def _check() -> Verdicts:
     settings = ServiceSettings.load()
     async with (
-        connected(settings.database_url, SecretsFolder(settings.secrets)) as administrator,
+        connected(settings) as administrator,
         open_wrappers(settings) as wrappers,
     ):
         total = sum([await _rows(administrator, column) for column in SEALED])

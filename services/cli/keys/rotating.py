@@ -75,8 +75,7 @@ def run_rotate(*, yes: bool, as_json: bool) -> int:
 
 async def _run(*, yes: bool, as_json: bool) -> int:
     settings = ServiceSettings.load()
-    folder = SecretsFolder(settings.secrets)
-    async with open_office() as office, connected(settings.database_url, folder) as administrator:
+    async with open_office() as office, connected(settings) as administrator:
         rotation = Rotation(office, administrator, settings, yes, as_json)
         ring = await read_ring(administrator)
         if not ring.replaced:

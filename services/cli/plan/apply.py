@@ -89,13 +89,11 @@ async def _apply(wanted: tuple[Plan, bytes], asked: Asked) -> None:
     from services.cli.plan.applying import apply_plan, plan_in_force
     from shared.local.administrator import connected
     from shared.runtime.actor import actor
-    from shared.runtime.secrets import SecretsFolder
     from shared.runtime.settings import ServiceSettings
 
     plan, _ = wanted
     settings = ServiceSettings.load()
-    folder = SecretsFolder(settings.secrets)
-    async with connected(settings.database_url, folder) as administrator:
+    async with connected(settings) as administrator:
         before = await plan_in_force(administrator)
         if before is None:
             _end(
@@ -111,7 +109,8 @@ async def _apply(wanted: tuple[Plan, bytes], asked: Asked) -> None:
         if asked.dry_run:
             asked.say("Nothing changed: this was a dry run.")
             _end(asked, said)
-        _confirm(asked)
+        if not asked.yes:
+            confirm("Put this plan in force?", err=asked.as_json)
         try:
             stored = await apply_plan(
                 administrator, wanted, instead_of=before.digest, actor=actor()
@@ -159,12 +158,6 @@ def _unheard(old: Plan, new: Plan) -> list[str]:
     """
     before, after = (plan.services["registration"].grants for plan in (old, new))
     return [name for name in after if name not in before and new.purposes[name].needs_consent]
-
-
-def _confirm(asked: Asked) -> None:
-    if asked.yes:
-        return
-    confirm("Put this plan in force?", err=asked.as_json)
 
 
 async def _wait(

@@ -7,22 +7,10 @@ from datetime import datetime
 from typing import Final, Literal
 
 from shared.contract.inbound import EventAnnounced
-from shared.contract.registration import EventState
+from shared.contract.registration import EventState, RejectionReason
 from shared.contract.types import Contract, EventId, Money, PlanName
 
 Status = Literal["open", "cancelled", "ended"]
-
-Reason = Literal[
-    "event_full",
-    "registration_closed",
-    "event_cancelled",
-    "event_ended",
-    "event_unknown",
-    "registration_unknown",
-    "registration_cancelled",
-    "already_registered",
-]
-"""Why a valid request is declined; the codes of `RegistrationRejected`."""
 
 
 class Charge(Contract):
@@ -148,7 +136,7 @@ def is_over(event: Event, at: datetime) -> bool:
     return at >= event.offer.ends_at
 
 
-def refusal(event: Event, at: datetime) -> Reason | None:
+def refusal(event: Event, at: datetime) -> RejectionReason | None:
     """Why a registration made at `at` is declined, whatever places there are; None: it is not.
 
     `at` is the request's own time, so that a day that is handled again ends the same.
@@ -163,7 +151,7 @@ def refusal(event: Event, at: datetime) -> Reason | None:
     return None
 
 
-def change_refusal(event: Event, at: datetime) -> Reason | None:
+def change_refusal(event: Event, at: datetime) -> RejectionReason | None:
     """Why a change or a cancellation made at `at` is declined; both may come after closing."""
     if event.status == "cancelled":
         return "event_cancelled"

@@ -1,4 +1,4 @@
-"""One method for each type that registration hears: what a batch of its messages leads to."""
+"""One method for each type of request: what a batch of its messages leads to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any, Final
 from services.registration import store
 from services.registration.handlers.addresses import add_foreseen
 from services.registration.handlers.backlog import work_off
-from services.registration.handlers.consents import ConsentFact, keep_consents
 from services.registration.handlers.desk import Desk
 from services.registration.handlers.events import cancel_events, offer_events
 from services.registration.handlers.followups import follow_up
@@ -99,9 +98,3 @@ class Handlers:
     ) -> None:
         """Cancel events, with all their registrations."""
         await cancel_events(self._desk, tx, self._desk.requests(messages))
-
-    async def keep_consents(
-        self, tx: Transaction, messages: Sequence[Message[ConsentFact]]
-    ) -> None:
-        """Keep what people consent to."""
-        await keep_consents(tx, messages)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, Generic, Literal, TypeVar
-from uuid import UUID
 
-from services.registration.domain.events import Event, Reason
+from services.registration.domain.events import Event
 from services.registration.domain.forms import FieldRule, Form
 from shared.contract.inbound import (
     CancellationRequested,
@@ -21,7 +20,11 @@ from shared.contract.inbound import (
     RegistrationSubmitted,
 )
 from shared.contract.message import Message, moment_of
-from shared.contract.registration import AnsweredConsents, RegistrationRejected
+from shared.contract.registration import (
+    AnsweredConsents,
+    RegistrationRejected,
+    RejectionReason,
+)
 from shared.contract.registry import MessageData
 from shared.contract.types import EventId, RegistrationId, SubjectId
 from shared.contract.value_type import value_type
@@ -233,10 +236,6 @@ class About:
     registration_id: RegistrationId | None = None
     subject_id: SubjectId | None = None
     noes: AnsweredConsents | None = None
-    key: UUID | None = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "key", self.subject_id or self.event_id)
 
 
 def accept(tx: Transaction, request: Request[Any]) -> None:
@@ -246,7 +245,7 @@ def accept(tx: Transaction, request: Request[Any]) -> None:
         tx.settle(record.topic, record.partition, "accepted")
 
 
-def decline(tx: Transaction, request: Request[Any], reason: Reason, about: About) -> None:
+def decline(tx: Transaction, request: Request[Any], reason: RejectionReason, about: About) -> None:
     """The request is answered with a no, and the no is a fact."""
     tx.say(
         RegistrationRejected(
@@ -259,7 +258,7 @@ def decline(tx: Transaction, request: Request[Any], reason: Reason, about: About
             rejected_at=tx.now,
             answered=about.noes,
         ),
-        key=about.key,
+        key=about.subject_id or about.event_id,
         subject=about.subject_id,
         because=request.message,
     )

@@ -29,11 +29,6 @@ class Found(Generic[F]):
     registration: store.Registration
     event: Event
 
-    @property
-    def about(self) -> About:
-        row = self.registration
-        return About(row.event_id, row.id, row.subject_id)
-
 
 def agreed_to(
     desk: Desk, row: store.Registration, consents: Mapping[tuple[SubjectId, str], Consent]
@@ -101,7 +96,7 @@ def _judge(
         reason = "registration_cancelled"
     if reason is None:
         return found
-    decline(tx, request, reason, found.about)
+    decline(tx, request, reason, About(row.event_id, row.id, row.subject_id))
     return None
 
 

@@ -10,14 +10,14 @@ from datetime import timedelta
 from typing import Final
 
 from services.registration import store
-from services.registration.domain.events import Event, Reason, ended
+from services.registration.domain.events import Event, ended
 from services.registration.handlers.backlog import work_off
 from services.registration.handlers.desk import Desk
 from services.registration.handlers.events import clear_registrations, known_events
 from services.registration.handlers.followups import follow_up
 from services.registration.handlers.ready import make_waiting_ready
 from services.registration.handlers.waiting import take_for_registrations
-from shared.contract.registration import EventEnded, RegistrationRejected
+from shared.contract.registration import EventEnded, RegistrationRejected, RejectionReason
 from shared.messaging.unit_of_work import Transaction
 from shared.runtime.log_ends import LogEnds, has_read
 
@@ -90,7 +90,9 @@ async def expire_waiting(tx: Transaction, log_ends: LogEnds) -> int:
     expired = await store.take_expired(tx.connection, tx.now - LONGEST_WAIT, MOST_EXPIRED)
     numbers = []
     for row in expired:
-        reason: Reason = "registration_unknown" if row.awaited_registration else "event_unknown"
+        reason: RejectionReason = (
+            "registration_unknown" if row.awaited_registration else "event_unknown"
+        )
         rejected = RegistrationRejected.model_validate(
             {
                 "reason": reason,

@@ -11,8 +11,8 @@ from services.registration.handlers.participation import participation
 from shared.messaging.unit_of_work import Transaction
 
 
-async def fill_places(tx: Transaction, events: Iterable[tuple[Event, datetime]]) -> list[Event]:
-    """Move people up where an event has room, as of a moment; the events afterwards, written."""
+async def fill_places(tx: Transaction, events: Iterable[tuple[Event, datetime]]) -> None:
+    """Move people up where an event has room, as of a moment, and write how full it is then."""
     given = [(event, at, to_move_up(event)) for event, at in events]
     moving = [
         store.MoveUp(event.id, people, event.charge, at) for event, at, people in given if people
@@ -24,4 +24,3 @@ async def fill_places(tx: Transaction, events: Iterable[tuple[Event, datetime]])
             fact = participation(row, states[row.event_id], None)
             tx.say(fact, key=row.subject_id, subject=row.subject_id)
     await store.keep_counts(tx.connection, after)
-    return after

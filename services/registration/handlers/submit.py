@@ -11,7 +11,6 @@ from services.registration.domain.events import (
     Event,
     Full,
     InLine,
-    Reason,
     Seated,
     refusal,
     seat,
@@ -35,9 +34,7 @@ from services.registration.handlers.waiting import (
     take_for_registrations,
 )
 from shared.contract.message import Fault
-from shared.contract.registration import (
-    EventState,
-)
+from shared.contract.registration import EventState, RejectionReason
 from shared.contract.types import EventId, RegistrationId, SubjectId
 from shared.contract.value_type import value_type
 from shared.messaging.unit_of_work import Transaction
@@ -68,7 +65,9 @@ class _Intake:
     reader: FormReader
     accepted: list[tuple[store.KnownEvent, Answered, Ready | None]] = field(default_factory=list)
     waiting: list[Waits] = field(default_factory=list)
-    refused: list[tuple[Submission, store.KnownEvent, Reason]] = field(default_factory=list)
+    refused: list[tuple[Submission, store.KnownEvent, RejectionReason]] = field(
+        default_factory=list
+    )
     declined: list[store.Declined] = field(default_factory=list)
     faults: list[tuple[Submission, Fault]] = field(default_factory=list)
 
@@ -129,7 +128,7 @@ class _Intake:
     def decline(
         self,
         request: Submission,
-        reason: Reason,
+        reason: RejectionReason,
         event_id: EventId,
         subject_id: SubjectId | None = None,
     ) -> None:

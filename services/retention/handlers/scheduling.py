@@ -40,9 +40,9 @@ from shared.contract.registration import (
 )
 from shared.contract.types import EventId
 from shared.messaging.unit_of_work import Transaction
+from shared.privacy.all_plans import CONSENT_WITHDRAWAL, Resting, resting_on
 from shared.privacy.in_force import Derived, InForce
 from shared.privacy.plan import Plan
-from shared.privacy.plan.resting import CONSENT_WITHDRAWAL, Resting, resting_on
 from shared.privacy.stored_plans import newest_on_consent
 from shared.runtime.database import Connection
 

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import httpx2
@@ -37,7 +36,7 @@ from shared.contract.types import SubjectId
 from shared.privacy.subjects import Alias
 from shared.runtime.secrets import SecretsFolder
 from tests.conftest import ROOT
-from tests.support.databases import create_database, drop_database
+from tests.support.databases import cloned
 from tests.support.entries import make_entry
 from tests.support.facts import NOON, Facts
 from tests.support.log import appending_to, publish_all
@@ -62,28 +61,23 @@ class Shown:
 
 @pytest.fixture(scope="session")
 def shown(
-    postgres: str,
-    template_database: str,
-    secrets_folder: SecretsFolder,
-    tmp_path_factory: pytest.TempPathFactory,
+    template_database: str, secrets_folder: SecretsFolder, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Shown]:
-    template = urlsplit(template_database).path.removeprefix("/")
-    url = asyncio.run(create_database(postgres, template=template))
-    given: dict[str, object] = {
-        "database_url": url,
-        "secrets": secrets_folder.path,
-        "plan": ROOT / "plan.toml",
-        "kafka_bootstrap_servers": NO_KAFKA,
-    }
-    settings = Settings.model_validate(
-        {
-            **given,
-            "audit_folder": tmp_path_factory.mktemp("console") / "published",
-            "audit_origin": "example.org/audit",
+    with cloned(template_database) as url:
+        given: dict[str, object] = {
+            "database_url": url,
+            "secrets": secrets_folder.path,
+            "plan": ROOT / "plan.toml",
+            "kafka_bootstrap_servers": NO_KAFKA,
         }
-    )
-    yield asyncio.run(fill(settings, ConsentSettings.model_validate(given)))
-    asyncio.run(drop_database(url))
+        settings = Settings.model_validate(
+            {
+                **given,
+                "audit_folder": tmp_path_factory.mktemp("console") / "published",
+                "audit_origin": "example.org/audit",
+            }
+        )
+        yield asyncio.run(fill(settings, ConsentSettings.model_validate(given)))
 
 
 async def fill(settings: Settings, consent: ConsentSettings) -> Shown:

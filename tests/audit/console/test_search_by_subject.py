@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import pytest
-
 from services.audit.api.console.access import SIGN_IN
 from services.audit.settings import Settings
 from services.cli import subjects
@@ -17,14 +15,9 @@ from tests.audit.test_commands import append, known_as
 from tests.conftest import SettingsFactory
 from tests.support.commands import command
 from tests.support.entries import make_entry
-from tests.support.work import NO_KAFKA, Work
+from tests.support.work import Work
 
 OTHER = "aino.canary.other@example.org"
-
-
-@pytest.fixture
-def settings(service_settings: SettingsFactory) -> ServiceSettings:
-    return service_settings("audit", kafka_bootstrap_servers=NO_KAFKA)
 
 
 async def found(work: Work, filters: str) -> list[int]:

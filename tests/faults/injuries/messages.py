@@ -8,7 +8,7 @@ import re
 import asyncpg
 from aiokafka import AIOKafkaProducer
 
-from services.cli.reckoning import SERVICES
+from services.cli.schemas import SERVICES
 from tests.faults.hostile import CANARY, mutants
 from tests.faults.registry import injury
 from tests.faults.world import World
