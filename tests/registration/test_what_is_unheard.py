@@ -77,6 +77,7 @@ async def test_no_part_of_a_list_leaves_while_another_part_may_be_decided_by_wha
 async def test_who_has_just_waited_for_all_to_be_heard_does_not_wait_again_unless_it_was_stopped(
     given: Given, stopped_for: timedelta, state: str
 ) -> None:
+    await say_consent(given)
     await dies_while_handing_over(given, "left")
     given.later()
     deliveries = given.deliveries().knowing(HEARD)
