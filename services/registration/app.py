@@ -17,6 +17,7 @@ from services.registration.handlers.expiring import Expiry, ends_of_what_announc
 from services.registration.settings import Settings
 from services.registration.subscribers import subscriptions
 from shared.assembly import open_parts
+from shared.messaging.hearing import LISTENS_BRIEFLY_S
 from shared.messaging.periodic import keep_working
 from shared.messaging.service import Service
 from shared.messaging.unit_of_work import Transaction
@@ -49,7 +50,9 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         }
         expiry = Expiry(parts.work, partial(ends_of_what_announces, parts.pool, settings.cluster))
         loops["expire-waiting"] = partial(expiry.run, settings.periodic_interval_s)
-        deliveries = deliveries_of(parts, settings, actor=f"service:{NAME}")
+        deliveries = deliveries_of(
+            parts, settings, actor=f"service:{NAME}", within_s=LISTENS_BRIEFLY_S
+        )
         loops["deliveries"] = partial(deliveries.run, settings.periodic_interval_s)
         yield parts.service(settings, subscriptions(desk), loops)
 

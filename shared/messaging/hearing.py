@@ -19,9 +19,12 @@ from shared.runtime.database import Pool
 from shared.runtime.log_ends import LogEnds, has_read
 
 LISTENS_FOR_S: Final = 8.0
-"""Where all is well a service comes so far within six: up to five until it has passed the end of a
-transaction (`Maintenance`), and one until it has told Kafka of it.
+"""A command. Where all is well a service comes so far within six: up to five until it has passed
+the end of a transaction (`Maintenance`), and one until it has told Kafka of it.
 """
+
+LISTENS_BRIEFLY_S: Final = 3.0
+"""A loop of a service, which looks again soon: readiness and a stop wait for it as long."""
 
 LOOK_EVERY_S: Final = 0.05
 

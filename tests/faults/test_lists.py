@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from functools import partial
 
 import pytest
 
@@ -11,8 +10,10 @@ from services.consent.handlers import heard
 from services.consent.settings import Settings
 from services.registration.commands.counter import NotDeliveredError
 from services.registration.handlers import delivering
-from shared.messaging.hearing import log_ends, passed_on
-from shared.runtime.database import open_pool
+from services.registration.handlers.delivering import ends_of_what_decides
+from shared.runtime.cluster import Cluster
+from shared.runtime.database import Pool, open_pool
+from shared.runtime.log_ends import LogEnds
 from tests.faults.load import GUESTS
 from tests.faults.world import Options, World, open_world
 
@@ -21,6 +22,11 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
 
 SOON_S = 3.0
 """Enough for services that run, so that others are behind for no other reason."""
+
+
+async def soon(pool: Pool, cluster: Cluster, _: float) -> LogEnds:
+    """As a command asks that has less time."""
+    return await ends_of_what_decides(pool, cluster, SOON_S)
 
 
 async def people_on_the_list(world: World) -> int:
@@ -35,7 +41,7 @@ async def all_may_be_heard(world: World) -> bool:
     settings = Settings.load(world.ground.environ)
     pool = await open_pool(settings, service="consent")
     try:
-        return await heard.ends_of_what_decides(pool, settings.cluster) is not None
+        return await heard.ends_of_what_decides(pool, settings.cluster, SOON_S) is not None
     finally:
         await pool.close()
 
@@ -56,9 +62,7 @@ async def test_a_list_is_without_whoever_said_no_before_it_was_asked_for(
             say_no = world.load.withdrawal if late == "consent-urgent" else world.load.no_elsewhere
             await world.send([say_no(next(guests))])
             with monkeypatch.context() as hurry:
-                for module in (delivering, heard):
-                    hurry.setattr(module, "log_ends", partial(log_ends, within_s=SOON_S))
-                    hurry.setattr(module, "passed_on", partial(passed_on, within_s=SOON_S))
+                hurry.setattr(delivering, "ends_of_what_decides", soon)
                 with pytest.raises(NotDeliveredError, match="Nothing was disclosed"):
                     await people_on_the_list(world)
                 assert await all_may_be_heard(world) == (late != "registration")

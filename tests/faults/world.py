@@ -16,6 +16,7 @@ from random import Random
 from services.cli.processes import PROCESSES
 from services.cli.reckoning import Books, Progress, open_books
 from services.registration.settings import Settings
+from shared.local.logs import tail
 from shared.local.ports import HOST, choose_port
 from shared.messaging.steps import Step
 from shared.privacy.plan import load_plan
@@ -33,6 +34,9 @@ _SPECS = {spec.name: spec for spec in PROCESSES}
 SETTLES_WITHIN_S = 300.0
 HANDS_OVER_WITHIN_S = 60.0
 """From the end of an injury, where no list could be handed over before."""
+
+LAST_WORDS = 6
+"""Lines of a process's log: an error that ended it, and where it came from."""
 
 PULSE_S = 0.1
 LOOK_EVERY_S = 0.1
@@ -96,7 +100,7 @@ class World:
     """Of each process, how often it ended itself at a step where it had been told to."""
 
     ended_by_themselves: list[str] = field(default_factory=list)
-    """Of every process that ended though nobody had killed it, how."""
+    """Of every process that ended though nobody had killed it, how, and the end of its log."""
 
     deleted: Counter[str] = field(default_factory=Counter)
     """Messages that were deleted from an inbound topic before anybody took them."""
@@ -155,7 +159,13 @@ class World:
             "STEWARD_HTTP_PORT": str(port),
             "STEWARD_SESSION_TIMEOUT_MS": str(self.options.session_ms),
         }
-        log, tell = self.log_of(process), self.ended_by_themselves.append
+        log = self.log_of(process)
+
+        def tell(sentence: str) -> None:
+            # At once: the next life writes into the same log.
+            last = " | ".join(tail(log, LAST_WORDS))
+            self.ended_by_themselves.append(f"{sentence}; its last words: {last}")
+
         replica = Replica(self._context, spec, environ, log, tell)
         self.replicas.setdefault(process, []).append(replica)
         replica.start()

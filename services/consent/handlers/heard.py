@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -9,7 +10,7 @@ from typing import Final
 from services.consent.domain import Answer
 from services.consent.handlers.recording import Handlers
 from shared.contract import inbound, registration, retention
-from shared.messaging.hearing import groups_of, log_ends, passed_on
+from shared.messaging.hearing import LISTENS_FOR_S, groups_of, log_ends, passed_on
 from shared.messaging.places import partitions_of
 from shared.runtime.cluster import Cluster
 from shared.runtime.database import Pool
@@ -19,14 +20,19 @@ DECIDE: Final = partitions_of(inbound.CONTACTS, registration.TOPIC, retention.TO
 """All that the service hears: a withdrawal may be in any of it, or an objection."""
 
 
-async def ends_of_what_decides(pool: Pool, cluster: Cluster) -> LogEnds | None:
+async def ends_of_what_decides(
+    pool: Pool, cluster: Cluster, within_s: float = LISTENS_FOR_S
+) -> LogEnds | None:
     """Where the logs end that decide whether a consent holds, once they are read up to there; None
     where a form may say no that the registration service has not passed on. Raises ConnectionError
     where Kafka does not answer.
     """
-    if not await passed_on(cluster, groups_of("registration", inbound.REGISTRATIONS)):
+    clock = asyncio.get_running_loop().time
+    until = clock() + within_s
+    by_form = groups_of("registration", inbound.REGISTRATIONS)
+    if not await passed_on(cluster, by_form, within_s=within_s):
         return None
-    return await log_ends(pool, cluster, DECIDE)
+    return await log_ends(pool, cluster, DECIDE, within_s=until - clock())
 
 
 @dataclass(frozen=True, slots=True)

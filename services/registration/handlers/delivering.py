@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 from functools import partial
@@ -30,8 +31,12 @@ for the person everywhere, by the other.
 """
 
 
-def deliveries_of(parts: Parts, settings: Settings, *, actor: str) -> Deliveries:
-    """Those of this service, into the folder of what goes out; `actor` is who delivers."""
+def deliveries_of(
+    parts: Parts, settings: Settings, *, actor: str, within_s: float = LISTENS_FOR_S
+) -> Deliveries:
+    """Those of this service, into the folder of what goes out; `actor` is who delivers, and waits
+    for so long until all is heard.
+    """
     desk = Desk(parts.privacy)
     folder = OutgoingFolder(settings.outgoing, partial(csv_of, desk))
     return Deliveries(
@@ -39,25 +44,29 @@ def deliveries_of(parts: Parts, settings: Settings, *, actor: str) -> Deliveries
         begin=parts.work,
         begin_record=parts.record,
         ask_again=partial(ask_again, desk),
-        log_ends=partial(ends_of_what_decides, parts.pool, settings.cluster),
+        log_ends=partial(ends_of_what_decides, parts.pool, settings.cluster, within_s),
         ports={"folder": folder},
         actor=actor,
     )
 
 
-async def ends_of_what_decides(pool: Pool, cluster: Cluster) -> LogEnds:
+async def ends_of_what_decides(pool: Pool, cluster: Cluster, within_s: float) -> LogEnds:
     """Where the logs end that decide about disclosures, once they are read up to there; those of
     consents are missing where something may say no that the consent service has not passed on.
     Raises ConnectionError where Kafka does not answer.
     """
-    ends = await log_ends(pool, cluster, partitions_of(inbound.REGISTRATIONS, retention.TOPIC))
+    clock = asyncio.get_running_loop().time
+    until = clock() + within_s
+    first = partitions_of(inbound.REGISTRATIONS, retention.TOPIC)
+    ends = await log_ends(pool, cluster, first, within_s=within_s)
     async with pool.acquire() as connection:
         heard = await has_read(connection, ends)
-    if not heard or await published(pool, registration.TOPIC, stands_for_s=LISTENS_FOR_S):
+    if not heard or await published(pool, registration.TOPIC, stands_for_s=until - clock()):
         return ends
-    if not await passed_on(cluster, _MAY_SAY_NO):
+    if not await passed_on(cluster, _MAY_SAY_NO, within_s=until - clock()):
         return ends
-    return {**ends, **await log_ends(pool, cluster, partitions_of(consent.TOPIC))}
+    consents = partitions_of(consent.TOPIC)
+    return {**ends, **await log_ends(pool, cluster, consents, within_s=until - clock())}
 
 
 def csv_of(desk: Desk, delivery: Delivery) -> bytes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from services.registration.handlers.periodic import anything_waited_long_enough, expire_waiting
 from shared.contract.inbound import REGISTRATIONS
-from shared.messaging.hearing import log_ends
+from shared.messaging.hearing import LISTENS_BRIEFLY_S, log_ends
 from shared.messaging.places import partitions_of
 from shared.messaging.unit_of_work import Begin
 from shared.runtime.application import Loop
@@ -22,7 +22,7 @@ async def ends_of_what_announces(pool: Pool, cluster: Cluster) -> LogEnds:
     """Where the logs end that say what is waited for, once they are read up to there. Raises
     ConnectionError where Kafka does not answer.
     """
-    return await log_ends(pool, cluster, partitions_of(REGISTRATIONS))
+    return await log_ends(pool, cluster, partitions_of(REGISTRATIONS), within_s=LISTENS_BRIEFLY_S)
 
 
 @dataclass(frozen=True, slots=True)
