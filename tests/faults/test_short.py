@@ -45,7 +45,7 @@ async def test_no_injury_loses_doubles_or_reorders_an_effect(
     # That a server is away is what we are here for.
     caplog.set_level(logging.CRITICAL, logger="aiokafka")
     wanted = [(FOUND[name], FOUND[name].short) for name in SHORT]
-    rows = [row async for row in rows_of(wanted, Options(seed=SEED, session_ms=2_000, away_s=2.0))]
+    rows = [row async for row in rows_of(wanted, Options(seed=SEED, away_s=2.0))]
     assert [row for row in rows if not row["passed"]] == []
     assert [row["injury"] for row in rows] == list(SHORT)
 
