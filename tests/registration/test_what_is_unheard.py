@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from services.registration.commands.counter import NotDeliveredError
+from services.registration.handlers import delivering
 from shared.contract.audit import DisclosureRefused
 from shared.contract.registration import ParticipantRegistered
 from shared.privacy.deliveries import BEGUN_WITHIN
+from shared.runtime.cluster import Cluster
 from shared.runtime.log_ends import LogEnds
 from tests.registration.conftest import FORM, HEARD, Front, form_field
 from tests.registration.handing import (
@@ -86,3 +89,21 @@ async def test_who_has_just_waited_for_all_to_be_heard_does_not_wait_again_unles
     result = await deliveries.deliver_due()
     assert result is not None
     assert result.state == state
+
+
+async def test_a_long_outbox_is_not_waited_for_to_its_end(
+    given: Given, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Readiness, a stop and the loop's own heartbeat would wait for it."""
+
+    async def log_ends(*_: object, **__: object) -> LogEnds:
+        return {"inbound.registrations": {}, "retention": {}}
+
+    async def facts_leave_for_ever(*_: object, **__: object) -> int:
+        await asyncio.Event().wait()
+        return 0
+
+    monkeypatch.setattr(delivering, "log_ends", log_ends)
+    monkeypatch.setattr(delivering, "published", facts_leave_for_ever)
+    ends = await delivering.ends_of_what_decides(given.front.pool, Cluster("127.0.0.1:1"), 0.05)
+    assert "consent" not in ends
