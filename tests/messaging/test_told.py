@@ -35,6 +35,16 @@ async def took(world: World, consumer: Consumer, count: int) -> None:
     await until(at_rest)
 
 
+async def begun(world: World) -> tuple[StillLog, Consumer, Telling]:
+    """A consumer of one partition, and Kafka knows where it begins."""
+    log = StillLog()
+    consumer = await reading(world, log)
+    telling = Telling(world.pool, [consumer])
+    await telling.tell()
+    log.committed.clear()
+    return log, consumer, telling
+
+
 async def publish(world: World, *, most: int | None = None) -> None:
     """As a relay does, the oldest first."""
     await world.admin.execute(
@@ -51,12 +61,7 @@ async def test_kafka_is_told_of_the_position_where_reading_begins(world: World) 
 
 
 async def test_a_position_is_told_once_what_was_said_before_it_is_published(world: World) -> None:
-    log = StillLog()
-    consumer = await reading(world, log)
-    telling = Telling(world.pool, [consumer])
-    await telling.tell()
-    log.committed.clear()
-
+    log, consumer, telling = await begun(world)
     await took(world, consumer, 2)
     await telling.tell()
     assert log.committed == []
@@ -71,12 +76,7 @@ async def test_a_position_is_told_once_what_was_said_before_it_is_published(worl
 
 
 async def test_it_waits_neither_for_nor_tells_what_came_after(world: World) -> None:
-    log = StillLog()
-    consumer = await reading(world, log)
-    telling = Telling(world.pool, [consumer])
-    await telling.tell()
-    log.committed.clear()
-
+    log, consumer, telling = await begun(world)
     await took(world, consumer, 1)
     await telling.tell()
     await took(world, consumer, 1)
@@ -91,12 +91,7 @@ async def test_it_waits_neither_for_nor_tells_what_came_after(world: World) -> N
 
 
 async def test_of_partitions_that_went_elsewhere_nothing_is_told(world: World) -> None:
-    log = StillLog()
-    consumer = await reading(world, log)
-    telling = Telling(world.pool, [consumer])
-    await telling.tell()
-    log.committed.clear()
-
+    log, consumer, telling = await begun(world)
     await took(world, consumer, 1)
     await telling.tell()
     await consumer.revoked()
